@@ -1,0 +1,105 @@
+/*
+ * codes.h
+ *		Every way in which a request can end, in one table.
+ *
+ * The SQL errors, the outcomes in the queue, the answers over HTTP and the
+ * table in README.md all come from here.  The order of the rows is the order
+ * in which the rules are checked: a request that breaks two rules is refused
+ * with the code that stands first.
+ *
+ * This file is plain C: the extension and the HTTP shim both include it, and
+ * the shim alone reads the column http_status.
+ *
+ * The columns:
+ *	symbol		the C name
+ *	name		the stable word that users see; it never changes once released
+ *	sqlstate	of the error that a direct SQL call raises; the class PW is ours
+ *	transient	1 when the same request, sent again, may well succeed
+ *	http_status of the answer, when the request is refused before it is queued
+ *	message		what went wrong: lower case, no full stop
+ *	hint		what to do about it: a full sentence, or "" where there is nothing to add
+ */
+#ifndef PG_WALLET_CODES_H
+#define PG_WALLET_CODES_H
+
+/* clang-format off */
+#define WALLET_CODES(X) \
+	X(CODE_OK, "processed", "00000", 0, 200, "transaction was successful", "") \
+	/* the payload, read before anything is stored */ \
+	X(CODE_INVALID_JSON, "invalid_json", "PW101", 0, 400, "the payload is not valid JSON", "Send one JSON object, encoded in UTF-8.") \
+	X(CODE_NOT_AN_OBJECT, "not_an_object", "PW102", 0, 422, "the payload is not a JSON object", "Send one JSON object with the members that the documentation lists.") \
+	X(CODE_UNKNOWN_KIND, "unknown_kind", "PW103", 0, 422, "unknown kind of request", "The kinds are wallet, transaction, deposit, withdrawal and wallet_read.") \
+	X(CODE_UNKNOWN_MEMBER, "unknown_member", "PW104", 0, 422, "the payload has a member that is not known", "Remove the member, or correct its name.") \
+	X(CODE_DUPLICATE_MEMBER, "duplicate_member", "PW105", 0, 422, "the payload has a member twice", "Send each member once.") \
+	X(CODE_MISSING_MEMBER, "missing_member", "PW106", 0, 422, "the payload lacks a member", "") \
+	X(CODE_WRONG_TYPE, "wrong_type", "PW107", 0, 422, "a member has the wrong type", "") \
+	X(CODE_ID_OUT_OF_RANGE, "id_out_of_range", "PW108", 0, 422, "an id must be a whole number from 1 to 9223372036854775807", "") \
+	X(CODE_INVALID_AMOUNT, "invalid_amount", "PW109", 0, 422, "an amount must be a plain decimal number", "Write it as in 777.88, without an exponent, a plus sign or leading zeros.") \
+	X(CODE_INVALID_IDEMPOTENCY_KEY, "invalid_idempotency_key", "PW110", 0, 422, "an idempotency key must have 1 to 255 characters", "") \
+	X(CODE_INVALID_HANDSHAKE, "invalid_handshake", "PW111", 0, 422, "a handshake must have 64 hexadecimal digits", "") \
+	/* the rules of posting, in their order */ \
+	X(CODE_AMOUNT_NOT_POSITIVE, "amount_not_positive", "PW201", 0, 422, "an amount must be greater than zero", "") \
+	X(CODE_AMOUNT_NEGATIVE, "amount_negative", "PW202", 0, 422, "an initial amount must not be negative", "") \
+	X(CODE_AMOUNT_TOO_LARGE, "amount_too_large", "PW203", 0, 422, "the amount does not fit into 64 bits of the smallest unit", "The largest amount is 9223372036854775807 of the currency's smallest unit.") \
+	X(CODE_SAME_WALLET, "same_wallet", "PW204", 0, 422, "source and destination are the same wallet", "") \
+	X(CODE_UNKNOWN_CURRENCY, "unknown_currency", "PW205", 0, 422, "the currency is not known", "The table wallet.currency lists the currencies.") \
+	X(CODE_WALLET_EXISTS, "wallet_exists", "PW206", 0, 409, "the user has a wallet already", "A user has one wallet.") \
+	X(CODE_WALLET_NOT_FOUND, "wallet_not_found", "PW207", 1, 404, "there is no such wallet", "") \
+	X(CODE_SOURCE_NOT_FOUND, "source_wallet_not_found", "PW208", 1, 404, "there is no such source wallet", "") \
+	X(CODE_DESTINATION_NOT_FOUND, "destination_wallet_not_found", "PW209", 1, 404, "there is no such destination wallet", "") \
+	X(CODE_NOT_OWNER, "not_owner", "PW210", 0, 403, "the wallet does not belong to the user", "") \
+	X(CODE_WALLET_CLOSED, "wallet_closed", "PW211", 0, 409, "the wallet is closed", "") \
+	X(CODE_WALLET_FROZEN, "wallet_frozen", "PW212", 1, 409, "the wallet is frozen", "An operator can unfreeze it with wallet_set_status.") \
+	X(CODE_CURRENCY_MISMATCH, "currency_mismatch", "PW213", 0, 409, "the wallets hold different currencies", "") \
+	X(CODE_AMOUNT_PRECISION, "amount_precision", "PW214", 0, 422, "the amount has more decimals than the currency", "Amounts are never rounded: round the amount before it is sent.") \
+	X(CODE_INSUFFICIENT_FUNDS, "insufficient_funds", "PW215", 1, 409, "the source wallet does not hold enough money", "") \
+	X(CODE_BALANCE_LIMIT, "balance_limit", "PW216", 1, 409, "the destination wallet's balance would not fit into 64 bits", "") \
+	X(CODE_UNKNOWN_STATUS, "unknown_status", "PW217", 0, 422, "unknown wallet status", "The statuses are active, frozen and closed.") \
+	X(CODE_WALLET_NOT_EMPTY, "wallet_not_empty", "PW218", 1, 409, "the wallet still holds money", "A wallet can be closed only when its balance is zero.") \
+	/* the queue */ \
+	X(CODE_IDEMPOTENCY_MISMATCH, "idempotency_mismatch", "PW301", 0, 422, "the idempotency key was used with another payload", "Use a new key for a new request.") \
+	X(CODE_HANDSHAKE_UNKNOWN, "handshake_unknown", "PW302", 0, 404, "there is no such request of this user", "") \
+	X(CODE_TRANSACTION_NOT_FOUND, "transaction_not_found", "PW303", 1, 404, "there is no such transaction of this user", "") \
+	X(CODE_INVALID_CURSOR, "invalid_cursor", "PW304", 0, 422, "the cursor is not an operation of this wallet", "Pass the transfer_id of the last row of the previous page.") \
+	X(CODE_INVALID_LIMIT, "invalid_limit", "PW305", 0, 422, "a page must have 1 to 1000 rows", "") \
+	X(CODE_INTERNAL_ERROR, "internal_error", "PW901", 0, 500, "the request could not be carried out", "The server's log has the cause.") \
+	X(CODE_MONEY_KEPT, "money_kept", "PW902", 0, 500, "cannot drop the extension pg_wallet: its journal holds transfers", "Set pg_wallet.allow_drop = on in this session to drop it with all its money.") \
+	/* what only HTTP can get wrong */ \
+	X(CODE_BAD_REQUEST, "bad_request", "PW401", 0, 400, "the HTTP request is malformed", "") \
+	X(CODE_ROUTE_NOT_FOUND, "not_found", "PW404", 0, 404, "there is nothing at this path", "The paths are listed in the documentation.") \
+	X(CODE_METHOD_NOT_ALLOWED, "method_not_allowed", "PW405", 0, 405, "the method is not allowed at this path", "") \
+	X(CODE_REQUEST_TIMEOUT, "request_timeout", "PW408", 1, 408, "the request did not arrive in time", "") \
+	X(CODE_BODY_TOO_LARGE, "body_too_large", "PW413", 0, 413, "the body is larger than 8192 bytes", "") \
+	X(CODE_UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "PW415", 0, 415, "the body must be application/json", "") \
+	X(CODE_DATABASE_UNAVAILABLE, "database_unavailable", "PW503", 1, 503, "the database cannot be reached", "Send the same request again later, with the same Idempotency-Key.") \
+	X(CODE_OVERLOADED, "overloaded", "PW504", 1, 503, "too many requests are waiting", "Send the same request again later, with the same Idempotency-Key.")
+/* clang-format on */
+
+typedef enum WalletCode
+{
+#define WALLET_CODE_SYMBOL(symbol, name, sqlstate, transient, http_status, message, hint) symbol,
+	WALLET_CODES(WALLET_CODE_SYMBOL) CODE_COUNT
+#undef WALLET_CODE_SYMBOL
+} WalletCode;
+
+typedef struct WalletCodeInfo
+{
+	const char *name;
+	const char *sqlstate;
+	int transient;
+	int http_status;
+	const char *message;
+	const char *hint;
+} WalletCodeInfo;
+
+/* Indexed by WalletCode.  Each program defines it once, as WALLET_CODE_TABLE. */
+extern const WalletCodeInfo wallet_codes[CODE_COUNT];
+
+#define WALLET_CODE_ROW(symbol, name, sqlstate, transient, http_status, message, hint)             \
+	{name, sqlstate, transient, http_status, message, hint},
+#define WALLET_CODE_TABLE                                                                          \
+	{                                                                                              \
+		WALLET_CODES(WALLET_CODE_ROW)                                                              \
+	}
+
+#endif /* PG_WALLET_CODES_H */
