@@ -40,18 +40,18 @@
 	/* the rules of posting, in their order */ \
 	X(CODE_AMOUNT_NOT_POSITIVE, "amount_not_positive", "PW201", 0, 422, "an amount must be greater than zero", "") \
 	X(CODE_AMOUNT_NEGATIVE, "amount_negative", "PW202", 0, 422, "an initial amount must not be negative", "") \
-	X(CODE_AMOUNT_TOO_LARGE, "amount_too_large", "PW203", 0, 422, "the amount does not fit into 64 bits of the smallest unit", "The largest amount is 9223372036854775807 of the currency's smallest unit.") \
-	X(CODE_SAME_WALLET, "same_wallet", "PW204", 0, 422, "source and destination are the same wallet", "") \
-	X(CODE_UNKNOWN_CURRENCY, "unknown_currency", "PW205", 0, 422, "the currency is not known", "The table wallet.currency lists the currencies.") \
-	X(CODE_WALLET_EXISTS, "wallet_exists", "PW206", 0, 409, "the user has a wallet already", "A user has one wallet.") \
-	X(CODE_WALLET_NOT_FOUND, "wallet_not_found", "PW207", 1, 404, "there is no such wallet", "") \
-	X(CODE_SOURCE_NOT_FOUND, "source_wallet_not_found", "PW208", 1, 404, "there is no such source wallet", "") \
-	X(CODE_DESTINATION_NOT_FOUND, "destination_wallet_not_found", "PW209", 1, 404, "there is no such destination wallet", "") \
-	X(CODE_NOT_OWNER, "not_owner", "PW210", 0, 403, "the wallet does not belong to the user", "") \
-	X(CODE_WALLET_CLOSED, "wallet_closed", "PW211", 0, 409, "the wallet is closed", "") \
-	X(CODE_WALLET_FROZEN, "wallet_frozen", "PW212", 1, 409, "the wallet is frozen", "An operator can unfreeze it with wallet_set_status.") \
-	X(CODE_CURRENCY_MISMATCH, "currency_mismatch", "PW213", 0, 409, "the wallets hold different currencies", "") \
-	X(CODE_AMOUNT_PRECISION, "amount_precision", "PW214", 0, 422, "the amount has more decimals than the currency", "Amounts are never rounded: round the amount before it is sent.") \
+	X(CODE_SAME_WALLET, "same_wallet", "PW203", 0, 422, "source and destination are the same wallet", "") \
+	X(CODE_UNKNOWN_CURRENCY, "unknown_currency", "PW204", 0, 422, "the currency is not known", "The table wallet.currency lists the currencies.") \
+	X(CODE_WALLET_EXISTS, "wallet_exists", "PW205", 0, 409, "the user has a wallet already", "A user has one wallet.") \
+	X(CODE_WALLET_NOT_FOUND, "wallet_not_found", "PW206", 1, 404, "there is no such wallet", "") \
+	X(CODE_SOURCE_NOT_FOUND, "source_wallet_not_found", "PW207", 1, 404, "there is no such source wallet", "") \
+	X(CODE_DESTINATION_NOT_FOUND, "destination_wallet_not_found", "PW208", 1, 404, "there is no such destination wallet", "") \
+	X(CODE_NOT_OWNER, "not_owner", "PW209", 0, 403, "the wallet does not belong to the user", "") \
+	X(CODE_WALLET_CLOSED, "wallet_closed", "PW210", 0, 409, "the wallet is closed", "") \
+	X(CODE_WALLET_FROZEN, "wallet_frozen", "PW211", 1, 409, "the wallet is frozen", "An operator can unfreeze it with wallet_set_status.") \
+	X(CODE_CURRENCY_MISMATCH, "currency_mismatch", "PW212", 0, 409, "the wallets hold different currencies", "") \
+	X(CODE_AMOUNT_PRECISION, "amount_precision", "PW213", 0, 422, "the amount has more decimals than the currency", "Amounts are never rounded: round the amount before it is sent.") \
+	X(CODE_AMOUNT_TOO_LARGE, "amount_too_large", "PW214", 0, 422, "the amount does not fit into 64 bits of the smallest unit", "The largest amount is 9223372036854775807 of the currency's smallest unit.") \
 	X(CODE_INSUFFICIENT_FUNDS, "insufficient_funds", "PW215", 1, 409, "the source wallet does not hold enough money", "") \
 	X(CODE_BALANCE_LIMIT, "balance_limit", "PW216", 1, 409, "the destination wallet's balance would not fit into 64 bits", "") \
 	X(CODE_UNKNOWN_STATUS, "unknown_status", "PW217", 0, 422, "unknown wallet status", "The statuses are active, frozen and closed.") \
@@ -64,6 +64,7 @@
 	X(CODE_INVALID_LIMIT, "invalid_limit", "PW305", 0, 422, "a page must have 1 to 1000 rows", "") \
 	X(CODE_INTERNAL_ERROR, "internal_error", "PW901", 0, 500, "the request could not be carried out", "The server's log has the cause.") \
 	X(CODE_MONEY_KEPT, "money_kept", "PW902", 0, 500, "cannot drop the extension pg_wallet: its journal holds transfers", "Set pg_wallet.allow_drop = on in this session to drop it with all its money.") \
+	X(CODE_APPEND_ONLY, "append_only", "PW903", 0, 500, "cannot change rows that are kept for ever", "To undo a transfer, post another one in the opposite direction.") \
 	/* what only HTTP can get wrong */ \
 	X(CODE_BAD_REQUEST, "bad_request", "PW401", 0, 400, "the HTTP request is malformed", "") \
 	X(CODE_ROUTE_NOT_FOUND, "not_found", "PW404", 0, 404, "there is nothing at this path", "The paths are listed in the documentation.") \

@@ -1,0 +1,305 @@
+/*
+ * post.c
+ *		The rules of posting: pure functions over structs.
+ *
+ * No I/O, no allocation and no errors thrown: every check comes first, in the
+ * order of codes.h, and then comes post_transfer, which cannot fail.
+ */
+#include "post.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+const WalletCodeInfo wallet_codes[CODE_COUNT] = WALLET_CODE_TABLE;
+
+const char *const kind_names[KIND_COUNT] = {
+    [KIND_WALLET] = "wallet",           [KIND_TRANSACTION] = "transaction",
+    [KIND_DEPOSIT] = "deposit",         [KIND_WITHDRAWAL] = "withdrawal",
+    [KIND_WALLET_READ] = "wallet_read",
+};
+
+const char *const status_names[STATUS_COUNT] = {
+    [STATUS_ACTIVE] = "active",
+    [STATUS_FROZEN] = "frozen",
+    [STATUS_CLOSED] = "closed",
+};
+
+static bool
+index_of_name(const char *const *names, int count, const char *name, int *index)
+{
+	for (int i = 0; i < count; i++)
+	{
+		if (strcmp(names[i], name) == 0)
+		{
+			*index = i;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool
+kind_from_name(const char *name, RequestKind *kind)
+{
+	int index;
+
+	if (!index_of_name(kind_names, KIND_COUNT, name, &index))
+		return false;
+	*kind = (RequestKind) index;
+	return true;
+}
+
+bool
+status_from_name(const char *name, WalletStatus *status)
+{
+	int index;
+
+	if (!index_of_name(status_names, STATUS_COUNT, name, &index))
+		return false;
+	*status = (WalletStatus) index;
+	return true;
+}
+
+static bool
+is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* Length of the run of digits at text[from]. */
+static size_t
+count_digits(const char *text, size_t length, size_t from)
+{
+	size_t end = from;
+
+	while (end < length && is_digit(text[end]))
+		end++;
+	return end - from;
+}
+
+/* Append the digits to *value, which is kept negative so that the smallest number fits too. */
+static bool
+append_digits(const char *digits, size_t count, int64_t *value)
+{
+	for (size_t i = 0; i < count; i++)
+	{
+		if (__builtin_mul_overflow(*value, 10, value) ||
+		    __builtin_sub_overflow(*value, digits[i] - '0', value))
+			return false;
+	}
+	return true;
+}
+
+WalletCode
+amount_parse(const char *text, size_t length, Amount *amount)
+{
+	bool negative = length > 0 && text[0] == '-';
+	size_t whole_at = negative ? 1 : 0;
+	size_t whole = count_digits(text, length, whole_at);
+	size_t end = whole_at + whole;
+	size_t decimals = 0;
+	int64_t value = 0;
+
+	if (whole == 0 || (whole > 1 && text[whole_at] == '0'))
+		return CODE_INVALID_AMOUNT;
+	if (end < length && text[end] == '.')
+	{
+		decimals = count_digits(text, length, end + 1);
+		if (decimals == 0)
+			return CODE_INVALID_AMOUNT;
+		end += 1 + decimals;
+	}
+	if (end != length)
+		return CODE_INVALID_AMOUNT;
+	if (decimals > MINOR_DIGITS_MAX)
+		return CODE_AMOUNT_PRECISION;
+
+	if (!append_digits(text + whole_at, whole, &value) ||
+	    !append_digits(text + end - decimals, decimals, &value) ||
+	    (!negative && __builtin_sub_overflow((int64_t) 0, value, &value)))
+		return CODE_AMOUNT_TOO_LARGE;
+
+	amount->digits = value;
+	amount->scale = (int) decimals;
+	return CODE_OK;
+}
+
+WalletCode
+amount_to_minor(Amount amount, int minor_digits, int64_t *minor)
+{
+	if (amount.scale > minor_digits)
+		return CODE_AMOUNT_PRECISION;
+	*minor = amount.digits;
+	for (int i = amount.scale; i < minor_digits; i++)
+	{
+		if (__builtin_mul_overflow(*minor, 10, minor))
+			return CODE_AMOUNT_TOO_LARGE;
+	}
+	return CODE_OK;
+}
+
+void
+amount_format(int64_t minor, int minor_digits, char *buffer)
+{
+	uint64_t magnitude = minor < 0 ? 0 - (uint64_t) minor : (uint64_t) minor;
+	uint64_t unit = 1;
+	int length;
+
+	assert(minor_digits >= 0 && minor_digits <= MINOR_DIGITS_MAX);
+	for (int i = 0; i < minor_digits; i++)
+		unit *= 10;
+	length = snprintf(buffer, AMOUNT_TEXT_SIZE, "%s%llu.%0*llu", minor < 0 ? "-" : "",
+	                  (unsigned long long) (magnitude / unit), minor_digits > 0 ? minor_digits : 1,
+	                  (unsigned long long) (magnitude % unit));
+	while (buffer[length - 1] == '0' && buffer[length - 2] != '.')
+		buffer[--length] = '\0';
+}
+
+WalletCode
+check_request(const Request *request)
+{
+	switch (request->kind)
+	{
+		case KIND_WALLET:
+			return request->amount.digits < 0 ? CODE_AMOUNT_NEGATIVE : CODE_OK;
+		case KIND_TRANSACTION:
+		case KIND_DEPOSIT:
+		case KIND_WITHDRAWAL:
+			if (request->amount.digits <= 0)
+				return CODE_AMOUNT_NOT_POSITIVE;
+			if (request->source_wallet_id == request->destination_wallet_id)
+				return CODE_SAME_WALLET;
+			return CODE_OK;
+		default:
+			return CODE_OK;
+	}
+}
+
+static bool
+is_outside(const Wallet *wallet)
+{
+	return wallet->wallet_id < 0;
+}
+
+static bool
+has_status(const Wallet *wallet, WalletStatus status)
+{
+	return !is_outside(wallet) && wallet->status == status;
+}
+
+/* Which wallet is missing, in the words of the request: a deposit has only one. */
+static WalletCode
+check_found(const Request *request, const Wallet *source, const Wallet *destination)
+{
+	if (source != NULL && destination != NULL)
+		return CODE_OK;
+	if (request->kind != KIND_TRANSACTION)
+		return CODE_WALLET_NOT_FOUND;
+	return source == NULL ? CODE_SOURCE_NOT_FOUND : CODE_DESTINATION_NOT_FOUND;
+}
+
+/* Who asks must own the wallet that is debited, or the one wallet there is. */
+static bool
+owner_agrees(const Request *request, const Wallet *source, const Wallet *destination)
+{
+	const Wallet *own = is_outside(source) ? destination : source;
+
+	return request->user_id == 0 || request->user_id == own->user_id;
+}
+
+WalletCode
+check_transfer(const Request *request, const Wallet *source, const Wallet *destination,
+               int64_t *amount)
+{
+	WalletCode code = check_request(request);
+
+	if (code == CODE_OK)
+		code = check_found(request, source, destination);
+	if (code != CODE_OK)
+		return code;
+	if (!owner_agrees(request, source, destination))
+		return CODE_NOT_OWNER;
+	if (has_status(source, STATUS_CLOSED) || has_status(destination, STATUS_CLOSED))
+		return CODE_WALLET_CLOSED;
+	if (has_status(source, STATUS_FROZEN) || has_status(destination, STATUS_FROZEN))
+		return CODE_WALLET_FROZEN;
+	if (strcmp(source->currency.code, destination->currency.code) != 0)
+		return CODE_CURRENCY_MISMATCH;
+
+	code = amount_to_minor(request->amount, source->currency.minor_digits, amount);
+	if (code != CODE_OK)
+		return code;
+	if (!is_outside(source) && source->balance < *amount)
+		return CODE_INSUFFICIENT_FUNDS;
+	if (!is_outside(destination) && destination->balance > INT64_MAX - *amount)
+		return CODE_BALANCE_LIMIT;
+	return CODE_OK;
+}
+
+WalletCode
+check_new_wallet(const Request *request, bool user_has_wallet, const Currency *currency,
+                 int64_t *amount)
+{
+	WalletCode code = check_request(request);
+
+	if (code != CODE_OK)
+		return code;
+	if (currency == NULL)
+		return CODE_UNKNOWN_CURRENCY;
+	if (user_has_wallet)
+		return CODE_WALLET_EXISTS;
+	return amount_to_minor(request->amount, currency->minor_digits, amount);
+}
+
+WalletCode
+check_read(const Request *request, const Wallet *wallet)
+{
+	if (wallet == NULL)
+		return CODE_WALLET_NOT_FOUND;
+	return request->user_id == wallet->user_id ? CODE_OK : CODE_NOT_OWNER;
+}
+
+WalletCode
+check_status(const Wallet *wallet, WalletStatus status)
+{
+	if (wallet == NULL)
+		return CODE_WALLET_NOT_FOUND;
+	if (wallet->status == STATUS_CLOSED && status != STATUS_CLOSED)
+		return CODE_WALLET_CLOSED;
+	if (status == STATUS_CLOSED && wallet->balance != 0)
+		return CODE_WALLET_NOT_EMPTY;
+	return CODE_OK;
+}
+
+void
+post_transfer(const Request *request, int64_t transfer_id, int64_t amount, int64_t posted_at,
+              Wallet *source, Wallet *destination, Transfer *transfer)
+{
+	assert(amount > 0 && transfer_id > source->last_transfer_id);
+	assert(is_outside(source) || source->balance >= amount);
+
+	source->balance -= is_outside(source) ? 0 : amount;
+	destination->balance += is_outside(destination) ? 0 : amount;
+	*transfer = (Transfer){
+	    .transfer_id = transfer_id,
+	    .request_id = request->request_id,
+	    .kind = request->kind == KIND_WALLET ? KIND_DEPOSIT : request->kind,
+	    .source_wallet_id = source->wallet_id,
+	    .destination_wallet_id = destination->wallet_id,
+	    .amount = amount,
+	    .source_balance = source->balance,
+	    .destination_balance = destination->balance,
+	    .source_previous = source->last_transfer_id,
+	    .destination_previous = destination->last_transfer_id,
+	    .posted_at = posted_at,
+	};
+	source->last_transfer_id = destination->last_transfer_id = transfer_id;
+	source->updated_at = destination->updated_at = posted_at;
+}
+
+Wallet
+outside_wallet(const Currency *currency)
+{
+	return (Wallet){.wallet_id = currency->outside_wallet_id, .currency = *currency};
+}

@@ -1,0 +1,153 @@
+/*
+ * post.h
+ *		The rules of posting, and nothing else: structs in, a code out.
+ *
+ * This header and post.c are plain C.  They know neither tables nor memory
+ * contexts, so that the rules can be read, tested and fuzzed on their own.
+ * All amounts in a Wallet or a Transfer are minor units: signed 64-bit whole
+ * numbers of the currency's smallest unit (ISO 4217).
+ */
+#ifndef PG_WALLET_POST_H
+#define PG_WALLET_POST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "codes.h"
+
+/* More decimals than any currency may have; wallet.currency has the same limit. */
+#define MINOR_DIGITS_MAX 8
+
+/* Long enough for any amount as text: sign, 19 digits, point, zeros in front, end. */
+#define AMOUNT_TEXT_SIZE 32
+
+/* What a request asks for.  The names are in kind_names, in the order of the SQL type wallet.kind.
+ */
+typedef enum RequestKind
+{
+	KIND_WALLET,
+	KIND_TRANSACTION,
+	KIND_DEPOSIT,
+	KIND_WITHDRAWAL,
+	KIND_WALLET_READ,
+	KIND_COUNT
+} RequestKind;
+
+/* The names are in status_names, in the order of the SQL type wallet.status. */
+typedef enum WalletStatus
+{
+	STATUS_ACTIVE,
+	STATUS_FROZEN,
+	STATUS_CLOSED,
+	STATUS_COUNT
+} WalletStatus;
+
+/* An amount as it was written: digits / 10^scale, in a currency that may not be known yet. */
+typedef struct Amount
+{
+	int64_t digits;
+	int scale; /* decimals after the point, at most MINOR_DIGITS_MAX */
+} Amount;
+
+typedef struct Currency
+{
+	char code[4];
+	int minor_digits;
+	int64_t outside_wallet_id; /* negative: the wallet that stands for the outside world */
+} Currency;
+
+typedef struct Wallet
+{
+	int64_t wallet_id; /* negative for the outside, whose balance is never stored */
+	int64_t user_id;
+	int64_t balance;
+	int64_t last_transfer_id; /* 0 before the first */
+	int64_t created_at;       /* microseconds, PostgreSQL's TimestampTz */
+	int64_t updated_at;
+	Currency currency;
+	WalletStatus status;
+} Wallet;
+
+typedef struct Request
+{
+	int64_t request_id; /* 0 for a direct call, which has no request */
+	RequestKind kind;
+	int64_t user_id; /* who asks; 0 for a direct call, which needs no owner */
+	int64_t source_wallet_id;
+	int64_t destination_wallet_id;
+	Amount amount;
+	char currency[4]; /* of a new wallet; "" otherwise */
+} Request;
+
+/* One movement of money, as the journal keeps it. */
+typedef struct Transfer
+{
+	int64_t transfer_id;
+	int64_t request_id;
+	RequestKind kind;
+	int64_t source_wallet_id;
+	int64_t destination_wallet_id;
+	int64_t amount;
+	int64_t source_balance; /* after this transfer; without meaning for the outside */
+	int64_t destination_balance;
+	int64_t source_previous; /* that wallet's transfer before this one, 0 for the first */
+	int64_t destination_previous;
+	int64_t posted_at;
+} Transfer;
+
+extern const char *const kind_names[KIND_COUNT];
+extern const char *const status_names[STATUS_COUNT];
+
+/* Kind or status of a name; false when there is none. */
+extern bool kind_from_name(const char *name, RequestKind *kind);
+extern bool status_from_name(const char *name, WalletStatus *status);
+
+/*
+ * Read -?(0|[1-9][0-9]*)(\.[0-9]+)? and nothing else: the text decides, never a double.
+ * CODE_INVALID_AMOUNT, CODE_AMOUNT_PRECISION or CODE_AMOUNT_TOO_LARGE when it cannot be held.
+ */
+extern WalletCode amount_parse(const char *text, size_t length, Amount *amount);
+
+/* The amount in minor units.  CODE_AMOUNT_PRECISION or CODE_AMOUNT_TOO_LARGE; never rounds. */
+extern WalletCode amount_to_minor(Amount amount, int minor_digits, int64_t *minor);
+
+/*
+ * Write minor units as JSON shows them: exact, at least one digit after the point and no other
+ * trailing zeros (7100.0, 777.88).  The buffer has AMOUNT_TEXT_SIZE bytes.
+ */
+extern void amount_format(int64_t minor, int minor_digits, char *buffer);
+
+/* The checks that need no table; enqueue makes them early, posting makes them again. */
+extern WalletCode check_request(const Request *request);
+
+/*
+ * May this request move money between these wallets?  A wallet is NULL where there is none; for a
+ * deposit or a withdrawal the other one is the outside.  On CODE_OK *amount has the minor units,
+ * and post_transfer cannot fail.
+ */
+extern WalletCode check_transfer(const Request *request, const Wallet *source,
+                                 const Wallet *destination, int64_t *amount);
+
+/* May this user have a new wallet?  On CODE_OK *amount has the initial amount's minor units. */
+extern WalletCode check_new_wallet(const Request *request, bool user_has_wallet,
+                                   const Currency *currency, int64_t *amount);
+
+/* May the user of this request read the wallet? */
+extern WalletCode check_read(const Request *request, const Wallet *wallet);
+
+/* May the wallet's status become this one? */
+extern WalletCode check_status(const Wallet *wallet, WalletStatus status);
+
+/*
+ * Move the amount: change both wallets and fill the transfer.  Only after CODE_OK of the checks,
+ * and with both wallets locked, so that the ids rise in the order in which the money moved.
+ */
+extern void post_transfer(const Request *request, int64_t transfer_id, int64_t amount,
+                          int64_t posted_at, Wallet *source, Wallet *destination,
+                          Transfer *transfer);
+
+/* The wallet that stands for the outside world in this currency. */
+extern Wallet outside_wallet(const Currency *currency);
+
+#endif /* PG_WALLET_POST_H */
