@@ -1,0 +1,84 @@
+#!/bin/bash
+# packages.sh run|lint|test|bench: installs the Debian packages that one way in needs and that are
+# missing, as root or through sudo; otherwise names them and fails. Does nothing when all is there.
+# shellcheck source=bin/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
+    note 'not a Debian: the packages that README.md names have to be there already'
+    exit 0
+fi
+
+root=()
+((EUID == 0)) || root=(sudo)
+
+apt() { "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 "$@"; }
+
+may_install() { ((EUID == 0)) || sudo -n true 2>/dev/null || { [[ -t 0 ]] && command -v sudo >/dev/null; }; }
+
+# Package lists may be absent altogether, as they are in a container's image.
+know() { apt-cache show "$1" >/dev/null 2>&1; }
+update_once() { [[ -n ${updated:-} ]] || { updated=1 && apt update >&2; }; }
+
+# The PostgreSQL to use: the one named, else the one installed for development, else the release's.
+major() {
+    local config=${pg_config_given:-pg_config}
+    if [[ -n $pg_config_given ]] || { command -v pg_config && [[ -e $(pg_config --pgxs) ]]; } >/dev/null 2>&1; then
+        "$config" --version | sed -E 's/^[^0-9]*([0-9]+).*/\1/'
+        return
+    fi
+    apt-cache depends postgresql 2>/dev/null | sed -nE 's/.*Depends: postgresql-([0-9]+)$/\1/p'
+}
+
+wanted() {
+    local pg=$1 group=$2
+    echo "make gcc libc6-dev pkg-config curl libmicrohttpd-dev libjansson-dev libpq-dev"
+    echo "postgresql-$pg postgresql-server-dev-$pg postgresql-$pg-cron"
+    case $group in
+        lint | test) echo "shellcheck cppcheck python3 ${clang_format:-}" ;;&
+        test) echo "perl libipc-run-perl postgresql-$pg-pgtap libtap-parser-sourcehandler-pgtap-perl" ;;
+        bench) echo "wrk python3" ;;
+    esac
+}
+
+missing() {
+    local package
+    for package in "$@"; do
+        [[ $(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || echo "$package"
+    done
+}
+
+# Debian's server package makes and starts a cluster named main unless told otherwise. Nobody asked
+# for that one here; the file that says so is taken away again.
+install_packages() {
+    local dir=/etc/postgresql-common/createcluster.d
+    local conf=$dir/pg_wallet_installs.conf status=0
+    "${root[@]}" mkdir -p "$dir"
+    echo 'create_main_cluster = false' | "${root[@]}" tee "$conf" >/dev/null
+    apt install -y --no-install-recommends "$@" >&2 || status=$?
+    "${root[@]}" rm -f "$conf"
+    "${root[@]}" rmdir -p --ignore-fail-on-non-empty "$dir" 2>/dev/null || true
+    return "$status"
+}
+
+group=${1:?usage: packages.sh run|lint|test|bench}
+pg=$(major)
+if [[ -z $pg ]] && may_install; then
+    update_once
+    pg=$(major)
+fi
+[[ -n $pg ]] || die 'cannot tell which PostgreSQL this system has: run apt-get update, or give PG_CONFIG'
+# The layout check speaks for one major of clang-format only: the others lay out differently.
+! know clang-format-14 || clang_format=clang-format-14
+
+# shellcheck disable=SC2046 # one word a package
+mapfile -t need < <(missing $(wanted "$pg" "$group"))
+((${#need[@]})) || exit 0
+may_install || die "these Debian packages are missing: ${need[*]}"
+note "installing ${need[*]}"
+for package in "${need[@]}"; do know "$package" || update_once; done
+install_packages "${need[@]}" || {
+    # Lists that are too old name files that the mirror no longer has.
+    update_once
+    install_packages "${need[@]}"
+} || die "apt-get could not install ${need[*]}"

@@ -1,0 +1,303 @@
+#!/bin/bash
+# run.sh run|start|stop|status: a private database cluster and the shim before it.
+#
+#   PORT=8000       where the shim listens on 127.0.0.1
+#   RUN_DIR=.run    where everything is kept; two instances differ in both
+#   PG_CONFIG       the PostgreSQL to use, if not the usual one
+#
+# RUN_DIR holds: env (to be sourced by a shell), log/, postgres.pid, shim.pid, lock, and the state:
+# data/ (the cluster), socket/, bin/ (the shim as it runs). Started by root, database and shim run
+# as the user postgres. Where that user cannot reach RUN_DIR, as under /root, the state is kept
+# under /var/lib/pg_wallet instead, and RUN_DIR/state points there. Another folder under /tmp
+# takes the socket's place where the path is too long for one.
+# shellcheck source=bin/cluster.sh
+. "$(dirname "${BASH_SOURCE[0]}")/cluster.sh"
+
+port=${PORT:-8000}
+run_dir=$(realpath -m "${RUN_DIR:-$TOP/.run}")
+log=$run_dir/log state=$run_dir socket=$run_dir/socket
+followers=()
+
+# --- what is there already ------------------------------------------------------------------
+
+# Where the state is: $state, and $socket, and whose it is.
+find_state() {
+    state=$run_dir
+    [[ ! -L $run_dir/state ]] || state=$(readlink "$run_dir/state")
+    socket=$state/socket
+    [[ ! -L $run_dir/socket ]] || socket=$(readlink "$run_dir/socket")
+    local whose=$owner
+    ((EUID != 0)) || whose=postgres
+    [[ ! -d $state/data ]] || whose=$(stat -c %U "$state/data")
+    [[ $whose == "$owner" || $EUID == 0 ]] ||
+        die "$run_dir belongs to $whose: become that user or root, or give another RUN_DIR"
+    id "$whose" >/dev/null 2>&1 || return 0 # not before the packages are there
+    act_as "$whose"
+}
+
+recorded() { cat "$run_dir/$1.pid" 2>/dev/null || true; }
+server_runs() { is_ours "$(recorded postgres)" "$state/data"; }
+shim_runs() { is_ours "$(recorded shim)" "$state/bin/wallet-shim"; }
+
+url() { sed -n 's/^WALLET_URL=//p' "$run_dir/env" 2>/dev/null; }
+ready() { curl -fsS -m 2 -o /dev/null "$(url)/readyz" 2>/dev/null; }
+ready_or_ended() { ready || ! shim_runs || ! server_runs; }
+
+# --- start ----------------------------------------------------------------------------------
+
+check_port() {
+    if ! [[ $port =~ ^[1-9][0-9]{0,4}$ ]] || ((port > 65535)); then die "PORT=$port is not a port"; fi
+    ! port_taken "$port" ||
+        die "port $port on 127.0.0.1 is in use: choose another, as in make start PORT=$((port + 1))"
+}
+
+# Puts the built extension where the server looks, if it is not there as it is.
+install_extension() {
+    local lib dir file
+    lib=$("$PG_CONFIG" --pkglibdir) dir=$("$PG_CONFIG" --sharedir)/extension
+    local changed=0
+    cmp -s "$TOP/pg_wallet.so" "$lib/pg_wallet.so" || changed=1
+    for file in "$TOP"/extension/pg_wallet.control "$TOP"/extension/pg_wallet--*.sql; do
+        cmp -s "$file" "$dir/${file##*/}" || changed=1
+    done
+    ((changed)) || return 0
+    local root=()
+    [[ -w $lib && -w $dir ]] || root=(sudo)
+    "${root[@]}" make -s -C "$TOP" install "PG_CONFIG=$PG_CONFIG" ||
+        die "could not install the extension: run make install PG_CONFIG=$PG_CONFIG as root"
+}
+
+build() {
+    bash "$TOP/bin/packages.sh" run
+    find_server
+    exec 8<"$TOP/Makefile" # two instances may share the sources
+    flock 8
+    note "building for $("$PG_CONFIG" --version)"
+    make -s -C "$TOP" -j "$(nproc)" "PG_CONFIG=$PG_CONFIG" || die 'the build failed'
+    install_extension
+    exec 8<&-
+}
+
+own_dir() { # DIR MODE
+    mkdir -p "$1"
+    ((EUID != 0)) || chown "$owner:" "$1"
+    chmod "$2" "$1"
+}
+
+# Decides where the state is kept, the first time, and where the socket is.
+make_places() {
+    if [[ $state == "$run_dir" ]] && ! "${as[@]}" test -x "$run_dir"; then
+        mkdir -p /var/lib/pg_wallet
+        state=$(mktemp -d /var/lib/pg_wallet/run.XXXXXX)
+        chmod 755 "$state"
+        ln -sfn "$state" "$run_dir/state"
+        note "the user $owner cannot reach $run_dir: the data is kept in $state"
+    fi
+    own_dir "$state/bin" 755
+    socket=$state/socket
+    # A socket's path has room for 107 bytes, and some characters mean something in a list of them.
+    if ((${#socket} > 90)) || [[ $socket == *[!A-Za-z0-9/._+@~-]* ]]; then
+        [[ -d $(readlink "$run_dir/socket") ]] || ln -sfn "$(mktemp -d /tmp/pg_wallet.XXXXXX)" "$run_dir/socket"
+        socket=$(readlink "$run_dir/socket")
+        note "the path of $run_dir suits no socket: it is in $socket"
+    fi
+    own_dir "$socket" 755
+}
+
+# The cluster must be one made here, by the same major version.
+check_data() {
+    [[ -e $state/data ]] || return 0
+    "${as[@]}" test -e "$state/data/pg_wallet.conf" ||
+        die "$state/data was not made by pg_wallet: give another RUN_DIR"
+    local theirs ours
+    theirs=$("${as[@]}" cat "$state/data/PG_VERSION")
+    ours=$("$PG_CONFIG" --version | sed -E 's/^[^0-9]*([0-9]+).*/\1/')
+    [[ $theirs == "$ours" ]] || die "the data in $state/data is from PostgreSQL $theirs, but this is" \
+        "PostgreSQL $ours: give PG_CONFIG for $theirs, or move the data with pg_dump or pg_upgrade"
+}
+
+make_cluster() {
+    [[ ! -e $state/data ]] || return 0
+    note "making a database cluster in $state/data"
+    # An empty parent that $owner may write to, for as long as the cluster is made.
+    local nest=$state/new
+    rm -rf "$nest"
+    own_dir "$nest" 700
+    cluster_create "$nest/data" || die "could not make a database cluster in $nest"
+    # Everybody on this machine who reaches the socket is the superuser, as RUN_DIR/env promises.
+    echo 'local all all trust' | cluster_access "$nest/data"
+    mv -T "$nest/data" "$state/data"
+    rmdir "$nest"
+}
+
+start_server() {
+    if ! server_runs; then
+        full_configuration | cluster_configure "$state/data" "$socket"
+        cluster_start "$state/data" "$socket" "$log/postgres.log" "$run_dir/postgres.pid" ||
+            fail 'PostgreSQL did not start' "$log/postgres.log"
+    fi
+    cluster_fill "$socket" || fail 'the database could not be set up' "$log/postgres.log"
+}
+
+start_shim() {
+    rm -f "$state/bin/wallet-shim" # a killed shim's last file may still be busy
+    install -m 755 "$TOP/shim/wallet-shim" "$state/bin/wallet-shim"
+    local settings=("PGHOST=$socket" PGPORT=5432 PGUSER=wallet_shim PGDATABASE=wallet) name
+    for name in ${!WALLET_*}; do settings+=("$name=${!name}"); done
+    spawn "$log/shim.log" "${settings[@]}" "$state/bin/wallet-shim" --address 127.0.0.1 --port "$port"
+    echo "$!" >"$run_dir/shim.pid"
+    wait_until 60 ready_or_ended
+    ready || fail 'the shim did not become ready' "$log/shim.log"
+}
+
+write_env() {
+    {
+        printf 'PGHOST=%q\nPGPORT=5432\nPGUSER=postgres\nPGDATABASE=wallet\n' "$socket"
+        printf 'WALLET_URL=http://127.0.0.1:%s\n' "$port"
+        echo 'export PGHOST PGPORT PGUSER PGDATABASE WALLET_URL'
+    } >"$run_dir/env"
+}
+
+# Shows what went wrong, takes back what has been started, and fails.
+fail() { # MESSAGE LOG
+    note "$1; the end of $2:"
+    tail -n 15 "$2" >&2 || true
+    stop_all
+    exit 1
+}
+
+take_lock() {
+    mkdir -p "$log"
+    exec 9>"$run_dir/lock"
+    flock -w "$1" 9 || die "another start or stop of $run_dir is under way"
+}
+
+# Leaves database and shim running and ready.
+start() {
+    trap 'interrupted 130' INT TERM HUP
+    take_lock 1
+    find_state
+    if server_runs && shim_runs && ready; then
+        [[ -z ${PORT:-} || $(url) == *:"$port" ]] ||
+            die "already running on $(url): make stop before changing PORT"
+        note "already running on $(url)"
+        exit 0
+    fi
+    shim_runs || check_port
+    build
+    find_state
+    id "$owner" >/dev/null
+    ((EUID != 0)) || [[ $owner != root ]] || die 'no user postgres to run the database as'
+    make_places
+    check_data
+    make_cluster
+    stop_shim
+    write_env
+    start_server
+    start_shim
+    exec 9>&-
+}
+
+# --- stop -----------------------------------------------------------------------------------
+
+# The shim answers what it has accepted within 10 s.
+stop_shim() {
+    local pid
+    pid=$(recorded shim)
+    if shim_runs; then
+        kill -TERM "$pid"
+        wait_until 15 ended "$pid" || kill -KILL "$pid"
+    fi
+    rm -f "$run_dir/shim.pid"
+}
+
+stop_all() {
+    stop_shim
+    ! server_runs || cluster_stop "$(recorded postgres)"
+    rm -f "$run_dir/postgres.pid"
+    [[ -L $run_dir/socket ]] || return 0
+    rm -f "$socket"/.s.PGSQL.*
+    rmdir "$socket" || true
+    rm -f "$run_dir/socket"
+}
+
+stop() {
+    [[ ! -d $run_dir ]] || take_lock 90
+    find_state
+    if ! server_runs && ! shim_runs; then
+        say 'not running'
+        return
+    fi
+    stop_all
+    say 'stopped; the data stays'
+}
+
+# --- status ---------------------------------------------------------------------------------
+
+# Exit status: 0 all is well, 3 nothing runs, 1 anything between.
+status() {
+    find_state
+    local server=stopped shim=stopped answer='not ready' code=1
+    ! server_runs || server="running, pid $(recorded postgres)"
+    ! shim_runs || shim="running, pid $(recorded shim), $(url)"
+    [[ $server != stopped || $shim != stopped ]] || code=3
+    if [[ $server == running* && $shim == running* ]] && ready; then answer=ready code=0; fi
+    printf '%-10s%s\n' database "$server" shim "$shim" system "$answer"
+    return "$code"
+}
+
+# --- run ------------------------------------------------------------------------------------
+
+welcome() {
+    local base
+    base=$(url)
+    cat <<END
+
+pg_wallet answers on $base
+
+  two wallets:   curl --json '{"user_id":1,"amount":7100}' $base/api/v1/wallet --next --json '{"user_id":2}' $base/api/v1/wallet
+  look one up:   curl "$base/api/v1/wallet?user_id=1&handshake_id=HANDSHAKE"     (the handshake_id of the first answer)
+  pay:           curl --json '{"user_id":1,"source_wallet_id":1,"dest_wallet_id":2,"trans_sum":777.88}' $base/api/v1/transaction
+  SQL:           . $(printf %q "$run_dir/env") && psql
+
+END
+}
+
+follow() { # NAME
+    tail -n 0 -F "$log/$1.log" 2>/dev/null > >(exec sed -u "s/^/$1 | /") &
+    followers+=($!)
+}
+
+interrupted() {
+    trap '' INT TERM HUP
+    note 'stopping'
+    stop_all
+    ((${#followers[@]} == 0)) || kill "${followers[@]}" 2>/dev/null || true
+    exit "$1"
+}
+
+# Start, then stay until Ctrl-C or until one of the two has ended. Both run in sessions of their
+# own, so that Ctrl-C reaches this script alone, which stops them in order.
+run() {
+    start
+    trap 'interrupted 0' INT TERM HUP
+    welcome
+    follow postgres
+    follow shim
+    while server_runs && shim_runs; do
+        sleep 0.5 &
+        wait $!
+    done
+    server_runs || note "PostgreSQL has ended, see $log/postgres.log"
+    shim_runs || note "the shim has ended, see $log/shim.log"
+    interrupted 1
+}
+
+case ${1:-} in
+    start)
+        start
+        say "pg_wallet answers on $(url); for psql: . $(printf %q "$run_dir/env")"
+        ;;
+    run | stop | status) "$1" ;;
+    *) die 'usage: run.sh run|start|stop|status' ;;
+esac
