@@ -1,0 +1,82 @@
+#!/bin/bash
+# lint.sh: everything that can be said about the sources without running them, as TAP. Builds from
+# scratch, since a compiler warns only while it compiles.
+# shellcheck source=bin/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../bin/lib.sh"
+# shellcheck source=test/tap.sh
+. "$TOP/test/tap.sh"
+cd "$TOP"
+
+lines_max=650
+
+warning_free() {
+    make -s clean && make -s -j "$(nproc)" WERROR=1 "PG_CONFIG=$PG_CONFIG"
+}
+
+# Majors of clang-format disagree with each other: only this one is asked.
+layout_tool() {
+    local tool
+    for tool in clang-format-14 clang-format; do
+        ! "$tool" --version 2>/dev/null | grep -q 'version 14\.' || { echo "$tool" && return; }
+    done
+}
+
+analysed() {
+    cppcheck -q --std=c11 --enable=warning,performance,portability --inline-suppr \
+        --suppressions-list=test/cppcheck.suppressions --error-exitcode=1 "$@"
+}
+
+short_enough() {
+    local file lines status=0
+    for file in "$@"; do
+        lines=$(wc -l <"$file")
+        ((lines <= lines_max)) || { echo "$file has $lines lines, more than $lines_max" && status=1; }
+    done
+    return "$status"
+}
+
+valid_json() {
+    local file status=0
+    for file in "$@"; do python3 -m json.tool "$file" /dev/null || { echo "in $file" && status=1; }; done
+    return "$status"
+}
+
+# No spaces at the end of a line, and a line's end at the end of a file.
+tidy() {
+    local file status=0
+    for file in "$@"; do
+        [[ -s $file ]] || continue
+        ! grep -nHE '[[:blank:]]+$' "$file" || status=1
+        [[ -z $(tail -c 1 "$file") ]] || { echo "$file: no newline at the end" && status=1; }
+    done
+    return "$status"
+}
+
+bash "$TOP/bin/packages.sh" lint
+find_server
+
+# files FIND_ARGUMENT...: our own files, not what a build, a run or a test leaves here.
+files() {
+    find . \( -name .git -o -name '.run*' -o -name 'tmp_check*' -o -path ./bench/results \) -prune \
+        -o -type f \( "$@" \) -print | sort
+}
+
+mapfile -t sources < <(files -name '*.[ch]')
+mapfile -t scripts < <(files -name '*.sh' && files -path './.ci/run' -o -name '*.t' | xargs -r grep -lE '^#!/bin/(ba)?sh')
+mapfile -t json < <(files -name '*.json')
+mapfile -t texts < <(files -name '*.[ch]' -o -name '*.sql' -o -name '*.sh' -o -name '*.md' -o -name '*.p[lm]' \
+    -o -name '*.t' -o -name '*.yml' -o -name Makefile -o -name Dockerfile -o -path './.ci/run')
+
+ok 'builds from scratch without a warning' warning_free
+tool=$(layout_tool)
+if [[ -n $tool ]]; then
+    ok 'laid out as .clang-format says' "$tool" --dry-run -Werror "${sources[@]}"
+else
+    skip 'laid out as .clang-format says' 'no clang-format 14 here'
+fi
+ok 'cppcheck finds nothing' analysed extension shim
+ok 'shellcheck finds nothing' shellcheck -x -P SCRIPTDIR "${scripts[@]}"
+ok 'JSON files are JSON' valid_json "${json[@]}"
+ok "no source file is longer than $lines_max lines" short_enough "${sources[@]}" extension/*.sql
+ok 'no trailing blanks' tidy "${texts[@]}"
+done_testing

@@ -1,0 +1,168 @@
+#!/bin/bash
+# run.sh: builds, and runs every suite on throwaway servers. Ends with `N passed, N failed`, exact
+# over all suites; the exit status says the same.
+#
+# All of it happens in a copy of the sources, so that nothing is left behind here (KEEP=1 keeps the
+# copy). What starts a server runs as a user who is not root: the caller, or postgres. The
+# extension is installed into the server of PG_CONFIG, since no server loads it from elsewhere.
+# SUITES="regress pgtap" runs only those.
+# shellcheck source=bin/cluster.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../bin/cluster.sh"
+
+suite_seconds_max=300
+all_suites='lint regress isolation pgtap tap http run'
+passed=0 failed=0 work='' summary=()
+
+# --- counting -------------------------------------------------------------------------------
+# A counter reads a suite's output and prints how many tests passed and how many failed.
+
+# pg_regress prints `test NAME ... ok` up to PostgreSQL 15, later TAP.
+count_regress() {
+    awk '/^(test|    ) .*\.\.\. ok/ || /^ok [0-9]/ { good++ }
+        /^(test|    ) .*\.\.\. FAILED/ || /^not ok [0-9]/ { bad++ }
+        END { print good + 0, bad + 0 }' "$1"
+}
+
+# prove ends with `Tests=N`, and names the failed ones file by file.
+count_prove() {
+    awk '/^Files=[0-9]+, Tests=[0-9]+,/ { split($2, part, /[=,]/); total += part[2] }
+        /\(Wstat: .*Tests: [0-9]+ Failed: [0-9]+\)/ { sub(/.*Failed: /, ""); bad += $0 }
+        END { print total - bad, bad + 0 }' "$1"
+}
+
+# suite NAME COUNTER CMD...: runs CMD, shows and counts what it says. A suite that fails without
+# a failed test to show for it counts as one.
+suite() {
+    local name=$1 counter=$2 status=0 good bad from=$SECONDS
+    shift 2
+    printf '\n=== %s\n' "$name"
+    timeout -k 10 "$suite_seconds_max" "$@" </dev/null 2>&1 | tee "$work.log" || status=$?
+    read -r good bad < <("$counter" "$work.log")
+    ((status == 0 || bad > 0)) || bad=1
+    passed=$((passed + good)) failed=$((failed + bad))
+    summary+=("$(printf '%-10s %5d passed %3d failed %4d s' "$name" "$good" "$bad" $((SECONDS - from)))")
+}
+
+# --- before and after -----------------------------------------------------------------------
+
+# The copy lies where the test user reaches it, and where a socket's path stays short.
+copy_sources() {
+    work=$(mktemp -d /tmp/pg_wallet_test.XXXXXX)
+    chmod 755 "$work"
+    tar -C "$TOP" --exclude=./.git --exclude='./.run*' --exclude='./tmp_check*' --exclude='*.o' \
+        --exclude='*.so' --exclude=./shim/wallet-shim --exclude=./bench/results -cf - . |
+        tar -C "$work" --no-same-owner -xf -
+    if ((EUID == 0)); then
+        act_as postgres
+        chown -R "$owner:" "$work"
+    fi
+    # Words that run a command there, with no more of an environment than it needs: as the one
+    # who called us, and as the test user.
+    here=(env -i -C "$work" "PATH=$PATH" "HOME=$work" LC_ALL=C.UTF-8 "PG_CONFIG=$PG_CONFIG")
+    there=("${here[@]}" "${as[@]}")
+    checked_make=("${there[@]}" make --no-print-directory "PG_CONFIG=$PG_CONFIG")
+}
+
+build() {
+    printf '\n=== build for %s\n' "$("$PG_CONFIG" --version)"
+    "${checked_make[@]}" -j "$(nproc)" WERROR=1
+    local root=()
+    [[ -w $("$PG_CONFIG" --pkglibdir) ]] || root=(sudo)
+    "${root[@]}" "${here[@]}" make -s install "PG_CONFIG=$PG_CONFIG"
+}
+
+finish() {
+    local status=$?
+    trap - EXIT
+    set +e
+    ((status == 0)) || failed=$((failed + 1))
+    [[ -z $work ]] || clean_up
+    printf '\n'
+    ((${#summary[@]} == 0)) || printf '%s\n' "${summary[@]}"
+    printf '%d passed, %d failed\n' "$passed" "$failed"
+    ((failed == 0 && passed > 0)) || exit 1
+    exit 0
+}
+
+clean_up() {
+    [[ ! -e $work/pgtap/pid ]] || cluster_stop "$(<"$work/pgtap/pid")"
+    [[ ! -e $work/e2e ]] || "${there[@]}" RUN_DIR=e2e bash bin/run.sh stop >/dev/null
+    rm -f "$work.log"
+    if [[ -n ${KEEP:-} ]]; then
+        note "the copy is kept in $work"
+    else
+        rm -rf "$work"
+    fi
+}
+
+# --- the suites -----------------------------------------------------------------------------
+
+run_lint() { suite lint count_prove "${there[@]}" prove test/lint.sh; }
+
+# PGXS's own suites run by turns, the others switched off.
+run_regress() {
+    suite regress count_regress "${checked_make[@]}" installcheck ISOLATION= TAP_TESTS=
+    show_differences "$work/regression.diffs"
+}
+
+run_isolation() {
+    suite isolation count_regress "${checked_make[@]}" installcheck REGRESS= TAP_TESTS=
+    show_differences "$work/output_iso/regression.diffs"
+}
+
+run_tap() { suite tap count_prove "${checked_make[@]}" installcheck REGRESS= ISOLATION=; }
+
+show_differences() { [[ ! -s $1 ]] || cat "$1"; }
+
+# A server with the worker off and the extension as CREATE EXTENSION leaves it.
+run_pgtap() {
+    local dir=$work/pgtap
+    "${there[@]}" mkdir pgtap pgtap/socket
+    cluster_create "$dir/data"
+    echo 'local all all trust' | cluster_access "$dir/data"
+    cluster_configure "$dir/data" "$dir/socket" <"$work/test/postgresql.conf"
+    cluster_start "$dir/data" "$dir/socket" "$dir/log" "$dir/pid" || { cat "$dir/log" && die 'no server for pgTAP'; }
+    psql_in "$dir/socket" wallet -c 'CREATE EXTENSION pgtap' -c 'CREATE EXTENSION pg_wallet'
+    suite pgtap count_prove "${there[@]}" pg_prove --psql-bin "$PGBIN/psql" -h "$dir/socket" -p 5432 \
+        -U postgres -d wallet "${files[@]}"
+}
+
+# Against a whole system, started as a user starts it.
+run_http() {
+    "${there[@]}" "PORT=$(free_port)" RUN_DIR=e2e bash bin/run.sh start
+    mapfile -t where < <(grep -v '^export' "$work/e2e/env")
+    suite http count_prove "${there[@]}" "${where[@]}" prove "${files[@]}"
+}
+
+# The ways in themselves, as the one who called us.
+run_run() { suite run count_prove "${here[@]}" prove "${files[@]}"; }
+
+# What a suite consists of: prints nothing where there is nothing yet.
+files_of() {
+    case $1 in
+        lint) compgen -G 'test/lint.sh' ;;
+        regress) compgen -G 'sql/*.sql' ;;
+        isolation) compgen -G 'test/specs/*.spec' ;;
+        pgtap) compgen -G 'test/pgtap/*.sql' ;;
+        tap) compgen -G 'test/t/*.pl' ;;
+        http) compgen -G 'test/http/*.t' ;;
+        run) compgen -G 'test/run/*.t' ;;
+        *) die "no suite is called $1: $all_suites" ;;
+    esac | sort
+}
+
+trap finish EXIT
+trap 'exit 130' INT TERM HUP
+bash "$TOP/bin/packages.sh" test
+find_server
+copy_sources
+cd "$work"
+build
+for name in ${SUITES:-$all_suites}; do
+    mapfile -t files < <(files_of "$name")
+    if ((${#files[@]})); then
+        "run_$name"
+    else
+        summary+=("$(printf '%-10s nothing to run yet' "$name")")
+    fi
+done
