@@ -1,0 +1,152 @@
+/*
+ * client.h
+ *		One HTTP connection and the request it is making: what http.c (the
+ *		connection's life) and route.c (the request's meaning) share.
+ *
+ * A Client lives as long as its connection and is used again by each of its
+ * requests, so that a request allocates next to nothing.  While its item is
+ * with the database the connection is suspended, and libmicrohttpd neither
+ * reads nor closes it: the Client's memory stays.
+ */
+#ifndef WALLET_SHIM_CLIENT_H
+#define WALLET_SHIM_CLIENT_H
+
+#include <microhttpd.h>
+
+#include "buffer.h"
+#include "db.h"
+#include "guard.h"
+#include "http.h"
+#include "json.h"
+
+#define BODY_SIZE_MAX 8192
+
+typedef enum Phase
+{
+	PHASE_IDLE,      /* no request, or not the whole of its first line */
+	PHASE_HEAD,      /* the first line is there */
+	PHASE_RECEIVING, /* the head is there, the body may be coming */
+	PHASE_WAITING,   /* suspended: for the database, or held for the outcome */
+	PHASE_ANSWERING  /* the reply is there, or on its way */
+} Phase;
+
+typedef enum Method
+{
+	METHOD_READ, /* GET, HEAD and QUERY */
+	METHOD_POST,
+	METHOD_OPTIONS,
+	METHOD_OTHER
+} Method;
+
+typedef struct Client Client;
+
+/* One path. */
+typedef struct Route
+{
+	const char *path;
+	const char *kind; /* of request or of what is read */
+	Shape shape;
+	bool post;
+	unsigned allowed; /* members of a read */
+	unsigned required;
+	void (*read)(Client *client);
+} Route;
+
+struct Client
+{
+	DbItem item; /* first, so that an item's done finds its Client */
+	Http *http;
+	struct MHD_Connection *connection;
+	int fd;
+	struct Client *previous; /* of all clients */
+	struct Client *next;
+	struct Client *held_previous; /* of those held by Prefer: wait */
+	struct Client *held_next;
+	Phase phase;
+	int64_t deadline_ms; /* of the phase */
+	uint64_t idle_bytes; /* received when the idle phase was last looked at, 0 unknown */
+
+	/* the request */
+	const Route *route; /* NULL: there is nothing at its path */
+	Method method;
+	RequestHead head;
+	Buffer query; /* ends in a NUL; empty when there is none */
+	Buffer body;
+	uint64_t body_seen;
+	Members members; /* also keeps the handshake of what was enqueued */
+	bool held;
+	bool enqueued;         /* the request is durable: never answer with a problem */
+	int64_t wait_until_ms; /* 0: answer at once */
+	int64_t poll_at_ms;
+	int poll_pause_ms;
+
+	/* the reply */
+	struct MHD_Response *response;
+	unsigned status;
+	bool must_close;
+};
+
+struct Http
+{
+	HttpConfig config;
+	Db *db;
+	struct MHD_Daemon *daemon;
+	Client *clients;
+	Client *held;
+	int request_count; /* requests under way, in any phase but idle */
+	int waiting_count; /* those suspended */
+	bool draining;
+	bool resumed; /* libmicrohttpd has connections to go on with */
+	int64_t now_ms;
+	int64_t sweep_at_ms;
+	Buffer scratch; /* where a reply is written */
+};
+
+/* Finds the route and keeps the query string of a request's first line. */
+void route_find(Client *client, const char *uri);
+
+/*
+ * Looks at the head, before the body: method and media type.  False when the
+ * reply is a refusal, which then is in the client.
+ */
+bool route_begin(Client *client, const char *method);
+
+/*
+ * Carries out a request that is all there.  Either the reply is in the client
+ * afterwards, or its item is with the database and its phase PHASE_WAITING.
+ */
+void route_start(Client *client);
+
+/* What becomes of an item's result: its done functions. */
+void outcome_of_enqueue(DbItem *item, const DbResult *result);
+void outcome_of_lookup(DbItem *item, const DbResult *result);
+void outcome_of_read(DbItem *item, const DbResult *result);
+void outcome_of_history(DbItem *item, const DbResult *result);
+void outcome_of_ready(DbItem *item, const DbResult *result);
+
+/* Asks again for the outcomes of held requests that are due; lets all go while draining. */
+void outcome_poll_held(Http *http);
+
+/* Milliseconds until the next of them is due, or limit_ms. */
+int64_t outcome_poll_timeout_ms(const Http *http, int64_t limit_ms);
+
+/* Lets a held request go with what is known, since its client has gone. */
+void outcome_release(Client *client);
+
+/* Both put a reply into the client: the scratch buffer's JSON, or a problem. */
+void reply_scratch(Client *client, unsigned status);
+void reply_problem(Client *client, WalletCode code, const char *message);
+
+/* The reply {"status":"…"}. */
+void reply_status(Client *client, const char *status);
+
+/* A reply with no body. */
+void reply_empty(Client *client, unsigned status);
+
+/* Adds a header field to the reply. */
+void reply_field(Client *client, const char *name, const char *value);
+
+/* The reply is in the client: lets libmicrohttpd go on with the connection. */
+void client_resume(Client *client);
+
+#endif /* WALLET_SHIM_CLIENT_H */

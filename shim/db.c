@@ -1,0 +1,524 @@
+/*
+ * db.c
+ *		Batches: from items to statements, and from rows back to items.
+ *
+ * Everything here runs in the one thread that owns the Db; nothing is locked.
+ * Statements are answered in the order in which they were sent, so the batches
+ * under way are a ring.  Each is followed by a sync of its own, which makes it
+ * a transaction of its own: an item is done only when its sync has come back,
+ * that is, after the commit.
+ */
+#include "db_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "log.h"
+
+#define OID_TEXT 25
+#define OID_INT8 20
+#define RECONNECT_CHECK_MS 1000
+
+const WalletCodeInfo wallet_codes[CODE_COUNT] = WALLET_CODE_TABLE;
+
+WalletCode
+code_by_name(const char *name)
+{
+	for (int code = 0; code < CODE_COUNT; code++)
+		if (strcmp(wallet_codes[code].name, name) == 0)
+			return (WalletCode) code;
+	return CODE_INTERNAL_ERROR;
+}
+
+const char *
+db_value(const DbResult *result, int row, int column)
+{
+	if (PQgetisnull(result->rows, result->first_row + row, column))
+		return NULL;
+	return PQgetvalue(result->rows, result->first_row + row, column);
+}
+
+Db *
+db_create(const DbConfig *config, int epoll_fd, int wake_fd)
+{
+	Db *db = calloc(1, sizeof(Db));
+
+	if (db == NULL)
+		return NULL;
+	db->connector = calloc(1, sizeof(DbConnector));
+	if (db->connector == NULL)
+	{
+		free(db);
+		return NULL;
+	}
+	db->config = *config;
+	db->epoll_fd = epoll_fd;
+	db->wake_fd = wake_fd;
+	db->random_seed = (unsigned) clock_ms() ^ (unsigned) wake_fd << 16 ^ (unsigned) getpid();
+	for (int i = 0; i < DB_FUNCTION_COUNT; i++)
+		db->lanes[i].last = &db->lanes[i].first;
+	return db;
+}
+
+void
+db_close(Db *db)
+{
+	if (db->state == DB_UP)
+		atomic_fetch_sub(db->config.connected_count, 1);
+	if (db->connection != NULL)
+		PQfinish(db->connection);
+	db->connection = NULL;
+	if (db->state != DB_CONNECTING)
+		db->state = DB_DOWN;
+	db->retry_at_ms = INT64_MAX;
+	db_fail_all(db);
+}
+
+bool
+db_destroy(Db *db)
+{
+	bool connecting = db->state == DB_CONNECTING;
+	bool left_behind = connecting && !atomic_load(&db->connector->finished);
+
+	if (left_behind)
+		pthread_detach(db->connector->thread);
+	else if (connecting)
+	{
+		pthread_join(db->connector->thread, NULL);
+		PQfinish(db->connector->connection);
+	}
+	for (int i = 0; i < DB_PARAMETERS_MAX; i++)
+		buffer_free(&db->parameters[i]);
+	if (!left_behind)
+		free(db->connector);
+	free(db);
+	return !left_behind;
+}
+
+bool
+db_available(const Db *db)
+{
+	return db->state == DB_UP;
+}
+
+static void
+lane_append(DbLane *lane, DbItem *item)
+{
+	item->next = NULL;
+	*lane->last = item;
+	lane->last = &item->next;
+}
+
+static DbItem *
+lane_take(DbLane *lane)
+{
+	DbItem *item = lane->first;
+
+	lane->first = item->next;
+	if (lane->first == NULL)
+		lane->last = &lane->first;
+	return item;
+}
+
+void
+db_submit(Db *db, DbItem *item)
+{
+	item->alone = item->function == DB_HISTORY;
+	lane_append(&db->lanes[item->function], item);
+}
+
+static void
+item_fail(DbItem *item, WalletCode code, const char *message)
+{
+	DbResult result = {.code = code, .message = message};
+
+	item->done(item, &result);
+}
+
+DbBatch *
+db_batch_push(Db *db, DbFunction function, int64_t now_ms)
+{
+	DbBatch *batch = &db->batches[db->batch_tail++ % DB_BATCHES_MAX];
+
+	*batch = (DbBatch){.function = function, .sent_at_ms = now_ms};
+	db->lanes[function].in_flight++;
+	return batch;
+}
+
+static void
+batch_clear(DbBatch *batch)
+{
+	PQclear(batch->rows);
+	PQclear(batch->error);
+	if (batch->items != &batch->single)
+		free(batch->items);
+	batch->items = NULL;
+}
+
+void
+db_fail_all(Db *db)
+{
+	while (db->batch_head != db->batch_tail)
+	{
+		DbBatch batch = db->batches[db->batch_head++ % DB_BATCHES_MAX];
+
+		if (batch.item_count == 1)
+			batch.items = &batch.single;
+		db->lanes[batch.function].in_flight--;
+		for (int i = 0; i < batch.item_count; i++)
+			item_fail(batch.items[i], CODE_DATABASE_UNAVAILABLE,
+			          "the connection to the database was lost");
+		batch_clear(&batch);
+	}
+	for (int i = 0; i < DB_FUNCTION_COUNT; i++)
+		while (db->lanes[i].first != NULL)
+			item_fail(lane_take(&db->lanes[i]), CODE_DATABASE_UNAVAILABLE,
+			          "the connection to the database was lost");
+}
+
+/* What a failed statement means for an item that stood in it alone. */
+static WalletCode
+code_by_sqlstate(const char *sqlstate)
+{
+	for (int code = 0; code < CODE_COUNT; code++)
+		if (code != CODE_OK && strcmp(wallet_codes[code].sqlstate, sqlstate) == 0)
+			return (WalletCode) code;
+	if (strncmp(sqlstate, "08", 2) == 0 || strncmp(sqlstate, "57P", 3) == 0 ||
+	    strncmp(sqlstate, "40", 2) == 0 || strncmp(sqlstate, "53", 2) == 0 ||
+	    strcmp(sqlstate, "55P03") == 0 || strcmp(sqlstate, "57014") == 0)
+		return CODE_DATABASE_UNAVAILABLE;
+	return CODE_INTERNAL_ERROR;
+}
+
+/*
+ * The statement was rolled back.  Items that were not alone get another try
+ * alone; the others end here.  A refusal of our own (class PW) is an answer.
+ */
+static void
+batch_failed(Db *db, DbBatch *batch)
+{
+	const char *sqlstate = PQresultErrorField(batch->error, PG_DIAG_SQLSTATE);
+	const char *message = NULL;
+	WalletCode code = code_by_sqlstate(sqlstate ? sqlstate : "");
+
+	if (sqlstate != NULL && strncmp(sqlstate, "PW", 2) == 0)
+		message = PQresultErrorField(batch->error, PG_DIAG_MESSAGE_PRIMARY);
+	else
+		log_line("the statement %s failed with SQLSTATE %s, with %d items",
+		         db_statement_names[batch->function], sqlstate ? sqlstate : "unknown",
+		         batch->item_count);
+	if (message == NULL)
+		message = wallet_codes[code].message;
+	for (int i = 0; i < batch->item_count; i++)
+	{
+		DbItem *item = batch->items[i];
+
+		if (item->alone || item->function == DB_READY)
+			item_fail(item, code, message);
+		else
+		{
+			item->alone = true;
+			lane_append(&db->lanes[batch->function], item);
+		}
+	}
+}
+
+/* Gives each item its row, by ordinal; an item without one is our own fault. */
+static void
+batch_deal_rows(DbBatch *batch)
+{
+	int row_count = PQntuples(batch->rows);
+	DbResult result = {.code = CODE_OK, .rows = batch->rows, .row_count = 1};
+
+	for (int row = 0; row < row_count; row++)
+	{
+		int ordinal = atoi(PQgetvalue(batch->rows, row, 0));
+		DbItem *item;
+
+		if (ordinal < 1 || ordinal > batch->item_count || batch->items[ordinal - 1] == NULL)
+			continue;
+		item = batch->items[ordinal - 1];
+		batch->items[ordinal - 1] = NULL;
+		result.first_row = row;
+		item->done(item, &result);
+	}
+	for (int i = 0; i < batch->item_count; i++)
+		if (batch->items[i] != NULL)
+			item_fail(batch->items[i], CODE_INTERNAL_ERROR,
+			          wallet_codes[CODE_INTERNAL_ERROR].message);
+}
+
+static void
+batch_succeeded(DbBatch *batch)
+{
+	if (batch->function == DB_HISTORY || batch->function == DB_READY)
+	{
+		DbResult result = {
+		    .code = CODE_OK, .rows = batch->rows, .row_count = PQntuples(batch->rows)};
+
+		for (int i = 0; i < batch->item_count; i++)
+			batch->items[i]->done(batch->items[i], &result);
+	}
+	else
+		batch_deal_rows(batch);
+}
+
+/* The oldest batch's sync has come: it is committed, or rolled back. */
+static void
+batch_finish(Db *db, int64_t now_ms)
+{
+	DbBatch batch = db->batches[db->batch_head++ % DB_BATCHES_MAX];
+
+	if (batch.item_count == 1)
+		batch.items = &batch.single;
+	db->lanes[batch.function].in_flight--;
+	if (batch.setup)
+		db_setup_finish(db, batch.error, now_ms);
+	else if (batch.error != NULL)
+		batch_failed(db, &batch);
+	else
+		batch_succeeded(&batch);
+	batch_clear(&batch);
+}
+
+static void
+take_result(Db *db, PGresult *result, int64_t now_ms)
+{
+	DbBatch *batch = &db->batches[db->batch_head % DB_BATCHES_MAX];
+
+	switch (PQresultStatus(result))
+	{
+		case PGRES_PIPELINE_SYNC:
+			PQclear(result);
+			batch_finish(db, now_ms);
+			break;
+		case PGRES_TUPLES_OK:
+			PQclear(batch->rows);
+			batch->rows = result;
+			break;
+		case PGRES_FATAL_ERROR:
+			if (batch->error == NULL)
+				batch->error = result;
+			else
+				PQclear(result);
+			break;
+		default:
+			PQclear(result);
+			break;
+	}
+}
+
+void
+db_watch(Db *db, bool want_write)
+{
+	struct epoll_event event = {.events = EPOLLIN | (want_write ? EPOLLOUT : 0), .data.ptr = db};
+	int fd = PQsocket(db->connection);
+
+	if (epoll_ctl(db->epoll_fd, EPOLL_CTL_MOD, fd, &event) != 0)
+		epoll_ctl(db->epoll_fd, EPOLL_CTL_ADD, fd, &event);
+	db->want_write = want_write;
+}
+
+/* Pushes out what libpq holds back; false when the connection is gone. */
+static bool
+flush(Db *db, int64_t now_ms)
+{
+	int left = PQflush(db->connection);
+
+	db->dirty = left > 0;
+	if (left < 0)
+	{
+		db_drop(db, PQerrorMessage(db->connection), now_ms);
+		return false;
+	}
+	if (db->want_write != (left > 0))
+		db_watch(db, left > 0);
+	return true;
+}
+
+void
+db_handle_event(Db *db, int64_t now_ms)
+{
+	if (db->connection == NULL)
+		return;
+	if (PQconsumeInput(db->connection) != 1)
+	{
+		db_drop(db, PQerrorMessage(db->connection), now_ms);
+		return;
+	}
+	while (db->connection != NULL && db->batch_head != db->batch_tail && !PQisBusy(db->connection))
+	{
+		PGresult *result = PQgetResult(db->connection);
+
+		if (result != NULL)
+			take_result(db, result, now_ms);
+		else if (PQstatus(db->connection) == CONNECTION_BAD)
+			break;
+	}
+	if (db->connection == NULL)
+		return;
+	if (PQstatus(db->connection) == CONNECTION_BAD)
+		db_drop(db, PQerrorMessage(db->connection), now_ms);
+	else if (db->dirty)
+		flush(db, now_ms);
+}
+
+void
+db_tick(Db *db, int64_t now_ms)
+{
+	if (db->state == DB_DOWN && now_ms >= db->retry_at_ms)
+		db_connect_start(db, now_ms);
+	else if (db->state == DB_CONNECTING && atomic_load(&db->connector->finished))
+		db_connect_finish(db, now_ms);
+	else if (db->connection != NULL && db->batch_head != db->batch_tail &&
+	         now_ms - db->batches[db->batch_head % DB_BATCHES_MAX].sent_at_ms >
+	             DB_STATEMENT_DEADLINE_MS)
+		db_drop(db, "a statement was not answered in time", now_ms);
+}
+
+int64_t
+db_timeout_ms(const Db *db, int64_t now_ms)
+{
+	if (db->state == DB_DOWN)
+		return db->retry_at_ms > now_ms ? db->retry_at_ms - now_ms : 0;
+	return RECONNECT_CHECK_MS;
+}
+
+static const char *
+item_text(const DbItem *item, int parameter, size_t *length)
+{
+	const char *text;
+
+	if (parameter == 0)
+		text = item->kind;
+	else if (item->function == DB_ENQUEUE && parameter == 1)
+	{
+		*length = item->payload_length;
+		return item->payload;
+	}
+	else
+		text = item->function == DB_ENQUEUE ? item->idempotency_key : item->handshake_id;
+	*length = text ? strlen(text) : 0;
+	return text;
+}
+
+/* PostgreSQL's binary array: dimensions, has-nulls, element type, size, lower bound, elements. */
+static void
+put_array(const DbBatch *batch, int parameter, Buffer *out)
+{
+	bool is_text = parameter == 0 || batch->function == DB_ENQUEUE ||
+	               (batch->function == DB_LOOKUP && parameter == 2);
+
+	buffer_put_int32(out, 1);
+	buffer_put_int32(out, 1);
+	buffer_put_int32(out, is_text ? OID_TEXT : OID_INT8);
+	buffer_put_int32(out, batch->item_count);
+	buffer_put_int32(out, 1);
+	for (int i = 0; i < batch->item_count; i++)
+	{
+		const DbItem *item = batch->items[i];
+		size_t length = 0;
+		const char *text;
+
+		if (!is_text)
+		{
+			buffer_put_int32(out, sizeof(int64_t));
+			buffer_put_int64(out, parameter == 1 ? item->user_id : item->id);
+			continue;
+		}
+		text = item_text(item, parameter, &length);
+		buffer_put_int32(out, text ? (int32_t) length : -1);
+		buffer_put(out, text, length);
+	}
+}
+
+/* Fills the parameters' buffers and returns how many there are. */
+static int
+put_parameters(Db *db, const DbBatch *batch)
+{
+	const DbItem *item = batch->items[0];
+
+	for (int i = 0; i < DB_PARAMETERS_MAX; i++)
+		buffer_reset(&db->parameters[i]);
+	if (batch->function == DB_READY)
+		return 0;
+	if (batch->function != DB_HISTORY)
+	{
+		for (int i = 0; i < 3; i++)
+			put_array(batch, i, &db->parameters[i]);
+		return 3;
+	}
+	buffer_put_int64(&db->parameters[0], item->user_id);
+	buffer_put_int64(&db->parameters[1], item->id);
+	if (item->before != 0)
+		buffer_put_int64(&db->parameters[2], item->before);
+	buffer_put_int32(&db->parameters[3], item->max_rows);
+	return 4;
+}
+
+static bool
+batch_send(Db *db, const DbBatch *batch)
+{
+	static const int binary[DB_PARAMETERS_MAX] = {1, 1, 1, 1};
+	const char *values[DB_PARAMETERS_MAX];
+	int lengths[DB_PARAMETERS_MAX];
+	int count = put_parameters(db, batch);
+
+	for (int i = 0; i < count; i++)
+	{
+		if (db->parameters[i].failed)
+			return false;
+		values[i] = db->parameters[i].length ? db->parameters[i].data : NULL;
+		lengths[i] = (int) db->parameters[i].length;
+	}
+	return PQsendQueryPrepared(db->connection, db_statement_names[batch->function], count, values,
+	                           lengths, binary, 0) == 1 &&
+	       PQpipelineSync(db->connection) == 1;
+}
+
+/* Takes the next items of a lane: one that is to go alone, or as many as may go together. */
+static void
+batch_fill(DbBatch *batch, DbLane *lane)
+{
+	int count = 1;
+
+	if (!lane->first->alone)
+		for (DbItem *item = lane->first->next; item && !item->alone && count < DB_BATCH_ITEMS_MAX;
+		     item = item->next)
+			count++;
+	if (count > 1)
+		batch->items = malloc((size_t) count * sizeof(DbItem *));
+	if (batch->items == NULL)
+	{
+		batch->items = &batch->single;
+		count = 1;
+	}
+	batch->item_count = count;
+	for (int i = 0; i < count; i++)
+		batch->items[i] = lane_take(lane);
+}
+
+void
+db_dispatch(Db *db, int64_t now_ms)
+{
+	for (int i = 0; i < DB_FUNCTION_COUNT && db->state == DB_UP; i++)
+	{
+		DbLane *lane = &db->lanes[i];
+
+		while (db->state == DB_UP && lane->first != NULL &&
+		       lane->in_flight < (lane->first->alone ? DB_SINGLES_IN_FLIGHT_MAX : 1))
+		{
+			DbBatch *batch = db_batch_push(db, (DbFunction) i, now_ms);
+
+			batch_fill(batch, lane);
+			if (batch_send(db, batch))
+				db->dirty = true;
+			else
+				db_drop(db, PQerrorMessage(db->connection), now_ms);
+		}
+	}
+	if (db->connection != NULL && db->dirty)
+		flush(db, now_ms);
+}

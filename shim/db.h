@@ -1,0 +1,164 @@
+/*
+ * db.h
+ *		What the shim asks of the database, and how it is asked.
+ *
+ * Each event loop owns one Db: one connection in pipeline mode, used by that
+ * loop's thread alone.  A request is put down with db_submit; whatever has
+ * been put down for the same function goes out together in one statement with
+ * the next db_dispatch, while at most one such batch is under way.  So the
+ * busier the shim is, the larger its batches are, and an idle one adds no wait.
+ *
+ * Nothing is ever sent again after a lost connection, since nobody knows
+ * whether it was committed: such items end with CODE_DATABASE_UNAVAILABLE, and
+ * the client decides, with its Idempotency-Key.  A batch that fails as a whole
+ * while the connection lives was rolled back as a whole: its items are sent
+ * once more, each alone, so that a bad one fails nobody else.
+ */
+#ifndef WALLET_SHIM_DB_H
+#define WALLET_SHIM_DB_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <libpq-fe.h>
+
+#include "../extension/codes.h"
+
+typedef enum DbFunction
+{
+	DB_ENQUEUE, /* wallet_enqueue_many: kind, payload, idempotency_key */
+	DB_LOOKUP,  /* wallet_lookup_many: kind, user_id, handshake_id */
+	DB_READ,    /* wallet_read_many: kind, user_id, id */
+	DB_HISTORY, /* wallet_history_page: user_id, id, before, max_rows */
+	DB_READY,   /* wallet_ready: nothing */
+	DB_FUNCTION_COUNT
+} DbFunction;
+
+/* Columns of the answer, by number. */
+enum DbEnqueueColumn
+{
+	ENQUEUE_ORDINAL,
+	ENQUEUE_HANDSHAKE_ID,
+	ENQUEUE_CODE,
+	ENQUEUE_MESSAGE
+};
+
+enum DbLookupColumn /* of DB_READ too */
+{
+	LOOKUP_ORDINAL,
+	LOOKUP_STATE,
+	LOOKUP_CODE,
+	LOOKUP_MESSAGE,
+	LOOKUP_WALLET_ID,
+	LOOKUP_WALLET_STATUS,
+	LOOKUP_AMOUNT,
+	LOOKUP_CURRENCY,
+	LOOKUP_CREATED_AT,
+	LOOKUP_UPDATED_AT,
+	LOOKUP_TRANSFER_ID,
+	LOOKUP_SOURCE_WALLET_ID,
+	LOOKUP_DESTINATION_WALLET_ID
+};
+
+enum DbHistoryColumn
+{
+	HISTORY_TRANSFER_ID,
+	HISTORY_KIND,
+	HISTORY_SOURCE_WALLET_ID,
+	HISTORY_DESTINATION_WALLET_ID,
+	HISTORY_AMOUNT,
+	HISTORY_BALANCE,
+	HISTORY_POSTED_AT
+};
+
+enum DbReadyColumn
+{
+	READY_WORKER_ALIVE,
+	READY_DETAIL
+};
+
+/*
+ * How an item ended.  With CODE_OK the rows first_row … first_row + row_count - 1
+ * are the item's own; otherwise message says what went wrong, and there are no
+ * rows.  It lives only as long as the call that hands it over.
+ */
+typedef struct DbResult
+{
+	WalletCode code;
+	const char *message;
+	const PGresult *rows;
+	int first_row;
+	int row_count;
+} DbResult;
+
+/*
+ * One question.  Its memory, and the texts that it points to, are the caller's
+ * and must stay until done has been called, which happens exactly once.
+ */
+typedef struct DbItem
+{
+	struct DbItem *next; /* db.c's own */
+	bool alone;          /* db.c's own: not to be put together with others */
+	DbFunction function;
+	const char *kind;
+	const char *payload;
+	size_t payload_length;
+	const char *idempotency_key; /* or NULL */
+	const char *handshake_id;
+	int64_t user_id;
+	int64_t id;
+	int64_t before; /* 0: from the newest on */
+	int max_rows;
+	void (*done)(struct DbItem *item, const DbResult *result);
+} DbItem;
+
+typedef struct DbConfig
+{
+	const char *conninfo;        /* libpq's; what it leaves out comes from PG* variables */
+	const char *schema;          /* of the wallet_* functions, not quoted */
+	atomic_int *connected_count; /* raised while this connection can be used */
+} DbConfig;
+
+typedef struct Db Db;
+
+/*
+ * Makes a Db that watches its connection through epoll_fd, with the Db itself
+ * as the event's data, and that signals wake_fd (an eventfd) when an attempt to
+ * connect has ended.  Connects from the first db_tick on.  NULL: no memory.
+ */
+Db *db_create(const DbConfig *config, int epoll_fd, int wake_fd);
+
+/* Closes the connection for good; every item ends with CODE_DATABASE_UNAVAILABLE. */
+void db_close(Db *db);
+
+/*
+ * Frees a closed Db.  False when an attempt to connect still runs in its
+ * thread: the process should then leave with _exit.
+ */
+bool db_destroy(Db *db);
+
+/* Whether an item put down now would be sent. */
+bool db_available(const Db *db);
+
+/* Puts an item down for the next db_dispatch.  Only while db_available. */
+void db_submit(Db *db, DbItem *item);
+
+/* Reads and writes what the connection is ready for; calls done of finished items. */
+void db_handle_event(Db *db, int64_t now_ms);
+
+/* Connects, reconnects, and drops a connection whose statement hangs. */
+void db_tick(Db *db, int64_t now_ms);
+
+/* Sends what was put down, as far as batches may be under way. */
+void db_dispatch(Db *db, int64_t now_ms);
+
+/* Milliseconds until db_tick is due. */
+int64_t db_timeout_ms(const Db *db, int64_t now_ms);
+
+/* The value of a column, or NULL for SQL's null; row counts from the item's first. */
+const char *db_value(const DbResult *result, int row, int column);
+
+/* The code whose stable name is name; CODE_INTERNAL_ERROR when there is none. */
+WalletCode code_by_name(const char *name);
+
+#endif /* WALLET_SHIM_DB_H */

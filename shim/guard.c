@@ -1,0 +1,183 @@
+/*
+ * guard.c
+ *		Header fields: framing (RFC 9112, section 6.3), media type, key, preference.
+ */
+#include "guard.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "text.h"
+
+#define WAIT_S_MAX 86400
+
+/* Content-Length = 1*DIGIT, and nothing else. */
+static void
+read_content_length(RequestHead *head, const char *value)
+{
+	size_t length = strspn(value, "0123456789");
+
+	head->length_count++;
+	head->length_valid = length > 0 && length < 19 && value[length] == '\0';
+	if (head->length_valid)
+		head->content_length = strtoull(value, NULL, 10);
+}
+
+/* The first wait=N of Prefer (RFC 7240); what is not understood is passed over. */
+static void
+read_prefer(RequestHead *head, const char *value)
+{
+	while (*value != '\0' && head->wait_s < 0)
+	{
+		value += strspn(value, ", \t");
+		if (strncasecmp(value, "wait", 4) == 0)
+		{
+			const char *number = value + 4 + strspn(value + 4, " \t");
+
+			if (*number == '=')
+			{
+				number += 1 + strspn(number + 1, " \t\"");
+				if (*number >= '0' && *number <= '9')
+				{
+					unsigned long seconds = strtoul(number, NULL, 10);
+
+					head->wait_s = seconds < WAIT_S_MAX ? (int) seconds : WAIT_S_MAX;
+				}
+			}
+		}
+		value += strcspn(value, ",");
+	}
+}
+
+static bool
+is_token(const char *name)
+{
+	for (const char *c = name; *c; c++)
+		if (*c <= ' ' || *c >= 127 || strchr("\"(),/:;<=>?@[\\]{}", *c) != NULL)
+			return false;
+	return *name != '\0';
+}
+
+static enum MHD_Result
+read_field(void *argument, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	RequestHead *head = argument;
+
+	(void) kind;
+	if (value == NULL)
+		value = "";
+	if (!is_token(name))
+		head->malformed_name = true;
+	else if (strcasecmp(name, "Host") == 0)
+		head->host_count++;
+	else if (strcasecmp(name, "Content-Length") == 0)
+		read_content_length(head, value);
+	else if (strcasecmp(name, "Transfer-Encoding") == 0)
+	{
+		head->encoding_count++;
+		head->chunked = strcasecmp(value, "chunked") == 0;
+	}
+	else if (strcasecmp(name, "Content-Type") == 0)
+		head->content_type = value;
+	else if (strcasecmp(name, "Idempotency-Key") == 0)
+	{
+		head->key_count++;
+		head->key_value = value;
+	}
+	else if (strcasecmp(name, "Prefer") == 0)
+		read_prefer(head, value);
+	else if (strcasecmp(name, "Expect") == 0)
+		head->expects_continue = strcasecmp(value, "100-continue") == 0;
+	return MHD_YES;
+}
+
+WalletCode
+guard_framing(struct MHD_Connection *connection, const char *version, RequestHead *head,
+              char message[MESSAGE_SIZE])
+{
+	bool is_1_1 = strcmp(version, MHD_HTTP_VERSION_1_1) == 0;
+	const char *wrong = NULL;
+
+	memset(head, 0, sizeof(*head));
+	head->wait_s = -1;
+	MHD_get_connection_values(connection, MHD_HEADER_KIND, read_field, head);
+	if (head->malformed_name)
+		wrong = "a header field's name is malformed";
+	else if (head->host_count > 1 || (is_1_1 && head->host_count == 0))
+		wrong = "there must be exactly one Host";
+	else if (head->encoding_count > 0 && head->length_count > 0)
+		wrong = "Transfer-Encoding and Content-Length exclude each other";
+	else if (head->length_count > 1)
+		wrong = "there must be at most one Content-Length";
+	else if (head->length_count == 1 && !head->length_valid)
+		wrong = "Content-Length must be a number";
+	else if (head->encoding_count > 1 || (head->encoding_count == 1 && (!head->chunked || !is_1_1)))
+		wrong = "the only Transfer-Encoding is chunked";
+	if (wrong == NULL)
+		return CODE_OK;
+	snprintf(message, MESSAGE_SIZE, "%s", wrong);
+	return CODE_BAD_REQUEST;
+}
+
+static bool
+ends_with_json(const char *type, size_t length)
+{
+	return length > 5 && strncasecmp(type + length - 5, "+json", 5) == 0;
+}
+
+WalletCode
+guard_media_type(const RequestHead *head, char message[MESSAGE_SIZE])
+{
+	const char *type = head->content_type;
+	size_t length;
+
+	if (type == NULL)
+		return CODE_OK;
+	length = strcspn(type, "; \t");
+	if (length == strlen("application/json") && strncasecmp(type, "application/json", length) == 0)
+		return CODE_OK;
+	if (strncasecmp(type, "application/", 12) == 0 && ends_with_json(type, length))
+		return CODE_OK;
+	/* What curl -d says unless it is told otherwise; the body is read as JSON all the same. */
+	if (length == strlen("application/x-www-form-urlencoded") &&
+	    strncasecmp(type, "application/x-www-form-urlencoded", length) == 0)
+		return CODE_OK;
+	snprintf(message, MESSAGE_SIZE, "%s", wallet_codes[CODE_UNSUPPORTED_MEDIA_TYPE].message);
+	return CODE_UNSUPPORTED_MEDIA_TYPE;
+}
+
+WalletCode
+guard_idempotency_key(RequestHead *head, char message[MESSAGE_SIZE])
+{
+	const char *key = head->key_value;
+	size_t length;
+	bool valid;
+
+	if (head->key_count == 0)
+		return CODE_OK;
+	if (head->key_count > 1)
+	{
+		snprintf(message, MESSAGE_SIZE, "there must be at most one Idempotency-Key");
+		return CODE_BAD_REQUEST;
+	}
+	length = strlen(key);
+	if (length >= 2 && key[0] == '"' && key[length - 1] == '"')
+	{
+		key++;
+		length -= 2;
+	}
+	valid = length >= 1 && length <= IDEMPOTENCY_KEY_LENGTH_MAX && utf8_valid(key, length);
+	for (size_t i = 0; valid && i < length; i++)
+		valid = (unsigned char) key[i] > ' ' && key[i] != 127;
+	if (!valid)
+	{
+		snprintf(message, MESSAGE_SIZE,
+		         "an idempotency key must have 1 to 255 visible bytes, without spaces");
+		return CODE_INVALID_IDEMPOTENCY_KEY;
+	}
+	memcpy(head->idempotency_key, key, length);
+	head->idempotency_key[length] = '\0';
+	return CODE_OK;
+}

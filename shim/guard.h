@@ -1,0 +1,51 @@
+/*
+ * guard.h
+ *		Reads a request's header fields once, and refuses those that two
+ *		programs could understand in two ways.
+ *
+ * libmicrohttpd 0.9.75 takes Transfer-Encoding together with Content-Length,
+ * Content-Length twice, and Host twice.  Behind a proxy that reads them the
+ * other way a client could smuggle a request, so the connection is closed.
+ */
+#ifndef WALLET_SHIM_GUARD_H
+#define WALLET_SHIM_GUARD_H
+
+#include <microhttpd.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "json.h"
+
+#define IDEMPOTENCY_KEY_LENGTH_MAX 255
+
+typedef struct RequestHead
+{
+	int host_count;
+	int length_count;
+	int encoding_count;
+	int key_count;
+	bool malformed_name;
+	bool chunked;
+	bool expects_continue;
+	bool length_valid;
+	uint64_t content_length;
+	const char *content_type;
+	const char *key_value;
+	int wait_s; /* from Prefer: wait=N; -1 when it was not asked for */
+	char idempotency_key[IDEMPOTENCY_KEY_LENGTH_MAX + 1];
+} RequestHead;
+
+/*
+ * Fills head from the header fields.  CODE_BAD_REQUEST when the framing is
+ * ambiguous: answer, and close the connection.
+ */
+WalletCode guard_framing(struct MHD_Connection *connection, const char *version, RequestHead *head,
+                         char message[MESSAGE_SIZE]);
+
+/* Whether the body's media type is JSON, curl's default, or not told. */
+WalletCode guard_media_type(const RequestHead *head, char message[MESSAGE_SIZE]);
+
+/* Checks the Idempotency-Key, if there is one, and unwraps it into head->idempotency_key. */
+WalletCode guard_idempotency_key(RequestHead *head, char message[MESSAGE_SIZE]);
+
+#endif /* WALLET_SHIM_GUARD_H */

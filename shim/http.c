@@ -1,0 +1,386 @@
+/*
+ * http.c
+ *		The life of HTTP connections: accepted, read, suspended, answered, cut.
+ *
+ * One thread owns an Http and its Clients; nothing is locked.  libmicrohttpd
+ * calls back only from within http_run.  Its own timeout is not used, since a
+ * client that sends a byte a second escapes it: each phase of a request has a
+ * deadline here, and a sweep cuts those that miss it.
+ */
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "log.h"
+
+#define SWEEP_PAUSE_MS 250
+#define IDLE_TIMEOUT_MS 60000
+#define ANSWER_TIMEOUT_MS 60000
+#define CONNECTION_MEMORY_SIZE 16384
+#define DISCARD_SIZE_MAX (1024 * 1024) /* of a body too large, read so that the answer arrives */
+
+static void
+set_phase(Client *client, Phase phase, int64_t deadline_ms)
+{
+	client->phase = phase;
+	client->deadline_ms = deadline_ms;
+}
+
+static void
+client_free(Client *client)
+{
+	buffer_free(&client->query);
+	buffer_free(&client->body);
+	free(client);
+}
+
+static void
+connection_opened(Http *http, struct MHD_Connection *connection, void **socket_context)
+{
+	const union MHD_ConnectionInfo *info =
+	    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	Client *client = calloc(1, sizeof(Client));
+
+	*socket_context = client;
+	if (client == NULL)
+		return;
+	client->http = http;
+	client->connection = connection;
+	client->fd = info->connect_fd;
+	client->next = http->clients;
+	if (http->clients != NULL)
+		http->clients->previous = client;
+	http->clients = client;
+	set_phase(client, PHASE_IDLE, http->now_ms + http->config.request_timeout_s * INT64_C(1000));
+}
+
+static void
+connection_closed(Http *http, Client *client)
+{
+	if (client == NULL)
+		return;
+	if (client->previous != NULL)
+		client->previous->next = client->next;
+	else
+		http->clients = client->next;
+	if (client->next != NULL)
+		client->next->previous = client->previous;
+	client_free(client);
+}
+
+static void
+notify_connection(void *argument, struct MHD_Connection *connection, void **socket_context,
+                  enum MHD_ConnectionNotificationCode code)
+{
+	if (code == MHD_CONNECTION_NOTIFY_STARTED)
+		connection_opened(argument, connection, socket_context);
+	else
+		connection_closed(argument, *socket_context);
+}
+
+/* A request's first line is there.  The uri is as it was sent, with the query string. */
+static void *
+notify_request(void *argument, const char *uri, struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info =
+	    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	Client *client = info ? info->socket_context : NULL;
+	Http *http = argument;
+	int64_t deadline_ms = http->now_ms + http->config.request_timeout_s * INT64_C(1000);
+
+	if (client == NULL)
+		return NULL;
+	/* The sweep may have seen this request's first byte come in already. */
+	if (client->phase == PHASE_IDLE && client->deadline_ms < deadline_ms)
+		deadline_ms = client->deadline_ms;
+	set_phase(client, PHASE_HEAD, deadline_ms);
+	http->request_count++;
+	client->must_close = false;
+	client->wait_until_ms = 0;
+	client->body_seen = 0;
+	buffer_reset(&client->body);
+	route_find(client, uri);
+	return client;
+}
+
+static void
+notify_completed(void *argument, struct MHD_Connection *connection, void **request_context,
+                 enum MHD_RequestTerminationCode code)
+{
+	Client *client = *request_context;
+	Http *http = argument;
+
+	(void) connection;
+	(void) code;
+	if (client == NULL)
+		return;
+	http->request_count--;
+	if (client->response != NULL)
+		MHD_destroy_response(client->response);
+	client->response = NULL;
+	client->idle_bytes = 0;
+	set_phase(client, PHASE_IDLE, http->now_ms + IDLE_TIMEOUT_MS);
+	*request_context = NULL;
+}
+
+static enum MHD_Result
+send_reply(Client *client)
+{
+	enum MHD_Result result;
+
+	if (client->response == NULL)
+		return MHD_NO;
+	set_phase(client, PHASE_ANSWERING, client->http->now_ms + ANSWER_TIMEOUT_MS);
+	result = MHD_queue_response(client->connection, client->status, client->response);
+	MHD_destroy_response(client->response);
+	client->response = NULL;
+	return result;
+}
+
+static enum MHD_Result
+refuse_and_close(Client *client, WalletCode code, const char *message)
+{
+	client->must_close = true;
+	reply_problem(client, code, message);
+	return send_reply(client);
+}
+
+/*
+ * The head is there.  What is refused here is answered at once when the body
+ * must not or need not be read; otherwise the body is read and thrown away
+ * first, since an answer to a client that is still sending may never arrive.
+ */
+static enum MHD_Result
+begin_request(Client *client, const char *method, const char *version)
+{
+	char message[MESSAGE_SIZE];
+	WalletCode code = guard_framing(client->connection, version, &client->head, message);
+
+	client->phase = PHASE_RECEIVING;
+	if (code != CODE_OK)
+		return refuse_and_close(client, code, message);
+	if (client->head.content_length > DISCARD_SIZE_MAX ||
+	    (client->head.content_length > BODY_SIZE_MAX && client->head.expects_continue))
+		return refuse_and_close(client, CODE_BODY_TOO_LARGE, NULL);
+	if (!route_begin(client, method) && client->head.expects_continue)
+		return send_reply(client);
+	return MHD_YES;
+}
+
+static enum MHD_Result
+take_body(Client *client, const char *data, size_t *size)
+{
+	client->body_seen += *size;
+	if (client->body_seen > DISCARD_SIZE_MAX)
+		return MHD_NO;
+	if (client->response == NULL && client->body_seen > BODY_SIZE_MAX)
+		reply_problem(client, CODE_BODY_TOO_LARGE, NULL);
+	if (client->response == NULL)
+		buffer_put(&client->body, data, *size);
+	*size = 0;
+	return MHD_YES;
+}
+
+static enum MHD_Result
+handle_request(void *argument, struct MHD_Connection *connection, const char *url,
+               const char *method, const char *version, const char *upload_data,
+               size_t *upload_data_size, void **request_context)
+{
+	Client *client = *request_context;
+
+	(void) argument;
+	(void) url;
+	if (client == NULL)
+		return MHD_NO;
+	if (client->phase == PHASE_HEAD)
+		return begin_request(client, method, version);
+	if (*upload_data_size > 0)
+		return take_body(client, upload_data, upload_data_size);
+	if (client->phase == PHASE_RECEIVING && client->response == NULL)
+		route_start(client);
+	if (client->phase != PHASE_WAITING)
+		return send_reply(client);
+	MHD_suspend_connection(connection);
+	return MHD_YES;
+}
+
+void
+client_resume(Client *client)
+{
+	client->http->waiting_count--;
+	client->http->resumed = true;
+	set_phase(client, PHASE_ANSWERING, client->http->now_ms + ANSWER_TIMEOUT_MS);
+	MHD_resume_connection(client->connection);
+}
+
+Http *
+http_create(const HttpConfig *config, Db *db, int listen_fd)
+{
+	Http *http = calloc(1, sizeof(Http));
+
+	if (http == NULL)
+		return NULL;
+	http->config = *config;
+	http->db = db;
+	http->now_ms = clock_ms();
+	http->daemon =
+	    MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle_request,
+	                     http, MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_CONNECTION_LIMIT,
+	                     (unsigned) config->connections_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+	                     (size_t) CONNECTION_MEMORY_SIZE, MHD_OPTION_NOTIFY_CONNECTION,
+	                     notify_connection, http, MHD_OPTION_NOTIFY_COMPLETED, notify_completed,
+	                     http, MHD_OPTION_URI_LOG_CALLBACK, notify_request, http, MHD_OPTION_END);
+	if (http->daemon != NULL)
+		return http;
+	free(http);
+	return NULL;
+}
+
+int
+http_epoll_fd(const Http *http)
+{
+	return MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+}
+
+/* How many bytes have ever come in on a connection, 0 when the system does not tell. */
+static uint64_t
+received_bytes(int fd)
+{
+	struct tcp_info info = {0};
+	socklen_t size = sizeof(info);
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0)
+		return 0;
+	return info.tcpi_bytes_received;
+}
+
+/* Whether the client has closed its end; what it sent meanwhile stays unread. */
+static bool
+is_gone(int fd)
+{
+	char byte;
+
+	return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+/*
+ * Between requests libmicrohttpd does not say when bytes of a first line come
+ * in.  The kernel does: once they do, the request's time runs.
+ */
+static void
+watch_idle(Client *client)
+{
+	Http *http = client->http;
+	uint64_t bytes = received_bytes(client->fd);
+	int64_t deadline_ms = http->now_ms + http->config.request_timeout_s * INT64_C(1000);
+
+	if (client->idle_bytes == 0)
+		client->idle_bytes = bytes;
+	else if (bytes > client->idle_bytes && client->deadline_ms > deadline_ms)
+		client->deadline_ms = deadline_ms;
+}
+
+/* Cuts a connection; libmicrohttpd notices and cleans up. */
+static void
+cut(Client *client)
+{
+	static const char answer[] =
+	    "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: %zu\r\n"
+	    "Content-Type: application/problem+json\r\n\r\n";
+	Buffer *text = &client->http->scratch;
+	char head[sizeof(answer) + 16];
+	int length;
+
+	/* Nothing else is being written: the request is not complete. */
+	if (client->phase == PHASE_HEAD || client->phase == PHASE_RECEIVING)
+	{
+		buffer_reset(text);
+		json_write_problem(text, CODE_REQUEST_TIMEOUT, NULL);
+		length = snprintf(head, sizeof(head), answer, text->length);
+		if (send(client->fd, head, (size_t) length, MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE) > 0)
+			send(client->fd, text->data, text->length, MSG_DONTWAIT | MSG_NOSIGNAL);
+	}
+	shutdown(client->fd, SHUT_RDWR);
+}
+
+static void
+sweep(Http *http)
+{
+	Client *next;
+
+	for (Client *client = http->clients; client != NULL; client = next)
+	{
+		next = client->next;
+		if (client->phase == PHASE_WAITING)
+		{
+			if (client->held && is_gone(client->fd))
+				outcome_release(client);
+			continue;
+		}
+		if (client->phase == PHASE_IDLE)
+			watch_idle(client);
+		if (http->now_ms >= client->deadline_ms)
+			cut(client);
+	}
+}
+
+void
+http_run(Http *http, int64_t now_ms)
+{
+	http->now_ms = now_ms;
+	if (now_ms >= http->sweep_at_ms)
+	{
+		sweep(http);
+		http->sweep_at_ms = now_ms + SWEEP_PAUSE_MS;
+	}
+	outcome_poll_held(http);
+	http->resumed = false;
+	MHD_run(http->daemon);
+}
+
+int64_t
+http_timeout_ms(const Http *http, int64_t now_ms)
+{
+	MHD_UNSIGNED_LONG_LONG pending_ms;
+	int64_t timeout_ms = SWEEP_PAUSE_MS;
+
+	if (http->resumed)
+		return 0;
+	if (MHD_get_timeout(http->daemon, &pending_ms) == MHD_YES && pending_ms < SWEEP_PAUSE_MS)
+		timeout_ms = (int64_t) pending_ms;
+	if (http->clients == NULL && timeout_ms == SWEEP_PAUSE_MS)
+		return SWEEP_PAUSE_MS * 4;
+	(void) now_ms;
+	return outcome_poll_timeout_ms(http, timeout_ms);
+}
+
+void
+http_drain(Http *http)
+{
+	MHD_socket fd = MHD_quiesce_daemon(http->daemon);
+
+	if (fd != MHD_INVALID_SOCKET)
+		close(fd);
+	http->draining = true;
+}
+
+bool
+http_idle(const Http *http)
+{
+	return http->request_count == 0;
+}
+
+void
+http_destroy(Http *http)
+{
+	outcome_poll_held(http);
+	MHD_run(http->daemon);
+	MHD_stop_daemon(http->daemon);
+	buffer_free(&http->scratch);
+	free(http);
+}

@@ -1,0 +1,54 @@
+/*
+ * http.h
+ *		The HTTP side of one event loop: a libmicrohttpd daemon in external-poll
+ *		mode, the clients connected to it, and their deadlines.
+ */
+#ifndef WALLET_SHIM_HTTP_H
+#define WALLET_SHIM_HTTP_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "db.h"
+
+typedef struct HttpConfig
+{
+	int request_timeout_s;       /* from a request's first byte to its last */
+	int wait_s_max;              /* for Prefer: wait=N */
+	int connections_max;         /* of this loop */
+	int waiting_max;             /* of this loop: requests waiting for the database */
+	int loop_count;              /* all of them must be connected to be ready */
+	atomic_int *connected_count; /* how many are */
+} HttpConfig;
+
+typedef struct Http Http;
+
+/*
+ * Starts a daemon on a listening socket, which it owns from then on.  NULL when
+ * libmicrohttpd will not start.
+ */
+Http *http_create(const HttpConfig *config, Db *db, int listen_fd);
+
+/* The descriptor that is readable when http_run has something to do. */
+int http_epoll_fd(const Http *http);
+
+/* Reads requests, sends answers, keeps deadlines. */
+void http_run(Http *http, int64_t now_ms);
+
+/* Milliseconds until http_run is due even if its descriptor stays quiet. */
+int64_t http_timeout_ms(const Http *http, int64_t now_ms);
+
+/* Accepts nobody any more and lets no request wait for its outcome; once. */
+void http_drain(Http *http);
+
+/* Whether no request is under way. */
+bool http_idle(const Http *http);
+
+/*
+ * Stops the daemon and frees everything.  Every item put down at the Db must
+ * have ended, as db_close sees to.
+ */
+void http_destroy(Http *http);
+
+#endif /* WALLET_SHIM_HTTP_H */

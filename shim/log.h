@@ -1,0 +1,20 @@
+/*
+ * log.h
+ *		Lines to stderr, and the small things of the system that both threads'
+ *		halves need.
+ */
+#ifndef WALLET_SHIM_LOG_H
+#define WALLET_SHIM_LOG_H
+
+#include <stdint.h>
+
+/* Writes one line with the program's name in front; never a body, key or handshake. */
+void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Milliseconds on a clock that never goes back. */
+int64_t clock_ms(void);
+
+/* Makes an eventfd readable; 0, or -1 with errno. */
+int eventfd_signal(int fd);
+
+#endif /* WALLET_SHIM_LOG_H */

@@ -1,0 +1,133 @@
+/*
+ * loop.c
+ *		Waits for whatever comes first and lets each side do its part.
+ *
+ * The order within a round is what makes batches grow by themselves: answers of
+ * the database are taken first, and the next batch is sent at once, so that the
+ * database works while the answers are being written and new requests are read.
+ */
+#include "loop.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "log.h"
+
+#define DRAIN_TIMEOUT_MS 9000
+#define EVENTS_MAX 8
+
+struct Loop
+{
+	pthread_t thread;
+	atomic_bool stop;
+	int epoll_fd;
+	int wake_fd;
+	Db *db;
+	Http *http;
+	bool clean; /* nothing of it is left behind */
+};
+
+static int64_t
+timeout_ms(const Loop *loop, int64_t now_ms)
+{
+	int64_t http_ms = http_timeout_ms(loop->http, now_ms);
+	int64_t db_ms = db_timeout_ms(loop->db, now_ms);
+
+	return http_ms < db_ms ? http_ms : db_ms;
+}
+
+/* One round: waits, then serves both sides. */
+static void
+run_once(Loop *loop)
+{
+	struct epoll_event events[EVENTS_MAX];
+	int count = epoll_wait(loop->epoll_fd, events, EVENTS_MAX, (int) timeout_ms(loop, clock_ms()));
+	int64_t now_ms = clock_ms();
+	uint64_t ignored;
+
+	for (int i = 0; i < count; i++)
+	{
+		if (events[i].data.ptr == loop->db)
+			db_handle_event(loop->db, now_ms);
+		else if (events[i].data.ptr == loop && read(loop->wake_fd, &ignored, sizeof(ignored)) < 0)
+			log_line("cannot read the eventfd");
+	}
+	db_tick(loop->db, now_ms);
+	db_dispatch(loop->db, now_ms);
+	http_run(loop->http, now_ms);
+	db_dispatch(loop->db, now_ms);
+}
+
+static void *
+loop_main(void *argument)
+{
+	Loop *loop = argument;
+	int64_t deadline_ms;
+
+	while (!atomic_load(&loop->stop))
+		run_once(loop);
+	http_drain(loop->http);
+	deadline_ms = clock_ms() + DRAIN_TIMEOUT_MS;
+	while (!http_idle(loop->http) && clock_ms() < deadline_ms)
+		run_once(loop);
+	db_close(loop->db);
+	http_destroy(loop->http);
+	loop->clean = db_destroy(loop->db);
+	return NULL;
+}
+
+static bool
+watch(Loop *loop, int fd, void *data)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = data};
+
+	return epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+Loop *
+loop_start(const DbConfig *db_config, const HttpConfig *http_config, int listen_fd)
+{
+	Loop *loop = calloc(1, sizeof(Loop));
+
+	if (loop == NULL)
+		return NULL;
+	loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (loop->epoll_fd < 0 || loop->wake_fd < 0)
+		return NULL;
+	loop->db = db_create(db_config, loop->epoll_fd, loop->wake_fd);
+	if (loop->db == NULL)
+		return NULL;
+	loop->http = http_create(http_config, loop->db, listen_fd);
+	if (loop->http == NULL || !watch(loop, loop->wake_fd, loop) ||
+	    !watch(loop, http_epoll_fd(loop->http), loop->http) ||
+	    pthread_create(&loop->thread, NULL, loop_main, loop) != 0)
+		return NULL;
+	return loop;
+}
+
+void
+loop_stop(Loop *loop)
+{
+	atomic_store(&loop->stop, true);
+	if (eventfd_signal(loop->wake_fd) != 0)
+		log_line("cannot wake an event loop");
+}
+
+bool
+loop_join(Loop *loop)
+{
+	bool clean;
+
+	pthread_join(loop->thread, NULL);
+	clean = loop->clean;
+	if (clean)
+		close(loop->wake_fd);
+	close(loop->epoll_fd);
+	free(loop);
+	return clean;
+}

@@ -1,0 +1,144 @@
+/*
+ * options.c
+ *		One table of options: the flag, its variable, its limits, its help.
+ */
+#include "options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define VERSION "1.0"
+
+typedef struct Option
+{
+	const char *flag;
+	const char *variable;
+	const char *argument;
+	const char *fallback;
+	size_t offset;
+	bool is_number;
+	int min;
+	int max;
+	const char *help;
+} Option;
+
+#define TEXT(member) offsetof(Options, member), false, 0, 0
+#define NUMBER(member, min, max) offsetof(Options, member), true, min, max
+
+/* clang-format off */
+static const Option table[] = {
+	{"address", "WALLET_ADDRESS", "HOST", "127.0.0.1", TEXT(address), "address to listen on"},
+	{"port", "WALLET_PORT", "NUMBER", "8000", NUMBER(port, 0, 65535), "port to listen on; 0 takes a free one"},
+	{"threads", "WALLET_THREADS", "NUMBER", "2", NUMBER(threads, 1, 64), "event loops, each with one database connection"},
+	{"db", "WALLET_DB", "CONNINFO", "", TEXT(conninfo), "libpq connection string; what it leaves out comes from PG* variables"},
+	{"schema", "WALLET_SCHEMA", "NAME", "public", TEXT(schema), "schema of the extension's functions"},
+	{"max-wait", "WALLET_MAX_WAIT", "SECONDS", "30", NUMBER(max_wait_s, 0, 3600), "upper bound of Prefer: wait=N"},
+	{"request-timeout", "WALLET_REQUEST_TIMEOUT", "SECONDS", "10", NUMBER(request_timeout_s, 1, 3600), "time a request has to arrive"},
+	{"max-connections", "WALLET_MAX_CONNECTIONS", "NUMBER", "4096", NUMBER(max_connections, 1, 1000000), "HTTP connections at once"},
+	{"max-waiting", "WALLET_MAX_WAITING", "NUMBER", "4096", NUMBER(max_waiting, 1, 1000000), "requests waiting for the database at once"},
+};
+/* clang-format on */
+
+#define OPTION_COUNT ((int) (sizeof(table) / sizeof(table[0])))
+#define OPTION_HELP OPTION_COUNT
+#define OPTION_VERSION (OPTION_COUNT + 1)
+
+static void
+print_help(void)
+{
+	printf(
+	    "wallet-shim answers HTTP requests for pg_wallet, the payment system in PostgreSQL.\n\n"
+	    "Usage: wallet-shim [OPTION]...\n\n");
+	for (int i = 0; i < OPTION_COUNT; i++)
+	{
+		char flag[64];
+
+		snprintf(flag, sizeof(flag), "--%s=%s", table[i].flag, table[i].argument);
+		printf("  %-26s %s\n%29s[variable %s, default \"%s\"]\n", flag, table[i].help, "",
+		       table[i].variable, table[i].fallback);
+	}
+	printf(
+	    "  %-26s print this and exit\n  %-26s print the version and exit\n\n"
+	    "A flag wins over its environment variable.  Give passwords in PGPASSFILE or PGPASSWORD,\n"
+	    "not in --db, which every user of the machine can read.\n",
+	    "--help", "--version");
+}
+
+static bool
+store(Options *options, const Option *option, const char *source, const char *value)
+{
+	char *place = (char *) options + option->offset;
+	char *end;
+	long number;
+
+	if (!option->is_number)
+	{
+		*(const char **) (void *) place = value;
+		return true;
+	}
+	errno = 0;
+	number = strtol(value, &end, 10);
+	if (errno != 0 || end == value || *end != '\0' || number < option->min || number > option->max)
+	{
+		fprintf(stderr, "wallet-shim: %s must be a number from %d to %d\n", source, option->min,
+		        option->max);
+		return false;
+	}
+	*(int *) (void *) place = (int) number;
+	return true;
+}
+
+static bool
+read_environment(Options *options)
+{
+	for (int i = 0; i < OPTION_COUNT; i++)
+	{
+		const char *value = getenv(table[i].variable);
+
+		if (value == NULL || *value == '\0')
+			value = table[i].fallback;
+		if (!store(options, &table[i], table[i].variable, value))
+			return false;
+	}
+	return true;
+}
+
+int
+options_read(Options *options, int argc, char **argv)
+{
+	struct option flags[OPTION_COUNT + 3] = {0};
+	int choice;
+
+	for (int i = 0; i < OPTION_COUNT; i++)
+		flags[i] = (struct option){table[i].flag, required_argument, NULL, i};
+	flags[OPTION_HELP] = (struct option){"help", no_argument, NULL, OPTION_HELP};
+	flags[OPTION_VERSION] = (struct option){"version", no_argument, NULL, OPTION_VERSION};
+	if (!read_environment(options))
+		return 2;
+	while ((choice = getopt_long(argc, argv, "", flags, NULL)) != -1)
+	{
+		if (choice == OPTION_HELP)
+		{
+			print_help();
+			return 0;
+		}
+		if (choice == OPTION_VERSION)
+		{
+			puts("wallet-shim " VERSION);
+			return 0;
+		}
+		if (choice == '?' || !store(options, &table[choice], table[choice].flag, optarg))
+			return 2;
+	}
+	if (optind < argc)
+	{
+		fprintf(stderr, "wallet-shim: unexpected argument \"%s\"\n", argv[optind]);
+		return 2;
+	}
+	return -1;
+}

@@ -1,0 +1,30 @@
+/*
+ * options.h
+ *		The flags of the command line and their environment variables.
+ */
+#ifndef WALLET_SHIM_OPTIONS_H
+#define WALLET_SHIM_OPTIONS_H
+
+#include <stdbool.h>
+
+typedef struct Options
+{
+	const char *address;
+	int port; /* 0: any free one */
+	int threads;
+	const char *conninfo;
+	const char *schema;
+	int max_wait_s;
+	int request_timeout_s;
+	int max_connections;
+	int max_waiting;
+} Options;
+
+/*
+ * Fills options from the defaults, the environment and the command line, the
+ * last winning.  Returns -1 to go on, or the status to exit with at once, after
+ * having printed what was asked for (--help, --version) or what is wrong.
+ */
+int options_read(Options *options, int argc, char **argv);
+
+#endif /* WALLET_SHIM_OPTIONS_H */

@@ -1,0 +1,325 @@
+/*
+ * route.c
+ *		What each path means: from a request to an item for the database.
+ */
+#include <inttypes.h>
+#include <string.h>
+#include <strings.h>
+
+#include "client.h"
+#include "openapi.h"
+#include "text.h"
+
+#define PATH_SIZE 64
+
+static void read_handshake(Client *client);
+static void read_wallet(Client *client);
+static void read_direct(Client *client);
+static void read_history(Client *client);
+static void read_health(Client *client);
+static void read_ready(Client *client);
+static void read_openapi(Client *client);
+
+#define USER_ID MEMBER_BIT(MEMBER_USER_ID)
+#define HANDSHAKE_ID MEMBER_BIT(MEMBER_HANDSHAKE_ID)
+#define WALLET_ID MEMBER_BIT(MEMBER_WALLET_ID)
+#define TRANSACTION_ID MEMBER_BIT(MEMBER_TRANSACTION_ID)
+#define PAGE (MEMBER_BIT(MEMBER_BEFORE) | MEMBER_BIT(MEMBER_LIMIT))
+
+/* clang-format off */
+static const Route routes[] = {
+	{"/api/v1/wallet", "wallet", SHAPE_WALLET, true, USER_ID | HANDSHAKE_ID | WALLET_ID, USER_ID, read_wallet},
+	{"/api/v1/transaction", "transaction", SHAPE_TRANSACTION, true, USER_ID | HANDSHAKE_ID, USER_ID | HANDSHAKE_ID, read_handshake},
+	{"/api/v1/deposit", "deposit", SHAPE_TRANSACTION, true, USER_ID | HANDSHAKE_ID, USER_ID | HANDSHAKE_ID, read_handshake},
+	{"/api/v1/withdrawal", "withdrawal", SHAPE_TRANSACTION, true, USER_ID | HANDSHAKE_ID, USER_ID | HANDSHAKE_ID, read_handshake},
+	{"/api/v1/wallet/async", "wallet", SHAPE_WALLET, false, USER_ID | WALLET_ID, USER_ID | WALLET_ID, read_direct},
+	{"/api/v1/transaction/async", "transaction", SHAPE_TRANSACTION, false, USER_ID | TRANSACTION_ID, USER_ID | TRANSACTION_ID, read_direct},
+	{"/api/v1/wallet/history", "wallet", SHAPE_WALLET, false, USER_ID | WALLET_ID | PAGE, USER_ID | WALLET_ID, read_history},
+	{"/healthz", NULL, SHAPE_WALLET, false, 0, 0, read_health},
+	{"/readyz", NULL, SHAPE_WALLET, false, 0, 0, read_ready},
+	{"/openapi.json", NULL, SHAPE_WALLET, false, 0, 0, read_openapi},
+};
+/* clang-format on */
+
+#define ROUTE_COUNT (sizeof(routes) / sizeof(routes[0]))
+
+/* The path with doubled slashes made one, and without the last; its length, 0 when too long. */
+static size_t
+normalize_path(const char *uri, size_t length, char path[PATH_SIZE])
+{
+	char decoded[PATH_SIZE];
+	size_t size = percent_decode(uri, length, decoded, sizeof(decoded));
+	size_t count = 0;
+
+	if (size >= sizeof(decoded))
+		return 0;
+	for (size_t i = 0; i < size; i++)
+		if (decoded[i] != '/' || count == 0 || path[count - 1] != '/')
+			path[count++] = decoded[i];
+	if (count > 1 && path[count - 1] == '/')
+		count--;
+	return count;
+}
+
+void
+route_find(Client *client, const char *uri)
+{
+	char path[PATH_SIZE];
+	size_t length;
+	const char *query;
+
+	/* the absolute form, as sent to proxies: RFC 9112, section 3.2.2 */
+	if (strncasecmp(uri, "http://", 7) == 0)
+	{
+		uri += 7;
+		uri += strcspn(uri, "/?");
+	}
+	length = strcspn(uri, "?");
+	query = uri[length] == '?' ? uri + length + 1 : "";
+	length = normalize_path(uri, length, path);
+	client->route = NULL;
+	for (size_t i = 0; i < ROUTE_COUNT && client->route == NULL; i++)
+		if (strlen(routes[i].path) == length && memcmp(routes[i].path, path, length) == 0)
+			client->route = &routes[i];
+	buffer_reset(&client->query);
+	if (*query != '\0')
+		buffer_put(&client->query, query, strlen(query) + 1);
+}
+
+static Method
+method_by_name(const char *name)
+{
+	if (strcmp(name, "POST") == 0)
+		return METHOD_POST;
+	if (strcmp(name, "GET") == 0 || strcmp(name, "HEAD") == 0 || strcmp(name, "QUERY") == 0)
+		return METHOD_READ;
+	if (strcmp(name, "OPTIONS") == 0)
+		return METHOD_OPTIONS;
+	return METHOD_OTHER;
+}
+
+static const char *
+allowed_methods(const Route *route)
+{
+	if (route->post)
+		return "GET, HEAD, OPTIONS, POST, QUERY";
+	return route->allowed ? "GET, HEAD, OPTIONS, QUERY" : "GET, HEAD, OPTIONS";
+}
+
+bool
+route_begin(Client *client, const char *method)
+{
+	char message[MESSAGE_SIZE];
+	const Route *route = client->route;
+	bool has_body = client->head.chunked || client->head.content_length > 0;
+	WalletCode code = CODE_OK;
+
+	if (route == NULL)
+	{
+		reply_problem(client, CODE_ROUTE_NOT_FOUND, NULL);
+		return false;
+	}
+	client->method = method_by_name(method);
+	if (client->method == METHOD_OTHER || (client->method == METHOD_POST && !route->post) ||
+	    (strcmp(method, "QUERY") == 0 && route->allowed == 0))
+	{
+		reply_problem(client, CODE_METHOD_NOT_ALLOWED, NULL);
+		reply_field(client, MHD_HTTP_HEADER_ALLOW, allowed_methods(route));
+		return false;
+	}
+	if (client->method == METHOD_OPTIONS)
+	{
+		reply_empty(client, MHD_HTTP_NO_CONTENT);
+		reply_field(client, MHD_HTTP_HEADER_ALLOW, allowed_methods(route));
+		if (route->allowed != 0)
+			reply_field(client, "Accept-Query", "\"application/json\"");
+		return false;
+	}
+	if (has_body || client->method == METHOD_POST)
+		code = guard_media_type(&client->head, message);
+	if (code == CODE_OK && client->method == METHOD_POST)
+		code = guard_idempotency_key(&client->head, message);
+	if (code == CODE_OK)
+		return true;
+	reply_problem(client, code, message);
+	return false;
+}
+
+/* Hands the item to the database, or refuses when there is no room or no database. */
+static void
+submit(Client *client, DbFunction function, void (*done)(DbItem *, const DbResult *))
+{
+	Http *http = client->http;
+
+	if (!db_available(http->db))
+	{
+		reply_problem(client, CODE_DATABASE_UNAVAILABLE, NULL);
+		return;
+	}
+	if (http->waiting_count >= http->config.waiting_max)
+	{
+		reply_problem(client, CODE_OVERLOADED, NULL);
+		return;
+	}
+	client->item.function = function;
+	client->item.done = done;
+	client->phase = PHASE_WAITING;
+	http->waiting_count++;
+	db_submit(http->db, &client->item);
+}
+
+static void
+read_handshake(Client *client)
+{
+	client->item.kind = client->route->kind;
+	client->item.user_id = client->members.number[MEMBER_USER_ID];
+	client->item.handshake_id = client->members.handshake_id;
+	submit(client, DB_LOOKUP, outcome_of_lookup);
+}
+
+/* With a wallet_id in place of a handshake the reading itself is queued. */
+static void
+read_wallet(Client *client)
+{
+	bool by_handshake = client->members.given & HANDSHAKE_ID;
+	bool by_wallet = client->members.given & WALLET_ID;
+
+	if (by_handshake == by_wallet)
+	{
+		reply_problem(
+		    client, by_wallet ? CODE_UNKNOWN_MEMBER : CODE_MISSING_MEMBER,
+		    by_wallet ? "the members \"handshake_id\" and \"wallet_id\" exclude each other"
+		              : "the member \"handshake_id\" is missing, or \"wallet_id\" in its place");
+		return;
+	}
+	if (by_handshake)
+	{
+		read_handshake(client);
+		return;
+	}
+	buffer_reset(&client->body);
+	buffer_printf(&client->body, "{\"user_id\":%" PRId64 ",\"wallet_id\":%" PRId64 "}",
+	              client->members.number[MEMBER_USER_ID], client->members.number[MEMBER_WALLET_ID]);
+	client->item.kind = "wallet_read";
+	client->item.payload = client->body.data;
+	client->item.payload_length = client->body.length;
+	client->item.idempotency_key = NULL;
+	submit(client, DB_ENQUEUE, outcome_of_enqueue);
+}
+
+static void
+read_direct(Client *client)
+{
+	Member id = client->route->shape == SHAPE_WALLET ? MEMBER_WALLET_ID : MEMBER_TRANSACTION_ID;
+
+	client->item.kind = client->route->kind;
+	client->item.user_id = client->members.number[MEMBER_USER_ID];
+	client->item.id = client->members.number[id];
+	submit(client, DB_READ, outcome_of_read);
+}
+
+static void
+read_history(Client *client)
+{
+	client->item.user_id = client->members.number[MEMBER_USER_ID];
+	client->item.id = client->members.number[MEMBER_WALLET_ID];
+	client->item.before = client->members.number[MEMBER_BEFORE];
+	client->item.max_rows = client->members.given & MEMBER_BIT(MEMBER_LIMIT)
+	                            ? (int) client->members.number[MEMBER_LIMIT]
+	                            : HISTORY_ROWS_DEFAULT;
+	submit(client, DB_HISTORY, outcome_of_history);
+}
+
+static void
+read_health(Client *client)
+{
+	reply_status(client, "ok");
+}
+
+static void
+read_ready(Client *client)
+{
+	const HttpConfig *config = &client->http->config;
+
+	if (atomic_load(config->connected_count) < config->loop_count)
+		reply_problem(client, CODE_DATABASE_UNAVAILABLE, NULL);
+	else
+		submit(client, DB_READY, outcome_of_ready);
+}
+
+static void
+read_openapi(Client *client)
+{
+	buffer_reset(&client->http->scratch);
+	buffer_put(&client->http->scratch, openapi_json, openapi_json_length);
+	reply_scratch(client, MHD_HTTP_OK);
+}
+
+static void
+start_post(Client *client)
+{
+	DbItem *item = &client->item;
+
+	if (client->body.length == 0 || !utf8_valid(client->body.data, client->body.length))
+	{
+		reply_problem(client, CODE_INVALID_JSON,
+		              client->body.length ? "the body is not valid UTF-8, or has a NUL byte"
+		                                  : "the body is empty");
+		return;
+	}
+	/* The outcome is asked for in the user's name; without one there is nothing to wait for. */
+	if (client->wait_until_ms != 0 && !json_read_user_id(client->body.data, client->body.length,
+	                                                     &client->members.number[MEMBER_USER_ID]))
+		client->wait_until_ms = 0;
+	item->kind = client->route->kind;
+	item->payload = client->body.data;
+	item->payload_length = client->body.length;
+	item->idempotency_key = client->head.key_count ? client->head.idempotency_key : NULL;
+	submit(client, DB_ENQUEUE, outcome_of_enqueue);
+}
+
+static void
+start_read(Client *client)
+{
+	const Route *route = client->route;
+	char message[MESSAGE_SIZE];
+	WalletCode code = CODE_OK;
+
+	if (client->body.length > 0 && client->query.length > 0)
+	{
+		reply_problem(client, CODE_BAD_REQUEST,
+		              "the members stand in the body or in the query string, not in both");
+		return;
+	}
+	if (client->body.length > 0)
+		code = json_read_members(client->body.data, client->body.length, route->allowed,
+		                         route->required, &client->members, message);
+	else
+		code = query_read_members(client->query.length ? client->query.data : "", route->allowed,
+		                          route->required, &client->members, message);
+	if (code != CODE_OK)
+		reply_problem(client, code, message);
+	else
+		route->read(client);
+}
+
+void
+route_start(Client *client)
+{
+	Http *http = client->http;
+
+	client->enqueued = false;
+	client->poll_pause_ms = 0;
+	if (client->head.wait_s > http->config.wait_s_max)
+		client->head.wait_s = http->config.wait_s_max;
+	if (client->head.wait_s > 0)
+		client->wait_until_ms = http->now_ms + client->head.wait_s * INT64_C(1000);
+	if (client->body.failed || client->query.failed)
+		reply_problem(client, CODE_INTERNAL_ERROR, NULL);
+	else if (client->method == METHOD_POST && client->query.length > 0)
+		reply_problem(client, CODE_BAD_REQUEST, "a POST takes its members from its body alone");
+	else if (client->method == METHOD_POST)
+		start_post(client);
+	else
+		start_read(client);
+}
