@@ -61,7 +61,8 @@ files() {
         -o -type f \( "$@" \) -print | sort
 }
 
-mapfile -t sources < <(files -name '*.[ch]')
+# openapi.c is made by the build, out of openapi.json.
+mapfile -t sources < <(files -name '*.[ch]' ! -name openapi.c)
 mapfile -t scripts < <(files -name '*.sh' && files -path './.ci/run' -o -name '*.t' | xargs -r grep -lE '^#!/bin/(ba)?sh')
 mapfile -t json < <(files -name '*.json')
 mapfile -t texts < <(files -name '*.[ch]' -o -name '*.sql' -o -name '*.sh' -o -name '*.md' -o -name '*.p[lm]' \
