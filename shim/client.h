@@ -23,7 +23,8 @@
 
 typedef enum Phase
 {
-	PHASE_IDLE,      /* no request, or not the whole of its first line */
+	PHASE_IDLE,      /* no request, or less than its first line, not seen yet */
+	PHASE_LINE,      /* bytes of a first line have come in */
 	PHASE_HEAD,      /* the first line is there */
 	PHASE_RECEIVING, /* the head is there, the body may be coming */
 	PHASE_WAITING,   /* suspended: for the database, or held for the outcome */
@@ -64,7 +65,8 @@ struct Client
 	struct Client *held_next;
 	Phase phase;
 	int64_t deadline_ms; /* of the phase */
-	uint64_t idle_bytes; /* received when the idle phase was last looked at, 0 unknown */
+	bool idle_known;
+	uint64_t idle_bytes; /* received when the phase became idle, once idle_known */
 
 	/* the request */
 	const Route *route; /* NULL: there is nothing at its path */

@@ -193,35 +193,42 @@ code_by_sqlstate(const char *sqlstate)
 }
 
 /*
- * The statement was rolled back.  Items that were not alone get another try
- * alone; the others end here.  A refusal of our own (class PW) is an answer.
+ * Whether a failed statement's items are worth another try, each alone: one of
+ * many may be the culprit; one that was alone failed for itself, unless it met
+ * somebody else's transaction (class 40).
  */
+static bool
+is_worth_retry(const DbBatch *batch, const char *sqlstate)
+{
+	if (batch->function == DB_READY || batch->items[0]->alone)
+		return false;
+	return batch->item_count > 1 || strncmp(sqlstate, "40", 2) == 0;
+}
+
+/* The statement was rolled back.  A refusal of our own (class PW) is an answer. */
 static void
 batch_failed(Db *db, DbBatch *batch)
 {
-	const char *sqlstate = PQresultErrorField(batch->error, PG_DIAG_SQLSTATE);
+	const char *field = PQresultErrorField(batch->error, PG_DIAG_SQLSTATE);
+	const char *sqlstate = field ? field : "";
 	const char *message = NULL;
-	WalletCode code = code_by_sqlstate(sqlstate ? sqlstate : "");
+	WalletCode code = code_by_sqlstate(sqlstate);
+	bool retry = is_worth_retry(batch, sqlstate);
 
-	if (sqlstate != NULL && strncmp(sqlstate, "PW", 2) == 0)
+	if (strncmp(sqlstate, "PW", 2) == 0)
 		message = PQresultErrorField(batch->error, PG_DIAG_MESSAGE_PRIMARY);
 	else
-		log_line("the statement %s failed with SQLSTATE %s, with %d items",
-		         db_statement_names[batch->function], sqlstate ? sqlstate : "unknown",
-		         batch->item_count);
-	if (message == NULL)
-		message = wallet_codes[code].message;
+		log_line("the statement \"%s\" failed with SQLSTATE %s; requests in it: %d",
+		         db_statement_names[batch->function], sqlstate, batch->item_count);
 	for (int i = 0; i < batch->item_count; i++)
 	{
 		DbItem *item = batch->items[i];
 
-		if (item->alone || item->function == DB_READY)
-			item_fail(item, code, message);
-		else
-		{
-			item->alone = true;
+		item->alone = item->alone || retry;
+		if (retry)
 			lane_append(&db->lanes[batch->function], item);
-		}
+		else
+			item_fail(item, code, message ? message : wallet_codes[code].message);
 	}
 }
 

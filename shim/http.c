@@ -52,6 +52,7 @@ connection_opened(Http *http, struct MHD_Connection *connection, void **socket_c
 	client->http = http;
 	client->connection = connection;
 	client->fd = info->connect_fd;
+	client->idle_known = true;
 	client->next = http->clients;
 	if (http->clients != NULL)
 		http->clients->previous = client;
@@ -95,8 +96,7 @@ notify_request(void *argument, const char *uri, struct MHD_Connection *connectio
 
 	if (client == NULL)
 		return NULL;
-	/* The sweep may have seen this request's first byte come in already. */
-	if (client->phase == PHASE_IDLE && client->deadline_ms < deadline_ms)
+	if (client->phase == PHASE_LINE && client->deadline_ms < deadline_ms)
 		deadline_ms = client->deadline_ms;
 	set_phase(client, PHASE_HEAD, deadline_ms);
 	http->request_count++;
@@ -123,7 +123,7 @@ notify_completed(void *argument, struct MHD_Connection *connection, void **reque
 	if (client->response != NULL)
 		MHD_destroy_response(client->response);
 	client->response = NULL;
-	client->idle_bytes = 0;
+	client->idle_known = false;
 	set_phase(client, PHASE_IDLE, http->now_ms + IDLE_TIMEOUT_MS);
 	*request_context = NULL;
 }
@@ -279,10 +279,12 @@ watch_idle(Client *client)
 	uint64_t bytes = received_bytes(client->fd);
 	int64_t deadline_ms = http->now_ms + http->config.request_timeout_s * INT64_C(1000);
 
-	if (client->idle_bytes == 0)
+	if (!client->idle_known)
 		client->idle_bytes = bytes;
-	else if (bytes > client->idle_bytes && client->deadline_ms > deadline_ms)
-		client->deadline_ms = deadline_ms;
+	client->idle_known = true;
+	if (bytes > client->idle_bytes)
+		set_phase(client, PHASE_LINE,
+		          client->deadline_ms < deadline_ms ? client->deadline_ms : deadline_ms);
 }
 
 /* Cuts a connection; libmicrohttpd notices and cleans up. */
@@ -297,7 +299,8 @@ cut(Client *client)
 	int length;
 
 	/* Nothing else is being written: the request is not complete. */
-	if (client->phase == PHASE_HEAD || client->phase == PHASE_RECEIVING)
+	if (client->phase == PHASE_LINE || client->phase == PHASE_HEAD ||
+	    client->phase == PHASE_RECEIVING)
 	{
 		buffer_reset(text);
 		json_write_problem(text, CODE_REQUEST_TIMEOUT, NULL);
