@@ -175,8 +175,8 @@ take_lock() {
 # Leaves database and shim running and ready.
 start() {
     trap 'interrupted 130' INT TERM HUP
-    take_lock 1
     find_state
+    take_lock 1
     if server_runs && shim_runs && ready; then
         [[ -z ${PORT:-} || $(url) == *:"$port" ]] ||
             die "already running on $(url): make stop before changing PORT"
@@ -222,8 +222,8 @@ stop_all() {
 }
 
 stop() {
-    [[ ! -d $run_dir ]] || take_lock 90
     find_state
+    [[ ! -d $run_dir ]] || take_lock 90
     if ! server_runs && ! shim_runs; then
         say 'not running'
         return

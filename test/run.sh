@@ -43,6 +43,13 @@ suite() {
     summary+=("$(printf '%-10s %5d passed %3d failed %4d s' "$name" "$good" "$bad" $((SECONDS - from)))")
 }
 
+# What a suite needs could not be set up.
+broken() {
+    note "$1: $2"
+    failed=$((failed + 1))
+    summary+=("$(printf '%-10s could not be set up' "$1")")
+}
+
 # --- before and after -----------------------------------------------------------------------
 
 # The copy lies where the test user reaches it, and where a socket's path stays short.
@@ -59,7 +66,7 @@ copy_sources() {
     # Words that run a command there, with no more of an environment than it needs: as the one
     # who called us, and as the test user.
     here=(env -i -C "$work" "PATH=$PATH" "HOME=$work" LC_ALL=C.UTF-8 "PG_CONFIG=$PG_CONFIG")
-    there=("${here[@]}" "${as[@]}")
+    there=("${here[@]}" "${as[@]}" env)
     checked_make=("${there[@]}" make --no-print-directory "PG_CONFIG=$PG_CONFIG")
 }
 
@@ -121,15 +128,22 @@ run_pgtap() {
     cluster_create "$dir/data"
     echo 'local all all trust' | cluster_access "$dir/data"
     cluster_configure "$dir/data" "$dir/socket" <"$work/test/postgresql.conf"
-    cluster_start "$dir/data" "$dir/socket" "$dir/log" "$dir/pid" || { cat "$dir/log" && die 'no server for pgTAP'; }
-    psql_in "$dir/socket" wallet -c 'CREATE EXTENSION pgtap' -c 'CREATE EXTENSION pg_wallet'
+    if ! cluster_start "$dir/data" "$dir/socket" "$dir/log" "$dir/pid" ||
+        ! psql_in "$dir/socket" wallet -c 'CREATE EXTENSION pgtap' -c 'CREATE EXTENSION pg_wallet'; then
+        cat "$dir/log"
+        broken pgtap 'no server with the extension'
+        return
+    fi
     suite pgtap count_prove "${there[@]}" pg_prove --psql-bin "$PGBIN/psql" -h "$dir/socket" -p 5432 \
         -U postgres -d wallet "${files[@]}"
 }
 
 # Against a whole system, started as a user starts it.
 run_http() {
-    "${there[@]}" "PORT=$(free_port)" RUN_DIR=e2e bash bin/run.sh start
+    "${there[@]}" "PORT=$(free_port)" RUN_DIR=e2e bash bin/run.sh start || {
+        broken http 'the system did not start'
+        return
+    }
     mapfile -t where < <(grep -v '^export' "$work/e2e/env")
     suite http count_prove "${there[@]}" "${where[@]}" prove "${files[@]}"
 }
