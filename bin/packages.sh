@@ -21,10 +21,14 @@ know() { apt-cache show "$1" >/dev/null 2>&1; }
 update_once() { [[ -n ${updated:-} ]] || { updated=1 && apt update >&2; }; }
 
 # The PostgreSQL to use: the one named, else the one installed for development, else the release's.
+# One that was not installed from packages is `own`, and so is what belongs to it.
 major() {
     local config=${pg_config_given:-pg_config}
     if [[ -n $pg_config_given ]] || { command -v pg_config && [[ -e $(pg_config --pgxs) ]]; } >/dev/null 2>&1; then
-        "$config" --version | sed -E 's/^[^0-9]*([0-9]+).*/\1/'
+        case $("$config" --bindir) in
+            /usr/lib/postgresql/*) "$config" --version | sed -E 's/^[^0-9]*([0-9]+).*/\1/' ;;
+            *) echo own ;;
+        esac
         return
     fi
     apt-cache depends postgresql 2>/dev/null | sed -nE 's/.*Depends: postgresql-([0-9]+)$/\1/p'
@@ -32,12 +36,15 @@ major() {
 
 wanted() {
     local pg=$1 group=$2
-    echo "make gcc libc6-dev pkg-config curl libmicrohttpd-dev libjansson-dev libpq-dev"
-    echo "postgresql-$pg postgresql-server-dev-$pg postgresql-$pg-cron"
+    echo 'make gcc libc6-dev pkg-config curl libmicrohttpd-dev libjansson-dev libpq-dev'
+    [[ $pg == own ]] || echo "postgresql-$pg postgresql-server-dev-$pg postgresql-$pg-cron"
     case $group in
         lint | test) echo "shellcheck cppcheck python3 ${clang_format:-}" ;;&
-        test) echo "perl libipc-run-perl postgresql-$pg-pgtap libtap-parser-sourcehandler-pgtap-perl" ;;
-        bench) echo "wrk python3" ;;
+        test)
+            echo 'perl libipc-run-perl libtap-parser-sourcehandler-pgtap-perl'
+            [[ $pg == own ]] || echo "postgresql-$pg-pgtap"
+            ;;
+        bench) echo 'wrk python3' ;;
     esac
 }
 

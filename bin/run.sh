@@ -143,7 +143,9 @@ start_shim() {
     rm -f "$state/bin/wallet-shim" # a killed shim's last file may still be busy
     install -m 755 "$TOP/shim/wallet-shim" "$state/bin/wallet-shim"
     local settings=("PGHOST=$socket" PGPORT=5432 PGUSER=wallet_shim PGDATABASE=wallet) name
-    for name in ${!WALLET_*}; do settings+=("$name=${!name}"); done
+    for name in ${!WALLET_*}; do
+        [[ $name == WALLET_DB ]] || settings+=("$name=${!name}")
+    done
     spawn "$log/shim.log" "${settings[@]}" "$state/bin/wallet-shim" --address 127.0.0.1 --port "$port"
     echo "$!" >"$run_dir/shim.pid"
     wait_until 60 ready_or_ended
