@@ -1,8 +1,8 @@
 #!/bin/bash
 # The ways in, as the one who runs this uses them: start, status, a second instance beside the
 # first, stop, start again with the money still there, and what goes wrong.
-# shellcheck source=bin/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/../../bin/lib.sh"
+# shellcheck source=bin/cluster.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../../bin/cluster.sh"
 # shellcheck source=test/tap.sh
 . "$TOP/test/tap.sh"
 cd "$TOP"
@@ -82,16 +82,27 @@ is 'a stale pid file is seen through' "$(status_of "$places/a")" 3
 ok 'and does not mislead stop' ways stop "$first" "$places/a"
 ok 'which ends no process that is not ours' kill $!
 
-# In the foreground, until interrupted.
-setsid env --default-signal=INT make --no-print-directory run "PORT=$first" "RUN_DIR=$places/a" \
-    "PG_CONFIG=$PG_CONFIG" >"$places/out" 2>&1 &
-foreground=$!
+# In the foreground, until interrupted. (What bash runs in the background ignores Ctrl-C, unless...)
+foreground() {
+    setsid env --default-signal=INT make --no-print-directory run "PORT=$first" "RUN_DIR=$places/a" \
+        "PG_CONFIG=$PG_CONFIG" >"$places/out" 2>&1 &
+    foreground=$!
+}
+foreground
 ok 'run becomes ready' wait_until 60 curl -fsS "http://127.0.0.1:$first/readyz"
 ok 'and says what to type' wait_until 5 grep -q 'SQL: .*/env && psql' "$places/out"
 is 'the data of the runs before' "$(ask "$places/a" 'TABLE kept')" 777.88
 kill -INT -- "-$foreground"
 wait "$foreground" || true
 is 'Ctrl-C stops both' "$(status_of "$places/a")" 3
+
+foreground
+ok 'run again' wait_until 60 curl -fsS "http://127.0.0.1:$first/readyz"
+ok 'and its welcome' wait_until 5 grep -q 'SQL: ' "$places/out"
+kill -KILL "$(pid_of a/shim)"
+ok 'ends when the shim does' wait_until 30 ended "$foreground"
+like 'and says so' "$(<"$places/out")" 'the shim has ended'
+is 'with nothing left' "$(status_of "$places/a")" 3
 
 long=$places/long/$(printf 'x%.0s' {1..100})
 ok 'a path too long for a socket' ways start "$first" "$long"
