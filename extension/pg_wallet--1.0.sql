@@ -417,7 +417,7 @@ BEGIN
         END IF;
     END IF;
     FOR i IN 1 .. max_rows LOOP
-        SELECT t INTO operation FROM wallet.transfer AS t WHERE t.transfer_id = next_id;
+        SELECT t.* INTO operation FROM wallet.transfer AS t WHERE t.transfer_id = next_id;
         EXIT WHEN NOT FOUND;
         IF operation.source_wallet_id = history.wallet_id THEN
             balance := operation.source_balance;

@@ -1,0 +1,395 @@
+/*
+ * batch.c
+ *		Posts one batch: read and lock its wallets, judge every request in order,
+ *		write everything once.
+ *
+ * Many requests may touch one wallet: each finds it as the one before left it,
+ * and the table gets one update with the last state.  A wallet that another
+ * transaction holds is not waited for: requests that touch it are deferred, and
+ * so are all later requests that touch a wallet of a deferred one, so that each
+ * wallet sees its requests in their order.
+ */
+#include "pg_wallet.h"
+
+#include "common/hashfn.h"
+#include "utils/timestamp.h"
+
+/* A wallet, or a user who wants one, that requests of the batch touch. */
+typedef struct Touched
+{
+	int64 id;
+	Wallet *wallet;           /* NULL where there is none; unused for users */
+	int64 stored_transfer_id; /* last_transfer_id in the table; tells whether it changed */
+	bool stored;              /* it has a row in the table */
+	bool busy;                /* whoever touches it has to wait */
+	char status;              /* of the hash table's slot */
+} Touched;
+
+#define SH_PREFIX touched
+#define SH_ELEMENT_TYPE Touched
+#define SH_KEY_TYPE int64
+#define SH_KEY id
+#define SH_HASH_KEY(table, key) murmurhash32((uint32) (key) ^ (uint32) ((uint64) (key) >> 32))
+#define SH_EQUAL(table, a, b) ((a) == (b))
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+typedef struct Batch
+{
+	touched_hash *wallets;
+	touched_hash *users; /* of requests for a new wallet */
+	TimestampTz posted_at;
+	Currency currency; /* the last one looked up for a new wallet */
+	bool currency_known;
+	Wallet **new_wallets;
+	int new_wallet_count;
+	Transfer *transfers;
+	int transfer_count;
+	Outcome *outcomes;
+	int outcome_count;
+} Batch;
+
+/* Add an id to the table; new ones have no wallet yet. */
+static Touched *
+touch(touched_hash *table, int64 id)
+{
+	bool found;
+	Touched *entry = touched_insert(table, id, &found);
+
+	if (!found)
+	{
+		entry->wallet = NULL;
+		entry->stored_transfer_id = 0;
+		entry->stored = false;
+		entry->busy = false;
+	}
+	return entry;
+}
+
+/* All ids of the table that are not stored, in an array that the caller frees. */
+static int64 *
+unstored_ids(touched_hash *table, int *count)
+{
+	int64 *ids = palloc(sizeof(int64) * table->members);
+	touched_iterator iterator;
+	Touched *entry;
+
+	*count = 0;
+	touched_start_iterate(table, &iterator);
+	while ((entry = touched_iterate(table, &iterator)) != NULL)
+	{
+		if (!entry->stored)
+			ids[(*count)++] = entry->id;
+	}
+	return ids;
+}
+
+/* Read and lock the wallets; those that exist but could not be locked are busy. */
+static void
+load_wallets(touched_hash *table)
+{
+	int count;
+	int64 *ids = unstored_ids(table, &count);
+	Wallet *wallets = palloc(sizeof(Wallet) * count);
+	int found = count == 0 ? 0 : store_lock_wallets(ids, count, LOCK_SKIP_LOCKED, wallets);
+
+	for (int i = 0; i < found; i++)
+	{
+		Touched *entry = touched_lookup(table, wallets[i].wallet_id);
+
+		entry->wallet = &wallets[i];
+		entry->stored_transfer_id = wallets[i].last_transfer_id;
+		entry->stored = true;
+	}
+	pfree(ids);
+	if (found == count)
+		return;
+
+	ids = unstored_ids(table, &count);
+	found = store_existing_wallets(ids, count, ids);
+	for (int i = 0; i < found; i++)
+		touched_lookup(table, ids[i])->busy = true;
+	pfree(ids);
+}
+
+/*
+ * Find out which users have a wallet.  Whoever is getting one in an open transaction is busy;
+ * that is asked first, so that a transaction which ends in between is not missed.
+ */
+static void
+load_users(touched_hash *table)
+{
+	int count;
+	int64 *ids = unstored_ids(table, &count);
+	int found;
+
+	for (int i = 0; i < count; i++)
+		touched_lookup(table, ids[i])->busy = store_user_is_busy(ids[i]);
+	found = count == 0 ? 0 : store_users_with_wallets(ids, count, ids);
+	for (int i = 0; i < found; i++)
+		touched_lookup(table, ids[i])->stored = true;
+	pfree(ids);
+}
+
+static void
+load_batch(Batch *batch, const Request *requests, int count)
+{
+	for (int i = 0; i < count; i++)
+	{
+		if (requests[i].kind == KIND_WALLET)
+			touch(batch->users, requests[i].user_id);
+		if (requests[i].source_wallet_id > 0)
+			touch(batch->wallets, requests[i].source_wallet_id);
+		if (requests[i].destination_wallet_id > 0)
+			touch(batch->wallets, requests[i].destination_wallet_id);
+	}
+	load_wallets(batch->wallets);
+	load_users(batch->users);
+}
+
+/* What a request touches: at most two wallets, or a user. */
+static int
+find_touched(Batch *batch, const Request *request, Touched **entries)
+{
+	int count = 0;
+
+	if (request->kind == KIND_WALLET)
+		entries[count++] = touched_lookup(batch->users, request->user_id);
+	if (request->source_wallet_id > 0)
+		entries[count++] = touched_lookup(batch->wallets, request->source_wallet_id);
+	if (request->destination_wallet_id > 0)
+		entries[count++] = touched_lookup(batch->wallets, request->destination_wallet_id);
+	return count;
+}
+
+/* Must the request wait?  Then whatever it touches is busy for the later ones too. */
+static bool
+must_wait(Batch *batch, const Request *request)
+{
+	Touched *entries[3];
+	int count = find_touched(batch, request, entries);
+	bool busy = false;
+
+	for (int i = 0; i < count; i++)
+		busy = busy || entries[i]->busy;
+	for (int i = 0; i < count; i++)
+		entries[i]->busy = busy;
+	return busy;
+}
+
+static Wallet *
+find_wallet(Batch *batch, int64 wallet_id)
+{
+	Touched *entry = wallet_id > 0 ? touched_lookup(batch->wallets, wallet_id) : NULL;
+
+	return entry == NULL ? NULL : entry->wallet;
+}
+
+WalletCode
+post_money(const Request *request, Wallet *source, Wallet *destination, TimestampTz posted_at,
+           Transfer *transfer)
+{
+	Wallet outside;
+	int64 amount;
+	WalletCode code;
+
+	if (request->kind == KIND_DEPOSIT && destination != NULL)
+		source = &outside, outside = outside_wallet(&destination->currency);
+	else if (request->kind == KIND_WITHDRAWAL && source != NULL)
+		destination = &outside, outside = outside_wallet(&source->currency);
+
+	code = check_transfer(request, source, destination, &amount);
+	if (code == CODE_OK)
+		post_transfer(request, store_next_transfer_id(), amount, posted_at, source, destination,
+		              transfer);
+	return code;
+}
+
+WalletCode
+post_new_wallet(const Request *request, bool user_has_wallet, const Currency *currency,
+                TimestampTz posted_at, Wallet *wallet, Transfer *deposit)
+{
+	int64 amount;
+	WalletCode code = check_new_wallet(request, user_has_wallet, currency, &amount);
+
+	deposit->transfer_id = 0;
+	if (code != CODE_OK)
+		return code;
+	*wallet = (Wallet){
+	    .wallet_id = store_next_wallet_id(),
+	    .user_id = request->user_id,
+	    .created_at = posted_at,
+	    .updated_at = posted_at,
+	    .currency = *currency,
+	    .status = STATUS_ACTIVE,
+	};
+	if (amount > 0)
+	{
+		Wallet outside = outside_wallet(currency);
+
+		post_transfer(request, store_next_transfer_id(), amount, posted_at, &outside, wallet,
+		              deposit);
+	}
+	return CODE_OK;
+}
+
+/* The request's currency, or NULL: most batches know but one. */
+static const Currency *
+find_currency(Batch *batch, const char *code)
+{
+	if (!batch->currency_known || strcmp(batch->currency.code, code) != 0)
+		batch->currency_known = store_find_currency(code, &batch->currency);
+	return batch->currency_known ? &batch->currency : NULL;
+}
+
+static void
+add_outcome(Batch *batch, const Request *request, WalletCode code)
+{
+	batch->outcomes[batch->outcome_count++] =
+	    (Outcome){.request_id = request->request_id, .code = code};
+}
+
+static WalletCode
+make_wallet(Batch *batch, const Request *request)
+{
+	Touched *user = touched_lookup(batch->users, request->user_id);
+	Wallet *wallet = palloc(sizeof(Wallet));
+	Transfer *deposit = &batch->transfers[batch->transfer_count];
+	WalletCode code =
+	    post_new_wallet(request, user->stored, find_currency(batch, request->currency),
+	                    batch->posted_at, wallet, deposit);
+
+	add_outcome(batch, request, code);
+	if (code != CODE_OK)
+		return code;
+	batch->outcomes[batch->outcome_count - 1].wallet_id = wallet->wallet_id;
+	batch->transfer_count += deposit->transfer_id > 0 ? 1 : 0;
+	batch->new_wallets[batch->new_wallet_count++] = wallet;
+	touch(batch->wallets, wallet->wallet_id)->wallet = wallet;
+	user->stored = true;
+	return code;
+}
+
+static WalletCode
+read_wallet(Batch *batch, const Request *request)
+{
+	Wallet *wallet = find_wallet(batch, request->source_wallet_id);
+	WalletCode code = check_read(request, wallet);
+	Outcome *outcome = &batch->outcomes[batch->outcome_count];
+
+	add_outcome(batch, request, code);
+	if (code != CODE_OK)
+		return code;
+	outcome->wallet_id = wallet->wallet_id;
+	outcome->balance = wallet->balance;
+	outcome->updated_at = wallet->updated_at;
+	outcome->status = wallet->status;
+	return code;
+}
+
+static WalletCode
+move_money(Batch *batch, const Request *request)
+{
+	WalletCode code = post_money(request, find_wallet(batch, request->source_wallet_id),
+	                             find_wallet(batch, request->destination_wallet_id),
+	                             batch->posted_at, &batch->transfers[batch->transfer_count]);
+
+	if (code == CODE_OK)
+		batch->transfer_count++;
+	else
+		add_outcome(batch, request, code);
+	return code;
+}
+
+static RequestFate
+post_request(Batch *batch, const Request *request, int64 culprit)
+{
+	WalletCode code;
+
+	if (request->request_id == culprit)
+		add_outcome(batch, request, code = CODE_INTERNAL_ERROR);
+	else if (request->kind == KIND_WALLET)
+		code = make_wallet(batch, request);
+	else if (request->kind == KIND_WALLET_READ)
+		code = read_wallet(batch, request);
+	else
+		code = move_money(batch, request);
+	return code == CODE_OK ? FATE_POSTED : FATE_REFUSED;
+}
+
+static void
+write_new_wallets(Batch *batch)
+{
+	Wallet *wallets = palloc(sizeof(Wallet) * batch->new_wallet_count);
+
+	for (int i = 0; i < batch->new_wallet_count; i++)
+		wallets[i] = *batch->new_wallets[i];
+	if (store_insert_wallets(wallets, batch->new_wallet_count) != batch->new_wallet_count)
+		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+		                errmsg("another transaction has made a wallet for the same user")));
+	pfree(wallets);
+}
+
+/* One update for each stored wallet that money moved into or out of. */
+static void
+write_changed_wallets(Batch *batch)
+{
+	Wallet *wallets = palloc(sizeof(Wallet) * batch->wallets->members);
+	int count = 0;
+	touched_iterator iterator;
+	Touched *entry;
+
+	touched_start_iterate(batch->wallets, &iterator);
+	while ((entry = touched_iterate(batch->wallets, &iterator)) != NULL)
+	{
+		if (entry->stored && entry->wallet->last_transfer_id != entry->stored_transfer_id)
+			wallets[count++] = *entry->wallet;
+	}
+	if (count > 0)
+		store_update_wallets(wallets, count);
+	pfree(wallets);
+}
+
+static void
+write_batch(Batch *batch)
+{
+	if (batch->new_wallet_count > 0)
+		write_new_wallets(batch);
+	write_changed_wallets(batch);
+	if (batch->transfer_count > 0)
+		store_insert_transfers(batch->transfers, batch->transfer_count, NULL);
+	if (batch->outcome_count > 0)
+		store_insert_outcomes(batch->outcomes, batch->outcome_count, batch->posted_at);
+}
+
+void
+batch_post(const Request *requests, int count, int requests_max, int64 culprit, RequestFate *fates,
+           int64 *last_attempted, int *attempted)
+{
+	int room = Min(count, requests_max);
+	Batch batch = {
+	    .wallets = touched_create(CurrentMemoryContext, count, NULL),
+	    .users = touched_create(CurrentMemoryContext, 16, NULL),
+	    .new_wallets = palloc(sizeof(Wallet *) * room),
+	    .transfers = palloc(sizeof(Transfer) * room),
+	    .outcomes = palloc(sizeof(Outcome) * room),
+	};
+
+	*attempted = 0;
+	load_batch(&batch, requests, count);
+	batch.posted_at = GetCurrentTimestamp();
+	for (int i = 0; i < count; i++)
+	{
+		if (*attempted == requests_max || must_wait(&batch, &requests[i]))
+		{
+			fates[i] = FATE_DEFERRED;
+			continue;
+		}
+		(*attempted)++;
+		*last_attempted = requests[i].request_id;
+		fates[i] = post_request(&batch, &requests[i], culprit);
+	}
+	write_batch(&batch);
+}

@@ -1,0 +1,356 @@
+/*
+ * enqueue.c
+ *		Stores requests durably and names them with their handshakes.
+ *
+ * All requests of a call are read first; those in order are stored with one
+ * statement, in the caller's transaction.  When that commits, the worker is
+ * woken once.
+ *
+ * The transaction takes its transaction id before it draws a request id: the
+ * queue's rule about dead gaps rests on this (see queue.c).
+ */
+#include "pg_wallet.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "commands/sequence.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(wallet_enqueue);
+PG_FUNCTION_INFO_V1(wallet_enqueue_many);
+
+/* Most currencies have so many decimals; an amount with more is checked against its wallet. */
+#define USUAL_MINOR_DIGITS 2
+
+typedef struct EnqueueItem
+{
+	Request request;
+	WalletCode code;        /* CODE_OK, or why it is refused */
+	StringInfoData message; /* of a refusal */
+	const char *key;        /* NULL without one */
+	IdempotentCall call;
+	text *handshake;
+} EnqueueItem;
+
+static Statement insert_requests = {
+    "INSERT INTO wallet.request (request_id, user_id, source_wallet_id, destination_wallet_id, "
+    "amount, enqueued_at, kind, amount_scale, currency) "
+    "SELECT n.request_id, n.user_id, nullif(n.source, 0), nullif(n.destination, 0), "
+    "CASE WHEN n.kind <> 'wallet_read' THEN n.amount END, $9, n.kind::wallet.kind, "
+    "CASE WHEN n.kind <> 'wallet_read' THEN n.scale END, nullif(n.currency, '') "
+    "FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) AS n (request_id, user_id, source, destination, "
+    "amount, scale, kind, currency)",
+    9,
+    {INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID,
+     TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID},
+    NULL,
+};
+
+static Statement open_queue = {
+    "INSERT INTO wallet.queue_position (low_water, takeovers) "
+    "SELECT 0, 0 WHERE NOT EXISTS (SELECT FROM wallet.queue_position)",
+    0,
+    {0},
+    NULL,
+};
+
+static void
+refuse_item(EnqueueItem *item, WalletCode code)
+{
+	item->code = code;
+	resetStringInfo(&item->message);
+	appendStringInfoString(&item->message, wallet_codes[code].message);
+}
+
+/* The currency that a request's amount is in, as far as it is known already. */
+static bool
+find_request_currency(const Request *request, Currency *currency)
+{
+	Wallet wallet;
+	int64 wallet_id =
+	    request->source_wallet_id > 0 ? request->source_wallet_id : request->destination_wallet_id;
+
+	if (request->kind == KIND_WALLET)
+		return store_find_currency(request->currency, currency);
+	if (request->amount.scale <= USUAL_MINOR_DIGITS || !store_find_wallet(wallet_id, &wallet))
+		return false;
+	*currency = wallet.currency;
+	return true;
+}
+
+/*
+ * What can be known about a request before its turn comes.  Inside SPI_connect.  Posting checks
+ * all of this again: here it only makes for an earlier answer.
+ */
+static void
+check_item(EnqueueItem *item)
+{
+	Currency currency;
+	int64 amount;
+	bool known;
+	WalletCode code = check_request(&item->request);
+
+	if (code == CODE_OK && item->request.kind != KIND_WALLET_READ)
+	{
+		known = find_request_currency(&item->request, &currency);
+		if (known)
+			code = amount_to_minor(item->request.amount, currency.minor_digits, &amount);
+		else if (item->request.kind == KIND_WALLET)
+			code = CODE_UNKNOWN_CURRENCY;
+	}
+	if (code == CODE_OK && item->key != NULL && !idempotency_key_is_valid(item->key))
+		code = CODE_INVALID_IDEMPOTENCY_KEY;
+	if (code != CODE_OK)
+		refuse_item(item, code);
+}
+
+static void
+read_item(EnqueueItem *item, const char *kind_name, const char *payload, int length)
+{
+	RequestKind kind;
+
+	initStringInfo(&item->message);
+	if (!kind_from_name(kind_name, &kind))
+	{
+		refuse_item(item, CODE_UNKNOWN_KIND);
+		return;
+	}
+	item->code = payload_parse(kind, payload, length, &item->request, &item->message);
+	if (item->code == CODE_OK)
+		check_item(item);
+}
+
+/* Find out which keys were used before: those items name the earlier request, or are refused. */
+static void
+claim_keys(EnqueueItem *items, int count)
+{
+	IdempotentCall **calls = palloc(sizeof(IdempotentCall *) * count);
+	int call_count = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		EnqueueItem *item = &items[i];
+
+		if (item->code != CODE_OK || item->key == NULL)
+			continue;
+		item->call = (IdempotentCall){
+		    .user_id = item->request.user_id,
+		    .key = item->key,
+		    .request_id = item->request.request_id,
+		};
+		idempotency_fingerprint(&item->request, NULL, item->call.fingerprint);
+		calls[call_count++] = &item->call;
+	}
+	if (call_count == 0)
+		return;
+	idempotency_claim(calls, call_count);
+	for (int i = 0; i < count; i++)
+	{
+		if (items[i].call.mismatched)
+			refuse_item(&items[i], CODE_IDEMPOTENCY_MISMATCH);
+		else if (items[i].call.repeated)
+			items[i].request.request_id = items[i].call.request_id;
+	}
+}
+
+static bool
+is_new(const EnqueueItem *item)
+{
+	return item->code == CODE_OK && !item->call.repeated;
+}
+
+static void
+insert_items(EnqueueItem *items, int count)
+{
+	int64 *columns[6];
+	const char **kinds = palloc(sizeof(char *) * count);
+	const char **currencies = palloc(sizeof(char *) * count);
+	int rows = 0;
+	Datum arguments[9];
+
+	for (int column = 0; column < 6; column++)
+		columns[column] = palloc(sizeof(int64) * count);
+	for (int i = 0; i < count; i++)
+	{
+		const Request *request = &items[i].request;
+
+		if (!is_new(&items[i]))
+			continue;
+		columns[0][rows] = request->request_id;
+		columns[1][rows] = request->user_id;
+		columns[2][rows] = request->source_wallet_id;
+		columns[3][rows] = request->destination_wallet_id;
+		columns[4][rows] = request->amount.digits;
+		columns[5][rows] = request->amount.scale;
+		kinds[rows] = kind_names[request->kind];
+		currencies[rows] = request->currency;
+		rows++;
+	}
+	if (rows == 0)
+		return;
+	for (int column = 0; column < 6; column++)
+		arguments[column] = int64_array(columns[column], rows);
+	arguments[6] = text_array(kinds, rows);
+	arguments[7] = text_array(currencies, rows);
+	arguments[8] = TimestampTzGetDatum(GetCurrentTimestamp());
+	statement_run(&insert_requests, arguments, NULL, false);
+	statement_run(&open_queue, NULL, NULL, false);
+	shared_wake_at_commit();
+}
+
+static void
+seal_items(EnqueueItem *items, int count, MemoryContext result_context)
+{
+	HandshakeSealer *sealer = handshake_sealer_make();
+	MemoryContext previous = MemoryContextSwitchTo(result_context);
+
+	for (int i = 0; i < count; i++)
+	{
+		if (items[i].code == CODE_OK)
+			items[i].handshake = handshake_seal(sealer, &items[i].request);
+	}
+	MemoryContextSwitchTo(previous);
+	handshake_sealer_free(sealer);
+}
+
+/* Store the items that are in order.  Inside SPI_connect; the handshakes outlive it. */
+static void
+store_items(EnqueueItem *items, int count, MemoryContext result_context)
+{
+	Oid sequence = wallet_relation("request_id_seq");
+
+	(void) GetTopTransactionId();
+	for (int i = 0; i < count; i++)
+	{
+		if (items[i].code == CODE_OK)
+			items[i].request.request_id = nextval_internal(sequence, false);
+	}
+	claim_keys(items, count);
+	insert_items(items, count);
+	seal_items(items, count, result_context);
+}
+
+/*
+ * wallet_enqueue(kind text, payload json, idempotency_key text) → text: the handshake.
+ * Raises the error of the code when the request cannot be taken.
+ */
+Datum
+wallet_enqueue(PG_FUNCTION_ARGS)
+{
+	MemoryContext result_context = CurrentMemoryContext;
+	EnqueueItem item = {0};
+	text *payload;
+
+	if (PG_ARGISNULL(0))
+		refuse(CODE_UNKNOWN_KIND, NULL);
+	if (PG_ARGISNULL(1))
+		refuse(CODE_NOT_AN_OBJECT, NULL);
+	PreventCommandIfReadOnly("wallet_enqueue()");
+	payload = PG_GETARG_TEXT_PP(1);
+	item.key = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));
+	SPI_connect();
+	read_item(&item, text_to_cstring(PG_GETARG_TEXT_PP(0)), VARDATA_ANY(payload),
+	          VARSIZE_ANY_EXHDR(payload));
+	if (item.code == CODE_OK)
+		store_items(&item, 1, result_context);
+	if (item.code != CODE_OK)
+		refuse_with_message(item.code, item.message.data);
+	SPI_finish();
+	PG_RETURN_TEXT_P(item.handshake);
+}
+
+/* The elements of a text[] argument, which must have this many (or any number when it is -1). */
+static Datum *
+array_elements(ArrayType *array, const char *argument, int expected, bool **nulls, int *count)
+{
+	Datum *elements;
+
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements, nulls, count);
+	if (expected >= 0 && *count != expected)
+		ereport(ERROR,
+		        (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+		         errmsg("array \"%s\" has %d elements instead of %d", argument, *count, expected)));
+	return elements;
+}
+
+static void
+read_items(FunctionCallInfo fcinfo, EnqueueItem **items, int *count)
+{
+	bool *kind_nulls;
+	bool *payload_nulls;
+	bool *key_nulls = NULL;
+	Datum *kinds = array_elements(PG_GETARG_ARRAYTYPE_P(0), "kinds", -1, &kind_nulls, count);
+	Datum *payloads =
+	    array_elements(PG_GETARG_ARRAYTYPE_P(1), "payloads", *count, &payload_nulls, count);
+	Datum *keys = PG_ARGISNULL(2) ? NULL
+	                              : array_elements(PG_GETARG_ARRAYTYPE_P(2), "idempotency_keys",
+	                                               *count, &key_nulls, count);
+
+	*items = palloc0(sizeof(EnqueueItem) * *count);
+	for (int i = 0; i < *count; i++)
+	{
+		EnqueueItem *item = &(*items)[i];
+		text *payload;
+
+		if (keys != NULL && !key_nulls[i])
+			item->key = TextDatumGetCString(keys[i]);
+		initStringInfo(&item->message);
+		if (kind_nulls[i])
+			refuse_item(item, CODE_UNKNOWN_KIND);
+		else if (payload_nulls[i])
+			refuse_item(item, CODE_NOT_AN_OBJECT);
+		else
+		{
+			payload = DatumGetTextPP(payloads[i]);
+			read_item(item, TextDatumGetCString(kinds[i]), VARDATA_ANY(payload),
+			          VARSIZE_ANY_EXHDR(payload));
+		}
+	}
+}
+
+static void
+put_item(ReturnSetInfo *result, int ordinal, const EnqueueItem *item)
+{
+	bool accepted = item->code == CODE_OK;
+	bool nulls[4] = {false, !accepted, accepted, accepted};
+	Datum values[4] = {Int32GetDatum(ordinal)};
+
+	if (accepted)
+		values[1] = PointerGetDatum(item->handshake);
+	else
+	{
+		values[2] = CStringGetTextDatum(wallet_codes[item->code].name);
+		values[3] = CStringGetTextDatum(item->message.data);
+	}
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+/*
+ * wallet_enqueue_many(kinds text[], payloads text[], idempotency_keys text[])
+ *		→ (ordinal, handshake_id, code, message)
+ * One row for each item: a handshake, or the code and message of its refusal.
+ */
+Datum
+wallet_enqueue_many(PG_FUNCTION_ARGS)
+{
+	EnqueueItem *items;
+	int count;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+		                errmsg("kinds and payloads must not be null")));
+	PreventCommandIfReadOnly("wallet_enqueue_many()");
+	SPI_connect();
+	read_items(fcinfo, &items, &count);
+	store_items(items, count, CurrentMemoryContext);
+	for (int i = 0; i < count; i++)
+		put_item((ReturnSetInfo *) fcinfo->resultinfo, i + 1, &items[i]);
+	SPI_finish();
+	return (Datum) 0;
+}

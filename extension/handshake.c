@@ -1,0 +1,197 @@
+/*
+ * handshake.c
+ *		The names of requests: nobody can guess one, and nothing is stored.
+ *
+ * A handshake is 32 bytes as lower-case hex digits: a tag of 24, which is
+ * HMAC-SHA-256(key, request_id || user_id || kind) cut short, and the request
+ * id, XORed with HMAC-SHA-256(key, tag).  So the id, and with it the row, can
+ * be found again from the handshake alone, while to anybody without the key it
+ * is noise.
+ */
+#include "pg_wallet.h"
+
+#include "access/table.h"
+#include "access/tableam.h"
+#include "common/hmac.h"
+#include "common/sha2.h"
+#include "port/pg_bswap.h"
+#include "utils/builtins.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#define TAG_SIZE 24
+#define KEY_SIZE 32
+
+struct HandshakeSealer
+{
+	pg_hmac_ctx *hmac;
+	uint8 key[KEY_SIZE];
+};
+
+typedef struct Handshake
+{
+	uint8 tag[TAG_SIZE];
+	uint8 masked_id[sizeof(uint64)];
+} Handshake;
+
+StaticAssertDecl(sizeof(Handshake) * 2 == HANDSHAKE_TEXT_LENGTH, "a handshake has 64 digits");
+
+/* Read the only row of wallet.secret. */
+static void
+read_key(uint8 *key)
+{
+	Relation secret = table_open(wallet_relation("secret"), AccessShareLock);
+	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TableScanDesc scan = table_beginscan(secret, snapshot, 0, NULL);
+	TupleTableSlot *slot = table_slot_create(secret, NULL);
+	bytea *stored;
+	bool is_null;
+
+	if (!table_scan_getnextslot(scan, ForwardScanDirection, slot))
+		elog(ERROR, "wallet.secret has no row");
+	stored = DatumGetByteaPP(slot_getattr(slot, 2, &is_null));
+	if (is_null || VARSIZE_ANY_EXHDR(stored) != KEY_SIZE)
+		elog(ERROR, "the key in wallet.secret is damaged");
+	memcpy(key, VARDATA_ANY(stored), KEY_SIZE);
+
+	ExecDropSingleTupleTableSlot(slot);
+	table_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(secret, AccessShareLock);
+}
+
+HandshakeSealer *
+handshake_sealer_make(void)
+{
+	HandshakeSealer *sealer = palloc(sizeof(HandshakeSealer));
+
+	read_key(sealer->key);
+	sealer->hmac = pg_hmac_create(PG_SHA256);
+	if (sealer->hmac == NULL)
+		elog(ERROR, "could not create an HMAC context");
+	return sealer;
+}
+
+void
+handshake_sealer_free(HandshakeSealer *sealer)
+{
+	pg_hmac_free(sealer->hmac);
+	explicit_bzero(sealer->key, KEY_SIZE);
+	pfree(sealer);
+}
+
+static void
+compute_hmac(HandshakeSealer *sealer, const uint8 *data, size_t length, uint8 *result)
+{
+	if (pg_hmac_init(sealer->hmac, sealer->key, KEY_SIZE) < 0 ||
+	    pg_hmac_update(sealer->hmac, data, length) < 0 ||
+	    pg_hmac_final(sealer->hmac, result, PG_SHA256_DIGEST_LENGTH) < 0)
+		elog(ERROR, "could not compute an HMAC: %s", pg_hmac_error(sealer->hmac));
+}
+
+static void
+compute_tag(HandshakeSealer *sealer, int64 request_id, int64 user_id, RequestKind kind, uint8 *tag)
+{
+	uint8 digest[PG_SHA256_DIGEST_LENGTH];
+	struct
+	{
+		uint64 request_id;
+		uint64 user_id;
+		uint64 kind;
+	} sealed = {pg_hton64(request_id), pg_hton64(user_id), pg_hton64((uint64) kind)};
+
+	compute_hmac(sealer, (const uint8 *) &sealed, sizeof(sealed), digest);
+	memcpy(tag, digest, TAG_SIZE);
+}
+
+/* What the request id is XORed with. */
+static uint64
+compute_mask(HandshakeSealer *sealer, const uint8 *tag)
+{
+	uint8 digest[PG_SHA256_DIGEST_LENGTH];
+	uint64 mask;
+
+	compute_hmac(sealer, tag, TAG_SIZE, digest);
+	memcpy(&mask, digest, sizeof(mask));
+	return mask;
+}
+
+text *
+handshake_seal(HandshakeSealer *sealer, const Request *request)
+{
+	text *result = palloc(VARHDRSZ + HANDSHAKE_TEXT_LENGTH);
+	Handshake handshake;
+	uint64 masked_id;
+
+	compute_tag(sealer, request->request_id, request->user_id, request->kind, handshake.tag);
+	masked_id = pg_hton64(request->request_id) ^ compute_mask(sealer, handshake.tag);
+	memcpy(handshake.masked_id, &masked_id, sizeof(masked_id));
+
+	SET_VARSIZE(result, VARHDRSZ + HANDSHAKE_TEXT_LENGTH);
+	hex_encode((const char *) &handshake, sizeof(handshake), VARDATA(result));
+	return result;
+}
+
+/* Lower-case hex digits only: each handshake has one spelling. */
+static bool
+decode_handshake(const char *digits, int length, Handshake *handshake)
+{
+	uint8 *bytes = (uint8 *) handshake;
+
+	if (length != HANDSHAKE_TEXT_LENGTH)
+		return false;
+	for (int i = 0; i < length; i++)
+	{
+		char c = digits[i];
+		int value;
+
+		if (c >= '0' && c <= '9')
+			value = c - '0';
+		else if (c >= 'a' && c <= 'f')
+			value = c - 'a' + 10;
+		else
+			return false;
+		bytes[i / 2] = (uint8) (bytes[i / 2] << 4 | value);
+	}
+	return true;
+}
+
+/* Takes the same time wherever the tags differ. */
+static bool
+tags_are_equal(const uint8 *a, const uint8 *b)
+{
+	uint8 difference = 0;
+
+	for (int i = 0; i < TAG_SIZE; i++)
+		difference |= a[i] ^ b[i];
+	return difference == 0;
+}
+
+static bool
+tag_fits(HandshakeSealer *sealer, const Handshake *handshake, int64 request_id, int64 user_id,
+         RequestKind kind)
+{
+	uint8 tag[TAG_SIZE];
+
+	compute_tag(sealer, request_id, user_id, kind, tag);
+	return tags_are_equal(tag, handshake->tag);
+}
+
+int64
+handshake_open(HandshakeSealer *sealer, RequestKind kind, int64 user_id, const char *digits,
+               int length)
+{
+	Handshake handshake = {0};
+	uint64 masked_id;
+	int64 request_id;
+
+	if (!decode_handshake(digits, length, &handshake))
+		return 0;
+	memcpy(&masked_id, handshake.masked_id, sizeof(masked_id));
+	request_id = (int64) pg_ntoh64(masked_id ^ compute_mask(sealer, handshake.tag));
+	if (tag_fits(sealer, &handshake, request_id, user_id, kind) ||
+	    (kind == KIND_WALLET &&
+	     tag_fits(sealer, &handshake, request_id, user_id, KIND_WALLET_READ)))
+		return request_id;
+	return 0;
+}

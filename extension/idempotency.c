@@ -1,0 +1,167 @@
+/*
+ * idempotency.c
+ *		Keys that make a retry harmless: the same key and payload is the same call.
+ *
+ * A key belongs to the user whose money the call moves.  It is stored in the
+ * transaction that carries out the call, together with a fingerprint of what
+ * was asked, so that a key used for something else is noticed.
+ */
+#include "pg_wallet.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "mb/pg_wchar.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/timestamp.h"
+
+#define KEY_CHARACTERS_MAX 255
+
+static Statement insert_keys = {
+    "INSERT INTO wallet.idempotency_key (user_id, key, fingerprint, request_id, transfer_id, "
+    "created_at) "
+    "SELECT n.user_id, n.key, n.fingerprint, nullif(n.request_id, 0), nullif(n.transfer_id, 0), $6 "
+    "FROM unnest($1, $2, $3, $4, $5) WITH ORDINALITY "
+    "AS n (user_id, key, fingerprint, request_id, transfer_id, position) "
+    "ORDER BY n.position ON CONFLICT DO NOTHING",
+    6,
+    {INT8ARRAYOID, TEXTARRAYOID, BYTEAARRAYOID, INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZOID},
+    NULL,
+};
+
+static Statement find_keys = {
+    "SELECT a.position, k.fingerprint, k.request_id, k.transfer_id "
+    "FROM unnest($1, $2) WITH ORDINALITY AS a (user_id, key, position) "
+    "JOIN wallet.idempotency_key AS k ON k.user_id = a.user_id AND k.key = a.key",
+    2,
+    {INT8ARRAYOID, TEXTARRAYOID},
+    NULL,
+};
+
+bool
+idempotency_key_is_valid(const char *key)
+{
+	int characters = pg_mbstrlen(key);
+
+	return characters >= 1 && characters <= KEY_CHARACTERS_MAX;
+}
+
+void
+idempotency_fingerprint(const Request *request, const char *extra, uint8 *fingerprint)
+{
+	Amount amount = request->amount;
+	StringInfoData asked;
+	bytea *digest;
+
+	/* 10.50 and 10.5 are the same amount. */
+	while (amount.scale > 0 && amount.digits % 10 == 0)
+	{
+		amount.digits /= 10;
+		amount.scale--;
+	}
+	initStringInfo(&asked);
+	appendStringInfoSpaces(&asked, VARHDRSZ);
+	appendStringInfo(
+	    &asked, "%s " INT64_FORMAT " " INT64_FORMAT " " INT64_FORMAT " " INT64_FORMAT " %d %s %s",
+	    kind_names[request->kind], request->user_id, request->source_wallet_id,
+	    request->destination_wallet_id, amount.digits, amount.scale, request->currency,
+	    extra == NULL ? "" : extra);
+	SET_VARSIZE(asked.data, asked.len);
+	digest = DatumGetByteaPP(DirectFunctionCall1(sha256_bytea, PointerGetDatum(asked.data)));
+	memcpy(fingerprint, VARDATA_ANY(digest), FINGERPRINT_SIZE);
+	pfree(asked.data);
+}
+
+static int
+compare_calls(const void *a, const void *b)
+{
+	const IdempotentCall *left = *(IdempotentCall *const *) a;
+	const IdempotentCall *right = *(IdempotentCall *const *) b;
+
+	if (left->user_id != right->user_id)
+		return left->user_id < right->user_id ? -1 : 1;
+	return strcmp(left->key, right->key);
+}
+
+static Datum
+fingerprint_array(IdempotentCall **calls, int count)
+{
+	Datum *items = palloc(sizeof(Datum) * count);
+
+	for (int i = 0; i < count; i++)
+		items[i] = PointerGetDatum(
+		    cstring_to_text_with_len((char *) calls[i]->fingerprint, FINGERPRINT_SIZE));
+	return PointerGetDatum(construct_array(items, count, BYTEAOID, -1, false, TYPALIGN_INT));
+}
+
+/* Compare a call with what is stored for its key, in this row of find_keys. */
+static void
+compare_with_stored(IdempotentCall *call, uint64 row)
+{
+	bool is_null;
+	bytea *stored =
+	    DatumGetByteaPP(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 2, &is_null));
+	int64 request_id = result_int64(row, 3);
+	int64 transfer_id = result_int64(row, 4);
+	bool is_own = request_id == call->request_id && transfer_id == call->transfer_id;
+	bool is_direct = call->request_id == 0;
+
+	if (is_own)
+		return;
+	if (VARSIZE_ANY_EXHDR(stored) == FINGERPRINT_SIZE &&
+	    memcmp(VARDATA_ANY(stored), call->fingerprint, FINGERPRINT_SIZE) == 0 &&
+	    is_direct == (request_id == 0))
+	{
+		call->repeated = true;
+		call->request_id = request_id;
+		call->transfer_id = transfer_id;
+	}
+	else
+		call->mismatched = true;
+}
+
+static void
+find_stored(IdempotentCall **calls, int count, const int64 *user_ids, const char *const *keys)
+{
+	statement_run(&find_keys, (Datum[]){int64_array(user_ids, count), text_array(keys, count)},
+	              NULL, false);
+	for (uint64 row = 0; row < SPI_processed; row++)
+		compare_with_stored(calls[result_int64(row, 1) - 1], row);
+	SPI_freetuptable(SPI_tuptable);
+}
+
+void
+idempotency_find(IdempotentCall *call)
+{
+	find_stored(&call, 1, &call->user_id, &call->key);
+}
+
+void
+idempotency_claim(IdempotentCall **calls, int count)
+{
+	int64 *user_ids = palloc(sizeof(int64) * count);
+	int64 *request_ids = palloc(sizeof(int64) * count);
+	int64 *transfer_ids = palloc(sizeof(int64) * count);
+	const char **keys = palloc(sizeof(char *) * count);
+
+	qsort(calls, count, sizeof(IdempotentCall *), compare_calls);
+	for (int i = 0; i < count; i++)
+	{
+		user_ids[i] = calls[i]->user_id;
+		request_ids[i] = calls[i]->request_id;
+		transfer_ids[i] = calls[i]->transfer_id;
+		keys[i] = calls[i]->key;
+	}
+	statement_run(&insert_keys,
+	              (Datum[]){
+	                  int64_array(user_ids, count),
+	                  text_array(keys, count),
+	                  fingerprint_array(calls, count),
+	                  int64_array(request_ids, count),
+	                  int64_array(transfer_ids, count),
+	                  TimestampTzGetDatum(GetCurrentTimestamp()),
+	              },
+	              NULL, false);
+	find_stored(calls, count, user_ids, keys);
+}

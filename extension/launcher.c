@@ -1,0 +1,231 @@
+/*
+ * launcher.c
+ *		Sees to it that every database with the extension has a worker.
+ *
+ * Only a process that is connected to a database can tell whether the extension
+ * is there.  So the launcher starts a worker for each database when the server
+ * starts, after a reload, and from time to time; a worker that finds nothing to
+ * do there exits at once.  In between, databases ask: at CREATE EXTENSION, when
+ * a request is queued where there is no worker, and when a worker has died.
+ *
+ *		wanted --start--> worker --extension absent, paused--> (nothing)
+ *		  ^                 |
+ *		  +----- died ------+
+ */
+#include "pg_wallet.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_database.h"
+#include "commands/dbcommands.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "tcop/tcopprot.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/varlena.h"
+
+/* A database that was made from a template with the extension is found after this time. */
+#define LOOK_AT_ALL_MS 60000
+
+/* A worker is not started again sooner than this. */
+#define RESTART_MS 500
+
+/* A database that wants a worker, or wanted one. */
+typedef struct Wanted
+{
+	Oid database;
+	bool pending;
+	TimestampTz started_at;
+} Wanted;
+
+static Wanted *databases = NULL;
+static int database_count = 0;
+static int database_room = 0;
+
+void
+launcher_register(void)
+{
+	BackgroundWorker launcher = {
+	    .bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
+	    .bgw_start_time = BgWorkerStart_RecoveryFinished,
+	    .bgw_restart_time = 1,
+	};
+
+	strlcpy(launcher.bgw_name, "pg_wallet launcher", BGW_MAXLEN);
+	strlcpy(launcher.bgw_type, "pg_wallet launcher", BGW_MAXLEN);
+	strlcpy(launcher.bgw_library_name, "pg_wallet", sizeof(launcher.bgw_library_name));
+	strlcpy(launcher.bgw_function_name, "pg_wallet_launcher_main", BGW_MAXLEN);
+	RegisterBackgroundWorker(&launcher);
+}
+
+bool
+database_is_allowed(const char *database)
+{
+	char *list = pstrdup(setting_databases);
+	List *names;
+	ListCell *cell;
+	bool allowed = false;
+
+	/* The setting's check hook has seen to it that this is a list. */
+	if (!SplitIdentifierString(list, ',', &names))
+		return false;
+	foreach (cell, names)
+		allowed = allowed || strcmp((char *) lfirst(cell), database) == 0;
+	allowed = allowed || names == NIL;
+	list_free(names);
+	pfree(list);
+	return allowed;
+}
+
+static Wanted *
+find_database(Oid database)
+{
+	for (int i = 0; i < database_count; i++)
+	{
+		if (databases[i].database == database)
+			return &databases[i];
+	}
+	if (database_count == database_room)
+	{
+		database_room = Max(16, database_room * 2);
+		databases = databases == NULL
+		                ? MemoryContextAlloc(TopMemoryContext, sizeof(Wanted) * database_room)
+		                : repalloc(databases, sizeof(Wanted) * database_room);
+	}
+	databases[database_count] = (Wanted){.database = database};
+	return &databases[database_count++];
+}
+
+static void
+want(Oid database)
+{
+	find_database(database)->pending = true;
+}
+
+/* Want a worker for each database that may have one. */
+static void
+look_at_all_databases(void)
+{
+	Relation catalog;
+	TableScanDesc scan;
+	HeapTuple tuple;
+
+	StartTransactionCommand();
+	(void) GetTransactionSnapshot();
+	catalog = table_open(DatabaseRelationId, AccessShareLock);
+	scan = table_beginscan_catalog(catalog, 0, NULL);
+	while (HeapTupleIsValid(tuple = heap_getnext(scan, ForwardScanDirection)))
+	{
+		Form_pg_database row = (Form_pg_database) GETSTRUCT(tuple);
+
+		if (row->datallowconn && !row->datistemplate && database_is_allowed(NameStr(row->datname)))
+			want(row->oid);
+	}
+	table_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	CommitTransactionCommand();
+}
+
+static bool
+database_exists(Oid database)
+{
+	char *name;
+
+	StartTransactionCommand();
+	name = get_database_name(database);
+	CommitTransactionCommand();
+	return name != NULL;
+}
+
+/* Start the workers that are pending; true when one has to wait for a little. */
+static bool
+start_workers(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	bool waiting = false;
+
+	for (int i = 0; i < database_count; i++)
+	{
+		Wanted *wanted = &databases[i];
+		int slot;
+
+		if (!wanted->pending || shared_worker_exists(wanted->database))
+		{
+			wanted->pending = false;
+			continue;
+		}
+		if (!TimestampDifferenceExceeds(wanted->started_at, now, RESTART_MS) ||
+		    (slot = shared_worker_reserve(wanted->database)) < 0)
+		{
+			waiting = true;
+			continue;
+		}
+		wanted->started_at = now;
+		wanted->pending = false;
+		if (!database_exists(wanted->database) || !worker_start(slot))
+			shared_worker_release(slot);
+	}
+	return waiting;
+}
+
+static void
+take_wanted(void)
+{
+	Oid asked[16];
+	int count;
+
+	while ((count = shared_take_wanted(asked, lengthof(asked))) > 0)
+	{
+		for (int i = 0; i < count; i++)
+			want(asked[i]);
+	}
+}
+
+void
+pg_wallet_launcher_main(Datum argument)
+{
+	TimestampTz looked_at = 0;
+
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
+	shared_launcher_attach();
+
+	for (;;)
+	{
+		bool waiting = false;
+
+		CHECK_FOR_INTERRUPTS();
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+			looked_at = 0;
+		}
+		take_wanted();
+		if (TimestampDifferenceExceeds(looked_at, GetCurrentTimestamp(), LOOK_AT_ALL_MS))
+		{
+			look_at_all_databases();
+			looked_at = GetCurrentTimestamp();
+		}
+		if (setting_worker)
+			waiting = start_workers();
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+		                 waiting ? RESTART_MS / 5 : LOOK_AT_ALL_MS, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+	}
+}

@@ -1,0 +1,108 @@
+/*
+ * lookup.c
+ *		From a handshake to how its request stands.
+ *
+ * Opening a handshake needs no table, and what was not sealed with our key for
+ * this kind and user never reaches one: it is unknown, whatever the reason.
+ */
+#include "pg_wallet.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+PG_FUNCTION_INFO_V1(wallet_lookup_many);
+
+/*
+ * The columns are those of wallet.answer.  A request for a wallet shows the wallet as it is now, a
+ * queued read what it saw; the others show their transfer, or why there is none.
+ */
+static Statement find_answers = {
+    "SELECT a.position::integer, "
+    "CASE WHEN r.request_id IS NULL THEN 'unknown' WHEN code.name IS NULL THEN 'queued' "
+    "WHEN code.name = 'processed' THEN 'processed' ELSE 'rejected' END, "
+    "code.name, wallet.code_message(code.name), w.wallet_id, "
+    "CASE r.kind WHEN 'wallet_read' THEN o.status ELSE w.status END::text, "
+    "wallet.amount_text(CASE r.kind WHEN 'wallet_read' THEN o.balance ELSE w.balance END, "
+    "c.minor_digits), "
+    "w.currency, wallet.time_text(w.created_at), "
+    "wallet.time_text(CASE r.kind WHEN 'wallet_read' THEN o.updated_at ELSE w.updated_at END), "
+    "t.transfer_id, nullif(greatest(t.source_wallet_id, 0), 0), "
+    "nullif(greatest(t.destination_wallet_id, 0), 0) "
+    "FROM unnest($1) WITH ORDINALITY AS a (request_id, position) "
+    "LEFT JOIN wallet.request AS r ON r.request_id = a.request_id "
+    "LEFT JOIN wallet.outcome AS o ON o.request_id = r.request_id "
+    "LEFT JOIN wallet.transfer AS t ON t.request_id = r.request_id AND r.kind <> 'wallet' "
+    "LEFT JOIN wallet.wallet AS w ON w.wallet_id = o.wallet_id "
+    "LEFT JOIN wallet.currency AS c ON c.code = w.currency "
+    "CROSS JOIN LATERAL (SELECT CASE WHEN r.request_id IS NULL THEN 'handshake_unknown' "
+    "WHEN t.transfer_id IS NOT NULL THEN 'processed' ELSE o.code END) AS code (name) "
+    "ORDER BY a.position",
+    1,
+    {INT8ARRAYOID},
+    NULL,
+};
+
+/* The request that each triple of kind, user and handshake names, or 0. */
+static int64 *
+open_handshakes(FunctionCallInfo fcinfo, int *count)
+{
+	Datum *kinds, *users, *handshakes;
+	bool *kind_nulls, *user_nulls, *handshake_nulls;
+	int user_count, handshake_count;
+	int64 *request_ids;
+	HandshakeSealer *sealer;
+
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), TEXTOID, -1, false, TYPALIGN_INT, &kinds,
+	                  &kind_nulls, count);
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
+	                  TYPALIGN_DOUBLE, &users, &user_nulls, &user_count);
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(2), TEXTOID, -1, false, TYPALIGN_INT, &handshakes,
+	                  &handshake_nulls, &handshake_count);
+	if (user_count != *count || handshake_count != *count)
+		ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+		                errmsg("the arrays must have the same number of elements")));
+
+	request_ids = palloc0(sizeof(int64) * Max(*count, 1));
+	sealer = handshake_sealer_make();
+	for (int i = 0; i < *count; i++)
+	{
+		RequestKind kind;
+		text *handshake;
+
+		if (kind_nulls[i] || user_nulls[i] || handshake_nulls[i] ||
+		    !kind_from_name(TextDatumGetCString(kinds[i]), &kind))
+			continue;
+		handshake = DatumGetTextPP(handshakes[i]);
+		request_ids[i] = handshake_open(sealer, kind, DatumGetInt64(users[i]),
+		                                VARDATA_ANY(handshake), VARSIZE_ANY_EXHDR(handshake));
+	}
+	handshake_sealer_free(sealer);
+	return request_ids;
+}
+
+/*
+ * wallet_lookup_many(kinds text[], user_ids bigint[], handshake_ids text[]) → setof wallet.answer
+ * A handshake that is not known has the state unknown and the code handshake_unknown.
+ */
+Datum
+wallet_lookup_many(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	int count;
+	int64 *request_ids;
+	Datum argument;
+
+	InitMaterializedSRF(fcinfo, 0);
+	SPI_connect();
+	request_ids = open_handshakes(fcinfo, &count);
+	argument = int64_array(request_ids, count);
+	statement_run(&find_answers, &argument, NULL, false);
+	for (uint64 row = 0; row < SPI_processed; row++)
+		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[row]);
+	SPI_finish();
+	return (Datum) 0;
+}

@@ -1,0 +1,60 @@
+/*
+ * money.c
+ *		Amounts between SQL's numeric and minor units.
+ */
+#include "pg_wallet.h"
+
+#include "utils/builtins.h"
+
+PG_FUNCTION_INFO_V1(wallet_amount);
+PG_FUNCTION_INFO_V1(wallet_amount_text);
+
+/*
+ * A numeric has no text of its own that could decide: 12.50 and 12.5000 are the same number, and
+ * both are accepted where two decimals are.  NaN and infinity are no amounts.
+ */
+Amount
+amount_from_numeric(Numeric value)
+{
+	char *text = numeric_normalize(value);
+	Amount amount;
+	WalletCode code = amount_parse(text, strlen(text), &amount);
+
+	if (code != CODE_OK)
+		refuse(code, psprintf("The amount is %.40s.", text));
+	pfree(text);
+	return amount;
+}
+
+Numeric
+amount_to_numeric(int64 minor, int minor_digits)
+{
+	return int64_div_fast_to_numeric(minor, minor_digits);
+}
+
+static int
+minor_digits_argument(int32 minor_digits)
+{
+	if (minor_digits < 0 || minor_digits > MINOR_DIGITS_MAX)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+		                errmsg("minor_digits must be from 0 to %d", MINOR_DIGITS_MAX)));
+	return minor_digits;
+}
+
+/* wallet.amount(minor_units bigint, minor_digits integer) → numeric */
+Datum
+wallet_amount(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_NUMERIC(
+	    amount_to_numeric(PG_GETARG_INT64(0), minor_digits_argument(PG_GETARG_INT32(1))));
+}
+
+/* wallet.amount_text(minor_units bigint, minor_digits integer) → text: as JSON shows it */
+Datum
+wallet_amount_text(PG_FUNCTION_ARGS)
+{
+	char buffer[AMOUNT_TEXT_SIZE];
+
+	amount_format(PG_GETARG_INT64(0), minor_digits_argument(PG_GETARG_INT32(1)), buffer);
+	PG_RETURN_TEXT_P(cstring_to_text(buffer));
+}

@@ -1,0 +1,341 @@
+/*
+ * pg_wallet.h
+ *		What the parts of the extension offer each other inside the server.
+ *
+ * The way of a request: enqueue.c (payload.c, handshake.c) stores it; queue.c says which requests
+ * come next; batch.c posts them by the rules of post.c, through the tables of store.c; lookup.c
+ * reads the outcome.  worker.c and launcher.c keep that going, direct.c takes the short way.
+ */
+#ifndef PG_WALLET_H
+#define PG_WALLET_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "utils/numeric.h"
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+#include "post.h"
+
+#define PG_WALLET_VERSION "1.0"
+
+/* Requests that one transaction of the worker posts at the most. */
+#define BATCH_REQUESTS_MAX 8192
+
+/* Requests that may wait in memory for a locked wallet; the queue is not read further beyond. */
+#define DEFERRED_MAX 100000
+
+/* ---- pg_wallet.c: settings ---- */
+
+extern bool setting_worker;     /* pg_wallet.worker */
+extern char *setting_databases; /* pg_wallet.databases */
+extern int setting_workers_max; /* pg_wallet.max_workers */
+extern int setting_poll_ms;     /* pg_wallet.poll_interval */
+extern bool setting_allow_drop; /* pg_wallet.allow_drop */
+extern int setting_retention_s; /* pg_wallet.idempotency_retention */
+
+/* ---- refusal.c: codes as errors ---- */
+
+/* Raise the error of this code; detail may be NULL, else it is a full sentence. */
+extern void refuse(WalletCode code, const char *detail) pg_attribute_noreturn();
+
+/* The same with a message that is more specific than the code's own. */
+extern void refuse_with_message(WalletCode code, const char *message) pg_attribute_noreturn();
+
+/* ---- money.c: amounts as SQL has them ---- */
+
+/* Read a numeric; its value counts, not its scale.  Raises the error of what cannot be an amount.
+ */
+extern Amount amount_from_numeric(Numeric value);
+
+/* Minor units as a numeric with the currency's decimals. */
+extern Numeric amount_to_numeric(int64 minor, int minor_digits);
+
+/* ---- payload.c: the JSON of a request ---- */
+
+/*
+ * Read a payload of this kind.  On anything but CODE_OK the message names the member and the
+ * limit.  Never throws for bad input, whatever it holds.
+ */
+extern WalletCode payload_parse(RequestKind kind, const char *json, int length, Request *request,
+                                StringInfo message);
+
+/* ---- handshake.c: names of requests that nobody can guess ---- */
+
+#define HANDSHAKE_TEXT_LENGTH 64
+
+typedef struct HandshakeSealer HandshakeSealer;
+
+/* Reads the key; free it with handshake_sealer_free, in the same transaction. */
+extern HandshakeSealer *handshake_sealer_make(void);
+extern void handshake_sealer_free(HandshakeSealer *sealer);
+
+/* The handshake of a request, as text; the same request always has the same. */
+extern text *handshake_seal(HandshakeSealer *sealer, const Request *request);
+
+/*
+ * The request that a handshake names, if it was made for this kind and user; 0 if it was not.
+ * The handshake of a queued read serves for its wallet.
+ */
+extern int64 handshake_open(HandshakeSealer *sealer, RequestKind kind, int64 user_id,
+                            const char *handshake, int length);
+
+/* ---- store.c: the tables, as posting sees them.  The one place that knows their columns. ---- */
+
+typedef enum LockMode
+{
+	LOCK_WAIT,       /* a direct call waits for a wallet that another transaction holds */
+	LOCK_SKIP_LOCKED /* the queue goes on without it */
+} LockMode;
+
+/* What became of a request that has no transfer of its own. */
+typedef struct Outcome
+{
+	int64 request_id;
+	WalletCode code;
+	int64 wallet_id; /* 0 for none */
+	int64 balance;   /* what a queued read saw */
+	TimestampTz updated_at;
+	WalletStatus status;
+} Outcome;
+
+/*
+ * Read and lock wallets in the order of their ids, so that two callers never wait for each other
+ * in a circle.  Fills wallets (room for count) and returns how many; the others do not exist, or
+ * with LOCK_SKIP_LOCKED are locked by somebody else.
+ */
+extern int store_lock_wallets(const int64 *wallet_ids, int count, LockMode mode, Wallet *wallets);
+
+/* Which of these wallets exist?  No lock.  Returns how many, and their ids in found. */
+extern int store_existing_wallets(const int64 *wallet_ids, int count, int64 *found);
+
+/* Which of these users have a wallet?  Returns how many, and their ids in found. */
+extern int store_users_with_wallets(const int64 *user_ids, int count, int64 *found);
+
+/* Is another open transaction making a wallet for this user just now? */
+extern bool store_user_is_busy(int64 user_id);
+
+/* A wallet without a lock; false when there is none. */
+extern bool store_find_wallet(int64 wallet_id, Wallet *wallet);
+
+/* A currency by its code; false when there is none. */
+extern bool store_find_currency(const char *code, Currency *currency);
+
+/* A transfer and its currency by id; the caller knows that it exists. */
+extern void store_get_transfer(int64 transfer_id, Transfer *transfer, Currency *currency);
+
+extern int64 store_next_wallet_id(void);
+extern int64 store_next_transfer_id(void);
+
+/* Returns how many: a user who has got a wallet in the meantime gets no second one. */
+extern int store_insert_wallets(const Wallet *wallets, int count);
+
+extern void store_update_wallets(const Wallet *wallets, int count);
+extern void store_update_status(const Wallet *wallet);
+extern void store_insert_outcomes(const Outcome *outcomes, int count, TimestampTz posted_at);
+
+/* metadata: one jsonb for all of them, or NULL. */
+extern void store_insert_transfers(const Transfer *transfers, int count, const Datum *metadata);
+
+/* ---- sql.c: kept plans and arrays ---- */
+
+/* A statement that is planned once in a session. */
+typedef struct Statement
+{
+	const char *sql;
+	int argument_count;
+	Oid argument_types[12];
+	struct _SPI_plan *plan;
+} Statement;
+
+/* Run it, inside SPI_connect.  nulls may be NULL.  read_only: with the snapshot that is active. */
+extern void statement_run(Statement *statement, Datum *arguments, const char *nulls,
+                          bool read_only);
+
+/* Arrays for unnest(). */
+extern Datum int64_array(const int64 *values, int count);
+extern Datum text_array(const char *const *values, int count);
+
+/* Columns of the result's row; null reads as 0 or "". */
+extern int64 result_int64(uint64 row, int column);
+extern const char *result_text(uint64 row, int column);
+
+/* A table of the schema wallet by name; an error when the extension is absent. */
+extern Oid wallet_relation(const char *relation);
+
+/* Is this extension, of this library's version, installed in the database? */
+typedef enum ExtensionState
+{
+	EXTENSION_ABSENT,
+	EXTENSION_OTHER_VERSION,
+	EXTENSION_READY
+} ExtensionState;
+
+extern ExtensionState extension_state(void);
+
+/* ---- idempotency.c: keys that make a retry harmless ---- */
+
+#define FINGERPRINT_SIZE 32
+
+/* A request or a direct call that came with a key: either request_id or transfer_id is 0. */
+typedef struct IdempotentCall
+{
+	int64 user_id; /* the scope of the key */
+	const char *key;
+	uint8 fingerprint[FINGERPRINT_SIZE];
+	int64 request_id;
+	int64 transfer_id;
+	bool repeated;   /* out: the ids are those of an earlier call */
+	bool mismatched; /* out: the key stands for something else */
+} IdempotentCall;
+
+/* Is this a key that may be used? */
+extern bool idempotency_key_is_valid(const char *key);
+
+/* Of what is asked, without its ids; extra is a direct call's metadata as text, or NULL. */
+extern void idempotency_fingerprint(const Request *request, const char *extra, uint8 *fingerprint);
+
+/* Has this key been used?  Then repeated is set, or mismatched. */
+extern void idempotency_find(IdempotentCall *call);
+
+/*
+ * Store the keys, waiting where another open transaction stores the same one.  The calls are
+ * sorted, so that two callers never wait for each other in a circle.
+ */
+extern void idempotency_claim(IdempotentCall **calls, int count);
+
+/* ---- queue.c: which requests come next ---- */
+
+typedef struct Queue Queue;
+
+/* What one round did. */
+typedef struct Round
+{
+	int posted;   /* requests that moved money, made a wallet or read one */
+	int refused;  /* requests with a refusal as their outcome */
+	int deferred; /* requests that wait in memory for a locked wallet */
+	int gaps;     /* runs of ids below the highest that are not visible yet */
+	bool more;    /* there may be more to do at once */
+} Round;
+
+/* A queue's state, in a memory context of its own below the one given. */
+extern Queue *queue_make(MemoryContext parent);
+extern void queue_free(Queue *queue);
+
+/*
+ * Keep others from posting until the transaction ends.  Without wait: false when somebody else
+ * posts now.
+ */
+extern bool queue_lock(bool wait);
+
+/*
+ * Post one batch of at most requests_max requests, inside the caller's (sub)transaction, with a
+ * snapshot set by the caller after queue_lock.  Then either queue_advance, when that transaction
+ * has committed, or queue_failed, when it did not.
+ */
+extern Round queue_round(Queue *queue, int requests_max, bool taking_over);
+extern void queue_advance(Queue *queue);
+
+/* How the caller goes on after an error in queue_round. */
+typedef enum Recovery
+{
+	RECOVERY_AT_ONCE, /* a smaller batch, or the culprit alone, comes next */
+	RECOVERY_LATER    /* nobody's fault: try the same again after a pause */
+} Recovery;
+
+extern Recovery queue_failed(Queue *queue, int sqlstate);
+
+/* ---- batch.c: posts one batch ---- */
+
+/*
+ * Move money between locked wallets, NULL where there is none; the outside is filled in for a
+ * deposit or a withdrawal.  On CODE_OK the wallets have changed and the transfer is to be stored.
+ */
+extern WalletCode post_money(const Request *request, Wallet *source, Wallet *destination,
+                             TimestampTz posted_at, Transfer *transfer);
+
+/*
+ * Make a wallet, with its initial amount as a deposit.  On CODE_OK the wallet is to be stored,
+ * and so is the deposit unless its transfer_id is 0.  The currency is NULL when it is not known.
+ */
+extern WalletCode post_new_wallet(const Request *request, bool user_has_wallet,
+                                  const Currency *currency, TimestampTz posted_at, Wallet *wallet,
+                                  Transfer *deposit);
+
+/* What became of one request of a batch. */
+typedef enum RequestFate
+{
+	FATE_POSTED,
+	FATE_REFUSED,
+	FATE_DEFERRED
+} RequestFate;
+
+/*
+ * Post requests in their order; requests_max of them are tried, the rest is deferred, as are those
+ * that touch a wallet that is locked elsewhere or that an earlier deferred request touches.  The
+ * request with the id culprit is refused with internal_error.  *attempted counts those tried.
+ */
+extern void batch_post(const Request *requests, int count, int requests_max, int64 culprit,
+                       RequestFate *fates, int64 *last_attempted, int *attempted);
+
+/* ---- shared.c: what processes tell each other ---- */
+
+typedef struct WorkerState
+{
+	Oid database; /* InvalidOid: a free slot */
+	int pid;      /* 0 while it starts */
+	TimestampTz started_at;
+	TimestampTz heartbeat;
+	int64 posted; /* requests, since the worker started */
+	int64 refused;
+	int batch_requests; /* of the last batch that had any */
+	int64 batch_us;
+	int gaps;
+	int deferred;
+} WorkerState;
+
+/* While the postmaster loads the library: ask for the shared memory. */
+extern void shared_request(void);
+
+/* When this transaction commits: wake this database's worker, or have one started. */
+extern void shared_wake_at_commit(void);
+
+/* The launcher's side: who asked for a worker, and a slot for a new one (-1: none is free). */
+extern void shared_launcher_attach(void);
+extern int shared_take_wanted(Oid *databases, int room);
+extern int shared_worker_reserve(Oid database);
+extern void shared_worker_release(int slot);
+extern bool shared_worker_exists(Oid database);
+
+/*
+ * The worker's side.  When it exits its slot is free, and the launcher is asked for another worker
+ * unless it said that none is wanted.
+ */
+extern Oid shared_worker_attach(int slot);
+extern void shared_worker_is_not_wanted(void);
+extern void shared_worker_report(const Round *round, int64 batch_us);
+
+/* The state of this database's worker; false when there is none. */
+extern bool shared_worker_state(WorkerState *state);
+
+/* ---- launcher.c, worker.c, guard.c ---- */
+
+/* Is this database one of those that pg_wallet.databases names? */
+extern bool database_is_allowed(const char *database);
+
+extern void launcher_register(void);
+
+/* Start a worker in this slot and wait until it runs; false when it could not be started. */
+extern bool worker_start(int slot);
+
+/* Install the hook that refuses to drop a journal with transfers. */
+extern void guard_install(void);
+
+extern PGDLLEXPORT void pg_wallet_launcher_main(Datum argument);
+extern PGDLLEXPORT void pg_wallet_worker_main(Datum argument);
+
+#endif /* PG_WALLET_H */

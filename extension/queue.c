@@ -1,0 +1,536 @@
+/*
+ * queue.c
+ *		Which requests come next, without ever updating or deleting one.
+ *
+ * Request ids come from a sequence, so transactions commit them out of order.
+ * A queue remembers in memory the highest id that it has seen, the gaps below
+ * it (ids that are not visible yet) and the requests that are deferred because
+ * another transaction holds a wallet that they need.
+ *
+ * A gap is a transaction that is still open, or one that rolled back.  Whoever
+ * enqueues has a transaction id before he draws a request id; so whoever drew
+ * an id of the gap had a transaction id below the next one at the moment when
+ * the gap was noticed: its horizon.  Once every transaction below the horizon
+ * has ended, what is still not visible never will be, and the gap is dead.
+ *
+ * What is remembered advances only when the transaction that posted has
+ * committed.  After any error, and whenever somebody else has posted, it is
+ * thrown away: the queue starts again from the stored low-water mark and skips
+ * what already has an outcome.
+ *
+ * Locking: whoever posts holds queue_lock until his transaction ends.
+ */
+#include "pg_wallet.h"
+
+#include "access/transam.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+/* The low-water mark is stored at most this often. */
+#define STORE_INTERVAL_MS 1000
+
+typedef struct Gap
+{
+	int64 first;
+	int64 last;
+	uint64 horizon; /* full transaction id */
+} Gap;
+
+/* What is remembered, in a memory context of its own. */
+typedef struct QueueState
+{
+	MemoryContext context;
+	int64 highest;
+	Gap *gaps; /* in the order of ids, as are the deferred requests */
+	int gap_count;
+	int gap_room;
+	Request *deferred;
+	int deferred_count;
+} QueueState;
+
+struct Queue
+{
+	MemoryContext context;
+	bool loaded;
+	QueueState state;
+	QueueState next; /* what state becomes when the transaction has committed */
+	int64 takeovers;
+	int64 settled_until; /* up to here a request may have its outcome already */
+	int64 stored_low_water;
+	TimestampTz stored_at;
+	int requests_max; /* halved while a batch fails */
+	int failures;     /* of the same batch, one after the other */
+	int attempted;
+	int64 last_attempted;
+	int64 culprit;
+};
+
+/* The requests of a round, in the making. */
+typedef struct Reading
+{
+	Request *requests;
+	int count;
+	int rows_max;
+	int rows;
+} Reading;
+
+static Statement read_position = {
+    "SELECT max(p.low_water), max(p.takeovers), count(*) FROM wallet.queue_position AS p",
+    0,
+    {0},
+    NULL,
+};
+
+/* Columns: the newest id in each table, and the last that its sequence gave. */
+static Statement read_sequences = {
+    "SELECT coalesce((SELECT max(r.request_id) FROM wallet.request AS r), 0), "
+    "(SELECT q.last_value - (NOT q.is_called)::integer FROM wallet.request_id_seq AS q), "
+    "coalesce((SELECT max(t.transfer_id) FROM wallet.transfer AS t), 0), "
+    "(SELECT q.last_value - (NOT q.is_called)::integer FROM wallet.transfer_id_seq AS q), "
+    "coalesce((SELECT max(w.wallet_id) FROM wallet.wallet AS w), 0), "
+    "(SELECT q.last_value - (NOT q.is_called)::integer FROM wallet.wallet_id_seq AS q)",
+    0,
+    {0},
+    NULL,
+};
+
+#define SELECT_REQUESTS                                                                            \
+	"SELECT r.request_id, r.kind::text, r.user_id, r.source_wallet_id, r.destination_wallet_id, "  \
+	"r.amount, r.amount_scale::bigint, r.currency"
+
+static Statement read_new = {
+    SELECT_REQUESTS
+    ", 0::bigint FROM wallet.request AS r "
+    "WHERE r.request_id > $1 ORDER BY r.request_id LIMIT $2",
+    2,
+    {INT8OID, INT8OID},
+    NULL,
+};
+
+static Statement read_new_or_settled = {
+    SELECT_REQUESTS
+    ", (EXISTS (SELECT FROM wallet.outcome AS o WHERE o.request_id = r.request_id) "
+    "OR EXISTS (SELECT FROM wallet.transfer AS t WHERE t.request_id = r.request_id))::integer"
+    "::bigint FROM wallet.request AS r WHERE r.request_id > $1 ORDER BY r.request_id LIMIT $2",
+    2,
+    {INT8OID, INT8OID},
+    NULL,
+};
+
+static Statement read_gaps = {
+    SELECT_REQUESTS
+    ", 0::bigint FROM unnest($1, $2) AS g (first, last) "
+    "JOIN wallet.request AS r ON r.request_id BETWEEN g.first AND g.last "
+    "ORDER BY r.request_id LIMIT $3",
+    3,
+    {INT8ARRAYOID, INT8ARRAYOID, INT8OID},
+    NULL,
+};
+
+static Statement store_position = {
+    "UPDATE wallet.queue_position SET low_water = greatest(low_water, $1), "
+    "takeovers = takeovers + $2",
+    2,
+    {INT8OID, INT8OID},
+    NULL,
+};
+
+Queue *
+queue_make(MemoryContext parent)
+{
+	MemoryContext context = AllocSetContextCreate(parent, "pg_wallet queue", ALLOCSET_SMALL_SIZES);
+	Queue *queue = MemoryContextAllocZero(context, sizeof(Queue));
+
+	queue->context = context;
+	queue->requests_max = BATCH_REQUESTS_MAX;
+	return queue;
+}
+
+void
+queue_free(Queue *queue)
+{
+	MemoryContextDelete(queue->context);
+}
+
+/* Self-exclusive, and no hindrance to those who enqueue. */
+bool
+queue_lock(bool wait)
+{
+	Oid position = wallet_relation("queue_position");
+
+	if (!wait)
+		return ConditionalLockRelationOid(position, ShareUpdateExclusiveLock);
+	LockRelationOid(position, ShareUpdateExclusiveLock);
+	return true;
+}
+
+static QueueState
+make_state(Queue *queue, int64 highest)
+{
+	return (QueueState){
+	    .context =
+	        AllocSetContextCreate(queue->context, "pg_wallet queue state", ALLOCSET_DEFAULT_SIZES),
+	    .highest = highest,
+	};
+}
+
+static void
+replace_state(Queue *queue, QueueState *state, QueueState with)
+{
+	if (state->context != NULL)
+		MemoryContextDelete(state->context);
+	*state = with;
+}
+
+static void
+add_gap(QueueState *state, int64 first, int64 last, uint64 horizon)
+{
+	if (first > last)
+		return;
+	if (state->gap_count == state->gap_room)
+	{
+		state->gap_room = Max(16, state->gap_room * 2);
+		if (state->gaps == NULL)
+			state->gaps = MemoryContextAlloc(state->context, sizeof(Gap) * state->gap_room);
+		else
+			state->gaps = repalloc_huge(state->gaps, sizeof(Gap) * state->gap_room);
+	}
+	state->gaps[state->gap_count++] = (Gap){first, last, horizon};
+}
+
+/* The full transaction id of a recent 32-bit one. */
+static uint64
+full_transaction_id(TransactionId xid)
+{
+	uint64 next = U64FromFullTransactionId(ReadNextFullTransactionId());
+
+	return next - (uint32) ((uint32) next - xid);
+}
+
+/* Is the number of the sequence behind the ids that are in use?  Then a dump is being restored. */
+static bool
+sequences_are_behind(void)
+{
+	for (int column = 1; column <= 6; column += 2)
+	{
+		if (result_int64(0, column) > result_int64(0, column + 1))
+			return true;
+	}
+	return false;
+}
+
+/* Start again from the low-water mark; false while there is nothing to start from. */
+static bool
+load_queue(Queue *queue, int64 low_water)
+{
+	statement_run(&read_sequences, NULL, NULL, true);
+	if (sequences_are_behind())
+		return false;
+	queue->settled_until = result_int64(0, 1);
+	queue->stored_low_water = low_water;
+	replace_state(queue, &queue->state, make_state(queue, low_water));
+	return true;
+}
+
+/* Know where the queue stands; false when it has not been opened yet. */
+static bool
+find_position(Queue *queue)
+{
+	int64 low_water;
+	int64 takeovers;
+
+	statement_run(&read_position, NULL, NULL, true);
+	low_water = result_int64(0, 1);
+	takeovers = result_int64(0, 2);
+	if (result_int64(0, 3) == 0)
+		return false;
+	if (queue->loaded && queue->takeovers == takeovers)
+		return true;
+	queue->takeovers = takeovers;
+	queue->loaded = load_queue(queue, low_water);
+	return queue->loaded;
+}
+
+static Request
+result_request(uint64 row)
+{
+	Request request = {
+	    .request_id = result_int64(row, 1),
+	    .user_id = result_int64(row, 3),
+	    .source_wallet_id = result_int64(row, 4),
+	    .destination_wallet_id = result_int64(row, 5),
+	    .amount = {result_int64(row, 6), (int) result_int64(row, 7)},
+	};
+
+	if (!kind_from_name(result_text(row, 2), &request.kind))
+		elog(ERROR, "request " INT64_FORMAT " has an unknown kind", request.request_id);
+	strlcpy(request.currency, result_text(row, 8), sizeof(request.currency));
+	return request;
+}
+
+/* Take a row of the result into the reading, unless the request is settled already. */
+static void
+take_row(Reading *reading, uint64 row)
+{
+	reading->rows++;
+	if (result_int64(row, 9) == 0)
+		reading->requests[reading->count++] = result_request(row);
+}
+
+/*
+ * Look into the gaps again.  The snapshot shows every row of a transaction that has ended; what it
+ * does not show of a gap whose horizon has passed is dead.  Beyond the last row of a full reading
+ * nothing is known, so there the gaps stay.
+ */
+static void
+read_gap_rows(Queue *queue, Reading *reading)
+{
+	const QueueState *state = &queue->state;
+	uint64 xmin = full_transaction_id(GetActiveSnapshot()->xmin);
+	int64 *firsts = palloc(sizeof(int64) * state->gap_count);
+	int64 *lasts = palloc(sizeof(int64) * state->gap_count);
+	int64 known_until;
+	uint64 row = 0;
+
+	for (int i = 0; i < state->gap_count; i++)
+	{
+		firsts[i] = state->gaps[i].first;
+		lasts[i] = state->gaps[i].last;
+	}
+	statement_run(&read_gaps,
+	              (Datum[]){int64_array(firsts, state->gap_count),
+	                        int64_array(lasts, state->gap_count), Int64GetDatum(reading->rows_max)},
+	              NULL, true);
+	known_until = SPI_processed < (uint64) reading->rows_max ? PG_INT64_MAX
+	                                                         : result_int64(SPI_processed - 1, 1);
+	for (int i = 0; i < state->gap_count; i++)
+	{
+		const Gap *gap = &state->gaps[i];
+		int64 next = gap->first;
+		bool dead = xmin >= gap->horizon;
+
+		for (; row < SPI_processed && result_int64(row, 1) <= gap->last; row++)
+		{
+			if (!dead)
+				add_gap(&queue->next, next, result_int64(row, 1) - 1, gap->horizon);
+			next = result_int64(row, 1) + 1;
+			take_row(reading, row);
+		}
+		if (!dead)
+			add_gap(&queue->next, next, gap->last, gap->horizon);
+		else
+			add_gap(&queue->next, Max(next, known_until), gap->last, gap->horizon);
+	}
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/* Read on above the highest id; ids that are skipped on the way are new gaps. */
+static void
+read_new_rows(Queue *queue, Reading *reading)
+{
+	bool may_be_settled = queue->state.highest < queue->settled_until;
+	uint64 horizon = U64FromFullTransactionId(ReadNextFullTransactionId());
+	bool dead = full_transaction_id(GetActiveSnapshot()->xmin) >= horizon;
+
+	statement_run(may_be_settled ? &read_new_or_settled : &read_new,
+	              (Datum[]){Int64GetDatum(queue->state.highest),
+	                        Int64GetDatum(reading->rows_max - reading->rows)},
+	              NULL, true);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		int64 request_id = result_int64(row, 1);
+
+		if (!dead)
+			add_gap(&queue->next, queue->next.highest + 1, request_id - 1, horizon);
+		queue->next.highest = request_id;
+		take_row(reading, row);
+	}
+	SPI_freetuptable(SPI_tuptable);
+}
+
+static int
+compare_requests(const void *a, const void *b)
+{
+	int64 left = ((const Request *) a)->request_id;
+	int64 right = ((const Request *) b)->request_id;
+
+	return left < right ? -1 : left > right;
+}
+
+/*
+ * Collect the round's requests in the order of their ids: those deferred before, those that have
+ * turned up in gaps, and new ones.  While a failing batch is halved, no more are added to it.
+ */
+static Reading
+read_requests(Queue *queue)
+{
+	const QueueState *state = &queue->state;
+	bool halving = queue->requests_max < BATCH_REQUESTS_MAX && state->deferred_count > 0;
+	bool full = halving || state->deferred_count >= DEFERRED_MAX;
+	Reading reading = {
+	    .requests = palloc(sizeof(Request) * (state->deferred_count + BATCH_REQUESTS_MAX)),
+	    .count = state->deferred_count,
+	    .rows_max = full ? 0 : BATCH_REQUESTS_MAX,
+	};
+
+	if (state->deferred_count > 0)
+		memcpy(reading.requests, state->deferred, sizeof(Request) * state->deferred_count);
+	if (full)
+	{
+		for (int i = 0; i < state->gap_count; i++)
+			add_gap(&queue->next, state->gaps[i].first, state->gaps[i].last,
+			        state->gaps[i].horizon);
+		return reading;
+	}
+	if (state->gap_count > 0)
+		read_gap_rows(queue, &reading);
+	if (reading.rows < reading.rows_max)
+		read_new_rows(queue, &reading);
+	qsort(reading.requests, reading.count, sizeof(Request), compare_requests);
+	return reading;
+}
+
+/* Sum up what became of the requests, and remember the deferred ones. */
+static void
+sort_by_fate(Queue *queue, const Reading *reading, const RequestFate *fates, Round *round)
+{
+	QueueState *next = &queue->next;
+
+	for (int i = 0; i < reading->count; i++)
+	{
+		round->posted += fates[i] == FATE_POSTED ? 1 : 0;
+		round->refused += fates[i] == FATE_REFUSED ? 1 : 0;
+		round->deferred += fates[i] == FATE_DEFERRED ? 1 : 0;
+	}
+	if (round->deferred == 0)
+		return;
+	next->deferred = MemoryContextAlloc(next->context, sizeof(Request) * round->deferred);
+	for (int i = 0; i < reading->count; i++)
+	{
+		if (fates[i] == FATE_DEFERRED)
+			next->deferred[next->deferred_count++] = reading->requests[i];
+	}
+}
+
+/* Up to here every request has its outcome, once the transaction commits. */
+static int64
+low_water_mark(const QueueState *state)
+{
+	int64 mark = state->highest;
+
+	if (state->gap_count > 0)
+		mark = Min(mark, state->gaps[0].first - 1);
+	if (state->deferred_count > 0)
+		mark = Min(mark, state->deferred[0].request_id - 1);
+	return mark;
+}
+
+static void
+store_low_water(Queue *queue, bool taking_over)
+{
+	int64 mark = low_water_mark(&queue->next);
+	TimestampTz now = GetCurrentTimestamp();
+	bool is_due = mark > queue->stored_low_water &&
+	              TimestampDifferenceExceeds(queue->stored_at, now, STORE_INTERVAL_MS);
+
+	if (!taking_over && !is_due)
+		return;
+	statement_run(&store_position, (Datum[]){Int64GetDatum(mark), Int64GetDatum(taking_over)}, NULL,
+	              false);
+	queue->stored_low_water = mark;
+	queue->stored_at = now;
+	queue->takeovers += taking_over ? 1 : 0;
+}
+
+Round
+queue_round(Queue *queue, int requests_max, bool taking_over)
+{
+	Round round = {0};
+	Reading reading;
+	RequestFate *fates;
+
+	queue->attempted = 0;
+	SPI_connect();
+	if (!find_position(queue))
+	{
+		SPI_finish();
+		return round;
+	}
+	replace_state(queue, &queue->next, make_state(queue, queue->state.highest));
+	reading = read_requests(queue);
+	fates = palloc(sizeof(RequestFate) * reading.count);
+	if (reading.count > 0)
+		batch_post(reading.requests, reading.count, Min(requests_max, queue->requests_max),
+		           queue->culprit, fates, &queue->last_attempted, &queue->attempted);
+	sort_by_fate(queue, &reading, fates, &round);
+	round.gaps = queue->next.gap_count;
+	round.more = (reading.rows_max > 0 && reading.rows == reading.rows_max) ||
+	             (queue->requests_max < BATCH_REQUESTS_MAX && queue->attempted > 0);
+	store_low_water(queue, taking_over && queue->attempted > 0);
+	SPI_finish();
+	return round;
+}
+
+void
+queue_advance(Queue *queue)
+{
+	if (queue->next.context == NULL)
+		return;
+	replace_state(queue, &queue->state, queue->next);
+	queue->next = (QueueState){0};
+	queue->requests_max = Min(queue->requests_max * 2, BATCH_REQUESTS_MAX);
+	queue->failures = 0;
+}
+
+/*
+ * Can the data of a request be to blame?  No space, a shutdown, a deadlock, a cancelled statement
+ * and the like are nobody's fault, and neither is a table that an operator has changed.
+ */
+static bool
+is_fault_of_data(int sqlstate)
+{
+	switch (ERRCODE_TO_CATEGORY(sqlstate))
+	{
+		case MAKE_SQLSTATE('2', '1', '0', '0', '0'): /* cardinality violation */
+		case ERRCODE_DATA_EXCEPTION:
+		case ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION:
+		case MAKE_SQLSTATE('4', '4', '0', '0', '0'): /* WITH CHECK OPTION violation */
+		case ERRCODE_PLPGSQL_ERROR:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/*
+ * The first failure may have been a race with somebody else: the same batch is tried again.  After
+ * that it is halved, until the culprit stands alone and is refused.
+ */
+Recovery
+queue_failed(Queue *queue, int sqlstate)
+{
+	bool alone = queue->attempted == 1;
+
+	queue->loaded = false;
+	replace_state(queue, &queue->next, (QueueState){0});
+	if (!is_fault_of_data(sqlstate) || queue->attempted == 0 ||
+	    (alone && queue->last_attempted == queue->culprit))
+		return RECOVERY_LATER;
+	queue->failures++;
+	if (queue->failures == 1)
+		return RECOVERY_AT_ONCE;
+	if (alone)
+	{
+		queue->culprit = queue->last_attempted;
+		queue->failures = 0;
+	}
+	else
+		queue->requests_max = Max(1, queue->attempted / 2);
+	return RECOVERY_AT_ONCE;
+}

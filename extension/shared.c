@@ -1,0 +1,317 @@
+/*
+ * shared.c
+ *		What the processes tell each other through shared memory.
+ *
+ * One slot for each worker, and a short list of databases that want one.  All
+ * of it is protected by one LWLock; nobody holds it for longer than a few
+ * assignments.  A process is named by its number in the ProcArray, never by a
+ * pointer.  Without the memory (the library is not in
+ * shared_preload_libraries) nobody is woken and there is no worker.
+ */
+#include "pg_wallet.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/lwlock.h"
+#include "storage/proc.h"
+#include "storage/shmem.h"
+#include "utils/timestamp.h"
+
+#if PG_VERSION_NUM >= 170000
+#define MY_PROC_NUMBER MyProcNumber
+#else
+#define MY_PROC_NUMBER MyProc->pgprocno
+#endif
+
+#define NO_PROC (-1)
+#define WANTED_MAX 64
+
+typedef struct Slot
+{
+	WorkerState state;
+	int proc;    /* NO_PROC while the worker starts */
+	bool wanted; /* when this worker exits, the launcher starts another */
+} Slot;
+
+typedef struct Shared
+{
+	LWLock *lock;
+	int launcher_proc;
+	int wanted_count;
+	Oid wanted[WANTED_MAX];
+	int slot_count;
+	Slot slots[FLEXIBLE_ARRAY_MEMBER];
+} Shared;
+
+static Shared *shared = NULL;
+static Slot *my_slot = NULL;
+static bool wake_pending = false;
+static shmem_request_hook_type previous_request_hook = NULL;
+static shmem_startup_hook_type previous_startup_hook = NULL;
+
+static Size
+shared_size(void)
+{
+	return offsetof(Shared, slots) + sizeof(Slot) * setting_workers_max;
+}
+
+static void
+request_memory(void)
+{
+	if (previous_request_hook != NULL)
+		previous_request_hook();
+	RequestAddinShmemSpace(shared_size());
+	RequestNamedLWLockTranche("pg_wallet", 1);
+}
+
+static void
+start_memory(void)
+{
+	bool found;
+
+	if (previous_startup_hook != NULL)
+		previous_startup_hook();
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	shared = ShmemInitStruct("pg_wallet", shared_size(), &found);
+	if (!found)
+	{
+		memset(shared, 0, shared_size());
+		shared->lock = &GetNamedLWLockTranche("pg_wallet")->lock;
+		shared->launcher_proc = NO_PROC;
+		shared->slot_count = setting_workers_max;
+	}
+	LWLockRelease(AddinShmemInitLock);
+}
+
+void
+shared_request(void)
+{
+	previous_request_hook = shmem_request_hook;
+	shmem_request_hook = request_memory;
+	previous_startup_hook = shmem_startup_hook;
+	shmem_startup_hook = start_memory;
+}
+
+static void
+set_latch_of(int proc)
+{
+	if (proc != NO_PROC)
+		SetLatch(&GetPGProcByNumber(proc)->procLatch);
+}
+
+/* The slot of a database; NULL when it has none.  With the lock held. */
+static Slot *
+find_slot(Oid database)
+{
+	for (int i = 0; i < shared->slot_count; i++)
+	{
+		if (shared->slots[i].state.database == database)
+			return &shared->slots[i];
+	}
+	return NULL;
+}
+
+/* Ask the launcher for a worker.  With the lock held exclusively. */
+static void
+want_worker(Oid database)
+{
+	for (int i = 0; i < shared->wanted_count; i++)
+	{
+		if (shared->wanted[i] == database)
+			return;
+	}
+	/* When the list is full, the launcher's next look at all databases finds this one. */
+	if (shared->wanted_count < WANTED_MAX)
+		shared->wanted[shared->wanted_count++] = database;
+	set_latch_of(shared->launcher_proc);
+}
+
+static void
+wake_worker(void)
+{
+	Slot *slot;
+	int proc = NO_PROC;
+
+	LWLockAcquire(shared->lock, LW_SHARED);
+	slot = find_slot(MyDatabaseId);
+	if (slot != NULL)
+		proc = slot->proc;
+	set_latch_of(proc);
+	LWLockRelease(shared->lock);
+	if (slot != NULL)
+		return;
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	want_worker(MyDatabaseId);
+	LWLockRelease(shared->lock);
+}
+
+/* A prepared transaction wakes nobody: the worker's poll finds its requests. */
+static void
+transaction_ended(XactEvent event, void *argument)
+{
+	bool commits = event == XACT_EVENT_COMMIT && wake_pending;
+
+	switch (event)
+	{
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_ABORT:
+		case XACT_EVENT_PREPARE:
+			wake_pending = false;
+			break;
+		default:
+			break;
+	}
+	if (commits)
+		wake_worker();
+}
+
+void
+shared_wake_at_commit(void)
+{
+	static bool registered = false;
+
+	if (shared == NULL)
+		return;
+	if (!registered)
+		RegisterXactCallback(transaction_ended, NULL);
+	registered = true;
+	wake_pending = true;
+}
+
+static void
+launcher_detach(int code, Datum argument)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	shared->launcher_proc = NO_PROC;
+	LWLockRelease(shared->lock);
+}
+
+void
+shared_launcher_attach(void)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	shared->launcher_proc = MY_PROC_NUMBER;
+	/* Slots that a launcher before this one reserved for workers that never came. */
+	for (int i = 0; i < shared->slot_count; i++)
+	{
+		if (shared->slots[i].proc == NO_PROC)
+			shared->slots[i].state.database = InvalidOid;
+	}
+	LWLockRelease(shared->lock);
+	before_shmem_exit(launcher_detach, (Datum) 0);
+}
+
+int
+shared_take_wanted(Oid *databases, int room)
+{
+	int count;
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	count = Min(shared->wanted_count, room);
+	memcpy(databases, shared->wanted, sizeof(Oid) * count);
+	memmove(shared->wanted, shared->wanted + count, sizeof(Oid) * (shared->wanted_count - count));
+	shared->wanted_count -= count;
+	LWLockRelease(shared->lock);
+	return count;
+}
+
+int
+shared_worker_reserve(Oid database)
+{
+	Slot *slot;
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	slot = find_slot(InvalidOid);
+	if (slot != NULL)
+		*slot = (Slot){.state = {.database = database}, .proc = NO_PROC};
+	LWLockRelease(shared->lock);
+	return slot == NULL ? -1 : (int) (slot - shared->slots);
+}
+
+void
+shared_worker_release(int slot)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	if (shared->slots[slot].proc == NO_PROC)
+		shared->slots[slot].state.database = InvalidOid;
+	LWLockRelease(shared->lock);
+}
+
+bool
+shared_worker_exists(Oid database)
+{
+	bool exists;
+
+	LWLockAcquire(shared->lock, LW_SHARED);
+	exists = find_slot(database) != NULL;
+	LWLockRelease(shared->lock);
+	return exists;
+}
+
+static void
+worker_detach(int code, Datum argument)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	if (my_slot->wanted)
+		want_worker(my_slot->state.database);
+	my_slot->state.database = InvalidOid;
+	my_slot->proc = NO_PROC;
+	LWLockRelease(shared->lock);
+}
+
+Oid
+shared_worker_attach(int slot)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	my_slot = &shared->slots[slot];
+	my_slot->proc = MY_PROC_NUMBER;
+	my_slot->wanted = true;
+	my_slot->state.pid = MyProcPid;
+	my_slot->state.started_at = my_slot->state.heartbeat = GetCurrentTimestamp();
+	LWLockRelease(shared->lock);
+	before_shmem_exit(worker_detach, (Datum) 0);
+	return my_slot->state.database;
+}
+
+void
+shared_worker_is_not_wanted(void)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	my_slot->wanted = false;
+	LWLockRelease(shared->lock);
+}
+
+void
+shared_worker_report(const Round *round, int64 batch_us)
+{
+	WorkerState *state = &my_slot->state;
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	state->heartbeat = GetCurrentTimestamp();
+	state->posted += round->posted;
+	state->refused += round->refused;
+	state->gaps = round->gaps;
+	state->deferred = round->deferred;
+	if (round->posted + round->refused > 0)
+	{
+		state->batch_requests = round->posted + round->refused;
+		state->batch_us = batch_us;
+	}
+	LWLockRelease(shared->lock);
+}
+
+bool
+shared_worker_state(WorkerState *state)
+{
+	Slot *slot;
+
+	if (shared == NULL)
+		return false;
+	LWLockAcquire(shared->lock, LW_SHARED);
+	slot = find_slot(MyDatabaseId);
+	if (slot != NULL)
+		*state = slot->state;
+	LWLockRelease(shared->lock);
+	return slot != NULL;
+}

@@ -1,0 +1,135 @@
+/*
+ * sql.c
+ *		Statements that are planned once in a session, and arrays to feed them.
+ */
+#include "pg_wallet.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_type.h"
+#include "commands/extension.h"
+#include "executor/spi.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "access/genam.h"
+
+void
+statement_run(Statement *statement, Datum *arguments, const char *nulls, bool read_only)
+{
+	int result;
+
+	if (statement->plan == NULL)
+	{
+		SPIPlanPtr plan =
+		    SPI_prepare(statement->sql, statement->argument_count, statement->argument_types);
+
+		if (plan == NULL || SPI_keepplan(plan) != 0)
+			elog(ERROR, "could not prepare a statement: %s", SPI_result_code_string(SPI_result));
+		statement->plan = plan;
+	}
+	result = SPI_execute_plan(statement->plan, arguments, nulls, read_only, 0);
+	if (result < 0)
+		elog(ERROR, "could not execute a statement: %s", SPI_result_code_string(result));
+}
+
+Datum
+int64_array(const int64 *values, int count)
+{
+	Datum *items = palloc(sizeof(Datum) * count);
+	ArrayType *array;
+
+	for (int i = 0; i < count; i++)
+		items[i] = Int64GetDatum(values[i]);
+	array = construct_array(items, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+	pfree(items);
+	return PointerGetDatum(array);
+}
+
+Datum
+text_array(const char *const *values, int count)
+{
+	Datum *items = palloc(sizeof(Datum) * count);
+
+	for (int i = 0; i < count; i++)
+		items[i] = CStringGetTextDatum(values[i]);
+	return PointerGetDatum(construct_array(items, count, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+static Datum
+result_column(uint64 row, int column, bool *is_null)
+{
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, is_null);
+}
+
+int64
+result_int64(uint64 row, int column)
+{
+	bool is_null;
+	Datum value = result_column(row, column, &is_null);
+
+	return is_null ? 0 : DatumGetInt64(value);
+}
+
+const char *
+result_text(uint64 row, int column)
+{
+	bool is_null;
+	Datum value = result_column(row, column, &is_null);
+
+	return is_null ? "" : TextDatumGetCString(value);
+}
+
+Oid
+wallet_relation(const char *relation)
+{
+	Oid schema = get_namespace_oid("wallet", true);
+	Oid found = OidIsValid(schema) ? get_relname_relid(relation, schema) : InvalidOid;
+
+	if (!OidIsValid(found))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+		                errmsg("relation \"wallet.%s\" does not exist", relation),
+		                errhint("Is the extension pg_wallet installed in this database?")));
+	return found;
+}
+
+/* pg_extension.extversion, or NULL when the extension is absent. */
+static char *
+installed_version(void)
+{
+	Relation extensions = table_open(ExtensionRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple tuple;
+	char *version = NULL;
+
+	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ,
+	            CStringGetDatum("pg_wallet"));
+	scan = systable_beginscan(extensions, ExtensionNameIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		bool is_null;
+		Datum stored = heap_getattr(tuple, Anum_pg_extension_extversion,
+		                            RelationGetDescr(extensions), &is_null);
+
+		version = is_null ? pstrdup("") : TextDatumGetCString(stored);
+	}
+	systable_endscan(scan);
+	table_close(extensions, AccessShareLock);
+	return version;
+}
+
+ExtensionState
+extension_state(void)
+{
+	char *version = installed_version();
+
+	if (version == NULL)
+		return EXTENSION_ABSENT;
+	return strcmp(version, PG_WALLET_VERSION) == 0 ? EXTENSION_READY : EXTENSION_OTHER_VERSION;
+}

@@ -1,0 +1,251 @@
+/*
+ * worker.c
+ *		The background worker of one database: posts what is queued, round by round.
+ *
+ * Each round is one transaction.  Between rounds nothing is held, neither a lock
+ * nor a snapshot, and the worker looks again whether the extension is still
+ * there and of its own version.  An error ends the round, never the worker.
+ */
+#include "pg_wallet.h"
+
+#include "access/xact.h"
+#include "commands/dbcommands.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+/* How soon to look again for a wallet, or the whole queue, that somebody else holds. */
+#define LOCKED_RETRY_MS 50
+
+/* After an error that is nobody's fault the pause doubles, from and up to these. */
+#define BACKOFF_MIN_MS 100
+#define BACKOFF_MAX_MS 10000
+
+typedef enum RoundEnd
+{
+	ROUND_DONE,
+	ROUND_EXCLUDED, /* somebody else posts now */
+	ROUND_FAILED,
+	ROUND_ABSENT, /* the extension is not installed here */
+	ROUND_OTHER_VERSION
+} RoundEnd;
+
+bool
+worker_start(int slot)
+{
+	BackgroundWorker worker = {
+	    .bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
+	    .bgw_start_time = BgWorkerStart_RecoveryFinished,
+	    .bgw_restart_time = BGW_NEVER_RESTART, /* the launcher starts a new one */
+	    .bgw_main_arg = Int32GetDatum(slot),
+	    .bgw_notify_pid = MyProcPid,
+	};
+	BackgroundWorkerHandle *handle;
+	pid_t pid;
+	bool started;
+
+	strlcpy(worker.bgw_name, "pg_wallet worker", BGW_MAXLEN);
+	strlcpy(worker.bgw_type, "pg_wallet worker", BGW_MAXLEN);
+	strlcpy(worker.bgw_library_name, "pg_wallet", sizeof(worker.bgw_library_name));
+	strlcpy(worker.bgw_function_name, "pg_wallet_worker_main", BGW_MAXLEN);
+	if (!RegisterDynamicBackgroundWorker(&worker, &handle))
+	{
+		ereport(LOG, (errmsg("could not start a pg_wallet worker: no slot for a background worker"),
+		              errhint("You might need to increase max_worker_processes.")));
+		return false;
+	}
+	started = WaitForBackgroundWorkerStartup(handle, &pid) != BGWH_POSTMASTER_DIED;
+	pfree(handle);
+	return started;
+}
+
+/* Nothing in the server's configuration may change how posting works. */
+static void
+set_session(void)
+{
+	static const char *const settings[][2] = {
+	    {"search_path", "pg_catalog, pg_temp"},
+	    {"default_transaction_isolation", "read committed"},
+	    {"default_transaction_read_only", "off"},
+	    {"enable_seqscan", "off"},
+	    {"enable_hashjoin", "off"},
+	    {"enable_mergejoin", "off"},
+	    {"jit", "off"},
+	    {"lock_timeout", "2s"},
+	};
+
+	for (int i = 0; i < lengthof(settings); i++)
+		SetConfigOption(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_OVERRIDE);
+}
+
+/* One round, in a transaction of its own.  Errors are thrown. */
+static RoundEnd
+try_round(Queue *queue, Round *round)
+{
+	ExtensionState extension;
+
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	extension = extension_state();
+	if (extension != EXTENSION_READY || !queue_lock(false))
+	{
+		CommitTransactionCommand();
+		return extension == EXTENSION_ABSENT  ? ROUND_ABSENT
+		       : extension == EXTENSION_READY ? ROUND_EXCLUDED
+		                                      : ROUND_OTHER_VERSION;
+	}
+	pgstat_report_activity(STATE_RUNNING, "posting");
+	PushActiveSnapshot(GetTransactionSnapshot());
+	*round = queue_round(queue, BATCH_REQUESTS_MAX, false);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	queue_advance(queue);
+	return ROUND_DONE;
+}
+
+/* The same; an error is logged, and *recovery says how to go on. */
+static RoundEnd
+run_round(Queue *queue, Round *round, Recovery *recovery)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile RoundEnd end = ROUND_FAILED;
+
+	PG_TRY();
+	{
+		end = try_round(queue, round);
+	}
+	PG_CATCH();
+	{
+		int sqlstate = geterrcode();
+
+		HOLD_INTERRUPTS();
+		EmitErrorReport();
+		AbortCurrentTransaction();
+		FlushErrorState();
+		*recovery = queue_failed(queue, sqlstate);
+		RESUME_INTERRUPTS();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	return end;
+}
+
+static void
+log_other_version(void)
+{
+	static bool logged = false;
+
+	if (!logged)
+		ereport(LOG, (errmsg("pg_wallet worker is paused: the installed extension is not of "
+		                     "version %s, as the loaded library is",
+		                     PG_WALLET_VERSION),
+		              errhint("Restart the server, or run ALTER EXTENSION pg_wallet UPDATE.")));
+	logged = true;
+}
+
+/* No worker is wanted here until somebody asks for one. */
+static void
+leave(void)
+{
+	shared_worker_is_not_wanted();
+	proc_exit(0);
+}
+
+static void
+reload_settings(const char *database)
+{
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+	}
+	if (!setting_worker || !database_is_allowed(database))
+		leave();
+}
+
+static int
+next_backoff(int backoff_ms)
+{
+	return backoff_ms == 0 ? BACKOFF_MIN_MS : Min(backoff_ms * 2, BACKOFF_MAX_MS);
+}
+
+/* Run a round; returns how long to sleep before the next, unless the latch is set (0: not at all).
+ */
+static int
+work(Queue *queue)
+{
+	static int backoff_ms = 0;
+	Round round = {0};
+	Recovery recovery = RECOVERY_LATER;
+	TimestampTz started_at = GetCurrentTimestamp();
+	RoundEnd end = run_round(queue, &round, &recovery);
+
+	if (end == ROUND_FAILED && recovery == RECOVERY_LATER)
+		return backoff_ms = next_backoff(backoff_ms);
+	if (end == ROUND_FAILED)
+		return 0;
+	backoff_ms = 0;
+	if (end == ROUND_ABSENT)
+		leave();
+	if (end == ROUND_OTHER_VERSION)
+		log_other_version();
+	if (end == ROUND_EXCLUDED)
+		return LOCKED_RETRY_MS;
+	shared_worker_report(&round, GetCurrentTimestamp() - started_at);
+	if (round.more)
+		return 0;
+	return round.deferred > 0 ? Min(LOCKED_RETRY_MS, setting_poll_ms) : setting_poll_ms;
+}
+
+static void
+wait_for_work(int sleep_ms)
+{
+	/* After an error the pause is kept even if somebody wakes us. */
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, sleep_ms,
+	                 PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+}
+
+void
+pg_wallet_worker_main(Datum argument)
+{
+	Oid database;
+	char *name;
+	Queue *queue;
+
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	database = shared_worker_attach(DatumGetInt32(argument));
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
+	set_session();
+	StartTransactionCommand();
+	name = MemoryContextStrdup(TopMemoryContext, get_database_name(database));
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(
+	    AllocSetContextCreate(TopMemoryContext, "pg_wallet worker", ALLOCSET_DEFAULT_SIZES));
+	queue = queue_make(TopMemoryContext);
+
+	for (;;)
+	{
+		int sleep_ms;
+
+		CHECK_FOR_INTERRUPTS();
+		reload_settings(name);
+		sleep_ms = work(queue);
+		pgstat_report_stat(false);
+		pgstat_report_activity(STATE_IDLE, NULL);
+		if (sleep_ms > 0)
+			wait_for_work(sleep_ms);
+		MemoryContextReset(CurrentMemoryContext);
+	}
+}
