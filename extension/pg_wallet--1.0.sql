@@ -733,7 +733,7 @@ CREATE FUNCTION @extschema@.wallet_schedule_maintenance()
 RETURNS TABLE (job text, schedule text, command text)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF to_regproc('cron.schedule') IS NULL THEN
+    IF NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_cron') THEN
         RAISE EXCEPTION 'pg_cron is not installed in this database'
             USING ERRCODE = 'undefined_function',
                   DETAIL = 'The jobs wallet_audit, analyze and wallet_expire_idempotency_keys were not scheduled.',
