@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -58,8 +59,13 @@ code_of_error(const json_error_t *error, char message[MESSAGE_SIZE])
 	}
 }
 
+/*
+ * With too_big the text was read with every integer as a real, because one of
+ * them does not fit: those that would fit are passed over.
+ */
 static WalletCode
-store_value(Members *members, Member member, const json_t *value, char message[MESSAGE_SIZE])
+store_value(Members *members, Member member, const json_t *value, bool too_big,
+            char message[MESSAGE_SIZE])
 {
 	if (member == MEMBER_HANDSHAKE_ID)
 	{
@@ -68,15 +74,16 @@ store_value(Members *members, Member member, const json_t *value, char message[M
 		return member_store_handshake(members, json_string_value(value), json_string_length(value),
 		                              message);
 	}
-	if (!json_is_number(value))
-		return member_wrong_type(member, message);
+	if (too_big && json_is_real(value))
+		return fabs(json_real_value(value)) < 0x1p63 ? CODE_OK
+		                                             : member_out_of_range(member, message);
 	if (!json_is_integer(value))
-		return member_out_of_range(member, message);
+		return member_wrong_type(member, message);
 	return member_store_number(members, member, json_integer_value(value), message);
 }
 
 static WalletCode
-read_object(json_t *object, unsigned allowed, unsigned required, Members *members,
+read_object(json_t *object, bool too_big, unsigned allowed, unsigned required, Members *members,
             char message[MESSAGE_SIZE])
 {
 	const char *name;
@@ -100,7 +107,8 @@ read_object(json_t *object, unsigned allowed, unsigned required, Members *member
 	for (int member = 0; code == CODE_OK && member < MEMBER_COUNT; member++)
 		if (members->given & MEMBER_BIT(member))
 			code = store_value(members, (Member) member,
-			                   json_object_get(object, member_name((Member) member)), message);
+			                   json_object_get(object, member_name((Member) member)), too_big,
+			                   message);
 	return code;
 }
 
@@ -111,15 +119,20 @@ json_read_members(const char *text, size_t length, unsigned allowed, unsigned re
 	size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY;
 	json_error_t error;
 	json_t *object = json_loadb(text, length, flags, &error);
+	bool too_big = object == NULL && json_error_code(&error) == json_error_numeric_overflow;
 	WalletCode code;
 
 	memset(members, 0, sizeof(*members));
-	/* Read an integer beyond 64 bits as a real, so that its member can be named. */
-	if (object == NULL && json_error_code(&error) == json_error_numeric_overflow)
+	if (too_big) /* read again as a real, so that its member can be named */
 		object = json_loadb(text, length, flags | JSON_DECODE_INT_AS_REAL, &error);
 	if (object == NULL)
 		return code_of_error(&error, message);
-	code = read_object(object, allowed, required, members, message);
+	code = read_object(object, too_big, allowed, required, members, message);
+	if (code == CODE_OK && too_big)
+	{
+		snprintf(message, MESSAGE_SIZE, "%s", wallet_codes[CODE_ID_OUT_OF_RANGE].message);
+		code = CODE_ID_OUT_OF_RANGE;
+	}
 	json_decref(object);
 	return code;
 }

@@ -34,8 +34,7 @@ WalletCode
 member_unknown(const char *name, size_t length, char message[MESSAGE_SIZE])
 {
 	if (length <= 64 && utf8_valid(name, length))
-		snprintf(message, MESSAGE_SIZE, "the member \"%.*s\" is not known here", (int) length,
-		         name);
+		snprintf(message, MESSAGE_SIZE, "member \"%.*s\" is not known", (int) length, name);
 	else
 		snprintf(message, MESSAGE_SIZE, "%s", wallet_codes[CODE_UNKNOWN_MEMBER].message);
 	return CODE_UNKNOWN_MEMBER;
@@ -44,14 +43,14 @@ member_unknown(const char *name, size_t length, char message[MESSAGE_SIZE])
 WalletCode
 member_duplicate(Member member, char message[MESSAGE_SIZE])
 {
-	snprintf(message, MESSAGE_SIZE, "the member \"%s\" is there twice", names[member]);
+	snprintf(message, MESSAGE_SIZE, "member \"%s\" must be given only once", names[member]);
 	return CODE_DUPLICATE_MEMBER;
 }
 
 WalletCode
 member_wrong_type(Member member, char message[MESSAGE_SIZE])
 {
-	snprintf(message, MESSAGE_SIZE, "the member \"%s\" must be a %s", names[member],
+	snprintf(message, MESSAGE_SIZE, "member \"%s\" must be a %s", names[member],
 	         member == MEMBER_HANDSHAKE_ID ? "string of 64 hexadecimal digits" : "whole number");
 	return CODE_WRONG_TYPE;
 }
@@ -61,12 +60,10 @@ member_out_of_range(Member member, char message[MESSAGE_SIZE])
 {
 	if (member == MEMBER_LIMIT)
 	{
-		snprintf(message, MESSAGE_SIZE, "the member \"limit\" must be a whole number from 1 to %d",
-		         HISTORY_ROWS_MAX);
+		snprintf(message, MESSAGE_SIZE, "member \"limit\" must be from 1 to %d", HISTORY_ROWS_MAX);
 		return CODE_INVALID_LIMIT;
 	}
-	snprintf(message, MESSAGE_SIZE,
-	         "the member \"%s\" must be a whole number from 1 to 9223372036854775807",
+	snprintf(message, MESSAGE_SIZE, "member \"%s\" must be from 1 to 9223372036854775807",
 	         names[member]);
 	return CODE_ID_OUT_OF_RANGE;
 }
@@ -90,8 +87,7 @@ member_store_handshake(Members *members, const char *text, size_t length,
 		digits++;
 	if (digits != HANDSHAKE_LENGTH || length != HANDSHAKE_LENGTH)
 	{
-		snprintf(message, MESSAGE_SIZE,
-		         "the member \"handshake_id\" must have 64 hexadecimal digits");
+		snprintf(message, MESSAGE_SIZE, "member \"handshake_id\" must have 64 hexadecimal digits");
 		return CODE_INVALID_HANDSHAKE;
 	}
 	memcpy(members->handshake_id, text, HANDSHAKE_LENGTH);
@@ -105,7 +101,7 @@ members_complete(const Members *members, unsigned required, char message[MESSAGE
 	for (int member = 0; member < MEMBER_COUNT; member++)
 		if ((required & MEMBER_BIT(member)) && !(members->given & MEMBER_BIT(member)))
 		{
-			snprintf(message, MESSAGE_SIZE, "the member \"%s\" is missing", names[member]);
+			snprintf(message, MESSAGE_SIZE, "member \"%s\" is missing", names[member]);
 			return CODE_MISSING_MEMBER;
 		}
 	return CODE_OK;

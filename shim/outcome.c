@@ -169,9 +169,7 @@ void
 outcome_of_ready(DbItem *item, const DbResult *result)
 {
 	Client *client = (Client *) item;
-	char message[MESSAGE_SIZE];
 	const char *alive;
-	const char *detail;
 
 	if (result->code != CODE_OK || result->row_count != 1)
 	{
@@ -179,16 +177,13 @@ outcome_of_ready(DbItem *item, const DbResult *result)
 		return;
 	}
 	alive = db_value(result, 0, READY_WORKER_ALIVE);
-	detail = db_value(result, 0, READY_DETAIL);
 	if (alive != NULL && *alive == 't')
 	{
 		reply_status(client, "ready");
 		client_resume(client);
 		return;
 	}
-	snprintf(message, sizeof(message), "the worker is not running%s%s", detail ? ": " : "",
-	         detail ? detail : "");
-	answer_problem(client, CODE_DATABASE_UNAVAILABLE, message);
+	answer_problem(client, CODE_DATABASE_UNAVAILABLE, db_value(result, 0, READY_DETAIL));
 }
 
 /* Asks for the outcome once more; a request that is durable never ends in a problem. */

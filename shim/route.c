@@ -186,10 +186,10 @@ read_wallet(Client *client)
 
 	if (by_handshake == by_wallet)
 	{
-		reply_problem(
-		    client, by_wallet ? CODE_UNKNOWN_MEMBER : CODE_MISSING_MEMBER,
-		    by_wallet ? "the members \"handshake_id\" and \"wallet_id\" exclude each other"
-		              : "the member \"handshake_id\" is missing, or \"wallet_id\" in its place");
+		reply_problem(client, by_wallet ? CODE_UNKNOWN_MEMBER : CODE_MISSING_MEMBER,
+		              by_wallet
+		                  ? "members \"handshake_id\" and \"wallet_id\" exclude each other"
+		                  : "member \"handshake_id\" is missing, or \"wallet_id\" in its place");
 		return;
 	}
 	if (by_handshake)
