@@ -99,14 +99,22 @@ amount_argument(FunctionCallInfo fcinfo, int argument)
 	return amount_from_numeric(PG_GETARG_NUMERIC(argument));
 }
 
-/* What the request was about, as the detail of a refusal. */
+/* What the request was about, as the detail of a refusal; the source is NULL where there is none.
+ */
 static char *
-describe(const Request *request)
+describe(const Request *request, WalletCode code, const Wallet *source)
 {
 	StringInfoData detail;
+	char balance[AMOUNT_TEXT_SIZE];
 
 	initStringInfo(&detail);
-	if (request->kind == KIND_WALLET)
+	if (code == CODE_INSUFFICIENT_FUNDS)
+	{
+		amount_format(source->balance, source->currency.minor_digits, balance);
+		appendStringInfo(&detail, "Wallet " INT64_FORMAT " holds %s %s.", source->wallet_id,
+		                 balance, source->currency.code);
+	}
+	else if (request->kind == KIND_WALLET)
 		appendStringInfo(&detail, "User " INT64_FORMAT ", currency \"%s\".", request->user_id,
 		                 request->currency);
 	else if (request->kind == KIND_TRANSACTION)
@@ -147,9 +155,9 @@ wallet_create(PG_FUNCTION_ARGS)
 	    post_new_wallet(&request, store_users_with_wallets(&request.user_id, 1, &with_wallet) > 0,
 	                    known ? &currency : NULL, GetCurrentTimestamp(), &wallet, &deposit);
 	if (code != CODE_OK)
-		refuse(code, describe(&request));
+		refuse(code, describe(&request, code, NULL));
 	if (store_insert_wallets(&wallet, 1) == 0)
-		refuse(CODE_WALLET_EXISTS, describe(&request));
+		refuse(CODE_WALLET_EXISTS, describe(&request, CODE_WALLET_EXISTS, NULL));
 	if (deposit.transfer_id > 0)
 		store_insert_transfers(&deposit, 1, NULL);
 	SPI_finish();
@@ -262,7 +270,7 @@ move_money(const Request *request, const char *key, const Datum *metadata, Trans
 	}
 	code = post_money(request, source, destination, GetCurrentTimestamp(), transfer);
 	if (code != CODE_OK)
-		refuse(code, describe(request));
+		refuse(code, describe(request, code, source));
 	store_update_wallets(wallets, count);
 	store_insert_transfers(transfer, 1, metadata);
 	if (key != NULL)

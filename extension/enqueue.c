@@ -59,11 +59,27 @@ static Statement open_queue = {
     NULL,
 };
 
+/* Refuse the item in the code's own words, with the name of the member where it is an amount. */
 static void
 refuse_item(EnqueueItem *item, WalletCode code)
 {
 	item->code = code;
 	resetStringInfo(&item->message);
+	switch (code)
+	{
+		case CODE_AMOUNT_NOT_POSITIVE:
+		case CODE_AMOUNT_NEGATIVE:
+		case CODE_AMOUNT_PRECISION:
+		case CODE_AMOUNT_TOO_LARGE:
+			appendStringInfo(&item->message,
+			                 "member \"%s\": ", payload_amount_member(item->request.kind));
+			break;
+		case CODE_UNKNOWN_CURRENCY:
+			appendStringInfoString(&item->message, "member \"currency\": ");
+			break;
+		default:
+			break;
+	}
 	appendStringInfoString(&item->message, wallet_codes[code].message);
 }
 
@@ -83,6 +99,30 @@ find_request_currency(const Request *request, Currency *currency)
 	return true;
 }
 
+/* Does the amount fit its currency?  Where that is not known yet, posting will tell. */
+static void
+check_amount(EnqueueItem *item)
+{
+	const Request *request = &item->request;
+	Currency currency;
+	int64 amount;
+	WalletCode code;
+
+	if (!find_request_currency(request, &currency))
+	{
+		if (request->kind == KIND_WALLET)
+			refuse_item(item, CODE_UNKNOWN_CURRENCY);
+		return;
+	}
+	code = amount_to_minor(request->amount, currency.minor_digits, &amount);
+	if (code == CODE_OK)
+		return;
+	refuse_item(item, code);
+	if (code == CODE_AMOUNT_PRECISION)
+		appendStringInfo(&item->message, ": %s has %d, not %d", currency.code,
+		                 currency.minor_digits, request->amount.scale);
+}
+
 /*
  * What can be known about a request before its turn comes.  Inside SPI_connect.  Posting checks
  * all of this again: here it only makes for an earlier answer.
@@ -90,23 +130,14 @@ find_request_currency(const Request *request, Currency *currency)
 static void
 check_item(EnqueueItem *item)
 {
-	Currency currency;
-	int64 amount;
-	bool known;
 	WalletCode code = check_request(&item->request);
 
-	if (code == CODE_OK && item->request.kind != KIND_WALLET_READ)
-	{
-		known = find_request_currency(&item->request, &currency);
-		if (known)
-			code = amount_to_minor(item->request.amount, currency.minor_digits, &amount);
-		else if (item->request.kind == KIND_WALLET)
-			code = CODE_UNKNOWN_CURRENCY;
-	}
-	if (code == CODE_OK && item->key != NULL && !idempotency_key_is_valid(item->key))
-		code = CODE_INVALID_IDEMPOTENCY_KEY;
 	if (code != CODE_OK)
 		refuse_item(item, code);
+	else if (item->key != NULL && !idempotency_key_is_valid(item->key))
+		refuse_item(item, CODE_INVALID_IDEMPOTENCY_KEY);
+	else if (item->request.kind != KIND_WALLET_READ)
+		check_amount(item);
 }
 
 static void

@@ -345,3 +345,14 @@ payload_parse(RequestKind kind, const char *json, int length, Request *request, 
 #endif
 	return code;
 }
+
+const char *
+payload_amount_member(RequestKind kind)
+{
+	for (int i = 0; i < MEMBERS_MAX && members[kind][i].name != NULL; i++)
+	{
+		if (members[kind][i].type == MEMBER_AMOUNT)
+			return members[kind][i].name;
+	}
+	return "";
+}

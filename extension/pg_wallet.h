@@ -64,6 +64,9 @@ extern Numeric amount_to_numeric(int64 minor, int minor_digits);
 extern WalletCode payload_parse(RequestKind kind, const char *json, int length, Request *request,
                                 StringInfo message);
 
+/* The name of the member that has the amount, in payloads of this kind; "" where none has. */
+extern const char *payload_amount_member(RequestKind kind);
+
 /* ---- handshake.c: names of requests that nobody can guess ---- */
 
 #define HANDSHAKE_TEXT_LENGTH 64
