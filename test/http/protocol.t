@@ -44,6 +44,14 @@ for my $case (@methods) {
         if $status >= 400;
 }
 
+# What the OpenAPI description promises exists, and has the methods that it names.
+my $paths = json(ask('GET', '/openapi.json'))->{paths} || {};
+is(scalar(keys %$paths), 10, 'the OpenAPI description has every path');
+for my $path (sort keys %$paths) {
+    my %allowed = map { $_ => 1 } split /, /, ask('OPTIONS', $path)->{headers}{allow} // '';
+    is(scalar(grep { !$allowed{ uc $_ } } keys %{ $paths->{$path} }), 0, "OpenAPI: $path");
+}
+
 my $user = new_user();
 my $body = qq({"user_id":$user,"amount":1});
 is(ask('POST', $_, $body)->{status}, 202, "POST $_")
