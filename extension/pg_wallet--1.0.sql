@@ -349,25 +349,25 @@ COMMENT ON FUNCTION @extschema@.wallet_create(bigint, numeric, text) IS
 
 CREATE FUNCTION @extschema@.wallet_deposit(wallet_id bigint, amount numeric, metadata jsonb DEFAULT NULL, idempotency_key text DEFAULT NULL)
 RETURNS wallet.transfer_info
-LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
 AS 'MODULE_PATHNAME', 'wallet_deposit';
 COMMENT ON FUNCTION @extschema@.wallet_deposit(bigint, numeric, jsonb, text) IS 'moves money from the outside into a wallet';
 
 CREATE FUNCTION @extschema@.wallet_withdraw(wallet_id bigint, amount numeric, metadata jsonb DEFAULT NULL, idempotency_key text DEFAULT NULL)
 RETURNS wallet.transfer_info
-LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
 AS 'MODULE_PATHNAME', 'wallet_withdraw';
 COMMENT ON FUNCTION @extschema@.wallet_withdraw(bigint, numeric, jsonb, text) IS 'moves money from a wallet to the outside';
 
 CREATE FUNCTION @extschema@.wallet_transfer(source_wallet_id bigint, destination_wallet_id bigint, amount numeric, metadata jsonb DEFAULT NULL, idempotency_key text DEFAULT NULL)
 RETURNS wallet.transfer_info
-LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
 AS 'MODULE_PATHNAME', 'wallet_transfer';
 COMMENT ON FUNCTION @extschema@.wallet_transfer(bigint, bigint, numeric, jsonb, text) IS 'moves money from one wallet to another';
 
 CREATE FUNCTION @extschema@.wallet_set_status(wallet_id bigint, status text)
 RETURNS wallet.wallet_info
-LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
 AS 'MODULE_PATHNAME', 'wallet_set_status';
 COMMENT ON FUNCTION @extschema@.wallet_set_status(bigint, text) IS 'freezes, unfreezes or closes a wallet; closing needs a balance of zero';
 
@@ -395,7 +395,7 @@ COMMENT ON FUNCTION @extschema@.wallet_get(bigint) IS 'a wallet as it is now';
  */
 CREATE FUNCTION wallet.history(wallet_id bigint, before bigint, max_rows integer)
 RETURNS TABLE (operation wallet.transfer, balance bigint)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 DECLARE
     next_id bigint;
 BEGIN
@@ -463,20 +463,20 @@ COMMENT ON FUNCTION @extschema@.wallet_history(bigint, bigint, integer) IS
 
 CREATE FUNCTION @extschema@.wallet_enqueue(kind text, payload json, idempotency_key text DEFAULT NULL)
 RETURNS text
-LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
 AS 'MODULE_PATHNAME', 'wallet_enqueue';
 COMMENT ON FUNCTION @extschema@.wallet_enqueue(text, json, text) IS 'stores a request and returns its handshake';
 
 CREATE FUNCTION @extschema@.wallet_enqueue_many(kinds text[], payloads text[], idempotency_keys text[] DEFAULT NULL)
 RETURNS TABLE (ordinal integer, handshake_id text, code text, message text)
-LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
 AS 'MODULE_PATHNAME', 'wallet_enqueue_many';
 COMMENT ON FUNCTION @extschema@.wallet_enqueue_many(text[], text[], text[]) IS
     'stores many requests in one go: one that is refused does not fail the others';
 
 CREATE FUNCTION @extschema@.wallet_lookup_many(kinds text[], user_ids bigint[], handshake_ids text[])
 RETURNS SETOF wallet.answer
-LANGUAGE c STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+LANGUAGE c STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
 AS 'MODULE_PATHNAME', 'wallet_lookup_many';
 COMMENT ON FUNCTION @extschema@.wallet_lookup_many(text[], bigint[], text[]) IS 'how many requests stand';
 
@@ -513,7 +513,7 @@ COMMENT ON FUNCTION @extschema@.wallet_lookup(text, bigint, text) IS 'how a requ
 /* Reads past the queue; a wallet or transfer of somebody else is one that does not exist. */
 CREATE FUNCTION @extschema@.wallet_read_many(kinds text[], user_ids bigint[], ids bigint[])
 RETURNS SETOF wallet.answer
-LANGUAGE sql STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+LANGUAGE sql STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
     SELECT a.ordinal::integer,
            CASE WHEN found.id IS NULL THEN 'unknown' ELSE 'processed' END,
            code.name,
@@ -574,7 +574,7 @@ COMMENT ON FUNCTION @extschema@.wallet_history_page(bigint, bigint, bigint, inte
 
 CREATE FUNCTION @extschema@.wallet_process(max_requests integer DEFAULT NULL) RETURNS bigint
 LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-    SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+    SET enable_seqscan = off SET jit = off SET enable_hashjoin = off SET enable_mergejoin = off
 AS 'MODULE_PATHNAME', 'wallet_process';
 COMMENT ON FUNCTION @extschema@.wallet_process(integer) IS
     'posts what is queued, in the caller''s transaction, and returns how many requests got their outcome; it and the worker exclude each other';
