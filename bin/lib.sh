@@ -23,11 +23,12 @@ die() {
     exit 1
 }
 
-# Fills $as so that "${as[@]}" CMD runs as USER; only root can be somebody else.
+# Fills $as so that "${as[@]}" CMD runs as USER; only root can be somebody else. That user may not
+# reach the folder we are in, so CMD runs in the topmost: its paths are absolute.
 act_as() {
     owner=$1 as=()
     [[ $owner != "$(id -un)" ]] || return 0
-    as=(setpriv "--reuid=$owner" "--regid=$(id -g "$owner")" --init-groups)
+    as=(setpriv "--reuid=$owner" "--regid=$(id -g "$owner")" --init-groups env -C /)
 }
 
 # Finds the server's programs: $PG_CONFIG, and $PGBIN, their folder.

@@ -265,8 +265,9 @@ pg_wallet answers on $base
 END
 }
 
+# Shows what a log gets from now on. Ctrl-C must not end it: what stops has something to say.
 follow() { # NAME
-    tail -n 0 -F "$log/$1.log" 2>/dev/null > >(exec sed -u "s/^/$1 | /") &
+    tail -n 0 -F "$log/$1.log" 2>/dev/null > >(trap '' INT && exec sed -u "s/^/$1 | /") &
     followers+=($!)
 }
 
@@ -274,6 +275,7 @@ interrupted() {
     trap '' INT TERM HUP
     note 'stopping'
     stop_all
+    sleep 0.2
     ((${#followers[@]} == 0)) || kill "${followers[@]}" 2>/dev/null || true
     exit "$1"
 }

@@ -66,7 +66,7 @@ copy_sources() {
     # Words that run a command there, with no more of an environment than it needs: as the one
     # who called us, and as the test user.
     here=(env -i -C "$work" "PATH=$PATH" "HOME=$work" LC_ALL=C.UTF-8 "PG_CONFIG=$PG_CONFIG")
-    there=("${here[@]}" "${as[@]}" env)
+    there=("${here[@]}" "${as[@]}" env -C "$work")
     checked_make=("${there[@]}" make --no-print-directory "PG_CONFIG=$PG_CONFIG")
 }
 
