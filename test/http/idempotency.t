@@ -56,11 +56,11 @@ my @keys = (
 );
 for my $case (@keys) {
     my ($answer) = talk("POST /api/v1/transaction HTTP/1.1\r\nHost: test\r\n"
-            . "Idempotency-Key: $case->[1]\r\nContent-Length: 2\r\n\r\n{}");
+            . "Connection: close\r\nIdempotency-Key: $case->[1]\r\nContent-Length: 2\r\n\r\n{}");
     is("$answer->{status} " . ($answer->{body} =~ /"code":"(\w+)"/)[0], '422 invalid_idempotency_key',
         "a key is refused: $case->[0]");
 }
-my ($twice) = talk("POST /api/v1/transaction HTTP/1.1\r\nHost: test\r\nIdempotency-Key: a\r\n"
+my ($twice) = talk("POST /api/v1/transaction HTTP/1.1\r\nHost: test\r\nConnection: close\r\nIdempotency-Key: a\r\n"
         . "Idempotency-Key: b\r\nContent-Length: 2\r\n\r\n{}");
 is($twice->{status}, 400, 'two keys');
 is(post('transaction', $body, { 'Idempotency-Key' => 'k' x 200 . $user })->{status}, 202, 'a long key');
