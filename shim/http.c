@@ -259,7 +259,10 @@ received_bytes(int fd)
 	return info.tcpi_bytes_received;
 }
 
-/* Whether the client has closed its end; what it sent meanwhile stays unread. */
+/*
+ * Whether the client has closed its end, and all that it sent before is read.
+ * libmicrohttpd misses an end that comes together with the last bytes.
+ */
 static bool
 is_gone(int fd)
 {
@@ -314,11 +317,8 @@ cut(Client *client)
 static void
 sweep(Http *http)
 {
-	Client *next;
-
-	for (Client *client = http->clients; client != NULL; client = next)
+	for (Client *client = http->clients; client != NULL; client = client->next)
 	{
-		next = client->next;
 		if (client->phase == PHASE_WAITING)
 		{
 			if (client->held && is_gone(client->fd))
@@ -327,7 +327,9 @@ sweep(Http *http)
 		}
 		if (client->phase == PHASE_IDLE)
 			watch_idle(client);
-		if (http->now_ms >= client->deadline_ms)
+		if (client->phase != PHASE_ANSWERING && is_gone(client->fd))
+			shutdown(client->fd, SHUT_RDWR);
+		else if (http->now_ms >= client->deadline_ms)
 			cut(client);
 	}
 }

@@ -52,6 +52,15 @@ is($status, 0, 'exit status 0');
 ok($seconds < 10, 'within ten seconds');
 is((read_answers($idle, 1))[0]{closed}, 1, 'the idle connection is closed');
 
+# A client that left in the middle of its body holds nobody up.
+$url = $ENV{WALLET_URL} = start_shim('--request-timeout', 60);
+my $left = connect_raw($url);
+print $left "POST /api/v1/wallet HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n{";
+close $left;
+is(ask('GET', '/healthz')->{status}, 200, 'a client has left');
+($status, $seconds) = stop_shim($url, 'TERM');
+ok($seconds < 5, 'a client that left in the middle: nobody waits for it');
+
 # A request that never ends does not hold it up for longer.
 $url = $ENV{WALLET_URL} = start_shim('--request-timeout', 60);
 my $endless = connect_raw($url);
