@@ -167,10 +167,6 @@ for my $bytes (
     close $gone;
 }
 is(ask('GET', '/readyz')->{status}, 200, 'clients that went away leave no trace');
-my $half = connect_raw();
-print $half "POST /api/v1/wallet HTTP/1.1\r\nHost: a\r\nContent-Length: " . length($body) . "\r\n\r\n$body";
-shutdown $half, 1;
-is((read_answers($half, 1))[0]{status}, 202, 'who closes only its own end gets an answer');
 
 # --- slow clients, with a shim whose patience is short
 
