@@ -58,6 +58,7 @@ struct Queue
 {
 	MemoryContext context;
 	bool loaded;
+	Oid position_table; /* another one after the extension was dropped and created again */
 	QueueState state;
 	QueueState next; /* what state becomes when the transaction has committed */
 	int64 takeovers;
@@ -242,6 +243,7 @@ load_queue(Queue *queue, int64 low_water)
 static bool
 find_position(Queue *queue)
 {
+	Oid position_table = wallet_relation("queue_position");
 	int64 low_water;
 	int64 takeovers;
 
@@ -250,9 +252,10 @@ find_position(Queue *queue)
 	takeovers = result_int64(0, 2);
 	if (result_int64(0, 3) == 0)
 		return false;
-	if (queue->loaded && queue->takeovers == takeovers)
+	if (queue->loaded && queue->takeovers == takeovers && queue->position_table == position_table)
 		return true;
 	queue->takeovers = takeovers;
+	queue->position_table = position_table;
 	queue->loaded = load_queue(queue, low_water);
 	return queue->loaded;
 }
