@@ -95,8 +95,9 @@ struct Http
 	struct MHD_Daemon *daemon;
 	Client *clients;
 	Client *held;
-	int request_count; /* requests under way, in any phase but idle */
-	int waiting_count; /* those suspended */
+	int64_t poll_at_ms; /* when the first of them is due, or earlier */
+	int request_count;  /* requests under way, in any phase but idle */
+	int waiting_count;  /* those suspended */
 	bool draining;
 	bool resumed; /* libmicrohttpd has connections to go on with */
 	int64_t now_ms;
@@ -128,9 +129,6 @@ void outcome_of_ready(DbItem *item, const DbResult *result);
 
 /* Asks again for the outcomes of held requests that are due; lets all go while draining. */
 void outcome_poll_held(Http *http);
-
-/* Milliseconds until the next of them is due, or limit_ms. */
-int64_t outcome_poll_timeout_ms(const Http *http, int64_t limit_ms);
 
 /* Lets a held request go with what is known, since its client has gone. */
 void outcome_release(Client *client);

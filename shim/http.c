@@ -19,6 +19,7 @@
 #include "log.h"
 
 #define SWEEP_PAUSE_MS 250
+#define UNUSED_PAUSE_MS 5000
 #define IDLE_TIMEOUT_MS 60000
 #define ANSWER_TIMEOUT_MS 60000
 #define CONNECTION_MEMORY_SIZE 16384
@@ -228,6 +229,7 @@ http_create(const HttpConfig *config, Db *db, int listen_fd)
 	http->config = *config;
 	http->db = db;
 	http->now_ms = clock_ms();
+	http->poll_at_ms = INT64_MAX;
 	http->daemon =
 	    MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle_request,
 	                     http, MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_CONNECTION_LIMIT,
@@ -352,16 +354,16 @@ int64_t
 http_timeout_ms(const Http *http, int64_t now_ms)
 {
 	MHD_UNSIGNED_LONG_LONG pending_ms;
-	int64_t timeout_ms = SWEEP_PAUSE_MS;
+	int64_t timeout_ms = http->clients ? SWEEP_PAUSE_MS : UNUSED_PAUSE_MS;
 
 	if (http->resumed)
 		return 0;
-	if (MHD_get_timeout(http->daemon, &pending_ms) == MHD_YES && pending_ms < SWEEP_PAUSE_MS)
+	if (MHD_get_timeout(http->daemon, &pending_ms) == MHD_YES &&
+	    pending_ms < (MHD_UNSIGNED_LONG_LONG) timeout_ms)
 		timeout_ms = (int64_t) pending_ms;
-	if (http->clients == NULL && timeout_ms == SWEEP_PAUSE_MS)
-		return SWEEP_PAUSE_MS * 4;
-	(void) now_ms;
-	return outcome_poll_timeout_ms(http, timeout_ms);
+	if (http->poll_at_ms - now_ms < timeout_ms)
+		timeout_ms = http->poll_at_ms - now_ms;
+	return timeout_ms > 0 ? timeout_ms : 0;
 }
 
 void

@@ -48,6 +48,8 @@ hold(Client *client)
 	client->poll_at_ms = http->now_ms + client->poll_pause_ms;
 	if (client->poll_at_ms > client->wait_until_ms)
 		client->poll_at_ms = client->wait_until_ms;
+	if (client->poll_at_ms < http->poll_at_ms)
+		http->poll_at_ms = client->poll_at_ms;
 	client->held = true;
 	client->held_previous = NULL;
 	client->held_next = http->held;
@@ -213,6 +215,9 @@ outcome_poll_held(Http *http)
 {
 	Client *next;
 
+	if (http->now_ms < http->poll_at_ms && !http->draining)
+		return;
+	http->poll_at_ms = INT64_MAX;
 	for (Client *client = http->held; client != NULL; client = next)
 	{
 		next = client->held_next;
@@ -223,16 +228,9 @@ outcome_poll_held(Http *http)
 			unhold(client);
 			poll_outcome(client);
 		}
+		else if (client->poll_at_ms < http->poll_at_ms)
+			http->poll_at_ms = client->poll_at_ms;
 	}
-}
-
-int64_t
-outcome_poll_timeout_ms(const Http *http, int64_t limit_ms)
-{
-	for (const Client *client = http->held; client != NULL; client = client->held_next)
-		if (client->poll_at_ms - http->now_ms < limit_ms)
-			limit_ms = client->poll_at_ms - http->now_ms;
-	return limit_ms > 0 ? limit_ms : 0;
 }
 
 void
