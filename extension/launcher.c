@@ -43,6 +43,9 @@
 /* A worker is not started again sooner than this. */
 #define RESTART_MS 500
 
+/* Workers that only look whether there is work need a slot too, but not for as long as this. */
+#define FULL_LOG_MS 2000
+
 /* A database that wants a worker, or wanted one. */
 typedef struct Wanted
 {
@@ -139,15 +142,45 @@ look_at_all_databases(void)
 	CommitTransactionCommand();
 }
 
+/* Is the database still there, and one that may have a worker? */
 static bool
-database_exists(Oid database)
+may_have_worker(Oid database)
 {
 	char *name;
+	bool may;
 
 	StartTransactionCommand();
 	name = get_database_name(database);
+	may = name != NULL && database_is_allowed(name);
 	CommitTransactionCommand();
-	return name != NULL;
+	return may;
+}
+
+/* A slot for the worker, or -1.  When there has been none for a while, the log says so once. */
+static int
+reserve_slot(Oid database)
+{
+	static TimestampTz full_since = 0;
+	static bool logged = false;
+	TimestampTz now = GetCurrentTimestamp();
+	int slot = shared_worker_reserve(database);
+
+	if (slot >= 0)
+	{
+		full_since = 0;
+		logged = false;
+		return slot;
+	}
+	full_since = full_since == 0 ? now : full_since;
+	if (!logged && TimestampDifferenceExceeds(full_since, now, FULL_LOG_MS))
+	{
+		ereport(LOG,
+		        (errmsg("could not start a pg_wallet worker for database %u: all %d are in use",
+		                database, setting_workers_max),
+		         errhint("You might need to increase pg_wallet.max_workers.")));
+		logged = true;
+	}
+	return -1;
 }
 
 /* Start the workers that are pending; true when one has to wait for a little. */
@@ -162,20 +195,21 @@ start_workers(void)
 		Wanted *wanted = &databases[i];
 		int slot;
 
-		if (!wanted->pending || shared_worker_exists(wanted->database))
+		if (!wanted->pending || shared_worker_exists(wanted->database) ||
+		    !may_have_worker(wanted->database))
 		{
 			wanted->pending = false;
 			continue;
 		}
 		if (!TimestampDifferenceExceeds(wanted->started_at, now, RESTART_MS) ||
-		    (slot = shared_worker_reserve(wanted->database)) < 0)
+		    (slot = reserve_slot(wanted->database)) < 0)
 		{
 			waiting = true;
 			continue;
 		}
 		wanted->started_at = now;
 		wanted->pending = false;
-		if (!database_exists(wanted->database) || !worker_start(slot))
+		if (!worker_start(slot))
 			shared_worker_release(slot);
 	}
 	return waiting;
