@@ -320,6 +320,7 @@ extern bool shared_worker_exists(Oid database);
  */
 extern Oid shared_worker_attach(int slot);
 extern void shared_worker_is_not_wanted(void);
+extern void shared_worker_beat(void);
 extern void shared_worker_report(const Round *round, int64 batch_us);
 
 /* The state of this database's worker; false when there is none. */

@@ -283,6 +283,14 @@ shared_worker_is_not_wanted(void)
 }
 
 void
+shared_worker_beat(void)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	my_slot->state.heartbeat = GetCurrentTimestamp();
+	LWLockRelease(shared->lock);
+}
+
+void
 shared_worker_report(const Round *round, int64 batch_us)
 {
 	WorkerState *state = &my_slot->state;

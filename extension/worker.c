@@ -30,6 +30,12 @@
 #define BACKOFF_MIN_MS 100
 #define BACKOFF_MAX_MS 10000
 
+/* A worker that sleeps says this often that it is alive; wallet_ready() counts on it. */
+#define HEARTBEAT_MS 5000
+
+/* The pause after rounds that failed, one after the other; 0 when the last one did not. */
+static int backoff_ms = 0;
+
 typedef enum RoundEnd
 {
 	ROUND_DONE,
@@ -63,7 +69,7 @@ worker_start(int slot)
 		              errhint("You might need to increase max_worker_processes.")));
 		return false;
 	}
-	started = WaitForBackgroundWorkerStartup(handle, &pid) != BGWH_POSTMASTER_DIED;
+	started = WaitForBackgroundWorkerStartup(handle, &pid) == BGWH_STARTED;
 	pfree(handle);
 	return started;
 }
@@ -173,24 +179,22 @@ reload_settings(const char *database)
 }
 
 static int
-next_backoff(int backoff_ms)
+next_backoff(void)
 {
 	return backoff_ms == 0 ? BACKOFF_MIN_MS : Min(backoff_ms * 2, BACKOFF_MAX_MS);
 }
 
-/* Run a round; returns how long to sleep before the next, unless the latch is set (0: not at all).
- */
+/* Run a round; returns how long to sleep before the next (0: not at all). */
 static int
 work(Queue *queue)
 {
-	static int backoff_ms = 0;
 	Round round = {0};
 	Recovery recovery = RECOVERY_LATER;
 	TimestampTz started_at = GetCurrentTimestamp();
 	RoundEnd end = run_round(queue, &round, &recovery);
 
 	if (end == ROUND_FAILED && recovery == RECOVERY_LATER)
-		return backoff_ms = next_backoff(backoff_ms);
+		return backoff_ms = next_backoff();
 	if (end == ROUND_FAILED)
 		return 0;
 	backoff_ms = 0;
@@ -206,13 +210,26 @@ work(Queue *queue)
 	return round.deferred > 0 ? Min(LOCKED_RETRY_MS, setting_poll_ms) : setting_poll_ms;
 }
 
+/* Sleep until somebody wakes us; but after an error the pause is kept whoever does. */
 static void
 wait_for_work(int sleep_ms)
 {
-	/* After an error the pause is kept even if somebody wakes us. */
-	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, sleep_ms,
-	                 PG_WAIT_EXTENSION);
-	ResetLatch(MyLatch);
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz until = TimestampTzPlusMilliseconds(now, sleep_ms);
+	bool woken = false;
+
+	while (!woken && !ConfigReloadPending && now < until)
+	{
+		long left_ms = TimestampDifferenceMilliseconds(now, until);
+		int events = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+		                       Min(left_ms, HEARTBEAT_MS), PG_WAIT_EXTENSION);
+
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		shared_worker_beat();
+		woken = (events & WL_LATCH_SET) != 0 && backoff_ms == 0;
+		now = GetCurrentTimestamp();
+	}
 }
 
 void
