@@ -145,11 +145,11 @@ run_http() {
         return
     }
     mapfile -t where < <(grep -v '^export' "$work/e2e/env")
-    suite http count_prove "${there[@]}" "${where[@]}" prove "${files[@]}"
+    suite http count_prove "${there[@]}" "${where[@]}" prove --timer "${files[@]}"
 }
 
 # The ways in themselves, as the one who called us.
-run_run() { suite run count_prove "${here[@]}" prove "${files[@]}"; }
+run_run() { suite run count_prove "${here[@]}" prove --timer "${files[@]}"; }
 
 # What a suite consists of: prints nothing where there is nothing yet.
 files_of() {
