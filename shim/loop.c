@@ -62,6 +62,17 @@ run_once(Loop *loop)
 	db_dispatch(loop->db, now_ms);
 }
 
+/* Ends both sides: first the answers of the database, then those to clients. */
+static void
+close_sides(Loop *loop)
+{
+	if (loop->db != NULL)
+		db_close(loop->db);
+	if (loop->http != NULL)
+		http_destroy(loop->http);
+	loop->clean = loop->db == NULL || db_destroy(loop->db);
+}
+
 static void *
 loop_main(void *argument)
 {
@@ -74,9 +85,7 @@ loop_main(void *argument)
 	deadline_ms = clock_ms() + DRAIN_TIMEOUT_MS;
 	while (!http_idle(loop->http) && clock_ms() < deadline_ms)
 		run_once(loop);
-	db_close(loop->db);
-	http_destroy(loop->http);
-	loop->clean = db_destroy(loop->db);
+	close_sides(loop);
 	return NULL;
 }
 
@@ -88,6 +97,31 @@ watch(Loop *loop, int fd, void *data)
 	return epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
+static bool
+open_sides(Loop *loop, const DbConfig *db_config, const HttpConfig *http_config, int listen_fd)
+{
+	loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (loop->epoll_fd < 0 || loop->wake_fd < 0 || !watch(loop, loop->wake_fd, loop))
+		return false;
+	loop->db = db_create(db_config, loop->epoll_fd, loop->wake_fd);
+	if (loop->db == NULL)
+		return false;
+	loop->http = http_create(http_config, loop->db, listen_fd);
+	return loop->http != NULL && watch(loop, http_epoll_fd(loop->http), loop->http);
+}
+
+/* The eventfd stays open while a thread left behind may still signal it. */
+static void
+loop_free(Loop *loop)
+{
+	if (loop->clean && loop->wake_fd >= 0)
+		close(loop->wake_fd);
+	if (loop->epoll_fd >= 0)
+		close(loop->epoll_fd);
+	free(loop);
+}
+
 Loop *
 loop_start(const DbConfig *db_config, const HttpConfig *http_config, int listen_fd)
 {
@@ -95,19 +129,12 @@ loop_start(const DbConfig *db_config, const HttpConfig *http_config, int listen_
 
 	if (loop == NULL)
 		return NULL;
-	loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (loop->epoll_fd < 0 || loop->wake_fd < 0)
-		return NULL;
-	loop->db = db_create(db_config, loop->epoll_fd, loop->wake_fd);
-	if (loop->db == NULL)
-		return NULL;
-	loop->http = http_create(http_config, loop->db, listen_fd);
-	if (loop->http == NULL || !watch(loop, loop->wake_fd, loop) ||
-	    !watch(loop, http_epoll_fd(loop->http), loop->http) ||
-	    pthread_create(&loop->thread, NULL, loop_main, loop) != 0)
-		return NULL;
-	return loop;
+	if (open_sides(loop, db_config, http_config, listen_fd) &&
+	    pthread_create(&loop->thread, NULL, loop_main, loop) == 0)
+		return loop;
+	close_sides(loop);
+	loop_free(loop);
+	return NULL;
 }
 
 void
@@ -125,9 +152,6 @@ loop_join(Loop *loop)
 
 	pthread_join(loop->thread, NULL);
 	clean = loop->clean;
-	if (clean)
-		close(loop->wake_fd);
-	close(loop->epoll_fd);
-	free(loop);
+	loop_free(loop);
 	return clean;
 }
