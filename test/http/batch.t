@@ -1,0 +1,109 @@
+#!/usr/bin/perl
+# How requests share a statement: a bad one fails nobody else, a deadlock is tried once more, and
+# an answer that lacks a row is an error. The database's side is played by functions of our own, in
+# a schema whose name needs quoting. Needs psql, by the PG* variables, as a superuser.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Shim;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my $schema = 'shim "test" ' . new_user();
+(my $quoted = $schema) =~ s/"/""/g;
+$quoted = qq("$quoted");
+
+sub psql {
+    my ($sql) = @_;
+    open my $session, '|-', 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-o', '/dev/null' or return 0;
+    print $session $sql;
+    return close $session;
+}
+
+my $super = `psql -XAtc 'SELECT rolsuper FROM pg_roles WHERE rolname = current_user' 2>/dev/null` // '';
+plan skip_all => 'needs psql as a superuser' if $super !~ /t/;
+
+# The payload says what happens: a statement of its own kind of failure, or a handshake that tells
+# how many requests were in the batch.
+ok(psql(<<"SQL"), 'functions of our own');
+SET client_min_messages = error;
+CREATE SCHEMA $quoted;
+SET search_path = $quoted;
+CREATE SEQUENCE deadlocks;
+CREATE FUNCTION wallet_enqueue_many(kinds text[], payloads text[], idempotency_keys text[])
+RETURNS TABLE (ordinal int, handshake_id text, code text, message text)
+LANGUAGE plpgsql SET search_path = $quoted, pg_catalog AS \$\$
+BEGIN
+    IF 'slow' = ANY (payloads) THEN PERFORM pg_sleep(0.5); END IF;
+    IF 'poison' = ANY (payloads) THEN RAISE EXCEPTION USING errcode = '22021'; END IF;
+    IF 'lock' = ANY (payloads) THEN RAISE EXCEPTION USING errcode = '55P03'; END IF;
+    IF 'refused' = ANY (payloads) THEN RAISE EXCEPTION 'no, "thanks"' USING errcode = 'PW106'; END IF;
+    IF 'deadlock' = ANY (payloads) AND nextval('deadlocks') = 1 THEN
+        RAISE EXCEPTION USING errcode = '40P01';
+    END IF;
+    RETURN QUERY SELECT i, lpad(cardinality(payloads)::text, 64, '0'), NULL::text, NULL::text
+        FROM generate_series(cardinality(payloads), 1, -1) AS i WHERE payloads[i] <> 'silent';
+END \$\$;
+CREATE TYPE answer AS (ordinal int, state text, code text, message text, wallet_id bigint,
+    wallet_status text, amount text, currency text, created_at text, updated_at text,
+    transfer_id bigint, source_wallet_id bigint, destination_wallet_id bigint);
+CREATE FUNCTION wallet_lookup_many(text[], bigint[], text[]) RETURNS SETOF answer
+LANGUAGE sql AS 'SELECT NULL::$quoted.answer LIMIT 0';
+CREATE FUNCTION wallet_read_many(text[], bigint[], bigint[]) RETURNS SETOF answer
+LANGUAGE sql AS 'SELECT NULL::$quoted.answer LIMIT 0';
+CREATE FUNCTION wallet_history_page(bigint, bigint, bigint, int) RETURNS TABLE (transfer_id bigint,
+    kind text, source_wallet_id bigint, destination_wallet_id bigint, amount text, balance text, posted_at text)
+LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION USING errcode = ''57014''; END';
+CREATE FUNCTION wallet_ready(OUT worker_alive boolean, OUT detail text)
+LANGUAGE sql AS 'SELECT false, ''nobody works here''::text';
+SQL
+
+my $url = $ENV{WALLET_URL} = start_shim('--threads', 1, '--schema', $schema);
+my $deadline = time + 10;
+my $ready;
+do { sleep 0.02; $ready = ask('GET', '/readyz') } while $ready->{content} !~ /nobody/ && time < $deadline;
+is("$ready->{status} " . (json($ready)->{detail} // ''), '503 nobody works here', 'readyz: the worker is missing');
+
+# Sends a slow request and, while it is under way, the others: they make one batch.
+sub together {
+    my @bodies = @_;
+    my @sockets = map { connect_raw() } 0 .. @bodies;
+    my $request = "POST /api/v1/wallet HTTP/1.1\r\nHost: a\r\nContent-Length: ";
+    print { $sockets[0] } "${request}4\r\n\r\nslow";
+    $deadline = time + 5;
+    sleep 0.02 while `psql -XAtc "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"` < 1
+        && time < $deadline;
+    print { $sockets[ $_ + 1 ] } $request . length($bodies[$_]) . "\r\n\r\n$bodies[$_]" for 0 .. $#bodies;
+    my @answers = map { (read_answers($_, 1))[0] } @sockets;
+    shift @answers;
+    return map {
+        my ($batch) = $_->{body} =~ /"handshake_id":"0*(\d+)"/;
+        my ($code) = $_->{body} =~ /"code":"(\w+)"/;
+        "$_->{status} " . ($batch // $code)
+    } @answers;
+}
+
+# [what it shows, [bodies], [status and size of the batch, or code]]
+my @batches = (
+    [ 'one statement for all', [qw(a b c)], [ ('202 3') x 3 ] ],
+    [ 'a bad one fails nobody else', [qw(a poison b)], [ '202 1', '500 internal_error', '202 1' ] ],
+    [ 'nor does one that waits for a lock', [qw(lock a)], [ '503 database_unavailable', '202 1' ] ],
+    [ 'a refusal of our own keeps its code', [qw(a refused)], [ '202 1', '422 missing_member' ] ],
+    [ 'a deadlock is tried once more', [qw(deadlock)], ['202 1'] ],
+    [ 'an answer without its row', [qw(a silent b)], [ '202 3', '500 internal_error', '202 3' ] ],
+    [ 'fifty', [ (1) x 50 ], [ ('202 50') x 50 ] ],
+);
+for my $case (@batches) {
+    my ($name, $bodies, $expected) = @$case;
+    is_deeply([ together(@$bodies) ], $expected, $name);
+}
+is(json(post('wallet', 'refused'))->{detail}, 'no, "thanks"', 'the message is passed on, escaped');
+is(code_of(get("wallet/async?user_id=1&wallet_id=1")), 'internal_error', 'no row at all');
+my $cancelled = get("wallet/history?user_id=1&wallet_id=1");
+is("$cancelled->{status} $cancelled->{headers}{'retry-after'}", '503 1', 'a cancelled statement may be tried again');
+unlike(shim_log($url), qr/poison|refused|thanks/, 'the log says nothing of what was sent');
+
+stop_shim($url);
+ok(psql("SET client_min_messages = error; DROP SCHEMA $quoted CASCADE;\n"), 'all gone');
+done_testing();
