@@ -29,7 +29,7 @@ endif
 # Temporary servers of their own, preloaded as the extension wants it.
 TEST_CONFIG = --temp-config=test/postgresql.conf
 REGRESS := $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
-REGRESS_OPTS = --temp-instance=./tmp_check $(TEST_CONFIG)
+REGRESS_OPTS = --temp-instance=./tmp_check $(TEST_CONFIG) --encoding=UTF8 --no-locale
 ISOLATION := $(patsubst test/specs/%.spec,%,$(sort $(wildcard test/specs/*.spec)))
 ISOLATION_OPTS = --inputdir=test --temp-instance=./tmp_check_iso $(TEST_CONFIG)
 PROVE_TESTS := $(sort $(wildcard test/t/*.pl))

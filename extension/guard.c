@@ -22,6 +22,7 @@ PG_FUNCTION_INFO_V1(wallet_guard_drop);
 
 static object_access_hook_type previous_hook = NULL;
 
+/* A schema that is not found goes with the same command, and has gone first. */
 static bool
 is_journal(Oid relation)
 {
@@ -31,7 +32,7 @@ is_journal(Oid relation)
 	if (name == NULL || strcmp(name, "transfer") != 0)
 		return false;
 	schema = get_namespace_name(get_rel_namespace(relation));
-	return schema != NULL && strcmp(schema, "wallet") == 0;
+	return schema == NULL || strcmp(schema, "wallet") == 0;
 }
 
 /* A plain scan: the indexes may be gone already. */
