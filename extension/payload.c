@@ -139,7 +139,8 @@ read_id(Parser *parser, const Member *member, JsonTokenType token)
 		*id = whole.digits;
 		return CODE_OK;
 	}
-	if (code == CODE_INVALID_AMOUNT || (code == CODE_OK && whole.scale > 0))
+	if (code == CODE_INVALID_AMOUNT || code == CODE_AMOUNT_PRECISION ||
+	    (code == CODE_OK && whole.scale > 0))
 		return complain(parser, CODE_WRONG_TYPE, member->name, strlen(member->name),
 		                "must be a whole number, written without point or exponent");
 	return complain(parser, CODE_ID_OUT_OF_RANGE, member->name, strlen(member->name),
