@@ -448,12 +448,13 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT (h.operation).transfer_id, (h.operation).kind,
            nullif(greatest((h.operation).source_wallet_id, 0), 0),
            nullif(greatest((h.operation).destination_wallet_id, 0), 0),
-           wallet.amount((h.operation).amount, c.minor_digits),
-           wallet.amount(h.balance, c.minor_digits),
+           wallet.amount((h.operation).amount, digits.minor),
+           wallet.amount(h.balance, digits.minor),
            (h.operation).metadata, (h.operation).request_id, (h.operation).posted_at
         FROM wallet.history($1, $2, $3) AS h
-            JOIN wallet.wallet AS w ON w.wallet_id = $1
-            JOIN wallet.currency AS c ON c.code = w.currency
+            CROSS JOIN (SELECT (SELECT c.minor_digits
+                                    FROM wallet.wallet AS w JOIN wallet.currency AS c ON c.code = w.currency
+                                    WHERE w.wallet_id = $1)) AS digits (minor)
         ORDER BY 1 DESC
 $$;
 COMMENT ON FUNCTION @extschema@.wallet_history(bigint, bigint, integer) IS
