@@ -686,10 +686,12 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
         SELECT 'outcome_fits_request', format('outcome of request %s', o.request_id)
             FROM wallet.outcome AS o
                 LEFT JOIN wallet.request AS r USING (request_id)
+                LEFT JOIN wallet.transfer AS t USING (request_id)
                 LEFT JOIN wallet.wallet AS w ON w.wallet_id = o.wallet_id
             WHERE (CASE
                    WHEN o.code <> 'processed' THEN r.request_id IS NOT NULL
                    ELSE r.kind IN ('wallet', 'wallet_read') AND w.user_id = r.user_id
+                       AND (t.transfer_id IS NOT NULL) = (r.kind = 'wallet' AND r.amount > 0)
                    END) IS NOT TRUE
         UNION ALL
         SELECT 'all_settled_below_low_water', format('request %s', r.request_id)
