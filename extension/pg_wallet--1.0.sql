@@ -65,6 +65,7 @@ CREATE TABLE wallet.wallet (
     currency text NOT NULL REFERENCES wallet.currency
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
 ALTER SEQUENCE wallet.wallet_id_seq OWNED BY wallet.wallet.wallet_id;
+COMMENT ON SEQUENCE wallet.wallet_id_seq IS 'ids of wallets';
 COMMENT ON TABLE wallet.wallet IS 'one wallet per user';
 COMMENT ON COLUMN wallet.wallet.balance IS 'in minor units';
 COMMENT ON COLUMN wallet.wallet.last_transfer_id IS 'where the chain of this wallet''s transfers begins; 0: none yet';
@@ -82,6 +83,7 @@ CREATE TABLE wallet.request (
     currency text
 );
 ALTER SEQUENCE wallet.request_id_seq OWNED BY wallet.request.request_id;
+COMMENT ON SEQUENCE wallet.request_id_seq IS 'ids of requests, in the order in which they were asked';
 COMMENT ON TABLE wallet.request IS 'what was asked for through the queue; append-only';
 COMMENT ON COLUMN wallet.request.amount IS
     'the digits as they were written: the amount is amount / 10^amount_scale, in a currency that may not be known yet';
@@ -104,6 +106,7 @@ CREATE TABLE wallet.transfer (
     CHECK (source_wallet_id <> destination_wallet_id)
 );
 ALTER SEQUENCE wallet.transfer_id_seq OWNED BY wallet.transfer.transfer_id;
+COMMENT ON SEQUENCE wallet.transfer_id_seq IS 'ids of transfers, drawn with the wallets locked';
 COMMENT ON TABLE wallet.transfer IS 'the journal: every movement of money; append-only';
 COMMENT ON COLUMN wallet.transfer.request_id IS 'null for a direct call';
 COMMENT ON COLUMN wallet.transfer.amount IS 'in minor units';
@@ -783,9 +786,9 @@ BEGIN
         ELSE RAISE EXCEPTION 'unknown duty "%"', duty
             USING ERRCODE = 'invalid_parameter_value', HINT = 'The duties are client, operator and auditor.';
     END CASE;
-    EXECUTE format('GRANT USAGE ON SCHEMA %I TO %s', '@extschema@', role);
+    EXECUTE format('GRANT USAGE ON SCHEMA %s TO %s', '@extschema@', role);
     FOR i IN 1 .. cardinality(functions) LOOP
-        EXECUTE format('GRANT EXECUTE ON FUNCTION %I.%s TO %s', '@extschema@', functions[i], role);
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s.%s TO %s', '@extschema@', functions[i], role);
     END LOOP;
     IF duty IN ('operator', 'auditor') THEN
         EXECUTE format('GRANT USAGE ON SCHEMA wallet TO %s', role);

@@ -1,0 +1,92 @@
+-- What CREATE EXTENSION makes: the objects, their comments, and nothing for PUBLIC.
+CREATE EXTENSION pg_wallet;
+
+CREATE VIEW member AS
+    SELECT d.classid, d.objid, pg_describe_object(d.classid, d.objid, 0) AS object
+        FROM pg_depend AS d
+            LEFT JOIN pg_type AS t ON d.classid = 'pg_type'::regclass AND t.oid = d.objid
+            LEFT JOIN pg_class AS r ON r.oid = t.typrelid
+        WHERE d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass
+            AND d.refobjid = (SELECT e.oid FROM pg_extension AS e WHERE e.extname = 'pg_wallet')
+            -- array types and the row types of tables come with what they belong to
+            AND (t.oid IS NULL OR t.typtype = 'e');
+
+SELECT object FROM member ORDER BY object COLLATE "C";
+
+-- Every object says what it is.
+SELECT object FROM member WHERE coalesce(obj_description(objid, classid::regclass::text), '') = '' ORDER BY 1;
+
+-- Nothing is granted to PUBLIC, nor to anybody else.
+SELECT object, acl.grantee::regrole, acl.privilege_type
+    FROM member
+        CROSS JOIN LATERAL (SELECT coalesce(
+            (SELECT coalesce(p.proacl, acldefault('f', p.proowner))
+                FROM pg_proc AS p WHERE classid = 'pg_proc'::regclass AND p.oid = objid),
+            (SELECT coalesce(r.relacl, acldefault('r', r.relowner))
+                FROM pg_class AS r WHERE classid = 'pg_class'::regclass AND r.oid = objid),
+            (SELECT coalesce(n.nspacl, acldefault('n', n.nspowner))
+                FROM pg_namespace AS n WHERE classid = 'pg_namespace'::regclass AND n.oid = objid))) AS had (acl)
+        CROSS JOIN LATERAL aclexplode(had.acl) AS acl
+    WHERE acl.grantee <> (SELECT e.extowner FROM pg_extension AS e WHERE e.extname = 'pg_wallet')
+    ORDER BY 1, 2, 3;
+
+-- Functions that run with the owner's rights look nowhere but where they say.
+SELECT p.oid::regprocedure
+    FROM pg_proc AS p JOIN member AS m ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid
+    WHERE p.prosecdef AND NOT 'search_path=pg_catalog, pg_temp' = ANY (coalesce(p.proconfig, '{}'));
+
+-- Every table and sequence is part of a dump.
+SELECT r.relname
+    FROM pg_class AS r JOIN member AS m ON m.classid = 'pg_class'::regclass AND m.objid = r.oid, pg_extension AS e
+    WHERE e.extname = 'pg_wallet' AND r.relkind IN ('r', 'S') AND NOT r.oid = ANY (e.extconfig)
+    ORDER BY 1;
+
+-- No index on what a transfer changes: every balance change is a HOT update.
+SELECT i.indexrelid::regclass, a.attname
+    FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+    WHERE i.indrelid = 'wallet.wallet'::regclass
+    ORDER BY 2;
+
+-- A key of 32 bytes, one row of it for ever; a restored one takes its place.
+SELECT octet_length(handshake_key) AS octets FROM wallet.secret;
+SELECT handshake_key AS first_key FROM wallet.secret \gset
+INSERT INTO wallet.secret (handshake_key) VALUES (sha256('restored'));
+SELECT count(*), bool_and(handshake_key = sha256('restored')) AS restored FROM wallet.secret;
+DO $$
+BEGIN
+    INSERT INTO wallet.secret (handshake_key) VALUES ('\x00');
+EXCEPTION WHEN check_violation THEN
+    RAISE NOTICE 'a short key is refused';
+END
+$$;
+
+-- Once, and not to be moved.
+CREATE EXTENSION pg_wallet;
+CREATE SCHEMA pay;
+ALTER EXTENSION pg_wallet SET SCHEMA pay;
+DROP VIEW member;
+DROP EXTENSION pg_wallet;
+DROP SCHEMA pay;
+
+-- In a schema of its own, whose name needs quotes; the tables stay where they are.
+CREATE SCHEMA "The 1% Bank";
+CREATE EXTENSION pg_wallet SCHEMA "The 1% Bank";
+SELECT handshake_key <> :'first_key' AS another_key FROM wallet.secret;
+SELECT to_regproc('wallet_create') IS NULL AS not_in_the_path;
+SELECT wallet_id, amount FROM "The 1% Bank".wallet_create(1, 10);
+SELECT "The 1% Bank".wallet_enqueue('wallet', '{"user_id":2}') AS handshake \gset
+SELECT "The 1% Bank".wallet_process();
+SELECT state, wallet_id FROM "The 1% Bank".wallet_lookup('wallet', 2, :'handshake');
+SELECT wallet_id, user_id FROM "The 1% Bank".wallet_get(2);
+SELECT "The 1% Bank".wallet_audit() AS well;
+SELECT "The 1% Bank".wallet_expire_idempotency_keys() AS expired;
+CREATE ROLE regress_wallet_teller;
+SELECT "The 1% Bank".wallet_grant('regress_wallet_teller', 'operator');
+SET ROLE regress_wallet_teller;
+SELECT amount FROM "The 1% Bank".wallet_get(1);
+RESET ROLE;
+SET pg_wallet.allow_drop = on;
+SET client_min_messages = warning;
+DROP SCHEMA "The 1% Bank" CASCADE;
+SELECT count(*) AS left_over FROM pg_namespace WHERE nspname IN ('wallet', 'The 1% Bank');
+DROP ROLE regress_wallet_teller;
