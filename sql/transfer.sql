@@ -1,0 +1,106 @@
+-- wallet_deposit, wallet_withdraw and wallet_transfer: what they do, and in which order the rules stand.
+CREATE EXTENSION pg_wallet;
+\i test/helpers.sql
+SELECT wallet_id, amount FROM wallet_create(1, 7100) UNION ALL SELECT wallet_id, amount FROM wallet_create(2, 0.5);
+
+SELECT transfer_id, source_wallet_id, destination_wallet_id, amount, source_balance, destination_balance FROM wallet_transfer(1, 2, 777.88);
+SELECT transfer_id, source_wallet_id, destination_wallet_id, amount, source_balance, destination_balance FROM wallet_deposit(2, 0.01);
+SELECT transfer_id, source_wallet_id, destination_wallet_id, amount, source_balance, destination_balance FROM wallet_withdraw(2, 778);
+SELECT wallet_id, amount FROM wallet_get(1) UNION ALL SELECT wallet_id, amount FROM wallet_get(2);
+SELECT amount, metadata FROM wallet_history(1, max_rows => 1);
+SELECT transfer_id FROM wallet_transfer(1, 2, 0.12, '{"order": [7, null], "text": "naïve \"quotes\""}');
+SELECT amount, metadata FROM wallet_history(1, max_rows => 1);
+
+-- The moment is that of the call, and the wallet says when its money moved.
+SELECT transfer_id, posted_at >= now() AND posted_at <= clock_timestamp() AS is_now FROM wallet_deposit(2, 1);
+SELECT w.updated_at = h.posted_at AS same FROM wallet_get(2) AS w, wallet_history(2, max_rows => 1) AS h;
+
+-- The last cent, and not one more.
+SELECT wallet_withdraw(2, 1.52);
+SELECT source_balance FROM wallet_withdraw(2, 1.51);
+SELECT wallet_transfer(1, 1, 5);
+SELECT wallet_transfer(1, 99, 5);
+
+-- The rules in their order.  Each statement breaks one rule and, as far as they can be broken
+-- together, those that come after it: it is refused with the rule that stands first.
+SELECT w.wallet_id, w.amount, w.currency
+    FROM (VALUES (3, 'usd'), (4, 'usd'), (5, 'eur'), (6, 'usd')) AS v (user_id, currency), wallet_create(v.user_id, 10, v.currency) AS w
+    ORDER BY 1;
+SELECT source_balance FROM wallet_withdraw(3, 10);
+SELECT status FROM wallet_set_status(3, 'closed');
+SELECT status FROM wallet_set_status(4, 'frozen');
+SELECT destination_balance FROM wallet_deposit(6, 92233720368547748.07);
+
+SELECT statement, pg_temp.attempt(statement) FROM (VALUES
+    (1, 'SELECT wallet_transfer(99, 99, 0)'),
+    (2, 'SELECT wallet_transfer(99, 99, -0.001)'),
+    (3, 'SELECT wallet_transfer(99, 99, 0.001)'),
+    (4, 'SELECT wallet_transfer(98, 99, 0.001)'),
+    (5, 'SELECT wallet_transfer(3, 99, 0.001)'),
+    (6, 'SELECT wallet_transfer(3, 4, 0.001)'),
+    (7, 'SELECT wallet_transfer(4, 3, 0.001)'),
+    (8, 'SELECT wallet_transfer(3, 5, 0.001)'),
+    (9, 'SELECT wallet_transfer(4, 5, 0.001)'),
+    (10, 'SELECT wallet_transfer(5, 4, 0.001)'),
+    (11, 'SELECT wallet_transfer(1, 5, 0.001)'),
+    (12, 'SELECT wallet_transfer(1, 2, 0.001)'),
+    (13, 'SELECT wallet_transfer(1, 6, 9223372036854775807)'),
+    (14, 'SELECT wallet_transfer(2, 6, 0.01)'),
+    (15, 'SELECT wallet_transfer(1, 6, 9000)'),
+    (16, 'SELECT wallet_transfer(1, 6, 0.01)'),
+    (17, 'SELECT wallet_deposit(99, 0)'),
+    (18, 'SELECT wallet_deposit(99, 0.001)'),
+    (19, 'SELECT wallet_deposit(3, 0.001)'),
+    (20, 'SELECT wallet_deposit(4, 0.001)'),
+    (21, 'SELECT wallet_deposit(6, 0.001)'),
+    (22, 'SELECT wallet_deposit(6, 9223372036854775807)'),
+    (23, 'SELECT wallet_deposit(6, 0.01)'),
+    (24, 'SELECT wallet_withdraw(99, -1)'),
+    (25, 'SELECT wallet_withdraw(99, 0.001)'),
+    (26, 'SELECT wallet_withdraw(3, 0.001)'),
+    (27, 'SELECT wallet_withdraw(4, 0.001)'),
+    (28, 'SELECT wallet_withdraw(1, 0.001)'),
+    (29, 'SELECT wallet_withdraw(1, 9223372036854775807)'),
+    (30, 'SELECT wallet_withdraw(1, 100000)')) AS t (n, statement) ORDER BY n;
+
+-- Arguments that cannot be.
+SELECT statement, pg_temp.attempt(statement) FROM (VALUES
+    (1, 'SELECT wallet_transfer(0, 1, 1)'),
+    (2, 'SELECT wallet_transfer(1, -840, 1)'),
+    (3, 'SELECT wallet_transfer(NULL, 1, 1)'),
+    (4, 'SELECT wallet_transfer(1, NULL, 1)'),
+    (5, 'SELECT wallet_transfer(1, 2, NULL)'),
+    (6, 'SELECT wallet_deposit(-840, 1)'),
+    (7, 'SELECT wallet_deposit(NULL, 1)'),
+    (8, 'SELECT wallet_withdraw(1, NULL)'),
+    (9, 'SELECT wallet_transfer(1, 2, 1, idempotency_key => '''')'),
+    (10, 'SELECT wallet_transfer(1, 2, 1, idempotency_key => repeat(''é'', 256))')) AS t (n, statement) ORDER BY n;
+
+-- Nothing is left of a transaction that rolls back, nor of a savepoint.
+BEGIN;
+SELECT source_balance FROM wallet_transfer(1, 2, 100);
+SAVEPOINT s;
+SELECT source_balance FROM wallet_transfer(1, 2, 1000);
+ROLLBACK TO s;
+SELECT amount FROM wallet_get(1);
+COMMIT;
+BEGIN;
+SELECT source_balance FROM wallet_transfer(1, 2, 1000);
+ROLLBACK;
+SELECT amount FROM wallet_get(1);
+
+-- Payments and the application's own rows are one transaction: a hundred payments by one statement, each
+-- finding what the one before has left.
+CREATE TABLE invoice (amount numeric, paid_by bigint);
+INSERT INTO invoice SELECT i * 0.01, t.transfer_id FROM generate_series(1, 100) AS i, LATERAL wallet_transfer(1, 2, i * 0.01) AS t;
+SELECT count(*), sum(i.amount), bool_and(t.amount = i.amount * 100) AS same FROM invoice AS i JOIN wallet.transfer AS t ON t.transfer_id = i.paid_by;
+SELECT wallet_id, amount FROM wallet_get(1) UNION ALL SELECT wallet_id, amount FROM wallet_get(2);
+DROP TABLE invoice;
+
+BEGIN READ ONLY;
+SELECT wallet_transfer(1, 2, 1);
+ROLLBACK;
+SELECT * FROM pg_temp.faults();
+
+SET pg_wallet.allow_drop = on;
+DROP EXTENSION pg_wallet;
