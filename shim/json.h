@@ -9,37 +9,9 @@
 #ifndef WALLET_SHIM_JSON_H
 #define WALLET_SHIM_JSON_H
 
-#include <stddef.h>
-#include <stdint.h>
-
 #include "buffer.h"
 #include "db.h"
-
-#define HANDSHAKE_LENGTH 64
-#define HISTORY_ROWS_DEFAULT 50
-#define HISTORY_ROWS_MAX 1000
-#define MESSAGE_SIZE 256
-
-/* The members that a question may have; a set of them is a sum of 1u << member. */
-typedef enum Member
-{
-	MEMBER_USER_ID,
-	MEMBER_HANDSHAKE_ID,
-	MEMBER_WALLET_ID,
-	MEMBER_TRANSACTION_ID,
-	MEMBER_BEFORE,
-	MEMBER_LIMIT,
-	MEMBER_COUNT
-} Member;
-
-#define MEMBER_BIT(member) (1u << (member))
-
-typedef struct Members
-{
-	unsigned given;
-	int64_t number[MEMBER_COUNT]; /* of all members but the handshake */
-	char handshake_id[HANDSHAKE_LENGTH + 1];
-} Members;
+#include "members.h"
 
 /* Which of the two shapes an answer has. */
 typedef enum Shape
@@ -49,39 +21,15 @@ typedef enum Shape
 } Shape;
 
 /*
- * Both read the members that a question may have (allowed) and must have
- * (required), from a JSON object or from the query string (percent-encoded,
- * without its question mark).  CODE_OK, or the code of the first rule broken
- * in the order of codes.h, with what exactly in message.
+ * Reads the members that a question may have (allowed) and must have
+ * (required) from a JSON object.  CODE_OK, or the code of the first rule
+ * broken in the order of codes.h, with what exactly in message.
  */
 WalletCode json_read_members(const char *text, size_t length, unsigned allowed, unsigned required,
                              Members *members, char message[MESSAGE_SIZE]);
-WalletCode query_read_members(const char *text, unsigned allowed, unsigned required,
-                              Members *members, char message[MESSAGE_SIZE]);
 
 /* Reads the user_id of a POST's body, and nothing else; false when it has none. */
 bool json_read_user_id(const char *text, size_t length, int64_t *user_id);
-
-/* The name of a member. */
-const char *member_name(Member member);
-
-/* What both share: looks a name up, MEMBER_COUNT when there is none such. */
-Member member_by_name(const char *name, size_t length);
-
-/* What both share: checks and stores one value; text of digits for a number. */
-WalletCode member_store_number(Members *members, Member member, int64_t number,
-                               char message[MESSAGE_SIZE]);
-WalletCode member_store_handshake(Members *members, const char *text, size_t length,
-                                  char message[MESSAGE_SIZE]);
-
-/* What both share: whether all required members were given. */
-WalletCode members_complete(const Members *members, unsigned required, char message[MESSAGE_SIZE]);
-
-/* What both share: the refusals, which name the member. */
-WalletCode member_unknown(const char *name, size_t length, char message[MESSAGE_SIZE]);
-WalletCode member_duplicate(Member member, char message[MESSAGE_SIZE]);
-WalletCode member_wrong_type(Member member, char message[MESSAGE_SIZE]);
-WalletCode member_out_of_range(Member member, char message[MESSAGE_SIZE]);
 
 /* Writes the answer to what is still queued: every member null but the handshake. */
 void json_write_queued(Buffer *out, Shape shape, const char *handshake_id);

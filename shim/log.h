@@ -1,7 +1,6 @@
 /*
  * log.h
- *		Lines to stderr, and the small things of the system that both threads'
- *		halves need.
+ *		Lines to stderr, the clock, and how a thread wakes an event loop.
  */
 #ifndef WALLET_SHIM_LOG_H
 #define WALLET_SHIM_LOG_H

@@ -3,7 +3,7 @@
  *		The members of a question: their names, their limits, and how they are
  *		read from a query string.
  */
-#include "json.h"
+#include "members.h"
 
 #include <stdio.h>
 #include <string.h>
