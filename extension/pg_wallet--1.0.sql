@@ -346,7 +346,8 @@ COMMENT ON FUNCTION wallet.time_text(timestamptz) IS 'a moment as JSON shows it:
 
 CREATE FUNCTION @extschema@.wallet_create(user_id bigint, amount numeric DEFAULT 0, currency text DEFAULT 'usd')
 RETURNS wallet.wallet_info
-LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'wallet_create';
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
+AS 'MODULE_PATHNAME', 'wallet_create';
 COMMENT ON FUNCTION @extschema@.wallet_create(bigint, numeric, text) IS
     'makes a user''s wallet; an initial amount is recorded as a deposit';
 
