@@ -73,7 +73,8 @@
 	X(CODE_BODY_TOO_LARGE, "body_too_large", "PW413", 0, 413, "the body is larger than 8192 bytes", "") \
 	X(CODE_UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "PW415", 0, 415, "the body must be application/json", "") \
 	X(CODE_DATABASE_UNAVAILABLE, "database_unavailable", "PW503", 1, 503, "the database cannot be reached", "Send the same request again later, with the same Idempotency-Key.") \
-	X(CODE_OVERLOADED, "overloaded", "PW504", 1, 503, "too many requests are waiting", "Send the same request again later, with the same Idempotency-Key.")
+	X(CODE_OVERLOADED, "overloaded", "PW504", 1, 503, "too many requests are waiting", "Send the same request again later, with the same Idempotency-Key.") \
+	X(CODE_WORKER_UNAVAILABLE, "worker_unavailable", "PW505", 1, 503, "the worker is not running", "Requests are stored, and carried out as soon as it runs again.")
 /* clang-format on */
 
 typedef enum WalletCode

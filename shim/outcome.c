@@ -185,7 +185,7 @@ outcome_of_ready(DbItem *item, const DbResult *result)
 		client_resume(client);
 		return;
 	}
-	answer_problem(client, CODE_DATABASE_UNAVAILABLE, db_value(result, 0, READY_DETAIL));
+	answer_problem(client, CODE_WORKER_UNAVAILABLE, db_value(result, 0, READY_DETAIL));
 }
 
 /* Asks for the outcome once more; a request that is durable never ends in a problem. */
