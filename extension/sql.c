@@ -27,9 +27,8 @@ statement_run(Statement *statement, Datum *arguments, const char *nulls, bool re
 	if (statement->plan == NULL)
 	{
 		/* One plan for all arguments: what differs is how many rows an array has. */
-		SPIPlanPtr plan =
-		    SPI_prepare_cursor(statement->sql, statement->argument_count,
-		                       statement->argument_types, CURSOR_OPT_GENERIC_PLAN);
+		SPIPlanPtr plan = SPI_prepare_cursor(statement->sql, statement->argument_count,
+		                                     statement->argument_types, CURSOR_OPT_GENERIC_PLAN);
 
 		if (plan == NULL || SPI_keepplan(plan) != 0)
 			elog(ERROR, "could not prepare a statement: %s", SPI_result_code_string(SPI_result));
