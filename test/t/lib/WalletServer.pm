@@ -18,6 +18,9 @@ our @EXPORT = qw(
   make_wallets transfers_sql deposits_sql all_is_well log_position log_since log_becomes log_stays
 );
 
+# No statement of a test waits for ever.
+$ENV{PGOPTIONS} = "-c statement_timeout=60s";
+
 # How long anything may take that the tests wait for, unless they say otherwise.
 my $seconds_max = 30;
 
