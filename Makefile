@@ -2,7 +2,7 @@
 #
 #   make                 build the extension and the shim
 #   make install         install the extension into the server of PG_CONFIG (plain PGXS)
-#   make installcheck    its SQL, isolation and TAP tests on temporary servers (plain PGXS, not as root)
+#   make installcheck    its SQL, isolation and TAP tests on servers of their own (PGXS, not as root)
 #   make run             a private database and the shim in the foreground; PORT=8000 RUN_DIR=.run
 #   make start|stop|status    the same in the background
 #   make test            every suite on throwaway servers; ends with "N passed, N failed"

@@ -64,8 +64,8 @@ cluster_start() {
         echo "$!" >"$pidfile"
         wait_until 60 accepts_or_ended "$socket" "$!" || break
         ! accepts "$socket" || return 0
-        tail -n 2 "$log" | grep -qE 'pre-existing shared memory block|"postmaster.pid" already exists' ||
-            break
+        tail -n 2 "$log" |
+            grep -qE 'pre-existing shared memory block|"postmaster.pid" already exists' || break
         sleep 1
     done
     return 1

@@ -35,7 +35,8 @@ act_as() {
 find_server() {
     PG_CONFIG=${pg_config_given:-$(command -v pg_config || true)}
     PGBIN=$([[ -z $PG_CONFIG ]] || "$PG_CONFIG" --bindir 2>/dev/null || true)
-    [[ -x $PGBIN/postgres ]] || die "no PostgreSQL server found${pg_config_given:+ by $pg_config_given}"
+    [[ -x $PGBIN/postgres ]] ||
+        die "no PostgreSQL server found${pg_config_given:+ by $pg_config_given}"
     export PG_CONFIG
 }
 

@@ -12,9 +12,15 @@ fi
 root=()
 ((EUID == 0)) || root=(sudo)
 
-apt() { "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 "$@"; }
+apt() {
+    "${root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 "$@"
+}
 
-may_install() { ((EUID == 0)) || sudo -n true 2>/dev/null || { [[ -t 0 ]] && command -v sudo >/dev/null; }; }
+# sudo that asks for a password is of use only where somebody can type it.
+may_install() {
+    ((EUID == 0)) || sudo -n true 2>/dev/null || { [[ -t 0 ]] && command -v sudo >/dev/null; }
+}
 
 # Package lists may be absent altogether, as they are in a container's image.
 know() { apt-cache show "$1" >/dev/null 2>&1; }
@@ -24,7 +30,7 @@ update_once() { [[ -n ${updated:-} ]] || { updated=1 && apt update >&2; }; }
 # One that was not installed from packages is `own`, and so is what belongs to it.
 major() {
     local config=${pg_config_given:-pg_config}
-    if [[ -n $pg_config_given ]] || { command -v pg_config && [[ -e $(pg_config --pgxs) ]]; } >/dev/null 2>&1; then
+    if [[ -n $pg_config_given || -e $(pg_config --pgxs 2>/dev/null) ]]; then
         case $("$config" --bindir) in
             /usr/lib/postgresql/*) "$config" --version | sed -E 's/^[^0-9]*([0-9]+).*/\1/' ;;
             *) echo own ;;
@@ -51,7 +57,8 @@ wanted() {
 missing() {
     local package
     for package in "$@"; do
-        [[ $(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || echo "$package"
+        dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed ||
+            echo "$package"
     done
 }
 
@@ -74,7 +81,8 @@ if [[ -z $pg ]] && may_install; then
     update_once
     pg=$(major)
 fi
-[[ -n $pg ]] || die 'cannot tell which PostgreSQL this system has: run apt-get update, or give PG_CONFIG'
+[[ -n $pg ]] ||
+    die 'cannot tell which PostgreSQL this system has: run apt-get update, or give PG_CONFIG'
 # The layout check speaks for one major of clang-format only: the others lay out differently.
 ! know clang-format-14 || clang_format=clang-format-14
 

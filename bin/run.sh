@@ -46,7 +46,9 @@ ready_or_ended() { ready || ! shim_runs || ! server_runs; }
 # --- start ----------------------------------------------------------------------------------
 
 check_port() {
-    if ! [[ $port =~ ^[1-9][0-9]{0,4}$ ]] || ((port > 65535)); then die "PORT=$port is not a port"; fi
+    if ! [[ $port =~ ^[1-9][0-9]{0,4}$ ]] || ((port > 65535)); then
+        die "PORT=$port is not a port"
+    fi
     ! port_taken "$port" ||
         die "port $port on 127.0.0.1 is in use: choose another, as in make start PORT=$((port + 1))"
 }
@@ -97,7 +99,8 @@ make_places() {
     socket=$state/socket
     # A socket's path has room for 107 bytes, and some characters mean something in a list of them.
     if ((${#socket} > 90)) || [[ $socket == *[!A-Za-z0-9/._+@~-]* ]]; then
-        [[ -d $(readlink "$run_dir/socket") ]] || ln -sfn "$(mktemp -d /tmp/pg_wallet.XXXXXX)" "$run_dir/socket"
+        [[ -d $(readlink "$run_dir/socket") ]] ||
+            ln -sfn "$(mktemp -d /tmp/pg_wallet.XXXXXX)" "$run_dir/socket"
         socket=$(readlink "$run_dir/socket")
         note "the path of $run_dir suits no socket: it is in $socket"
     fi
@@ -112,8 +115,9 @@ check_data() {
     local theirs ours
     theirs=$("${as[@]}" cat "$state/data/PG_VERSION")
     ours=$("$PG_CONFIG" --version | sed -E 's/^[^0-9]*([0-9]+).*/\1/')
-    [[ $theirs == "$ours" ]] || die "the data in $state/data is from PostgreSQL $theirs, but this is" \
-        "PostgreSQL $ours: give PG_CONFIG for $theirs, or move the data with pg_dump or pg_upgrade"
+    [[ $theirs == "$ours" ]] ||
+        die "the data in $state/data is from PostgreSQL $theirs, but this is PostgreSQL $ours:" \
+            "give PG_CONFIG for $theirs, or move the data with pg_dump or pg_upgrade"
 }
 
 make_cluster() {
@@ -146,7 +150,8 @@ start_shim() {
     for name in ${!WALLET_*}; do
         [[ $name == WALLET_DB ]] || settings+=("$name=${!name}")
     done
-    spawn "$log/shim.log" "${settings[@]}" "$state/bin/wallet-shim" --address 127.0.0.1 --port "$port"
+    spawn "$log/shim.log" "${settings[@]}" "$state/bin/wallet-shim" --address 127.0.0.1 \
+        --port "$port"
     echo "$!" >"$run_dir/shim.pid"
     wait_until 60 ready_or_ended
     ready || fail 'the shim did not become ready' "$log/shim.log"
@@ -257,10 +262,16 @@ welcome() {
 
 pg_wallet answers on $base
 
-  two wallets:   curl --json '{"user_id":1,"amount":7100}' $base/api/v1/wallet --next --json '{"user_id":2}' $base/api/v1/wallet
-  look one up:   curl "$base/api/v1/wallet?user_id=1&handshake_id=HANDSHAKE"     (the handshake_id of the first answer)
-  pay:           curl --json '{"user_id":1,"source_wallet_id":1,"dest_wallet_id":2,"trans_sum":777.88}' $base/api/v1/transaction
-  SQL:           . $(printf %q "$run_dir/env") && psql
+Two wallets, for the users 1 and 2:
+  curl --json '{"user_id":1,"amount":7100}' $base/api/v1/wallet --next \\
+       --json '{"user_id":2,"amount":0.5}' $base/api/v1/wallet
+The first one as it is now, with the handshake_id of its answer:
+  curl "$base/api/v1/wallet?user_id=1&handshake_id=HANDSHAKE"
+A payment from one to the other:
+  curl --json '{"user_id":1,"source_wallet_id":1,"dest_wallet_id":2,"trans_sum":777.88}' \\
+       $base/api/v1/transaction
+SQL, as the superuser:
+  . $(printf %q "$run_dir/env") && psql
 
 END
 }

@@ -30,14 +30,19 @@ short_enough() {
     local file lines status=0
     for file in "$@"; do
         lines=$(wc -l <"$file")
-        ((lines <= lines_max)) || { echo "$file has $lines lines, more than $lines_max" && status=1; }
+        ((lines <= lines_max)) || {
+            echo "$file has $lines lines, more than $lines_max"
+            status=1
+        }
     done
     return "$status"
 }
 
 valid_json() {
     local file status=0
-    for file in "$@"; do python3 -m json.tool "$file" /dev/null || { echo "in $file" && status=1; }; done
+    for file in "$@"; do
+        python3 -m json.tool "$file" /dev/null || { echo "in $file" && status=1; }
+    done
     return "$status"
 }
 
@@ -63,10 +68,15 @@ files() {
 
 # openapi.c is made by the build, out of openapi.json.
 mapfile -t sources < <(files -name '*.[ch]' ! -name openapi.c)
-mapfile -t scripts < <(files -name '*.sh' && files -path './.ci/run' -o -name '*.t' | xargs -r grep -lE '^#!/bin/(ba)?sh')
+mapfile -t scripts < <(
+    files -name '*.sh'
+    files -path './.ci/run' -o -name '*.t' | xargs -r grep -lE '^#!/bin/(ba)?sh'
+)
 mapfile -t json < <(files -name '*.json')
-mapfile -t texts < <(files -name '*.[ch]' -o -name '*.sql' -o -name '*.sh' -o -name '*.md' -o -name '*.p[lm]' \
-    -o -name '*.t' -o -name '*.yml' -o -name Makefile -o -name Dockerfile -o -path './.ci/run')
+mapfile -t texts < <(
+    files -name '*.[ch]' -o -name '*.sql' -o -name '*.sh' -o -name '*.md' -o -name '*.p[lm]' \
+        -o -name '*.t' -o -name '*.yml' -o -name Makefile -o -name Dockerfile -o -path './.ci/run'
+)
 
 ok 'builds from scratch without a warning' warning_free
 tool=$(layout_tool)

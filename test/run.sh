@@ -40,7 +40,9 @@ suite() {
     read -r good bad < <("$counter" "$work.log")
     ((status == 0 || bad > 0)) || bad=1
     passed=$((passed + good)) failed=$((failed + bad))
-    summary+=("$(printf '%-10s %5d passed %3d failed %4d s' "$name" "$good" "$bad" $((SECONDS - from)))")
+    local line='%-10s %5d passed %3d failed %4d s'
+    # shellcheck disable=SC2059 # the format is ours
+    summary+=("$(printf "$line" "$name" "$good" "$bad" $((SECONDS - from)))")
 }
 
 # What a suite needs could not be set up.
@@ -55,6 +57,7 @@ broken() {
 # The copy lies where the test user reaches it, and where a socket's path stays short.
 copy_sources() {
     work=$(mktemp -d /tmp/pg_wallet_test.XXXXXX)
+    mkdir "$work/tmp"
     chmod 755 "$work"
     tar -C "$TOP" --exclude=./.git --exclude='./.run*' --exclude='./tmp_check*' --exclude='*.o' \
         --exclude='*.so' --exclude=./shim/wallet-shim --exclude=./bench/results -cf - . |
@@ -63,9 +66,11 @@ copy_sources() {
         act_as postgres
         chown -R "$owner:" "$work"
     fi
+    chmod 1777 "$work/tmp"
     # Words that run a command there, with no more of an environment than it needs: as the one
     # who called us, and as the test user.
-    here=(env -i -C "$work" "PATH=$PATH" "HOME=$work" LC_ALL=C.UTF-8 "PG_CONFIG=$PG_CONFIG")
+    here=(env -i -C "$work" "PATH=$PATH" "HOME=$work" "TMPDIR=$work/tmp" LC_ALL=C.UTF-8
+        "PG_CONFIG=$PG_CONFIG")
     there=("${here[@]}" "${as[@]}" env -C "$work")
     checked_make=("${there[@]}" make --no-print-directory "PG_CONFIG=$PG_CONFIG")
 }
@@ -91,9 +96,18 @@ finish() {
     exit 0
 }
 
+# Ends the servers that still run in the copy: pgTAP's, and those of a suite that was cut short.
+stop_servers() {
+    local file pid
+    find "$work" -name postmaster.pid | while read -r file; do
+        pid=$(head -n 1 "$file")
+        [[ $(readlink "/proc/$pid/cwd") != "${file%/*}" ]] || cluster_stop "$pid"
+    done
+}
+
 clean_up() {
-    [[ ! -e $work/pgtap/pid ]] || cluster_stop "$(<"$work/pgtap/pid")"
     [[ ! -e $work/e2e ]] || "${there[@]}" RUN_DIR=e2e bash bin/run.sh stop >/dev/null
+    stop_servers
     rm -f "$work.log"
     if [[ -n ${KEEP:-} ]]; then
         note "the copy is kept in $work"
@@ -129,13 +143,14 @@ run_pgtap() {
     echo 'local all all trust' | cluster_access "$dir/data"
     cluster_configure "$dir/data" "$dir/socket" <"$work/test/postgresql.conf"
     if ! cluster_start "$dir/data" "$dir/socket" "$dir/log" "$dir/pid" ||
-        ! psql_in "$dir/socket" wallet -c 'CREATE EXTENSION pgtap' -c 'CREATE EXTENSION pg_wallet'; then
+        ! echo 'CREATE EXTENSION pgtap; CREATE EXTENSION pg_wallet' | psql_in "$dir/socket" wallet
+    then
         cat "$dir/log"
         broken pgtap 'no server with the extension'
         return
     fi
-    suite pgtap count_prove "${there[@]}" pg_prove --psql-bin "$PGBIN/psql" -h "$dir/socket" -p 5432 \
-        -U postgres -d wallet "${files[@]}"
+    suite pgtap count_prove "${there[@]}" pg_prove --psql-bin "$PGBIN/psql" \
+        -h "$dir/socket" -p 5432 -U postgres -d wallet "${files[@]}"
 }
 
 # Against a whole system, started as a user starts it.
