@@ -1,0 +1,73 @@
+-- What every object of the extension has in common.
+BEGIN;
+SELECT no_plan();
+
+CREATE TEMPORARY VIEW member AS
+    SELECT d.classid, d.objid FROM pg_depend AS d
+        WHERE d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass
+            AND d.refobjid = (SELECT e.oid FROM pg_extension AS e WHERE e.extname = 'pg_wallet');
+CREATE TEMPORARY VIEW function AS
+    SELECT p.* FROM pg_proc AS p JOIN member AS m ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid;
+
+SELECT has_extension('pg_wallet');
+SELECT tables_are('wallet', ARRAY['audit', 'currency', 'idempotency_key', 'outcome', 'queue_position', 'request', 'secret', 'transfer', 'wallet']);
+SELECT views_are('wallet', ARRAY['queue']);
+SELECT sequences_are('wallet', ARRAY['request_id_seq', 'transfer_id_seq', 'wallet_id_seq']);
+SELECT enums_are('wallet', ARRAY['kind', 'status']);
+SELECT enum_has_labels('wallet', 'kind', ARRAY['wallet', 'transaction', 'deposit', 'withdrawal', 'wallet_read']);
+SELECT enum_has_labels('wallet', 'status', ARRAY['active', 'frozen', 'closed']);
+
+-- Each says what it is.
+SELECT isnt(coalesce(obj_description(m.objid, m.classid::regclass::text), ''), '', 'a comment on ' || pg_describe_object(m.classid, m.objid, 0))
+    FROM member AS m LEFT JOIN pg_type AS t ON m.classid = 'pg_type'::regclass AND t.oid = m.objid
+    WHERE t.oid IS NULL OR t.typtype = 'e'
+    ORDER BY pg_describe_object(m.classid, m.objid, 0);
+
+-- Functions.
+SELECT is(f.proconfig[1], 'search_path=pg_catalog, pg_temp', f.oid::regprocedure || ' fixes its search_path')
+    FROM function AS f JOIN pg_language AS l ON l.oid = f.prolang
+    WHERE f.prosecdef OR l.lanname <> 'c'
+    ORDER BY f.oid::regprocedure::text;
+SELECT is(f.prosecdef, f.pronamespace <> 'wallet'::regnamespace AND f.proname NOT IN ('wallet_grant', 'wallet_schedule_maintenance'),
+          f.oid::regprocedure || ' runs with the rights of ' || CASE WHEN f.prosecdef THEN 'its owner' ELSE 'its caller' END)
+    FROM function AS f ORDER BY f.oid::regprocedure::text;
+SELECT is(f.proparallel, 'u', f.oid::regprocedure || ' is not for parallel workers') FROM function AS f ORDER BY f.oid::regprocedure::text;
+SELECT results_eq(
+    $$SELECT f.oid::regprocedure::text COLLATE "C" FROM function AS f WHERE f.provolatile <> 'v' ORDER BY 1$$,
+    $$VALUES ('wallet.history(bigint,bigint,integer)'::text COLLATE "C"), ('wallet_get(bigint)'), ('wallet_history(bigint,bigint,integer)'),
+             ('wallet_history_page(bigint,bigint,bigint,integer)'), ('wallet_read_many(text[],bigint[],bigint[])'), ('wallet_verify()')$$,
+    'what only reads is stable, all else is volatile');
+SELECT is_empty($$SELECT f.oid::regprocedure FROM function AS f WHERE f.proleakproof$$, 'nothing is leakproof');
+
+-- Money and ids are 64 bits wide, with room for nothing between the bits.
+SELECT col_type_is('wallet', 'wallet', c, 'bigint', 'wallet.' || c) FROM unnest(ARRAY['wallet_id', 'user_id', 'balance', 'last_transfer_id']) AS c;
+SELECT col_type_is('wallet', 'transfer', c, 'bigint', 'transfer.' || c)
+    FROM unnest(ARRAY['transfer_id', 'request_id', 'source_wallet_id', 'destination_wallet_id', 'amount', 'source_balance', 'destination_balance']) AS c;
+SELECT col_is_pk('wallet', 'transfer', 'transfer_id', 'a transfer has one id');
+SELECT col_is_unique('wallet', 'transfer', ARRAY['request_id'], 'a request has one transfer');
+SELECT col_is_pk('wallet', 'outcome', 'request_id', 'a request has one outcome');
+SELECT col_is_unique('wallet', 'wallet', ARRAY['user_id'], 'a user has one wallet');
+SELECT col_is_pk('wallet', 'idempotency_key', ARRAY['user_id', 'key'], 'a key belongs to a user');
+SELECT indexes_are('wallet', 'wallet', ARRAY['wallet_pkey', 'wallet_user_id_key'], 'no index on what a transfer changes');
+
+-- Everything that is written stays.
+SELECT is(t.tgenabled, 'A', format('%s refuses changes, replica or not', t.tgrelid::regclass))
+    FROM pg_trigger AS t WHERE t.tgname = 'refuse_change' ORDER BY t.tgrelid::regclass::text;
+SELECT is_empty($$SELECT r.oid::regclass FROM pg_class AS r JOIN member AS m ON m.classid = 'pg_class'::regclass AND m.objid = r.oid
+                      WHERE r.relpersistence <> 'p'$$, 'nothing is unlogged');
+SELECT set_eq($$SELECT unnest(e.extconfig) FROM pg_extension AS e WHERE e.extname = 'pg_wallet'$$,
+              $$SELECT r.oid FROM pg_class AS r JOIN member AS m ON m.classid = 'pg_class'::regclass AND m.objid = r.oid WHERE r.relkind IN ('r', 'S')$$,
+              'every table and sequence is part of a dump');
+
+-- ISO 4217, with the decimals that are not two.
+SELECT cmp_ok(count(*)::integer, '>', 150, 'currencies') FROM wallet.currency;
+SELECT is(minor_digits, CASE WHEN code IN ('clf', 'uyw') THEN 4
+                             WHEN code IN ('bhd', 'iqd', 'jod', 'kwd', 'lyd', 'omr', 'tnd') THEN 3
+                             WHEN code IN ('bif', 'clp', 'djf', 'gnf', 'isk', 'jpy', 'kmf', 'krw', 'pyg', 'rwf', 'ugx', 'uyi', 'vnd', 'vuv', 'xaf', 'xof', 'xpf') THEN 0
+                             ELSE 2 END, 'decimals of ' || code)
+    FROM wallet.currency ORDER BY code;
+SELECT results_eq($$SELECT code, number FROM wallet.currency WHERE code IN ('usd', 'eur', 'jpy', 'gbp', 'chf') ORDER BY code$$,
+                  $$VALUES ('chf', 756), ('eur', 978), ('gbp', 826), ('jpy', 392), ('usd', 840)$$, 'numeric codes');
+
+SELECT * FROM finish();
+ROLLBACK;
