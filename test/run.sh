@@ -10,7 +10,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/../bin/cluster.sh"
 
 suite_seconds_max=300
-all_suites='lint regress isolation pgtap tap http run'
+all_suites='lint unit regress isolation pgtap tap http run'
 passed=0 failed=0 work='' summary=()
 
 # --- counting -------------------------------------------------------------------------------
@@ -120,6 +120,8 @@ clean_up() {
 
 run_lint() { suite lint count_prove "${there[@]}" prove test/lint.sh; }
 
+run_unit() { suite unit count_prove "${there[@]}" prove "${files[@]}"; }
+
 # PGXS's own suites run by turns, the others switched off.
 run_regress() {
     suite regress count_regress "${checked_make[@]}" installcheck ISOLATION= TAP_TESTS=
@@ -170,6 +172,7 @@ run_run() { suite run count_prove "${here[@]}" prove --timer "${files[@]}"; }
 files_of() {
     case $1 in
         lint) compgen -G 'test/lint.sh' ;;
+        unit) compgen -G 'test/unit/*.t' ;;
         regress) compgen -G 'sql/*.sql' ;;
         isolation) compgen -G 'test/specs/*.spec' ;;
         pgtap) compgen -G 'test/pgtap/*.sql' ;;
