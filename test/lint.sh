@@ -86,7 +86,8 @@ else
     skip 'laid out as .clang-format says' 'no clang-format 14 here'
 fi
 ok 'cppcheck finds nothing' analysed extension shim
-ok 'shellcheck finds nothing' shellcheck -x -P SCRIPTDIR "${scripts[@]}"
+# SC2317: functions that only a trap or another function's argument names pass for unreachable.
+ok 'shellcheck finds nothing' shellcheck -x -P SCRIPTDIR -e SC2317 "${scripts[@]}"
 ok 'JSON files are JSON' valid_json "${json[@]}"
 ok "no source file is longer than $lines_max lines" short_enough "${sources[@]}" extension/*.sql
 ok 'no trailing blanks' tidy "${texts[@]}"
