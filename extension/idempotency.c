@@ -16,6 +16,8 @@
 #include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
 
+PG_FUNCTION_INFO_V1(wallet_idempotency_retention);
+
 #define KEY_CHARACTERS_MAX 255
 
 static Statement insert_keys = {
@@ -164,4 +166,14 @@ idempotency_claim(IdempotentCall **calls, int count)
 	              },
 	              NULL, false);
 	find_stored(calls, count, user_ids, keys);
+}
+
+/* wallet.idempotency_retention() → interval: how long a key is kept. */
+Datum
+wallet_idempotency_retention(PG_FUNCTION_ARGS)
+{
+	Interval *retention = palloc0(sizeof(Interval));
+
+	retention->time = setting_retention_s * USECS_PER_SEC;
+	PG_RETURN_INTERVAL_P(retention);
 }

@@ -725,11 +725,15 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION @extschema@.wallet_audit() IS 'runs wallet_verify(), keeps the result in wallet.audit and says whether all was well';
 
+CREATE FUNCTION wallet.idempotency_retention() RETURNS interval
+LANGUAGE c AS 'MODULE_PATHNAME', 'wallet_idempotency_retention';
+COMMENT ON FUNCTION wallet.idempotency_retention() IS 'pg_wallet.idempotency_retention, also where the library is not preloaded';
+
 CREATE FUNCTION @extschema@.wallet_expire_idempotency_keys() RETURNS bigint
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     WITH expired AS (
         DELETE FROM wallet.idempotency_key
-            WHERE created_at < now() - current_setting('pg_wallet.idempotency_retention')::interval
+            WHERE created_at < now() - wallet.idempotency_retention()
             RETURNING 1
     ) SELECT count(*) FROM expired
 $$;

@@ -45,6 +45,7 @@ INSERT INTO may_execute VALUES
     ('wallet.time_text(timestamptz)', ''),
     ('wallet.history(bigint, bigint, integer)', ''),
     ('wallet.guard_drop()', ''),
+    ('wallet.idempotency_retention()', ''),
     ('wallet.announce()', '');
 
 -- The duties that may select from a relation; nobody may do anything else to any.
