@@ -52,8 +52,9 @@ static Statement insert_requests = {
 };
 
 static Statement open_queue = {
-    "INSERT INTO wallet.queue_position (low_water, takeovers) "
-    "SELECT 0, 0 WHERE NOT EXISTS (SELECT FROM wallet.queue_position)",
+    "INSERT INTO wallet.queue_position (low_water, takeovers, origin) "
+    "SELECT 0, 0, o.origin FROM wallet.opening AS o "
+    "WHERE NOT EXISTS (SELECT FROM wallet.queue_position)",
     0,
     {0},
     NULL,

@@ -62,12 +62,14 @@ CREATE TABLE wallet.wallet (
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
     status wallet.status NOT NULL,
-    currency text NOT NULL REFERENCES wallet.currency
+    currency text NOT NULL CHECK (currency ~ '^[a-z]{3}$')
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
 ALTER SEQUENCE wallet.wallet_id_seq OWNED BY wallet.wallet.wallet_id;
 COMMENT ON SEQUENCE wallet.wallet_id_seq IS 'ids of wallets';
 COMMENT ON TABLE wallet.wallet IS 'one wallet per user';
 COMMENT ON COLUMN wallet.wallet.balance IS 'in minor units';
+COMMENT ON COLUMN wallet.wallet.currency IS
+    'one of wallet.currency, whose rows never go; no foreign key, since pg_restore -j loads tables in any order';
 COMMENT ON COLUMN wallet.wallet.last_transfer_id IS 'where the chain of this wallet''s transfers begins; 0: none yet';
 
 CREATE SEQUENCE wallet.request_id_seq;
@@ -152,12 +154,17 @@ COMMENT ON COLUMN wallet.idempotency_key.fingerprint IS 'SHA-256 of what was ask
  * request ever queued adds a row, and until there is one nothing is posted.  Two sessions that are
  * first at the same time add a row each, so that neither waits for the other: the largest counts.
  *
+ * A row counts only while wallet.opening names its origin.  After a restore that is so when pg_dump
+ * has refreshed that view, which it leaves for the very end, also with parallel jobs: nobody posts
+ * from half a restored queue.
+ *
  * The columns after_* are always null.  Their foreign keys tell pg_dump to load this table after
- * the others, so that a worker does not start to post from half a restored queue.
+ * the others where it restores them one by one.
  */
 CREATE TABLE wallet.queue_position (
     low_water bigint NOT NULL,
     takeovers bigint NOT NULL,
+    origin uuid NOT NULL,
     after_request bigint REFERENCES wallet.request,
     after_transfer bigint REFERENCES wallet.transfer,
     after_outcome bigint REFERENCES wallet.outcome,
@@ -166,6 +173,12 @@ CREATE TABLE wallet.queue_position (
 COMMENT ON TABLE wallet.queue_position IS 'how far the queue has been worked off';
 COMMENT ON COLUMN wallet.queue_position.takeovers IS
     'how often somebody else than the worker posted: tells the worker to read its position again';
+COMMENT ON COLUMN wallet.queue_position.origin IS 'what wallet.opening said when the queue was opened';
+
+CREATE MATERIALIZED VIEW wallet.opening AS
+    SELECT coalesce((SELECT p.origin FROM wallet.queue_position AS p LIMIT 1), gen_random_uuid()) AS origin;
+COMMENT ON MATERIALIZED VIEW wallet.opening IS
+    'the origin of the queue that may be posted; refreshed at the end of a restore, which opens the restored queue';
 
 CREATE TABLE wallet.secret (
     single boolean PRIMARY KEY DEFAULT true CHECK (single),
@@ -223,6 +236,7 @@ SELECT pg_catalog.pg_extension_config_dump('wallet.transfer_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('wallet.outcome', '');
 SELECT pg_catalog.pg_extension_config_dump('wallet.idempotency_key', '');
 SELECT pg_catalog.pg_extension_config_dump('wallet.queue_position', '');
+SELECT pg_catalog.pg_extension_config_dump('wallet.opening', '');
 SELECT pg_catalog.pg_extension_config_dump('wallet.secret', '');
 SELECT pg_catalog.pg_extension_config_dump('wallet.audit', '');
 
@@ -637,9 +651,9 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     ), inside AS (
         SELECT w.currency, sum(w.balance) AS balance FROM wallet.wallet AS w GROUP BY w.currency
     ), fault (name, detail) AS (
-        SELECT 'money_conserved', format('%s: wallets %s, outside %s', c.code, coalesce(i.balance, 0), coalesce(j.balance, 0))
+        SELECT 'money_conserved', format('%s: wallets %s, outside %s', coalesce(c.code, i.currency), coalesce(i.balance, 0), coalesce(j.balance, 0))
             FROM wallet.currency AS c
-                LEFT JOIN inside AS i ON i.currency = c.code
+                FULL JOIN inside AS i ON i.currency = c.code
                 LEFT JOIN journal AS j ON j.wallet_id = c.outside_wallet_id
             WHERE coalesce(i.balance, 0) + coalesce(j.balance, 0) <> 0
         UNION ALL

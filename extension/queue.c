@@ -82,7 +82,8 @@ typedef struct Reading
 } Reading;
 
 static Statement read_position = {
-    "SELECT max(p.low_water), max(p.takeovers), count(*) FROM wallet.queue_position AS p",
+    "SELECT max(p.low_water), max(p.takeovers), count(*) FROM wallet.queue_position AS p "
+    "JOIN wallet.opening AS o ON o.origin = p.origin",
     0,
     {0},
     NULL,

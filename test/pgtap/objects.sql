@@ -12,6 +12,7 @@ CREATE TEMPORARY VIEW function AS
 SELECT has_extension('pg_wallet');
 SELECT tables_are('wallet', ARRAY['audit', 'currency', 'idempotency_key', 'outcome', 'queue_position', 'request', 'secret', 'transfer', 'wallet']);
 SELECT views_are('wallet', ARRAY['queue']);
+SELECT materialized_views_are('wallet', ARRAY['opening']);
 SELECT sequences_are('wallet', ARRAY['request_id_seq', 'transfer_id_seq', 'wallet_id_seq']);
 SELECT enums_are('wallet', ARRAY['kind', 'status']);
 SELECT enum_has_labels('wallet', 'kind', ARRAY['wallet', 'transaction', 'deposit', 'withdrawal', 'wallet_read']);
@@ -56,8 +57,8 @@ SELECT is(t.tgenabled, 'A', format('%s refuses changes, replica or not', t.tgrel
 SELECT is_empty($$SELECT r.oid::regclass FROM pg_class AS r JOIN member AS m ON m.classid = 'pg_class'::regclass AND m.objid = r.oid
                       WHERE r.relpersistence <> 'p'$$, 'nothing is unlogged');
 SELECT set_eq($$SELECT unnest(e.extconfig) FROM pg_extension AS e WHERE e.extname = 'pg_wallet'$$,
-              $$SELECT r.oid FROM pg_class AS r JOIN member AS m ON m.classid = 'pg_class'::regclass AND m.objid = r.oid WHERE r.relkind IN ('r', 'S')$$,
-              'every table and sequence is part of a dump');
+              $$SELECT r.oid FROM pg_class AS r JOIN member AS m ON m.classid = 'pg_class'::regclass AND m.objid = r.oid WHERE r.relkind IN ('r', 'm', 'S')$$,
+              'every table, materialized view and sequence is part of a dump');
 
 -- ISO 4217, with the decimals that are not two.
 SELECT cmp_ok(count(*)::integer, '>', 150, 'currencies') FROM wallet.currency;

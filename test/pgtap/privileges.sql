@@ -60,6 +60,7 @@ INSERT INTO may_select VALUES
     ('wallet.outcome', 'a'),
     ('wallet.idempotency_key', 'a'),
     ('wallet.queue_position', 'a'),
+    ('wallet.opening', ''),
     ('wallet.secret', ''),
     ('wallet.wallet_id_seq', ''),
     ('wallet.request_id_seq', ''),
