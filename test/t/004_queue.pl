@@ -21,8 +21,8 @@ my $highest = 'SELECT max(request_id) FROM wallet.request';
 my @session = map { $node->background_psql($db) } 0 .. 2;
 
 # The first queues first and commits last.
-$session[0]->query_safe('BEGIN; ' . deposits_sql([ 1, 1 ]));
-$session[1]->query_safe('BEGIN; ' . deposits_sql([ 2, 2 ]));
+$session[0]->query_safe('BEGIN; ' . deposits_sql([1, 1]));
+$session[1]->query_safe('BEGIN; ' . deposits_sql([2, 2]));
 $session[1]->query_safe('COMMIT');
 becomes($node, $db, $state, '0|1|0', 'the later request is posted, the earlier one is a gap');
 is(balance(2), '102.00', 'its deposit is there');
@@ -32,31 +32,33 @@ becomes($node, $db, $state, '0|0|0', 'the gap is filled when it commits');
 is(balance(1), '101.00', 'and its deposit is there, too');
 
 # One rolls back.  Its gap is remembered as long as an older transaction might still fill it.
-$session[0]->query_safe('BEGIN; ' . deposits_sql([ 1, 1000 ]));
-$session[1]->query_safe('BEGIN; ' . deposits_sql([ 2, 1000 ]));
-$node->safe_psql($db, deposits_sql([ 3, 3 ]));
+$session[0]->query_safe('BEGIN; ' . deposits_sql([1, 1000]));
+$session[1]->query_safe('BEGIN; ' . deposits_sql([2, 1000]));
+$node->safe_psql($db, deposits_sql([3, 3]));
 becomes($node, $db, $state, '0|1|0', 'two open transactions next to each other are one gap');
 $session[1]->query_safe('ROLLBACK');
-$node->safe_psql($db, deposits_sql([ 3, 3 ]));
+$node->safe_psql($db, deposits_sql([3, 3]));
 becomes($node, $db, queued(), '0', 'others go on');
 is(balance(3), '106.00', 'and get their money');
 $session[0]->query_safe('ROLLBACK');
-becomes($node, $db, $state, '0|0|0', 'what was rolled back leaves no gap');
-becomes($node, $db, "SELECT ($low) = ($highest)", 't', 'and does not hold the low-water mark');
+becomes($node, $db, $state,                       '0|0|0', 'what was rolled back leaves no gap');
+becomes($node, $db, "SELECT ($low) = ($highest)", 't',     'and does not hold the low-water mark');
 
 # One stays open for long: the others do not wait, the low-water mark does.
 my $before = ask($node, $db, $highest);
-$session[0]->query_safe('BEGIN; ' . deposits_sql([ 1, 1 ], [ 1, 2 ]));
-$session[1]->query_safe('BEGIN; ' . deposits_sql([ 2, 1 ]) . '; ROLLBACK; BEGIN; ' . deposits_sql([ 2, 5 ]));
+$session[0]->query_safe('BEGIN; ' . deposits_sql([1, 1], [1, 2]));
+$session[1]
+    ->query_safe('BEGIN; ' . deposits_sql([2, 1]) . '; ROLLBACK; BEGIN; ' . deposits_sql([2, 5]));
 foreach (1 .. 10)
 {
-	$node->safe_psql($db, deposits_sql(map { [ 3, 1 ] } 1 .. 10));
-	ask($node, $db, 'BEGIN; ' . deposits_sql([ 3, 1000 ]) . '; ROLLBACK');
+    $node->safe_psql($db, deposits_sql(map { [3, 1] } 1 .. 10));
+    ask($node, $db, 'BEGIN; ' . deposits_sql([3, 1000]) . '; ROLLBACK');
 }
 becomes($node, $db, queued(), '0', 'a hundred requests of others are posted');
 is(balance(3), '206.00', 'all of them');
-becomes($node, $db, "SELECT max(low_water) >= $before FROM wallet.queue_position", 't', 'the low-water mark comes up to the open transaction');
-$node->safe_psql($db, deposits_sql([ 3, 1 ]));
+becomes($node, $db, "SELECT max(low_water) >= $before FROM wallet.queue_position",
+    't', 'the low-water mark comes up to the open transaction');
+$node->safe_psql($db, deposits_sql([3, 1]));
 becomes($node, $db, queued(), '0', 'and one more');
 is(ask($node, $db, $low), $before, 'but not beyond it');
 
@@ -64,10 +66,12 @@ is(ask($node, $db, $low), $before, 'but not beyond it');
 my $pid = worker_pid($node, $db);
 $node->safe_psql($db, "SELECT pg_terminate_backend($pid)");
 worker_pid($node, $db, $pid);
-$node->safe_psql($db, deposits_sql([ 3, 1 ]));
-becomes($node, $db, 'SELECT queued, posted FROM wallet.queue', '0|1', 'a new worker posts what is new');
+$node->safe_psql($db, deposits_sql([3, 1]));
+becomes($node, $db, 'SELECT queued, posted FROM wallet.queue',
+    '0|1', 'a new worker posts what is new');
 $session[0]->query_safe('COMMIT');
-becomes($node, $db, 'SELECT queued, posted FROM wallet.queue', '0|3', 'and what was open for long, once');
+becomes($node, $db, 'SELECT queued, posted FROM wallet.queue',
+    '0|3', 'and what was open for long, once');
 is(balance(1), '104.00', 'both of its deposits');
 $session[1]->query_safe('COMMIT');
 becomes($node, $db, $state, '0|0|0', 'with the last open transaction the last gap goes');
@@ -78,34 +82,45 @@ becomes($node, $db, "SELECT ($low) = ($highest)", 't', 'the low-water mark is at
 # whatever comes later for the wallets of those that wait: 5, then 6.  Others go on.
 $session[0]->query_safe('BEGIN; SELECT wallet_deposit(4, 10)');
 $node->safe_psql($db, 'SELECT wallet_withdraw(5, 100)');
-$node->safe_psql($db, transfers_sql([ 4, 5, 110 ]));
-$node->safe_psql($db, transfers_sql([ 5, 6, 110 ]));
-$node->safe_psql($db, transfers_sql([ 6, 7, 210 ]));
-$node->safe_psql($db, transfers_sql([ 8, 9, 1 ]));
-$node->safe_psql($db, deposits_sql([ 6, 0.50 ], [ 10, 1 ]));
+$node->safe_psql($db, transfers_sql([4, 5, 110]));
+$node->safe_psql($db, transfers_sql([5, 6, 110]));
+$node->safe_psql($db, transfers_sql([6, 7, 210]));
+$node->safe_psql($db, transfers_sql([8, 9, 1]));
+$node->safe_psql($db, deposits_sql([6, 0.50], [10, 1]));
 becomes($node, $db, $state, '4|0|4', 'the view shows which are deferred');
 is(join(' ', map { balance($_) } 8 .. 10), '99.00 101.00 101.00', 'other wallets go on');
-is(join(' ', map { balance($_) } 5 .. 7), '0.00 100.00 100.00', 'those that wait have not moved');
-like(ask($node, $db, 'SELECT oldest_age FROM wallet.queue'), qr/^00:00:\d\d/, 'the view shows how long');
-cmp_ok(ask($node, $db, $low), '<', ask($node, $db, "SELECT ($highest) - 5"), 'the low-water mark stays behind');
+is(join(' ', map { balance($_) } 5 .. 7),  '0.00 100.00 100.00',  'those that wait have not moved');
+like(ask($node, $db, 'SELECT oldest_age FROM wallet.queue'),
+    qr/^00:00:\d\d/, 'the view shows how long');
+cmp_ok(
+    ask($node, $db, $low),
+    '<',
+    ask($node, $db, "SELECT ($highest) - 5"),
+    'the low-water mark stays behind');
 $session[0]->query_safe('COMMIT');
 becomes($node, $db, $state, '0|0|0', 'released, they are posted');
-is(join(' ', map { balance($_) } 4 .. 7), '0.00 0.00 0.50 310.00',
-	'in their order: each had just the money of the one before');
+is( join(' ', map { balance($_) } 4 .. 7),
+    '0.00 0.00 0.50 310.00',
+    'in their order: each had just the money of the one before');
 
 # The same, rolled back: then the money is not there, and the refusals go down the line.
 $session[0]->query_safe('BEGIN; SELECT wallet_deposit(4, 10)');
-$node->safe_psql($db, transfers_sql([ 4, 5, 10 ], [ 5, 6, 10 ]));
+$node->safe_psql($db, transfers_sql([4, 5, 10], [5, 6, 10]));
 becomes($node, $db, $state, '2|0|2', 'deferred again');
 $session[0]->query_safe('ROLLBACK');
 becomes($node, $db, $state, '0|0|0', 'settled again');
-is( ask($node, $db, 'SELECT string_agg(code, chr(32)) FROM (SELECT code FROM wallet.outcome ORDER BY request_id DESC LIMIT 2) AS o'),
-	'insufficient_funds insufficient_funds', 'both are refused');
+is( ask($node,
+        $db,
+        'SELECT string_agg(code, chr(32))
+            FROM (SELECT code FROM wallet.outcome ORDER BY request_id DESC LIMIT 2) AS o'
+    ),
+    'insufficient_funds insufficient_funds',
+    'both are refused');
 
 # More deferred requests than a batch has room for do not keep others out.
 $session[0]->query_safe('BEGIN; SELECT wallet_deposit(4, 10)');
-$node->safe_psql($db, deposits_sql(map { [ 4, 0.01 ] } 1 .. 9000));
-$node->safe_psql($db, deposits_sql([ 11, 1 ]));
+$node->safe_psql($db, deposits_sql(map { [4, 0.01] } 1 .. 9000));
+$node->safe_psql($db, deposits_sql([11, 1]));
 becomes($node, $db, $state, '9000|0|9000', 'thousands are deferred');
 is(balance(11), '101.00', 'and others go on');
 $session[0]->query_safe('COMMIT');
@@ -115,23 +130,33 @@ is(balance(4), '100.00', 'every one of them');
 # A wallet that is being made: its user's requests wait, and nobody else's.
 $session[0]->query_safe('BEGIN; SELECT wallet_create(100, 5)');
 $session[1]->query_safe('BEGIN; SELECT wallet_create(101, 5)');
-$node->safe_psql($db, qq(SELECT wallet_enqueue('wallet', '{"user_id":$_,"amount":7}'))) foreach 100 .. 102;
-$node->safe_psql($db, deposits_sql([ 12, 1 ]));
-becomes($node, $db, $state, '2|0|2', 'a wallet that is being made defers requests for the same user');
+$node->safe_psql($db, qq(SELECT wallet_enqueue('wallet', '{"user_id":$_,"amount":7}')))
+    foreach 100 .. 102;
+$node->safe_psql($db, deposits_sql([12, 1]));
+becomes($node, $db, $state, '2|0|2',
+    'a wallet that is being made defers requests for the same user');
 is(balance(12), '101.00', 'and does not stall the others');
-is(ask($node, $db, 'SELECT balance FROM wallet.wallet WHERE user_id = 102'), '700', 'a new wallet among them');
+is(ask($node, $db, 'SELECT balance FROM wallet.wallet WHERE user_id = 102'),
+    '700', 'a new wallet among them');
 $session[0]->query_safe('COMMIT');
 $session[1]->query_safe('ROLLBACK');
 becomes($node, $db, $state, '0|0|0', 'the outcome follows from how the transactions ended');
-is(ask($node, $db, 'SELECT string_agg(balance::text, chr(32) ORDER BY user_id) FROM wallet.wallet WHERE user_id IN (100, 101)'),
-	'500 700', 'one user had a wallet already, the other has got it from the queue');
-is(ask($node, $db, "SELECT count(*) FROM wallet.outcome WHERE code = 'wallet_exists'"), '1', 'and the former was told');
+is( ask($node,
+        $db,
+        'SELECT string_agg(balance::text, chr(32) ORDER BY user_id)
+            FROM wallet.wallet WHERE user_id IN (100, 101)'
+    ),
+    '500 700',
+    'one user had a wallet already, the other has got it from the queue');
+is(ask($node, $db, "SELECT count(*) FROM wallet.outcome WHERE code = 'wallet_exists'"),
+    '1', 'and the former was told');
 
 # Two sessions that queue for the first time at once open the queue twice, and neither waits.
 new_database($node, 'twice');
 make_wallets($node, 'twice', 2, 1);
 my @first = map { $node->background_psql('twice') } 0 .. 1;
-$first[$_]->query_safe("SET statement_timeout = '10s'; BEGIN; " . deposits_sql([ $_ + 1, 1 ])) foreach 0 .. 1;
+$first[$_]->query_safe("SET statement_timeout = '10s'; BEGIN; " . deposits_sql([$_ + 1, 1]))
+    foreach 0 .. 1;
 $first[$_]->query_safe('COMMIT') foreach 1, 0;
 becomes($node, 'twice', $state, '0|0|0', 'both first requests are posted');
 all_is_well($node, 'twice', 'the queue that was opened twice');
@@ -142,7 +167,7 @@ done_testing();
 
 sub balance
 {
-	my ($wallet_id) = @_;
+    my ($wallet_id) = @_;
 
-	return ask($node, $db, "SELECT amount FROM wallet_get($wallet_id)");
+    return ask($node, $db, "SELECT amount FROM wallet_get($wallet_id)");
 }

@@ -19,35 +19,46 @@ my $pid = worker_pid($node, $db);
 
 # ---- Poison: a rule of the operator's that some requests break when they are posted ----
 
-$node->safe_psql($db, 'ALTER TABLE wallet.transfer ADD CONSTRAINT not_this CHECK (amount <> 66613)');
+$node->safe_psql($db,
+    'ALTER TABLE wallet.transfer ADD CONSTRAINT not_this CHECK (amount <> 66613)');
 
 # Between good ones, next to each other, at both ends, and all from wallets that others need.
 my @poisoned = (0, 100, 101, 102, 333, 499);
 my %poisoned = map { $_ => 1 } @poisoned;
 my @transfers =
-  map { [ 1 + $_ % 20, 1 + ($_ + 1) % 20, $poisoned{$_} ? '666.13' : '1.00' ] } 0 .. 499;
+    map { [1 + $_ % 20, 1 + ($_ + 1) % 20, $poisoned{$_} ? '666.13' : '1.00'] } 0 .. 499;
 my $position = log_position($node);
-my $base = ask($node, $db, 'SELECT coalesce(max(request_id), 0) FROM wallet.request');
+my $base     = ask($node, $db, 'SELECT coalesce(max(request_id), 0) FROM wallet.request');
 
 $node->safe_psql($db, transfers_sql(@transfers));
 becomes($node, $db, 'SELECT queued, posted, refused FROM wallet.queue',
-	'0|494|6', 'all but the poisoned requests are posted');
-is( ask($node, $db, "SELECT string_agg((request_id - $base - 1)::text, ' ' ORDER BY request_id) FROM wallet.outcome WHERE code = 'internal_error'"),
-	"@poisoned",
-	'exactly those are refused');
-is(ask($node, $db, "SELECT count(*) FROM wallet.outcome WHERE code <> 'internal_error'"), '0', 'and no other');
-like(log_since($node, $position), qr/ERROR:  new row for relation "transfer" violates check constraint "not_this"/, 'the log has the cause');
+    '0|494|6', 'all but the poisoned requests are posted');
+is( ask($node,
+        $db,
+        "SELECT string_agg((request_id - $base - 1)::text, ' ' ORDER BY request_id)
+            FROM wallet.outcome WHERE code = 'internal_error'"
+    ),
+    "@poisoned",
+    'exactly those are refused');
+is(ask($node, $db, "SELECT count(*) FROM wallet.outcome WHERE code <> 'internal_error'"),
+    '0', 'and no other');
+like(
+    log_since($node, $position),
+    qr/ERROR:  new row for relation "transfer" violates check constraint "not_this"/,
+    'the log has the cause');
 is(worker_pid($node, $db), $pid, 'the worker has lived through it');
-$node->safe_psql($db, deposits_sql([ 1, 1 ]));
+$node->safe_psql($db, deposits_sql([1, 1]));
 becomes($node, $db, queued(), '0', 'and goes on');
 all_is_well($node, $db, 'poison');
 
 # The same by hand.
 set_conf($node, 'pg_wallet.worker' => 'off');
 becomes($node, $db, 'SELECT worker_pid IS NULL FROM wallet.queue', 't', 'without the worker');
-$node->safe_psql($db, transfers_sql([ 1, 2, 1 ], [ 1, 2, 666.13 ], [ 2, 3, 1 ]));
-is(ask($node, $db, "SET client_min_messages = error; SELECT wallet_process()"), '3', 'wallet_process gets past a poisoned request, too');
-is(ask($node, $db, "SELECT count(*) FROM wallet.outcome WHERE code = 'internal_error'"), '7', 'which it refuses');
+$node->safe_psql($db, transfers_sql([1, 2, 1], [1, 2, 666.13], [2, 3, 1]));
+is(ask($node, $db, "SET client_min_messages = error; SELECT wallet_process()"),
+    '3', 'wallet_process gets past a poisoned request, too');
+is(ask($node, $db, "SELECT count(*) FROM wallet.outcome WHERE code = 'internal_error'"),
+    '7', 'which it refuses');
 set_conf($node, 'pg_wallet.worker' => 'on');
 $node->safe_psql($db, 'ALTER TABLE wallet.transfer DROP CONSTRAINT not_this');
 
@@ -59,8 +70,10 @@ CREATE CONSTRAINT TRIGGER late AFTER INSERT ON wallet.transfer DEFERRABLE INITIA
 	FOR EACH ROW EXECUTE FUNCTION public.refuse_late();
 SQL
 $pid = worker_pid($node, $db);
-$node->safe_psql($db, transfers_sql(map { [ 1 + $_ % 20, 1 + ($_ + 1) % 20, $_ == 50 ? '666.13' : '1.00' ] } 1 .. 100));
-becomes($node, $db, 'SELECT queued, posted, refused FROM wallet.queue', '0|99|1', 'a request that fails only at commit is found as well');
+$node->safe_psql($db,
+    transfers_sql(map { [1 + $_ % 20, 1 + ($_ + 1) % 20, $_ == 50 ? '666.13' : '1.00'] } 1 .. 100));
+becomes($node, $db, 'SELECT queued, posted, refused FROM wallet.queue',
+    '0|99|1', 'a request that fails only at commit is found as well');
 is(worker_pid($node, $db), $pid, 'the worker has lived through that');
 $node->safe_psql($db, 'DROP TRIGGER late ON wallet.transfer');
 all_is_well($node, $db, 'late poison');
@@ -68,20 +81,22 @@ all_is_well($node, $db, 'late poison');
 # ---- Trouble that is nobody's fault ----
 
 trouble(
-	'a column renamed away',
-	'ALTER TABLE wallet.transfer RENAME COLUMN metadata TO elsewhere',
-	'ALTER TABLE wallet.transfer RENAME COLUMN elsewhere TO metadata',
-	qr/ERROR:  column "metadata" of relation "transfer" does not exist/);
+    'a column renamed away',
+    'ALTER TABLE wallet.transfer RENAME COLUMN metadata TO elsewhere',
+    'ALTER TABLE wallet.transfer RENAME COLUMN elsewhere TO metadata',
+    qr/ERROR:  column "metadata" of relation "transfer" does not exist/);
 trouble(
-	'a table locked by somebody else',
-	'BEGIN; LOCK TABLE wallet.transfer IN EXCLUSIVE MODE',
-	'COMMIT',
-	qr/ERROR:  canceling statement due to lock timeout/);
+    'a table locked by somebody else',
+    'BEGIN; LOCK TABLE wallet.transfer IN EXCLUSIVE MODE',
+    'COMMIT',
+    qr/ERROR:  canceling statement due to lock timeout/);
 trouble(
-	'a transaction that rolls a posting back as a deadlock would',
-	q{CREATE FUNCTION public.deadlock() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'all in a knot' USING ERRCODE = 'deadlock_detected'; END $$; CREATE TRIGGER knot BEFORE INSERT ON wallet.transfer EXECUTE FUNCTION public.deadlock()},
-	'DROP TRIGGER knot ON wallet.transfer',
-	qr/ERROR:  all in a knot/);
+    'a transaction that rolls a posting back as a deadlock would',
+    q{CREATE FUNCTION public.deadlock() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE 'all in a knot' USING ERRCODE = 'deadlock_detected'; END $$;
+    CREATE TRIGGER knot BEFORE INSERT ON wallet.transfer EXECUTE FUNCTION public.deadlock()},
+    'DROP TRIGGER knot ON wallet.transfer',
+    qr/ERROR:  all in a knot/);
 
 done_testing();
 
@@ -89,34 +104,38 @@ done_testing();
 # wakes it, and charges nobody.
 sub trouble
 {
-	my ($what, $begin, $end, $message) = @_;
-	my $session  = $node->background_psql($db);
-	my $position = log_position($node);
-	my $refused  = ask($node, $db, 'SELECT count(*) FROM wallet.outcome');
-	my $wakes    = 0;
-	my $deadline = time() + 30;
-	my $since;
+    my ($what, $begin, $end, $message) = @_;
+    my $session  = $node->background_psql($db);
+    my $position = log_position($node);
+    my $refused  = ask($node, $db, 'SELECT count(*) FROM wallet.outcome');
+    my $wakes    = 0;
+    my $deadline = time() + 30;
+    my $since;
 
-	$pid = worker_pid($node, $db);
-	$session->query_safe($begin);
-	# Until it has failed, and for two seconds more.
-	until (time() > $deadline)
-	{
-		$node->safe_psql($db, deposits_sql([ 1, 1 ]));
-		$wakes++;
-		$since //= time() if log_since($node, $position) =~ $message;
-		last if defined $since && time() > $since + 2;
-	}
-	my @lines = log_since($node, $position) =~ /($message)/g;
-	cmp_ok(scalar @lines, '>=', 1, "$what: the log tells the cause");
-	cmp_ok(scalar @lines, '<=', 6, "$what: but not each time that somebody wakes the worker ($wakes times)");
-	is(ask($node, $db, queued()), $wakes, "$what: the requests wait");
-	is(ask($node, $db, 'SELECT worker_alive FROM wallet_ready()'), 't', "$what: the worker is alive");
-	$session->query_safe($end);
-	$session->quit;
-	becomes($node, $db, queued(), '0', "$what: gone, they are posted");
-	is(ask($node, $db, 'SELECT count(*) FROM wallet.outcome'), $refused, "$what: and charged to nobody");
-	is(worker_pid($node, $db), $pid, "$what: by the same worker");
-	all_is_well($node, $db, $what);
-	return;
+    $pid = worker_pid($node, $db);
+    $session->query_safe($begin);
+
+    # Until it has failed, and for two seconds more.
+    until (time() > $deadline)
+    {
+        $node->safe_psql($db, deposits_sql([1, 1]));
+        $wakes++;
+        $since //= time() if log_since($node, $position) =~ $message;
+        last              if defined $since && time() > $since + 2;
+    }
+    my @lines = log_since($node, $position) =~ /($message)/g;
+    cmp_ok(scalar @lines, '>=', 1, "$what: the log tells the cause");
+    cmp_ok(scalar @lines,
+        '<=', 6, "$what: but not each time that somebody wakes the worker ($wakes times)");
+    is(ask($node, $db, queued()), $wakes, "$what: the requests wait");
+    is(ask($node, $db, 'SELECT worker_alive FROM wallet_ready()'),
+        't', "$what: the worker is alive");
+    $session->query_safe($end);
+    $session->quit;
+    becomes($node, $db, queued(), '0', "$what: gone, they are posted");
+    is(ask($node, $db, 'SELECT count(*) FROM wallet.outcome'),
+        $refused, "$what: and charged to nobody");
+    is(worker_pid($node, $db), $pid, "$what: by the same worker");
+    all_is_well($node, $db, $what);
+    return;
 }

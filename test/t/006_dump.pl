@@ -9,47 +9,51 @@ use Test::More;
 use WalletServer;
 
 my $db   = 'payments';
-my $node = new_server('dump',
-	conf => "pg_wallet.poll_interval = '50ms'\npg_wallet.worker = off\n",
-	init => { allows_streaming => 1 });
+my $node = new_server(
+    'dump',
+    conf => "pg_wallet.poll_interval = '50ms'\npg_wallet.worker = off\n",
+    init => {allows_streaming => 1});
 
 # Wallets, a currency of our own, direct calls, settled requests with and without money, refusals.
 new_database($node, $db);
-$node->safe_psql($db, "INSERT INTO wallet.currency (code, number, minor_digits) VALUES ('pts', 1001, 4)");
+$node->safe_psql($db,
+    "INSERT INTO wallet.currency (code, number, minor_digits) VALUES ('pts', 1001, 4)");
 make_wallets($node, $db, 20, 1000);
 $node->safe_psql($db, q{SELECT wallet_create(21, 0.1234, 'pts')});
 $node->safe_psql($db, q{SELECT wallet_transfer(1, 2, 3.21, '{"for": "lunch"}', 'direct')});
 my %handshake = (
-	done    => enqueue('transaction', '{"user_id":1,"source_wallet_id":1,"dest_wallet_id":2,"trans_sum":77.88}', 'key of the done'),
-	made    => enqueue('wallet', '{"user_id":30,"amount":5}'),
-	refused => enqueue('withdrawal', '{"user_id":3,"wallet_id":3,"amount":5000}'),
-);
+    done    => enqueue('transaction', transfer_json(1, 2, 77.88), 'key of the done'),
+    made    => enqueue('wallet',      '{"user_id":30,"amount":5}'),
+    refused => enqueue('withdrawal',  '{"user_id":3,"wallet_id":3,"amount":5000}'),);
 is(ask($node, $db, 'SELECT wallet_process()'), '3', 'some requests are settled');
 $node->safe_psql($db, 'SELECT wallet_audit()');
 
 # Requests that are still queued, one of them with an idempotency key, and a gap between them.
-$handshake{queued} = enqueue('transaction', '{"user_id":4,"source_wallet_id":4,"dest_wallet_id":5,"trans_sum":1000}', 'key of the queued');
-ask($node, $db, 'BEGIN; ' . deposits_sql([ 1, 1000 ]) . '; ROLLBACK');
-$node->safe_psql($db, transfers_sql(map { [ 5 + $_ % 10, 6 + $_ % 10, 1 ] } 1 .. 3000));
+$handshake{queued} = enqueue('transaction', transfer_json(4, 5, 1000), 'key of the queued');
+ask($node, $db, 'BEGIN; ' . deposits_sql([1, 1000]) . '; ROLLBACK');
+$node->safe_psql($db, transfers_sql(map { [5 + $_ % 10, 6 + $_ % 10, 1] } 1 .. 3000));
 
 # The looks of it, handshakes included.
-my %kind = (done => [ 'transaction', 1 ], made => [ 'wallet', 30 ], refused => [ 'withdrawal', 3 ]);
+my %kind    = (done => ['transaction', 1], made => ['wallet', 30], refused => ['withdrawal', 3]);
 my $settled = join ' UNION ALL ',
-  map { "SELECT * FROM wallet_lookup('$kind{$_}[0]', $kind{$_}[1], '$handshake{$_}')" } sort keys %kind;
+    map { "SELECT * FROM wallet_lookup('$kind{$_}[0]', $kind{$_}[1], '$handshake{$_}')" }
+    sort keys %kind;
 my @tables = qw(currency wallet request transfer outcome idempotency_key audit secret);
-my $rows = join ' UNION ALL ',
-  map { "SELECT '$_', md5(string_agg(t::text, E'\\n' ORDER BY t::text)) FROM wallet.$_ AS t" } @tables;
+my $rows   = join ' UNION ALL ',
+    map { "SELECT '$_', md5(string_agg(t::text, E'\\n' ORDER BY t::text)) FROM wallet.$_ AS t" }
+    @tables;
 my %before = map { $_ => ask($node, $db, $_) } $settled, $rows;
-my $dump = PostgreSQL::Test::Utils::tempdir() . '/dump';
+my $dump   = PostgreSQL::Test::Utils::tempdir() . '/dump';
 
-$node->command_ok([ 'pg_dump', '-f', "$dump.sql", $db ], 'pg_dump as a script');
-$node->command_ok([ 'pg_dump', '-Fc', '-f', "$dump.custom", $db ], 'pg_dump as an archive');
+$node->command_ok(['pg_dump', '-f', "$dump.sql", $db], 'pg_dump as a script');
+$node->command_ok(['pg_dump', '-Fc', '-f', "$dump.custom", $db], 'pg_dump as an archive');
 
 # The worker stays off for the first, so that its rows can be compared with the original's.
 $node->safe_psql('postgres', 'CREATE DATABASE still');
-$node->command_ok([ 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-f', "$dump.sql", 'still' ], 'restored with psql');
-is(ask($node, 'still', $rows), $before{$rows}, 'every row of every table is the same');
-is(ask($node, 'still', queued()), '3001', 'the queue is as long as before');
+$node->command_ok(['psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-f', "$dump.sql", 'still'],
+    'restored with psql');
+is(ask($node, 'still', $rows),    $before{$rows},    'every row of every table is the same');
+is(ask($node, 'still', queued()), '3001',            'the queue is as long as before');
 is(ask($node, 'still', $settled), $before{$settled}, 'the old handshakes say what they said');
 is(ask($node, 'still', 'SELECT count(*) FROM wallet.secret'), '1', 'there is one key');
 
@@ -58,52 +62,73 @@ set_conf($node, 'pg_wallet.worker' => 'on');
 becomes($node, $db, queued(), '0', 'the original goes on');
 $node->safe_psql('postgres', "CREATE DATABASE script; CREATE DATABASE archive");
 my $position = log_position($node);
-$node->command_ok([ 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-f', "$dump.sql", 'script' ], 'restored with psql under the worker');
-$node->command_ok([ 'pg_restore', '-j4', '-e', '-d', 'archive', "$dump.custom" ], 'restored with pg_restore -j4 under the worker');
+$node->command_ok(['psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-f', "$dump.sql", 'script'],
+    'restored with psql under the worker');
+$node->command_ok(['pg_restore', '-j4', '-e', '-d', 'archive', "$dump.custom"],
+    'restored with pg_restore -j4 under the worker');
 
+my $balances = <<'SQL';
+SELECT string_agg(concat_ws(' ', wallet_id, user_id, balance, currency), ', ' ORDER BY wallet_id)
+    FROM wallet.wallet
+SQL
 foreach my $restored (qw(still script archive))
 {
-	becomes($node, $restored, queued(), '0', "$restored: the queued requests are posted");
-	is(ask($node, $restored, 'SELECT string_agg(w::text, chr(10) ORDER BY w) FROM (SELECT wallet_id, user_id, balance, currency FROM wallet.wallet) AS w'),
-		ask($node, $db, 'SELECT string_agg(w::text, chr(10) ORDER BY w) FROM (SELECT wallet_id, user_id, balance, currency FROM wallet.wallet) AS w'),
-		"$restored: every balance is as in the original");
-	is(ask($node, $restored, $settled), $before{$settled}, "$restored: the old handshakes say what they said");
-	is(ask($node, $restored, "SELECT state, code FROM wallet_lookup('transaction', 4, '$handshake{queued}')"),
-		'processed|processed', "$restored: the handshake of a queued request tells its outcome");
+    becomes($node, $restored, queued(), '0', "$restored: the queued requests are posted");
+    is( ask($node, $restored, $balances),
+        ask($node, $db,       $balances),
+        "$restored: every balance is as in the original");
+    is(ask($node, $restored, $settled),
+        $before{$settled}, "$restored: the old handshakes say what they said");
+    is( ask($node, $restored,
+            "SELECT state, code FROM wallet_lookup('transaction', 4, '$handshake{queued}')"),
+        'processed|processed',
+        "$restored: the handshake of a queued request tells its outcome");
 
-	# Nothing is done twice, and what comes next gets numbers that nothing had before.
-	my $highest = ask($node, $restored, 'SELECT max(request_id) FROM wallet.request');
-	is(enqueue('transaction', '{"user_id":1,"source_wallet_id":1,"dest_wallet_id":2,"trans_sum":77.88}', 'key of the done', $restored),
-		$handshake{done}, "$restored: a key that was used answers the same handshake");
-	is(enqueue('transaction', '{"user_id":4,"source_wallet_id":4,"dest_wallet_id":5,"trans_sum":1000}', 'key of the queued', $restored),
-		$handshake{queued}, "$restored: so does that of the queued request");
-	is(ask($node, $restored, q{SELECT transfer_id FROM wallet_transfer(1, 2, 3.21, '{"for": "lunch"}', 'direct')}),
-		ask($node, $db, 'SELECT transfer_id FROM wallet.idempotency_key WHERE transfer_id IS NOT NULL'),
-		"$restored: so does that of the direct call");
-	$node->safe_psql($restored, deposits_sql([ 1, 1 ]));
-	becomes($node, $restored, queued(), '0', "$restored: a new request is posted");
-	is(ask($node, $restored, "SELECT count(*) FROM wallet.request WHERE request_id > $highest"), '1', "$restored: with a new id");
-	is(ask($node, $restored, 'SELECT wallet_id FROM wallet_create(40)'), '23', "$restored: a new wallet has the next id");
-	is(ask($node, $restored, q{SELECT wallet_id FROM wallet_create(41, 0.0001, 'pts')}), '24', "$restored: the currency of our own is there");
-	all_is_well($node, $restored, $restored);
+    # Nothing is done twice, and what comes next gets numbers that nothing had before.
+    my $highest = ask($node, $restored, 'SELECT max(request_id) FROM wallet.request');
+    is(enqueue('transaction', transfer_json(1, 2, 77.88), 'key of the done', $restored),
+        $handshake{done}, "$restored: a key that was used answers the same handshake");
+    is(enqueue('transaction', transfer_json(4, 5, 1000), 'key of the queued', $restored),
+        $handshake{queued}, "$restored: so does that of the queued request");
+    is( ask($node, $restored,
+            q{SELECT transfer_id FROM wallet_transfer(1, 2, 3.21, '{"for": "lunch"}', 'direct')}),
+        ask($node, $db,
+            'SELECT transfer_id FROM wallet.idempotency_key WHERE transfer_id IS NOT NULL'),
+        "$restored: so does that of the direct call");
+    $node->safe_psql($restored, deposits_sql([1, 1]));
+    becomes($node, $restored, queued(), '0', "$restored: a new request is posted");
+    is(ask($node, $restored, "SELECT count(*) FROM wallet.request WHERE request_id > $highest"),
+        '1', "$restored: with a new id");
+    is(ask($node, $restored, 'SELECT wallet_id FROM wallet_create(40)'),
+        '23', "$restored: a new wallet has the next id");
+    is(ask($node, $restored, q{SELECT wallet_id FROM wallet_create(41, 0.0001, 'pts')}),
+        '24', "$restored: the currency of our own is there");
+    all_is_well($node, $restored, $restored);
 }
+
 # Jobs of pg_restore finish in any order.  Here the journal comes last of all: were the queue worked
 # off before, everything would be paid twice.
 my ($early, $late) = ("$dump.early", "$dump.late");
-my ($list) = run_command([ 'pg_restore', '-l', "$dump.custom" ]);
-my $is_late = qr/TABLE DATA wallet (transfer|outcome|idempotency_key) |REFRESH|MATERIALIZED VIEW DATA/;
+my ($list) = run_command(['pg_restore', '-l', "$dump.custom"]);
+my $is_late =
+    qr/TABLE DATA wallet (transfer|outcome|idempotency_key) |REFRESH|MATERIALIZED VIEW DATA/;
 append_to_file($early, join "\n", grep { !/$is_late/ } split /\n/, $list);
 append_to_file($late,  join "\n", grep { /$is_late/ } split /\n/,  $list);
 $node->safe_psql('postgres', 'CREATE DATABASE reordered');
-$node->command_ok([ 'pg_restore', '-e', '-d', 'reordered', '-L', $early, "$dump.custom" ], 'all but the journal is restored');
+$node->command_ok(['pg_restore', '-e', '-d', 'reordered', '-L', $early, "$dump.custom"],
+    'all but the journal is restored');
 worker_pid($node, 'reordered');
 my $now = ask($node, 'reordered', 'SELECT clock_timestamp()');
-poll_for($node, 'reordered', "SELECT heartbeat > timestamptz '$now' + interval '200 ms' FROM wallet.queue", 't');
-is(ask($node, 'reordered', 'SELECT count(*) FROM wallet.transfer'), '0', 'the worker waits for the end of the restore');
+poll_for($node, 'reordered',
+    "SELECT heartbeat > timestamptz '$now' + interval '200 ms' FROM wallet.queue", 't');
+is(ask($node, 'reordered', 'SELECT count(*) FROM wallet.transfer'),
+    '0', 'the worker waits for the end of the restore');
 is(ask($node, 'reordered', 'SELECT wallet_process()'), '0', 'and so does wallet_process');
-$node->command_ok([ 'pg_restore', '-e', '-d', 'reordered', '-L', $late, "$dump.custom" ], 'the journal is restored');
+$node->command_ok(['pg_restore', '-e', '-d', 'reordered', '-L', $late, "$dump.custom"],
+    'the journal is restored');
 becomes($node, 'reordered', queued(), '0', 'reordered: the queued requests are posted');
-is(ask($node, 'reordered', $settled), $before{$settled}, 'reordered: the old handshakes say what they said');
+is(ask($node, 'reordered', $settled),
+    $before{$settled}, 'reordered: the old handshakes say what they said');
 all_is_well($node, 'reordered', 'reordered');
 
 unlike(log_since($node, $position), qr/ERROR/, 'the worker had no trouble with any of it');
@@ -111,20 +136,24 @@ unlike(log_since($node, $position), qr/ERROR/, 'the worker had no trouble with a
 # A standby has no worker; promoted, it goes on with the queue.
 set_conf($node, 'pg_wallet.databases' => 'nothing');
 becomes($node, $db, 'SELECT worker_pid IS NULL FROM wallet.queue', 't', 'the primary pauses');
-$node->safe_psql($db, transfers_sql([ 1, 2, 1 ], [ 2, 3, 1 ]));
+$node->safe_psql($db, transfers_sql([1, 2, 1], [2, 3, 1]));
 $node->backup('copy');
 my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($node, 'copy', has_streaming => 1);
 $standby->append_conf('postgresql.conf', "pg_wallet.databases = ''");
 $standby->start;
 $node->wait_for_catchup($standby);
-is(ask($standby, $db, 'SELECT queued, worker_pid IS NULL FROM wallet.queue'), '2|t', 'a standby shows the queue and has no worker');
+is(ask($standby, $db, 'SELECT queued, worker_pid IS NULL FROM wallet.queue'),
+    '2|t', 'a standby shows the queue and has no worker');
 is(ask($standby, $db, 'SELECT worker_alive FROM wallet_ready()'), 'f', 'so it is not ready');
 is(ask($standby, $db, $settled), $before{$settled}, 'but handshakes can be looked up');
-like(ask($standby, $db, deposits_sql([ 1, 1 ])), qr/read-only transaction/, 'and nothing can be queued');
+like(
+    ask($standby, $db, deposits_sql([1, 1])),
+    qr/read-only transaction/,
+    'and nothing can be queued');
 $standby->promote;
 becomes($standby, $db, queued(), '0', 'promoted, it posts what was queued');
-$standby->safe_psql($db, deposits_sql([ 1, 1 ]));
+$standby->safe_psql($db, deposits_sql([1, 1]));
 becomes($standby, $db, queued(), '0', 'and what comes');
 all_is_well($standby, $db, 'the promoted standby');
 
@@ -132,8 +161,10 @@ done_testing();
 
 sub enqueue
 {
-	my ($kind, $payload, $key, $database) = @_;
+    my ($kind, $payload, $key, $database) = @_;
 
-	return ask($node, $database // $db,
-		"SELECT wallet_enqueue('$kind', '$payload'" . (defined $key ? ", '$key'" : '') . ')');
+    return ask(
+        $node,
+        $database // $db,
+        "SELECT wallet_enqueue('$kind', '$payload'" . (defined $key ? ", '$key'" : '') . ')');
 }

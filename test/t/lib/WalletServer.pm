@@ -14,8 +14,9 @@ use Test::More;
 use Time::HiRes qw(time usleep);
 
 our @EXPORT = qw(
-  new_server new_database set_conf ask becomes poll_for worker_pid queued
-  make_wallets transfers_sql deposits_sql all_is_well log_position log_since log_becomes log_stays
+    new_server new_database set_conf ask becomes poll_for worker_pid queued
+    make_wallets transfers_sql transfer_json deposits_sql all_is_well
+    log_position log_since log_becomes log_stays
 );
 
 # No statement of a test waits for ever.
@@ -27,11 +28,11 @@ my $seconds_max = 30;
 # A running server; the extension is preloaded, and conf comes after our own settings.
 sub new_server
 {
-	my ($name, %with) = @_;
-	my $node = PostgreSQL::Test::Cluster->new($name);
+    my ($name, %with) = @_;
+    my $node = PostgreSQL::Test::Cluster->new($name);
 
-	$node->init(%{ $with{init} // {} });
-	$node->append_conf('postgresql.conf', <<'CONF');
+    $node->init(%{$with{init} // {}});
+    $node->append_conf('postgresql.conf', <<'CONF');
 shared_preload_libraries = 'pg_wallet'
 pg_wallet.poll_interval = '60s'
 max_worker_processes = 20
@@ -40,132 +41,137 @@ restart_after_crash = on
 log_statement = none
 log_error_verbosity = default
 CONF
-	$node->append_conf('postgresql.conf', $with{conf}) if defined $with{conf};
-	$node->start;
-	return $node;
+    $node->append_conf('postgresql.conf', $with{conf}) if defined $with{conf};
+    $node->start;
+    return $node;
 }
 
 sub new_database
 {
-	my ($node, $database) = @_;
+    my ($node, $database) = @_;
 
-	$node->safe_psql('postgres', "CREATE DATABASE $database");
-	$node->safe_psql($database,  'CREATE EXTENSION pg_wallet');
-	return;
+    $node->safe_psql('postgres', "CREATE DATABASE $database");
+    $node->safe_psql($database,  'CREATE EXTENSION pg_wallet');
+    return;
 }
 
 # Change settings of the running server.
 sub set_conf
 {
-	my ($node, %settings) = @_;
+    my ($node, %settings) = @_;
 
-	$node->append_conf('postgresql.conf', "$_ = '$settings{$_}'") foreach sort keys %settings;
-	$node->reload;
-	return;
+    $node->append_conf('postgresql.conf', "$_ = '$settings{$_}'") foreach sort keys %settings;
+    $node->reload;
+    return;
 }
 
 # What a query answers, or the error it raises.
 sub ask
 {
-	my ($node, $database, $sql) = @_;
-	my ($answer, $error) = ('', '');
+    my ($node, $database, $sql) = @_;
+    my ($answer, $error) = ('', '');
 
-	$node->psql(
-		$database, $sql,
-		stdout => \$answer,
-		stderr => \$error,
-		on_error_stop => 1);
-	return $error eq '' ? $answer : $error;
+    $node->psql(
+        $database, $sql,
+        stdout        => \$answer,
+        stderr        => \$error,
+        on_error_stop => 1);
+    return $error eq '' ? $answer : $error;
 }
 
 # Ask until the answer is the expected text or matches the expected pattern; returns the last one.
 sub poll_for
 {
-	my ($node, $database, $sql, $expected, $seconds) = @_;
-	my $deadline = time() + ($seconds // $seconds_max);
-	my $answer;
+    my ($node, $database, $sql, $expected, $seconds) = @_;
+    my $deadline = time() + ($seconds // $seconds_max);
+    my $answer;
 
-	while (1)
-	{
-		$answer = ask($node, $database, $sql);
-		last if ref $expected ? $answer =~ $expected : $answer eq $expected;
-		last if time() > $deadline;
-		usleep(20_000);
-	}
-	return $answer;
+    while (1)
+    {
+        $answer = ask($node, $database, $sql);
+        last if ref $expected ? $answer =~ $expected : $answer eq $expected;
+        last if time() > $deadline;
+        usleep(20_000);
+    }
+    return $answer;
 }
 
 # becomes($node, $database, $sql, $expected, $name [, $seconds]): a test.
 sub becomes
 {
-	my ($node, $database, $sql, $expected, $name, $seconds) = @_;
-	my $answer = poll_for($node, $database, $sql, $expected, $seconds);
+    my ($node, $database, $sql, $expected, $name, $seconds) = @_;
+    my $answer = poll_for($node, $database, $sql, $expected, $seconds);
 
-	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	return ref $expected ? like($answer, $expected, $name) : is($answer, $expected, $name);
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    return ref $expected ? like($answer, $expected, $name) : is($answer, $expected, $name);
 }
 
 # The pid of the database's worker, as soon as it has one (and it is not this one).
 sub worker_pid
 {
-	my ($node, $database, $other_than, $seconds) = @_;
+    my ($node, $database, $other_than, $seconds) = @_;
 
-	$other_than //= 0;
-	return poll_for($node, $database,
-		"SELECT worker_pid FROM wallet.queue WHERE worker_pid <> $other_than",
-		qr/^[1-9]\d*$/, $seconds);
+    $other_than //= 0;
+    return poll_for($node, $database,
+        "SELECT worker_pid FROM wallet.queue WHERE worker_pid <> $other_than",
+        qr/^[1-9]\d*$/, $seconds);
 }
 
 # How many requests wait; shorter than the whole view.
 sub queued
 {
-	return 'SELECT queued FROM wallet.queue';
+    return 'SELECT queued FROM wallet.queue';
 }
 
 # Wallets 1 to count, of users 1 to count, with this much money each.
 sub make_wallets
 {
-	my ($node, $database, $count, $amount) = @_;
+    my ($node, $database, $count, $amount) = @_;
 
-	$node->safe_psql($database,
-		"SELECT wallet_create(i, $amount) FROM generate_series(1, $count) AS i");
-	return;
+    $node->safe_psql($database,
+        "SELECT wallet_create(i, $amount) FROM generate_series(1, $count) AS i");
+    return;
 }
 
 # A statement that queues deposits: [wallet_id, amount]...
 sub deposits_sql
 {
-	return enqueue_sql('deposit',
-		map { qq({"user_id":$_->[0],"wallet_id":$_->[0],"amount":$_->[1]}) } @_);
+    return enqueue_sql('deposit',
+        map { qq({"user_id":$_->[0],"wallet_id":$_->[0],"amount":$_->[1]}) } @_);
 }
 
 # A statement that queues transfers: [source, destination, amount]...
 sub transfers_sql
 {
-	return enqueue_sql(
-		'transaction',
-		map {
-			qq({"user_id":$_->[0],"source_wallet_id":$_->[0],"dest_wallet_id":$_->[1],"trans_sum":$_->[2]})
-		} @_);
+    return enqueue_sql('transaction', map { transfer_json(@{$_}) } @_);
+}
+
+# A transfer's payload.
+sub transfer_json
+{
+    my ($source, $destination, $amount) = @_;
+
+    return qq({"user_id":$source,"source_wallet_id":$source,)
+        . qq("dest_wallet_id":$destination,"trans_sum":$amount});
 }
 
 sub enqueue_sql
 {
-	my ($kind, @payloads) = @_;
-	my $count = @payloads;
-	my $list = join ',', map { "'$_'" } @payloads;
+    my ($kind, @payloads) = @_;
+    my $count = @payloads;
+    my $list  = join ',', map { "'$_'" } @payloads;
 
-	return "SELECT count(handshake_id) FROM "
-	  . "wallet_enqueue_many(array_fill('$kind'::text, ARRAY[$count]), ARRAY[$list])";
+    return "SELECT count(handshake_id) FROM "
+        . "wallet_enqueue_many(array_fill('$kind'::text, ARRAY[$count]), ARRAY[$list])";
 }
 
 # Two tests: each request was carried out exactly once, and the books are right.
 sub all_is_well
 {
-	my ($node, $database, $name) = @_;
+    my ($node, $database, $name) = @_;
 
-	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	is( ask($node, $database, <<'SQL'), 't', "$name: each request has its outcome once");
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    is(ask($node, $database, <<'SQL'), 't', "$name: each request has its outcome once");
 SELECT count(*) = count(ended.request_id)
 	AND count(*) = count(DISTINCT ended.request_id)
 	AND count(*) = (SELECT count(*) FROM wallet.request)
@@ -176,45 +182,47 @@ FROM wallet.request FULL JOIN
 		AND NOT EXISTS (SELECT FROM wallet.outcome AS o WHERE o.request_id = t.request_id)
 	) AS ended USING (request_id)
 SQL
-	is(ask($node, $database, q{SELECT concat(name, ': ', detail) FROM wallet_verify() WHERE NOT ok}),
-		'', "$name: wallet_verify() finds no fault");
-	return;
+    is( ask($node, $database,
+            q{SELECT concat(name, ': ', detail) FROM wallet_verify() WHERE NOT ok}),
+        '',
+        "$name: wallet_verify() finds no fault");
+    return;
 }
 
 sub log_position
 {
-	my ($node) = @_;
+    my ($node) = @_;
 
-	return -s $node->logfile;
+    return -s $node->logfile;
 }
 
 sub log_since
 {
-	my ($node, $position) = @_;
+    my ($node, $position) = @_;
 
-	return slurp_file($node->logfile, $position);
+    return slurp_file($node->logfile, $position);
 }
 
 # log_becomes($node, $position, $pattern, $name): a test.
 sub log_becomes
 {
-	my ($node, $position, $pattern, $name) = @_;
-	my $deadline = time() + $seconds_max;
+    my ($node, $position, $pattern, $name) = @_;
+    my $deadline = time() + $seconds_max;
 
-	usleep(20_000) until log_since($node, $position) =~ $pattern || time() > $deadline;
-	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	return ok(log_since($node, $position) =~ $pattern, $name);
+    usleep(20_000) until log_since($node, $position) =~ $pattern || time() > $deadline;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    return ok(log_since($node, $position) =~ $pattern, $name);
 }
 
 # log_stays($node, $position, $pattern, $seconds, $name): a test that something does not happen.
 sub log_stays
 {
-	my ($node, $position, $pattern, $seconds, $name) = @_;
-	my $deadline = time() + $seconds;
+    my ($node, $position, $pattern, $seconds, $name) = @_;
+    my $deadline = time() + $seconds;
 
-	usleep(20_000) until log_since($node, $position) =~ $pattern || time() > $deadline;
-	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	return ok(log_since($node, $position) !~ $pattern, $name);
+    usleep(20_000) until log_since($node, $position) =~ $pattern || time() > $deadline;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    return ok(log_since($node, $position) !~ $pattern, $name);
 }
 
 1;
