@@ -21,7 +21,6 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_database.h"
-#include "commands/dbcommands.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
@@ -34,6 +33,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "utils/varlena.h"
 
@@ -118,6 +118,17 @@ want(Oid database)
 	find_database(database)->pending = true;
 }
 
+/*
+ * May a worker connect to this database?  A template has none, since nobody could copy it while
+ * somebody is connected.
+ */
+static bool
+is_open_to_workers(const FormData_pg_database *database)
+{
+	return database->datallowconn && !database->datistemplate &&
+	       database_is_allowed(NameStr(database->datname));
+}
+
 /* Want a worker for each database that may have one. */
 static void
 look_at_all_databases(void)
@@ -134,7 +145,7 @@ look_at_all_databases(void)
 	{
 		Form_pg_database row = (Form_pg_database) GETSTRUCT(tuple);
 
-		if (row->datallowconn && !row->datistemplate && database_is_allowed(NameStr(row->datname)))
+		if (is_open_to_workers(row))
 			want(row->oid);
 	}
 	table_endscan(scan);
@@ -146,12 +157,14 @@ look_at_all_databases(void)
 static bool
 may_have_worker(Oid database)
 {
-	char *name;
+	HeapTuple tuple;
 	bool may;
 
 	StartTransactionCommand();
-	name = get_database_name(database);
-	may = name != NULL && database_is_allowed(name);
+	tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(database));
+	may = HeapTupleIsValid(tuple) && is_open_to_workers((Form_pg_database) GETSTRUCT(tuple));
+	if (HeapTupleIsValid(tuple))
+		ReleaseSysCache(tuple);
 	CommitTransactionCommand();
 	return may;
 }

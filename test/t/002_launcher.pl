@@ -95,6 +95,25 @@ $node->safe_psql('second', deposits_sql([1, 2]));
 becomes($node, 'second', queued(), '0', 'a new queue begins at the beginning', 5);
 all_is_well($node, 'second', 'the new queue');
 
+# A template has no worker: nobody could copy it.
+$node->safe_psql('template1', 'CREATE EXTENSION pg_wallet');
+is(ask($node, 'postgres', "SET statement_timeout = '15s'; CREATE DATABASE copied"),
+    '', 'CREATE DATABASE works when the template has the extension');
+is(ask($node, 'postgres', "$workers 'template1'"), '0', 'the template has no worker');
+$node->reload;
+like(worker_pid($node, 'copied', 0, 5), qr/^\d+$/, 'its copy has one');
+$node->safe_psql('template1', 'DROP EXTENSION pg_wallet');
+
+# A database that lets nobody in, on its way out.
+$position = log_position($node);
+$node->safe_psql('postgres', <<'SQL');
+ALTER DATABASE copied ALLOW_CONNECTIONS false;
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'copied';
+SQL
+log_stays($node, $position, qr/FATAL:  database "copied" is not currently accepting connections/,
+    1.5, 'no worker knocks at a closed door');
+is(ask($node, 'postgres', 'DROP DATABASE copied'), '', 'DROP DATABASE works without FORCE');
+
 # DROP DATABASE under the worker.
 like(
     ask($node, 'postgres', 'DROP DATABASE third'),
