@@ -114,9 +114,12 @@ $session->query_safe('BEGIN');
 $session->query_safe(deposits_sql([1, 5]));
 is($session->query_safe('SELECT wallet_process()'),
     '1', 'a session posts what it has queued itself');
-$node->safe_psql($db, deposits_sql([1, 7]));
+$node->safe_psql($db, deposits_sql([1, 7], [3, 1]));
 my $before = ask($node, $db, 'SELECT amount FROM wallet_get(1)');
-is(ask($node, $db, queued()), '1', 'meanwhile the worker waits');
+my $now    = ask($node, $db, 'SELECT clock_timestamp()');
+poll_for($node, $db,
+    "SELECT heartbeat > timestamptz '$now' + interval '200 ms' FROM wallet.queue", 't');
+is(ask($node, $db, queued()), '2', 'meanwhile the worker tries, and waits');
 $session->query_safe('COMMIT');
 becomes($node, $db, queued(), '0', 'after that it goes on');
 is(ask($node, $db, "SELECT amount - $before FROM wallet_get(1)"),
