@@ -157,18 +157,11 @@ COMMENT ON COLUMN wallet.idempotency_key.fingerprint IS 'SHA-256 of what was ask
  * A row counts only while wallet.opening names its origin.  After a restore that is so when pg_dump
  * has refreshed that view, which it leaves for the very end, also with parallel jobs: nobody posts
  * from half a restored queue.
- *
- * The columns after_* are always null.  Their foreign keys tell pg_dump to load this table after
- * the others where it restores them one by one.
  */
 CREATE TABLE wallet.queue_position (
     low_water bigint NOT NULL,
     takeovers bigint NOT NULL,
-    origin uuid NOT NULL,
-    after_request bigint REFERENCES wallet.request,
-    after_transfer bigint REFERENCES wallet.transfer,
-    after_outcome bigint REFERENCES wallet.outcome,
-    after_wallet bigint REFERENCES wallet.wallet
+    origin uuid NOT NULL
 );
 COMMENT ON TABLE wallet.queue_position IS 'how far the queue has been worked off';
 COMMENT ON COLUMN wallet.queue_position.takeovers IS

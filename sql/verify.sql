@@ -48,7 +48,7 @@ SELECT pg_temp.tamper('UPDATE wallet.wallet SET balance = balance + 1 WHERE wall
 SELECT pg_temp.tamper('UPDATE wallet.wallet SET balance = balance + CASE wallet_id WHEN 1 THEN 1 ELSE -1 END WHERE wallet_id IN (1, 2)');
 -- A wallet that has lost its last operation, and one that is gone with its money.
 SELECT pg_temp.tamper('UPDATE wallet.wallet SET last_transfer_id = 1 WHERE wallet_id = 1');
-SELECT pg_temp.tamper('ALTER TABLE wallet.queue_position DROP CONSTRAINT queue_position_after_wallet_fkey', 'DELETE FROM wallet.wallet WHERE wallet_id = 3');
+SELECT pg_temp.tamper('DELETE FROM wallet.wallet WHERE wallet_id = 3');
 -- A transfer of another amount, to another wallet, without its balance, out of the chain, twice.
 SELECT pg_temp.tamper('UPDATE wallet.transfer SET amount = amount + 1 WHERE transfer_id = 7');
 SELECT pg_temp.tamper('UPDATE wallet.transfer SET destination_wallet_id = 4 WHERE transfer_id = 7');
@@ -75,7 +75,7 @@ SELECT pg_temp.tamper('UPDATE wallet.request SET amount_scale = amount_scale + 1
 SELECT pg_temp.tamper('UPDATE wallet.request SET kind = ''deposit'' WHERE request_id = 5');
 SELECT pg_temp.tamper('UPDATE wallet.request SET source_wallet_id = 4 WHERE request_id = 3');
 SELECT pg_temp.tamper('UPDATE wallet.request SET destination_wallet_id = 4 WHERE request_id = 3');
-SELECT pg_temp.tamper('ALTER TABLE wallet.queue_position DROP CONSTRAINT queue_position_after_request_fkey', 'DELETE FROM wallet.request WHERE request_id = 4');
+SELECT pg_temp.tamper('DELETE FROM wallet.request WHERE request_id = 4');
 -- A new wallet for somebody else, or without its first deposit; a read of somebody else's.
 SELECT pg_temp.tamper('UPDATE wallet.outcome SET wallet_id = 1 WHERE request_id = 2');
 SELECT pg_temp.tamper('UPDATE wallet.outcome SET wallet_id = 2 WHERE request_id = 7');
