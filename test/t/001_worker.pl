@@ -133,7 +133,7 @@ $node->safe_psql($db, deposits_sql([2, 2]));
 becomes($node, $db, 'SELECT queued, gaps FROM wallet.queue', '0|1', 'a prepared request is a gap');
 $node->safe_psql($db, q{COMMIT PREPARED 'deposit'});
 becomes($node, $db, 'SELECT queued, gaps, posted FROM wallet.queue',
-    '0|0|5', 'committed, it is posted');
+    '0|0|6', 'committed, it is posted');
 
 all_is_well($node, $db, 'the worker');
 
