@@ -17,8 +17,6 @@
 
 #include "log.h"
 
-#define OID_TEXT 25
-#define OID_INT8 20
 #define RECONNECT_CHECK_MS 1000
 
 const WalletCodeInfo wallet_codes[CODE_COUNT] = WALLET_CODE_TABLE;
@@ -393,85 +391,13 @@ db_timeout_ms(const Db *db, int64_t now_ms)
 	return RECONNECT_CHECK_MS;
 }
 
-static const char *
-item_text(const DbItem *item, int parameter, size_t *length)
-{
-	const char *text;
-
-	if (parameter == 0)
-		text = item->kind;
-	else if (item->function == DB_ENQUEUE && parameter == 1)
-	{
-		*length = item->payload_length;
-		return item->payload;
-	}
-	else
-		text = item->function == DB_ENQUEUE ? item->idempotency_key : item->handshake_id;
-	*length = text ? strlen(text) : 0;
-	return text;
-}
-
-/* PostgreSQL's binary array: dimensions, has-nulls, element type, size, lower bound, elements. */
-static void
-put_array(const DbBatch *batch, int parameter, Buffer *out)
-{
-	bool is_text = parameter == 0 || batch->function == DB_ENQUEUE ||
-	               (batch->function == DB_LOOKUP && parameter == 2);
-
-	buffer_put_int32(out, 1);
-	buffer_put_int32(out, 1);
-	buffer_put_int32(out, is_text ? OID_TEXT : OID_INT8);
-	buffer_put_int32(out, batch->item_count);
-	buffer_put_int32(out, 1);
-	for (int i = 0; i < batch->item_count; i++)
-	{
-		const DbItem *item = batch->items[i];
-		size_t length = 0;
-		const char *text;
-
-		if (!is_text)
-		{
-			buffer_put_int32(out, sizeof(int64_t));
-			buffer_put_int64(out, parameter == 1 ? item->user_id : item->id);
-			continue;
-		}
-		text = item_text(item, parameter, &length);
-		buffer_put_int32(out, text ? (int32_t) length : -1);
-		buffer_put(out, text, length);
-	}
-}
-
-/* Fills the parameters' buffers and returns how many there are. */
-static int
-put_parameters(Db *db, const DbBatch *batch)
-{
-	const DbItem *item = batch->items[0];
-
-	for (int i = 0; i < DB_PARAMETERS_MAX; i++)
-		buffer_reset(&db->parameters[i]);
-	if (batch->function == DB_READY)
-		return 0;
-	if (batch->function != DB_HISTORY)
-	{
-		for (int i = 0; i < 3; i++)
-			put_array(batch, i, &db->parameters[i]);
-		return 3;
-	}
-	buffer_put_int64(&db->parameters[0], item->user_id);
-	buffer_put_int64(&db->parameters[1], item->id);
-	if (item->before != 0)
-		buffer_put_int64(&db->parameters[2], item->before);
-	buffer_put_int32(&db->parameters[3], item->max_rows);
-	return 4;
-}
-
 static bool
 batch_send(Db *db, const DbBatch *batch)
 {
 	static const int binary[DB_PARAMETERS_MAX] = {1, 1, 1, 1};
 	const char *values[DB_PARAMETERS_MAX];
 	int lengths[DB_PARAMETERS_MAX];
-	int count = put_parameters(db, batch);
+	int count = db_put_parameters(db, batch);
 
 	for (int i = 0; i < count; i++)
 	{

@@ -1,6 +1,7 @@
 /*
  * db_internal.h
- *		What db.c (batches) and db_connect.c (the connection's life) share.
+ *		What db.c (batches), db_parameters.c (what is sent with them) and
+ *		db_connect.c (the connection's life) share.
  */
 #ifndef WALLET_SHIM_DB_INTERNAL_H
 #define WALLET_SHIM_DB_INTERNAL_H
@@ -95,6 +96,9 @@ void db_fail_all(Db *db);
 
 /* A new batch at the end of the ring. */
 DbBatch *db_batch_push(Db *db, DbFunction function, int64_t now_ms);
+
+/* Fills the parameters' buffers for a batch, and returns how many there are. */
+int db_put_parameters(Db *db, const DbBatch *batch);
 
 /* Tells epoll whether the socket is to be written. */
 void db_watch(Db *db, bool want_write);

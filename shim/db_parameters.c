@@ -1,0 +1,98 @@
+/*
+ * db_parameters.c
+ *		From a batch's items to the parameters of its statement, in PostgreSQL's
+ *		binary formats.
+ */
+#include "db_internal.h"
+
+#include <string.h>
+
+#define OID_TEXT 25
+#define OID_INT8 20
+
+/* What comes before an array's elements: dimensions, has-nulls, element type, size, lower bound. */
+static void
+put_array_head(Buffer *out, Oid type, int count)
+{
+	buffer_put_int32(out, 1);
+	buffer_put_int32(out, 1);
+	buffer_put_int32(out, (int32_t) type);
+	buffer_put_int32(out, count);
+	buffer_put_int32(out, 1);
+}
+
+/* An element; NULL is SQL's null. */
+static void
+put_text(Buffer *out, const char *text, size_t length)
+{
+	buffer_put_int32(out, text ? (int32_t) length : -1);
+	buffer_put(out, text, length);
+}
+
+static const char *
+item_text(const DbItem *item, int parameter, size_t *length)
+{
+	const char *text;
+
+	if (parameter == 0)
+		text = item->kind;
+	else if (item->function == DB_ENQUEUE && parameter == 1)
+	{
+		*length = item->payload_length;
+		return item->payload;
+	}
+	else
+		text = item->function == DB_ENQUEUE ? item->idempotency_key : item->handshake_id;
+	*length = text ? strlen(text) : 0;
+	return text;
+}
+
+/* One parameter of all items. */
+static void
+put_array(const DbBatch *batch, int parameter, Buffer *out)
+{
+	bool is_text = parameter == 0 || batch->function == DB_ENQUEUE ||
+	               (batch->function == DB_LOOKUP && parameter == 2);
+
+	put_array_head(out, is_text ? OID_TEXT : OID_INT8, batch->item_count);
+	for (int i = 0; i < batch->item_count; i++)
+	{
+		const DbItem *item = batch->items[i];
+		size_t length = 0;
+
+		if (is_text)
+		{
+			const char *text = item_text(item, parameter, &length);
+
+			put_text(out, text, length);
+			continue;
+		}
+		buffer_put_int32(out, sizeof(int64_t));
+		buffer_put_int64(out, parameter == 1 ? item->user_id : item->id);
+	}
+}
+
+static int
+put_history(const DbItem *item, Buffer *parameters)
+{
+	buffer_put_int64(&parameters[0], item->user_id);
+	buffer_put_int64(&parameters[1], item->id);
+	if (item->before != 0)
+		buffer_put_int64(&parameters[2], item->before);
+	buffer_put_int32(&parameters[3], item->max_rows);
+	return 4;
+}
+
+int
+db_put_parameters(Db *db, const DbBatch *batch)
+{
+	for (int i = 0; i < DB_PARAMETERS_MAX; i++)
+		buffer_reset(&db->parameters[i]);
+	if (batch->function == DB_READY)
+		return 0;
+	if (batch->function == DB_HISTORY)
+		return put_history(batch->items[0], db->parameters);
+	for (int i = 0; i < 3; i++)
+		put_array(batch, i, &db->parameters[i]);
+	return 3;
+}
