@@ -26,8 +26,10 @@
 #define WALLET_CODES(X) \
 	X(CODE_OK, "processed", "00000", 0, 200, "transaction was successful", "") \
 	/* the payload, read before anything is stored */ \
-	X(CODE_INVALID_JSON, "invalid_json", "PW101", 0, 400, "the payload is not valid JSON", "Send one JSON object, encoded in UTF-8.") \
+	X(CODE_INVALID_JSON, "invalid_json", "PW101", 0, 400, "the payload is not valid JSON", "Send one JSON text, encoded in UTF-8.") \
 	X(CODE_NOT_AN_OBJECT, "not_an_object", "PW102", 0, 422, "the payload is not a JSON object", "Send one JSON object with the members that the documentation lists.") \
+	X(CODE_NOT_AN_ARRAY, "not_an_array", "PW112", 0, 422, "the payload is not a JSON array", "Send one JSON array of the objects that the documentation lists.") \
+	X(CODE_TOO_MANY_ITEMS, "too_many_items", "PW113", 0, 413, "the array has more than 8192 items", "Send the items in several requests.") \
 	X(CODE_UNKNOWN_KIND, "unknown_kind", "PW103", 0, 422, "unknown kind of request", "The kinds are wallet, transaction, deposit, withdrawal and wallet_read.") \
 	X(CODE_UNKNOWN_MEMBER, "unknown_member", "PW104", 0, 422, "the payload has a member that is not known", "Remove the member, or correct its name.") \
 	X(CODE_DUPLICATE_MEMBER, "duplicate_member", "PW105", 0, 422, "the payload has a member twice", "Send each member once.") \
@@ -70,7 +72,7 @@
 	X(CODE_ROUTE_NOT_FOUND, "not_found", "PW404", 0, 404, "there is nothing at this path", "The paths are listed in the documentation.") \
 	X(CODE_METHOD_NOT_ALLOWED, "method_not_allowed", "PW405", 0, 405, "the method is not allowed at this path", "") \
 	X(CODE_REQUEST_TIMEOUT, "request_timeout", "PW408", 1, 408, "the request did not arrive in time", "") \
-	X(CODE_BODY_TOO_LARGE, "body_too_large", "PW413", 0, 413, "the body is larger than 8192 bytes", "") \
+	X(CODE_BODY_TOO_LARGE, "body_too_large", "PW413", 0, 413, "the body is larger than this path takes", "") \
 	X(CODE_UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "PW415", 0, 415, "the body must be application/json", "") \
 	X(CODE_DATABASE_UNAVAILABLE, "database_unavailable", "PW503", 1, 503, "the database cannot be reached", "Send the same request again later, with the same Idempotency-Key.") \
 	X(CODE_OVERLOADED, "overloaded", "PW504", 1, 503, "too many requests are waiting", "Send the same request again later, with the same Idempotency-Key.") \

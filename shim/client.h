@@ -20,6 +20,9 @@
 #include "json.h"
 
 #define BODY_SIZE_MAX 8192
+#define BULK_BODY_SIZE_MAX (2 * 1024 * 1024)
+#define BULK_ITEMS_MAX 8192
+#define BULK_KEY_LENGTH_MAX (IDEMPOTENCY_KEY_LENGTH_MAX - 5) /* leaves room for /8191 */
 
 typedef enum Phase
 {
@@ -39,6 +42,14 @@ typedef enum Method
 	METHOD_OTHER
 } Method;
 
+/* What a path takes by POST. */
+typedef enum Posting
+{
+	POSTING_NONE,
+	POSTING_ONE,
+	POSTING_MANY
+} Posting;
+
 typedef struct Client Client;
 
 /* One path. */
@@ -47,10 +58,10 @@ typedef struct Route
 	const char *path;
 	const char *kind; /* of request or of what is read */
 	Shape shape;
-	bool post;
+	Posting post;
 	unsigned allowed; /* members of a read */
 	unsigned required;
-	void (*read)(Client *client);
+	void (*read)(Client *client); /* NULL: it takes POST alone */
 } Route;
 
 struct Client
@@ -75,6 +86,8 @@ struct Client
 	Buffer query; /* ends in a NUL; empty when there is none */
 	Buffer body;
 	uint64_t body_seen;
+	Slice *slices;   /* of the body of a bulk request */
+	size_t charge;   /* bytes of the loop's budget for bulk requests */
 	Members members; /* also keeps the handshake of what was enqueued */
 	bool held;
 	bool enqueued;         /* the request is durable: never answer with a problem */
@@ -98,6 +111,7 @@ struct Http
 	int64_t poll_at_ms; /* when the first of them is due, or earlier */
 	int request_count;  /* requests under way, in any phase but idle */
 	int waiting_count;  /* those suspended */
+	size_t charged;     /* bytes of config.bulk_bytes_max taken by clients */
 	bool draining;
 	bool resumed; /* libmicrohttpd has connections to go on with */
 	int64_t now_ms;
@@ -114,11 +128,23 @@ void route_find(Client *client, const char *uri);
  */
 bool route_begin(Client *client, const char *method);
 
+/* How many bytes the body of a request may have. */
+size_t route_body_size_max(const Client *client);
+
 /*
  * Carries out a request that is all there.  Either the reply is in the client
  * afterwards, or its item is with the database and its phase PHASE_WAITING.
  */
 void route_start(Client *client);
+
+/* Hands the item to the database, or refuses when there is no room or no database. */
+void route_submit(Client *client, DbFunction function, void (*done)(DbItem *, const DbResult *));
+
+/* Carries out a POST of many; its body is valid UTF-8. */
+void bulk_start(Client *client);
+
+/* Frees the body and its slices. */
+void bulk_release(Client *client);
 
 /* What becomes of an item's result: its done functions. */
 void outcome_of_enqueue(DbItem *item, const DbResult *result);
@@ -145,6 +171,12 @@ void reply_empty(Client *client, unsigned status);
 
 /* Adds a header field to the reply. */
 void reply_field(Client *client, const char *name, const char *value);
+
+/*
+ * Sets what the client takes of the loop's budget for bulk requests, in bytes.
+ * False when that much is not left; then nothing changes.  Taking less never fails.
+ */
+bool client_charge(Client *client, size_t bytes);
 
 /* The reply is in the client: lets libmicrohttpd go on with the connection. */
 void client_resume(Client *client);

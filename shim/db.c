@@ -258,7 +258,7 @@ batch_deal_rows(DbBatch *batch)
 static void
 batch_succeeded(DbBatch *batch)
 {
-	if (batch->function == DB_HISTORY || batch->function == DB_READY)
+	if (batch->function == DB_BULK || batch->function == DB_HISTORY || batch->function == DB_READY)
 	{
 		DbResult result = {
 		    .code = CODE_OK, .rows = batch->rows, .row_count = PQntuples(batch->rows)};
@@ -417,7 +417,7 @@ batch_fill(DbBatch *batch, DbLane *lane)
 {
 	int count = 1;
 
-	if (!lane->first->alone)
+	if (!lane->first->alone && batch->function != DB_BULK)
 		for (DbItem *item = lane->first->next; item && !item->alone && count < DB_BATCH_ITEMS_MAX;
 		     item = item->next)
 			count++;

@@ -13,6 +13,9 @@
  * the client decides, with its Idempotency-Key.  A batch that fails as a whole
  * while the connection lives was rolled back as a whole: its items are sent
  * once more, each alone, so that a bad one fails nobody else.
+ *
+ * An item of DB_BULK is a statement by itself: all that it brings is committed
+ * together, and with nothing else.
  */
 #ifndef WALLET_SHIM_DB_H
 #define WALLET_SHIM_DB_H
@@ -22,11 +25,13 @@
 #include <stdint.h>
 #include <libpq-fe.h>
 
+#include "array.h"
 #include "../extension/codes.h"
 
 typedef enum DbFunction
 {
 	DB_ENQUEUE, /* wallet_enqueue_many: kind, payload, idempotency_key */
+	DB_BULK,    /* the same, for the many payloads of one item */
 	DB_LOOKUP,  /* wallet_lookup_many: kind, user_id, handshake_id */
 	DB_READ,    /* wallet_read_many: kind, user_id, id */
 	DB_HISTORY, /* wallet_history_page: user_id, id, before, max_rows */
@@ -35,7 +40,7 @@ typedef enum DbFunction
 } DbFunction;
 
 /* Columns of the answer, by number. */
-enum DbEnqueueColumn
+enum DbEnqueueColumn /* of DB_BULK too, whose rows have the order of its payloads */
 {
 	ENQUEUE_ORDINAL,
 	ENQUEUE_HANDSHAKE_ID,
@@ -103,7 +108,9 @@ typedef struct DbItem
 	const char *kind;
 	const char *payload;
 	size_t payload_length;
-	const char *idempotency_key; /* or NULL */
+	const Slice *slices; /* the payloads of DB_BULK */
+	int slice_count;
+	const char *idempotency_key; /* or NULL; of DB_BULK each has its own: KEY/0, KEY/1, … */
 	const char *handshake_id;
 	int64_t user_id;
 	int64_t id;

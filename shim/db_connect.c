@@ -32,8 +32,8 @@ typedef struct DbStatement
 	Oid types[DB_PARAMETERS_MAX];
 } DbStatement;
 
-const char *const db_statement_names[DB_FUNCTION_COUNT] = {"enqueue", "lookup", "read", "history",
-                                                           "ready"};
+const char *const db_statement_names[DB_FUNCTION_COUNT] = {"enqueue", "bulk",    "lookup",
+                                                           "read",    "history", "ready"};
 
 #define LOOKUP_COLUMNS                                                                             \
 	"SELECT ordinal, state, code, message, wallet_id, wallet_status, amount, currency, "           \
@@ -42,6 +42,10 @@ const char *const db_statement_names[DB_FUNCTION_COUNT] = {"enqueue", "lookup", 
 static const DbStatement statements[DB_FUNCTION_COUNT] = {
     {"SELECT ordinal, handshake_id, code, message FROM ",
      ".wallet_enqueue_many($1, $2, $3)",
+     3,
+     {OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY}},
+    {"SELECT ordinal, handshake_id, code, message FROM ",
+     ".wallet_enqueue_many($1, $2, $3) ORDER BY ordinal",
      3,
      {OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY}},
     {LOOKUP_COLUMNS,

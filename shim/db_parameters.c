@@ -5,6 +5,7 @@
  */
 #include "db_internal.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define OID_TEXT 25
@@ -72,6 +73,32 @@ put_array(const DbBatch *batch, int parameter, Buffer *out)
 	}
 }
 
+/* The parameters of one item with many payloads; without a key the keys are SQL's null. */
+static int
+put_bulk(const DbItem *item, Buffer *parameters)
+{
+	size_t kind_length = strlen(item->kind);
+	char key[300];
+
+	put_array_head(&parameters[0], OID_TEXT, item->slice_count);
+	put_array_head(&parameters[1], OID_TEXT, item->slice_count);
+	for (int i = 0; i < item->slice_count; i++)
+	{
+		put_text(&parameters[0], item->kind, kind_length);
+		put_text(&parameters[1], item->slices[i].text, item->slices[i].length);
+	}
+	if (item->idempotency_key == NULL)
+		return 3;
+	put_array_head(&parameters[2], OID_TEXT, item->slice_count);
+	for (int i = 0; i < item->slice_count; i++)
+	{
+		int length = snprintf(key, sizeof(key), "%s/%d", item->idempotency_key, i);
+
+		put_text(&parameters[2], key, (size_t) length);
+	}
+	return 3;
+}
+
 static int
 put_history(const DbItem *item, Buffer *parameters)
 {
@@ -92,6 +119,8 @@ db_put_parameters(Db *db, const DbBatch *batch)
 		return 0;
 	if (batch->function == DB_HISTORY)
 		return put_history(batch->items[0], db->parameters);
+	if (batch->function == DB_BULK)
+		return put_bulk(batch->items[0], db->parameters);
 	for (int i = 0; i < 3; i++)
 		put_array(batch, i, &db->parameters[i]);
 	return 3;

@@ -149,7 +149,7 @@ guard_media_type(const RequestHead *head, char message[MESSAGE_SIZE])
 }
 
 WalletCode
-guard_idempotency_key(RequestHead *head, char message[MESSAGE_SIZE])
+guard_idempotency_key(RequestHead *head, size_t length_max, char message[MESSAGE_SIZE])
 {
 	const char *key = head->key_value;
 	size_t length;
@@ -168,13 +168,13 @@ guard_idempotency_key(RequestHead *head, char message[MESSAGE_SIZE])
 		key++;
 		length -= 2;
 	}
-	valid = length >= 1 && length <= IDEMPOTENCY_KEY_LENGTH_MAX && utf8_valid(key, length);
+	valid = length >= 1 && length <= length_max && utf8_valid(key, length);
 	for (size_t i = 0; valid && i < length; i++)
 		valid = (unsigned char) key[i] > ' ' && key[i] != 127;
 	if (!valid)
 	{
 		snprintf(message, MESSAGE_SIZE,
-		         "an idempotency key must have 1 to 255 visible bytes, without spaces");
+		         "an idempotency key must have 1 to %zu visible bytes, without spaces", length_max);
 		return CODE_INVALID_IDEMPOTENCY_KEY;
 	}
 	memcpy(head->idempotency_key, key, length);

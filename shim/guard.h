@@ -12,6 +12,7 @@
 
 #include <microhttpd.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "json.h"
@@ -45,7 +46,10 @@ WalletCode guard_framing(struct MHD_Connection *connection, const char *version,
 /* Whether the body's media type is JSON, curl's default, or not told. */
 WalletCode guard_media_type(const RequestHead *head, char message[MESSAGE_SIZE]);
 
-/* Checks the Idempotency-Key, if there is one, and unwraps it into head->idempotency_key. */
-WalletCode guard_idempotency_key(RequestHead *head, char message[MESSAGE_SIZE]);
+/*
+ * Checks the Idempotency-Key, if there is one, and unwraps it into
+ * head->idempotency_key; it may have length_max bytes.
+ */
+WalletCode guard_idempotency_key(RequestHead *head, size_t length_max, char message[MESSAGE_SIZE]);
 
 #endif /* WALLET_SHIM_GUARD_H */

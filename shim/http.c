@@ -23,7 +23,7 @@
 #define IDLE_TIMEOUT_MS 60000
 #define ANSWER_TIMEOUT_MS 60000
 #define CONNECTION_MEMORY_SIZE 16384
-#define DISCARD_SIZE_MAX (1024 * 1024) /* of a body too large, read so that the answer arrives */
+#define DISCARD_SIZE_MAX (1024 * 1024) /* beyond the limit, read so that the answer arrives */
 
 static void
 set_phase(Client *client, Phase phase, int64_t deadline_ms)
@@ -32,9 +32,31 @@ set_phase(Client *client, Phase phase, int64_t deadline_ms)
 	client->deadline_ms = deadline_ms;
 }
 
+bool
+client_charge(Client *client, size_t bytes)
+{
+	Http *http = client->http;
+	size_t others = http->charged - client->charge;
+
+	if (bytes > client->charge && bytes > http->config.bulk_bytes_max - others)
+		return false;
+	client->charge = bytes;
+	http->charged = others + bytes;
+	return true;
+}
+
+/* Gives back all that a bulk request takes. */
+static void
+discharge(Client *client)
+{
+	bulk_release(client);
+	client_charge(client, 0);
+}
+
 static void
 client_free(Client *client)
 {
+	discharge(client);
 	buffer_free(&client->query);
 	buffer_free(&client->body);
 	free(client);
@@ -124,6 +146,8 @@ notify_completed(void *argument, struct MHD_Connection *connection, void **reque
 	if (client->response != NULL)
 		MHD_destroy_response(client->response);
 	client->response = NULL;
+	if (client->charge > 0) /* other requests leave their memory to the next one */
+		discharge(client);
 	client->idle_known = false;
 	set_phase(client, PHASE_IDLE, http->now_ms + IDLE_TIMEOUT_MS);
 	*request_context = NULL;
@@ -151,6 +175,16 @@ refuse_and_close(Client *client, WalletCode code, const char *message)
 	return send_reply(client);
 }
 
+static void
+refuse_body(Client *client)
+{
+	char message[MESSAGE_SIZE];
+
+	snprintf(message, sizeof(message), "the body is larger than %zu bytes",
+	         route_body_size_max(client));
+	reply_problem(client, CODE_BODY_TOO_LARGE, message);
+}
+
 /*
  * The head is there.  What is refused here is answered at once when the body
  * must not or need not be read; otherwise the body is read and thrown away
@@ -161,28 +195,49 @@ begin_request(Client *client, const char *method, const char *version)
 {
 	char message[MESSAGE_SIZE];
 	WalletCode code = guard_framing(client->connection, version, &client->head, message);
+	size_t size_max = route_body_size_max(client);
 
 	client->phase = PHASE_RECEIVING;
 	if (code != CODE_OK)
 		return refuse_and_close(client, code, message);
-	if (client->head.content_length > DISCARD_SIZE_MAX ||
-	    (client->head.content_length > BODY_SIZE_MAX && client->head.expects_continue))
-		return refuse_and_close(client, CODE_BODY_TOO_LARGE, NULL);
+	if (client->head.content_length > size_max + DISCARD_SIZE_MAX ||
+	    (client->head.content_length > size_max && client->head.expects_continue))
+	{
+		client->must_close = true;
+		refuse_body(client);
+		return send_reply(client);
+	}
 	if (!route_begin(client, method) && client->head.expects_continue)
 		return send_reply(client);
 	return MHD_YES;
+}
+
+/* Keeps a part of the body; what goes beyond an ordinary body is charged. */
+static void
+keep_body(Client *client, const char *data, size_t size)
+{
+	if (client->body_seen > route_body_size_max(client))
+	{
+		refuse_body(client);
+		discharge(client);
+		return;
+	}
+	buffer_put(&client->body, data, size);
+	if (client->body_seen > BODY_SIZE_MAX && !client_charge(client, client->body.capacity))
+	{
+		reply_problem(client, CODE_OVERLOADED, NULL);
+		discharge(client);
+	}
 }
 
 static enum MHD_Result
 take_body(Client *client, const char *data, size_t *size)
 {
 	client->body_seen += *size;
-	if (client->body_seen > DISCARD_SIZE_MAX)
+	if (client->body_seen > route_body_size_max(client) + DISCARD_SIZE_MAX)
 		return MHD_NO;
-	if (client->response == NULL && client->body_seen > BODY_SIZE_MAX)
-		reply_problem(client, CODE_BODY_TOO_LARGE, NULL);
 	if (client->response == NULL)
-		buffer_put(&client->body, data, *size);
+		keep_body(client, data, *size);
 	*size = 0;
 	return MHD_YES;
 }

@@ -216,6 +216,22 @@ json_write_queued(Buffer *out, Shape shape, const char *handshake_id)
 		            "\"destination_wallet_id\":null,\"info\":null}");
 }
 
+void
+json_write_bulk(Buffer *out, const DbResult *result)
+{
+	for (int row = 0; row < result->row_count; row++)
+	{
+		const char *code = db_value(result, row, ENQUEUE_CODE);
+
+		put_text(out, row ? ",{\"handshake_id\":" : "[{\"handshake_id\":",
+		         db_value(result, row, ENQUEUE_HANDSHAKE_ID));
+		if (code != NULL)
+			put_info(out, db_value(result, row, ENQUEUE_MESSAGE), code);
+		buffer_puts(out, "}");
+	}
+	buffer_puts(out, "]");
+}
+
 static void
 write_wallet(Buffer *out, bool rejected, const DbResult *result)
 {

@@ -34,6 +34,9 @@ bool json_read_user_id(const char *text, size_t length, int64_t *user_id);
 /* Writes the answer to what is still queued: every member null but the handshake. */
 void json_write_queued(Buffer *out, Shape shape, const char *handshake_id);
 
+/* Writes the answer to many at once: an array, of handshakes and of refusals. */
+void json_write_bulk(Buffer *out, const DbResult *result);
+
 /* Writes an outcome, from a row of wallet_lookup_many or wallet_read_many. */
 void json_write_outcome(Buffer *out, Shape shape, const char *handshake_id, const DbResult *result);
 

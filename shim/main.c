@@ -135,6 +135,7 @@ start_loops(const Options *options, const int *fds, Loop **loops)
 	                   .wait_s_max = options->max_wait_s,
 	                   .connections_max = share(options->max_connections, options->threads),
 	                   .waiting_max = share(options->max_waiting, options->threads),
+	                   .bulk_bytes_max = (size_t) options->bulk_memory_mib * 1024 * 1024,
 	                   .loop_count = options->threads,
 	                   .connected_count = &connected_count};
 

@@ -41,6 +41,7 @@ static const Option table[] = {
 	{"request-timeout", "WALLET_REQUEST_TIMEOUT", "SECONDS", "10", NUMBER(request_timeout_s, 1, 3600), "time a request has to arrive"},
 	{"max-connections", "WALLET_MAX_CONNECTIONS", "NUMBER", "4096", NUMBER(max_connections, 1, 1000000), "HTTP connections at once"},
 	{"max-waiting", "WALLET_MAX_WAITING", "NUMBER", "4096", NUMBER(max_waiting, 1, 1000000), "requests waiting for the database at once"},
+	{"bulk-memory", "WALLET_BULK_MEMORY", "MIB", "32", NUMBER(bulk_memory_mib, 8, 65536), "memory that bulk requests may take in each event loop"},
 };
 /* clang-format on */
 

@@ -18,6 +18,7 @@ typedef struct Options
 	int request_timeout_s;
 	int max_connections;
 	int max_waiting;
+	int bulk_memory_mib; /* of each loop */
 } Options;
 
 /*

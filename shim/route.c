@@ -28,16 +28,17 @@ static void read_openapi(Client *client);
 
 /* clang-format off */
 static const Route routes[] = {
-	{"/api/v1/wallet", "wallet", SHAPE_WALLET, true, USER_ID | HANDSHAKE_ID | WALLET_ID, USER_ID, read_wallet},
-	{"/api/v1/transaction", "transaction", SHAPE_TRANSACTION, true, USER_ID | HANDSHAKE_ID, USER_ID | HANDSHAKE_ID, read_handshake},
-	{"/api/v1/deposit", "deposit", SHAPE_TRANSACTION, true, USER_ID | HANDSHAKE_ID, USER_ID | HANDSHAKE_ID, read_handshake},
-	{"/api/v1/withdrawal", "withdrawal", SHAPE_TRANSACTION, true, USER_ID | HANDSHAKE_ID, USER_ID | HANDSHAKE_ID, read_handshake},
-	{"/api/v1/wallet/async", "wallet", SHAPE_WALLET, false, USER_ID | WALLET_ID, USER_ID | WALLET_ID, read_direct},
-	{"/api/v1/transaction/async", "transaction", SHAPE_TRANSACTION, false, USER_ID | TRANSACTION_ID, USER_ID | TRANSACTION_ID, read_direct},
-	{"/api/v1/wallet/history", "wallet", SHAPE_WALLET, false, USER_ID | WALLET_ID | PAGE, USER_ID | WALLET_ID, read_history},
-	{"/healthz", NULL, SHAPE_WALLET, false, 0, 0, read_health},
-	{"/readyz", NULL, SHAPE_WALLET, false, 0, 0, read_ready},
-	{"/openapi.json", NULL, SHAPE_WALLET, false, 0, 0, read_openapi},
+	{"/api/v1/wallet", "wallet", SHAPE_WALLET, POSTING_ONE, USER_ID | HANDSHAKE_ID | WALLET_ID, USER_ID, read_wallet},
+	{"/api/v1/transaction", "transaction", SHAPE_TRANSACTION, POSTING_ONE, USER_ID | HANDSHAKE_ID, USER_ID | HANDSHAKE_ID, read_handshake},
+	{"/api/v1/transaction/bulk", "transaction", SHAPE_TRANSACTION, POSTING_MANY, 0, 0, NULL},
+	{"/api/v1/deposit", "deposit", SHAPE_TRANSACTION, POSTING_ONE, USER_ID | HANDSHAKE_ID, USER_ID | HANDSHAKE_ID, read_handshake},
+	{"/api/v1/withdrawal", "withdrawal", SHAPE_TRANSACTION, POSTING_ONE, USER_ID | HANDSHAKE_ID, USER_ID | HANDSHAKE_ID, read_handshake},
+	{"/api/v1/wallet/async", "wallet", SHAPE_WALLET, POSTING_NONE, USER_ID | WALLET_ID, USER_ID | WALLET_ID, read_direct},
+	{"/api/v1/transaction/async", "transaction", SHAPE_TRANSACTION, POSTING_NONE, USER_ID | TRANSACTION_ID, USER_ID | TRANSACTION_ID, read_direct},
+	{"/api/v1/wallet/history", "wallet", SHAPE_WALLET, POSTING_NONE, USER_ID | WALLET_ID | PAGE, USER_ID | WALLET_ID, read_history},
+	{"/healthz", NULL, SHAPE_WALLET, POSTING_NONE, 0, 0, read_health},
+	{"/readyz", NULL, SHAPE_WALLET, POSTING_NONE, 0, 0, read_ready},
+	{"/openapi.json", NULL, SHAPE_WALLET, POSTING_NONE, 0, 0, read_openapi},
 };
 /* clang-format on */
 
@@ -101,9 +102,35 @@ method_by_name(const char *name)
 static const char *
 allowed_methods(const Route *route)
 {
-	if (route->post)
+	if (route->read == NULL)
+		return "OPTIONS, POST";
+	if (route->post != POSTING_NONE)
 		return "GET, HEAD, OPTIONS, POST, QUERY";
 	return route->allowed ? "GET, HEAD, OPTIONS, QUERY" : "GET, HEAD, OPTIONS";
+}
+
+size_t
+route_body_size_max(const Client *client)
+{
+	bool many = client->route != NULL && client->route->post == POSTING_MANY;
+
+	return many ? BULK_BODY_SIZE_MAX : BODY_SIZE_MAX;
+}
+
+static bool
+is_allowed(const Client *client, const char *method)
+{
+	const Route *route = client->route;
+
+	switch (client->method)
+	{
+		case METHOD_POST:
+			return route->post != POSTING_NONE;
+		case METHOD_READ:
+			return route->read != NULL && (route->allowed != 0 || strcmp(method, "QUERY") != 0);
+		default:
+			return client->method == METHOD_OPTIONS;
+	}
 }
 
 bool
@@ -120,8 +147,7 @@ route_begin(Client *client, const char *method)
 		return false;
 	}
 	client->method = method_by_name(method);
-	if (client->method == METHOD_OTHER || (client->method == METHOD_POST && !route->post) ||
-	    (strcmp(method, "QUERY") == 0 && route->allowed == 0))
+	if (!is_allowed(client, method))
 	{
 		reply_problem(client, CODE_METHOD_NOT_ALLOWED, NULL);
 		reply_field(client, MHD_HTTP_HEADER_ALLOW, allowed_methods(route));
@@ -138,16 +164,18 @@ route_begin(Client *client, const char *method)
 	if (has_body || client->method == METHOD_POST)
 		code = guard_media_type(&client->head, message);
 	if (code == CODE_OK && client->method == METHOD_POST)
-		code = guard_idempotency_key(&client->head, message);
+		code = guard_idempotency_key(&client->head,
+		                             route->post == POSTING_MANY ? BULK_KEY_LENGTH_MAX
+		                                                         : IDEMPOTENCY_KEY_LENGTH_MAX,
+		                             message);
 	if (code == CODE_OK)
 		return true;
 	reply_problem(client, code, message);
 	return false;
 }
 
-/* Hands the item to the database, or refuses when there is no room or no database. */
-static void
-submit(Client *client, DbFunction function, void (*done)(DbItem *, const DbResult *))
+void
+route_submit(Client *client, DbFunction function, void (*done)(DbItem *, const DbResult *))
 {
 	Http *http = client->http;
 
@@ -174,7 +202,7 @@ read_handshake(Client *client)
 	client->item.kind = client->route->kind;
 	client->item.user_id = client->members.number[MEMBER_USER_ID];
 	client->item.handshake_id = client->members.handshake_id;
-	submit(client, DB_LOOKUP, outcome_of_lookup);
+	route_submit(client, DB_LOOKUP, outcome_of_lookup);
 }
 
 /* With a wallet_id in place of a handshake the reading itself is queued. */
@@ -204,7 +232,7 @@ read_wallet(Client *client)
 	client->item.payload = client->body.data;
 	client->item.payload_length = client->body.length;
 	client->item.idempotency_key = NULL;
-	submit(client, DB_ENQUEUE, outcome_of_enqueue);
+	route_submit(client, DB_ENQUEUE, outcome_of_enqueue);
 }
 
 static void
@@ -215,7 +243,7 @@ read_direct(Client *client)
 	client->item.kind = client->route->kind;
 	client->item.user_id = client->members.number[MEMBER_USER_ID];
 	client->item.id = client->members.number[id];
-	submit(client, DB_READ, outcome_of_read);
+	route_submit(client, DB_READ, outcome_of_read);
 }
 
 static void
@@ -227,7 +255,7 @@ read_history(Client *client)
 	client->item.max_rows = client->members.given & MEMBER_BIT(MEMBER_LIMIT)
 	                            ? (int) client->members.number[MEMBER_LIMIT]
 	                            : HISTORY_ROWS_DEFAULT;
-	submit(client, DB_HISTORY, outcome_of_history);
+	route_submit(client, DB_HISTORY, outcome_of_history);
 }
 
 static void
@@ -244,7 +272,7 @@ read_ready(Client *client)
 	if (atomic_load(config->connected_count) < config->loop_count)
 		reply_problem(client, CODE_DATABASE_UNAVAILABLE, NULL);
 	else
-		submit(client, DB_READY, outcome_of_ready);
+		route_submit(client, DB_READY, outcome_of_ready);
 }
 
 static void
@@ -267,6 +295,11 @@ start_post(Client *client)
 		                                  : "the body is empty");
 		return;
 	}
+	if (client->route->post == POSTING_MANY)
+	{
+		bulk_start(client);
+		return;
+	}
 	/* The outcome is asked for in the user's name; without one there is nothing to wait for. */
 	if (client->wait_until_ms != 0 && !json_read_user_id(client->body.data, client->body.length,
 	                                                     &client->members.number[MEMBER_USER_ID]))
@@ -275,7 +308,7 @@ start_post(Client *client)
 	item->payload = client->body.data;
 	item->payload_length = client->body.length;
 	item->idempotency_key = client->head.key_count ? client->head.idempotency_key : NULL;
-	submit(client, DB_ENQUEUE, outcome_of_enqueue);
+	route_submit(client, DB_ENQUEUE, outcome_of_enqueue);
 }
 
 static void

@@ -25,7 +25,7 @@ my $super = `psql -XAtc 'SELECT rolsuper FROM pg_roles WHERE rolname = current_u
 plan skip_all => 'needs psql as a superuser' if $super !~ /t/;
 
 # The payload says what happens: a statement of its own kind of failure, or a handshake that tells
-# how many requests were in the batch.
+# how many requests were in the batch, or repeats the number in the payload.
 ok(psql(<<"SQL"), 'functions of our own');
 SET client_min_messages = error;
 CREATE SCHEMA $quoted;
@@ -42,7 +42,8 @@ BEGIN
     IF 'deadlock' = ANY (payloads) AND nextval('deadlocks') = 1 THEN
         RAISE EXCEPTION USING errcode = '40P01';
     END IF;
-    RETURN QUERY SELECT i, lpad(cardinality(payloads)::text, 64, '0'), NULL::text, NULL::text
+    RETURN QUERY SELECT i, lpad(coalesce(substring(payloads[i] FROM '^"(\\d+)"\$'),
+        cardinality(payloads)::text), 64, '0'), NULL::text, NULL::text
         FROM generate_series(cardinality(payloads), 1, -1) AS i WHERE payloads[i] <> 'silent';
 END \$\$;
 CREATE TYPE answer AS (ordinal int, state text, code text, message text, wallet_id bigint,
@@ -69,12 +70,16 @@ is("$ready->{status} " . (json($ready)->{detail} // ''), '503 nobody works here'
 sub together {
     my @bodies = @_;
     my @sockets = map { connect_raw() } 0 .. @bodies;
-    my $request = "POST /api/v1/wallet HTTP/1.1\r\nHost: a\r\nContent-Length: ";
-    print { $sockets[0] } "${request}4\r\n\r\nslow";
+    my $send = sub {
+        my ($socket, $body) = @_;
+        my $path = $body =~ /^\[/ ? 'transaction/bulk' : 'wallet';
+        print $socket "POST /api/v1/$path HTTP/1.1\r\nHost: a\r\nContent-Length: " . length($body) . "\r\n\r\n$body";
+    };
+    $send->($sockets[0], 'slow');
     $deadline = time + 5;
     sleep 0.02 while `psql -XAtc "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"` < 1
         && time < $deadline;
-    print { $sockets[ $_ + 1 ] } $request . length($bodies[$_]) . "\r\n\r\n$bodies[$_]" for 0 .. $#bodies;
+    $send->($sockets[ $_ + 1 ], $bodies[$_]) for 0 .. $#bodies;
     my @answers = map { (read_answers($_, 1))[0] } @sockets;
     shift @answers;
     return map {
@@ -92,12 +97,31 @@ my @batches = (
     [ 'a refusal of our own keeps its code', [qw(a refused)], [ '202 1', '422 missing_member' ] ],
     [ 'a deadlock is tried once more', [qw(deadlock)], ['202 1'] ],
     [ 'an answer without its row', [qw(a silent b)], [ '202 3', '500 internal_error', '202 3' ] ],
+    [ 'a bulk request shares with nobody', [ 'a', '[1,2,3]', 'b', '[1,2,3,4]' ], [ '202 2', '202 3', '202 2', '202 4' ] ],
     [ 'fifty', [ (1) x 50 ], [ ('202 50') x 50 ] ],
 );
 for my $case (@batches) {
     my ($name, $bodies, $expected) = @$case;
     is_deeply([ together(@$bodies) ], $expected, $name);
 }
+
+# A bulk request is a statement of its own: [what it shows, the array, status and numbers, or code].
+my @bulks = (
+    [ 'bulk: rows that come in another order', '["11","12","13"]', '202 11 12 13' ],
+    [ 'bulk: more than any other batch takes', '[' . join(',', (1) x 8192) . ']', '202' . ' 8192' x 8192 ],
+    [ 'bulk: one that spoils it for all', '[1,poison,2]', '500 internal_error' ],
+    [ 'bulk: a lock that does not come', '[1,lock]', '503 database_unavailable' ],
+    [ 'bulk: an answer without its row', '[1,silent,2]', '500 internal_error' ],
+    [ 'bulk: a deadlock is tried once more', '[1,deadlock,2]', '202 3 3 3' ],
+);
+ok(psql("SELECT setval('$quoted.deadlocks', 1, false);\n"), 'another deadlock');
+for my $case (@bulks) {
+    my ($name, $body, $expected) = @$case;
+    my $bulk = post('transaction/bulk', $body);
+    my @found = $bulk->{status} == 202 ? $bulk->{content} =~ /"handshake_id":"0*(\d+)"/g : code_of($bulk);
+    is("$bulk->{status} @found", $expected, $name);
+}
+
 is(json(post('wallet', 'refused'))->{detail}, 'no, "thanks"', 'the message is passed on, escaped');
 is(code_of(get("wallet/async?user_id=1&wallet_id=1")), 'internal_error', 'no row at all');
 my $cancelled = get("wallet/history?user_id=1&wallet_id=1");

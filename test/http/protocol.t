@@ -16,6 +16,7 @@ my $plain = 'GET, HEAD, OPTIONS';
 my @methods = (
     [ 'OPTIONS', '/api/v1/wallet', 204, $queued ],
     [ 'OPTIONS', '/api/v1/wallet/async', 204, $read ],
+    [ 'OPTIONS', '/api/v1/transaction/bulk', 204, 'OPTIONS, POST' ],
     [ 'OPTIONS', '/healthz', 204, $plain ],
     [ 'PUT', '/api/v1/wallet', 405, $queued ],
     [ 'DELETE', '/api/v1/transaction', 405, $queued ],
@@ -25,6 +26,8 @@ my @methods = (
     [ 'POST', '/api/v1/wallet/history', 405, $read ],
     [ 'POST', '/healthz', 405, $plain ],
     [ 'QUERY', '/readyz', 405, $plain ],
+    [ 'GET', '/api/v1/transaction/bulk', 405, 'OPTIONS, POST' ],
+    [ 'QUERY', '/api/v1/transaction/bulk', 405, 'OPTIONS, POST' ],
     [ 'GET', '/', 404, undef ],
     [ 'GET', '/api/v1', 404, undef ],
     [ 'GET', '/api/v1/wallets', 404, undef ],
@@ -46,7 +49,7 @@ for my $case (@methods) {
 
 # What the OpenAPI description promises exists, and has the methods that it names.
 my $paths = json(ask('GET', '/openapi.json'))->{paths} || {};
-is(scalar(keys %$paths), 10, 'the OpenAPI description has every path');
+is(scalar(keys %$paths), 11, 'the OpenAPI description has every path');
 for my $path (sort keys %$paths) {
     my %allowed = map { $_ => 1 } split /, /, ask('OPTIONS', $path)->{headers}{allow} // '';
     is(scalar(grep { !$allowed{ uc $_ } } keys %{ $paths->{$path} }), 0, "OpenAPI: $path");
