@@ -16,7 +16,10 @@
 
 MODULE_big = pg_wallet
 EXTENSION = extension/pg_wallet
-DATA = $(sort $(wildcard extension/pg_wallet--*.sql))
+# The install script is put together from its parts; upgrade scripts would be files of their own.
+SCRIPT = extension/pg_wallet--1.0.sql
+DATA_built = $(SCRIPT)
+DATA = $(filter-out $(SCRIPT),$(sort $(wildcard extension/pg_wallet--*.sql)))
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard extension/*.c)))
 
 # The server's own headers trip over the three tests that -Wextra brings and that are off here.
@@ -53,6 +56,9 @@ endif
 EXTRA_CLEAN += $(BUILT_FOR)
 
 $(OBJS): $(wildcard extension/*.h) $(BUILT_FOR)
+
+$(SCRIPT): $(sort $(wildcard extension/install/*.sql))
+	awk 'FNR == 1 && NR > 1 { print "" } 1' $^ >$@
 
 else
 all install installcheck uninstall clean:

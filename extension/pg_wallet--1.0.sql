@@ -1,4 +1,4 @@
-/* pg_wallet 1.0: everything that CREATE EXTENSION pg_wallet installs */
+/* pg_wallet 1.0, part 1 of 4 of the install script: types and tables */
 
 \echo Use "CREATE EXTENSION pg_wallet" to load this file. \quit
 
@@ -278,6 +278,8 @@ SELECT true, c.code, c.number, c.minor_digits FROM (VALUES
     ('xaf', 950, 0), ('xcd', 951, 2), ('xof', 952, 0), ('xpf', 953, 0),
     ('yer', 886, 2), ('zar', 710, 2), ('zmw', 967, 2), ('zwl', 932, 2)) AS c (code, number, minor_digits);
 
+/* Part 2: what functions return, direct payments and history */
+
 /* ---- Rows that functions return ---- */
 
 CREATE TYPE wallet.wallet_info AS (
@@ -471,7 +473,7 @@ $$;
 COMMENT ON FUNCTION @extschema@.wallet_history(bigint, bigint, integer) IS
     'a wallet''s operations, newest first, with the balance after each; before is the transfer_id of the previous page''s last row';
 
-/* ---- The queue ---- */
+/* Part 3: the queue, from a request to its outcome */
 
 CREATE FUNCTION @extschema@.wallet_enqueue(kind text, payload json, idempotency_key text DEFAULT NULL)
 RETURNS text
@@ -618,7 +620,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION @extschema@.wallet_ready() IS 'whether this database''s worker is alive';
 
-/* ---- Care ---- */
+/* Part 4: the proof, maintenance, rights, and the guard of the journal */
 
 /*
  * The proof, from the tables alone.  One statement, so one snapshot: it may run at any time.

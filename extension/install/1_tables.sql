@@ -1,0 +1,279 @@
+/* pg_wallet 1.0, part 1 of 4 of the install script: types and tables */
+
+\echo Use "CREATE EXTENSION pg_wallet" to load this file. \quit
+
+/*
+ * The tables live in the schema wallet, whose name is fixed: the C code names it.  The functions
+ * wallet_* that people call live in the schema that the extension is created in.  Nothing is
+ * granted to PUBLIC; wallet_grant() gives a role what it needs.
+ */
+CREATE SCHEMA wallet;
+COMMENT ON SCHEMA wallet IS 'tables of pg_wallet: wallets, the queue of requests and the journal';
+
+CREATE TYPE wallet.kind AS ENUM ('wallet', 'transaction', 'deposit', 'withdrawal', 'wallet_read');
+COMMENT ON TYPE wallet.kind IS 'what a request asks for';
+
+CREATE TYPE wallet.status AS ENUM ('active', 'frozen', 'closed');
+COMMENT ON TYPE wallet.status IS 'no money moves into or out of a wallet that is not active';
+
+CREATE FUNCTION wallet.refuse(code text, detail text DEFAULT NULL) RETURNS void
+LANGUAGE c AS 'MODULE_PATHNAME', 'wallet_refuse';
+COMMENT ON FUNCTION wallet.refuse(text, text) IS 'raises the error of this code, with its SQLSTATE and hint';
+
+CREATE FUNCTION wallet.code_message(code text) RETURNS text
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'wallet_code_message';
+COMMENT ON FUNCTION wallet.code_message(text) IS 'what a code means, in words';
+
+CREATE FUNCTION wallet.refuse_change() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM wallet.refuse('append_only', format('%s of table %I.%I.', TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME));
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION wallet.refuse_change() IS 'trigger of the tables whose rows are never changed';
+
+/* ---- Tables ---- */
+
+CREATE TABLE wallet.currency (
+    code text PRIMARY KEY CHECK (code ~ '^[a-z]{3}$'),
+    number integer NOT NULL UNIQUE CHECK (number > 0),
+    minor_digits integer NOT NULL CHECK (minor_digits BETWEEN 0 AND 8),
+    builtin boolean NOT NULL DEFAULT false,
+    outside_wallet_id bigint NOT NULL UNIQUE GENERATED ALWAYS AS (- number) STORED
+);
+COMMENT ON TABLE wallet.currency IS 'ISO 4217, to which an owner may add rows with numbers above 999';
+COMMENT ON COLUMN wallet.currency.number IS 'ISO 4217 numeric code';
+COMMENT ON COLUMN wallet.currency.minor_digits IS 'decimals of an amount: one minor unit is 10^-minor_digits';
+COMMENT ON COLUMN wallet.currency.builtin IS 'made by CREATE EXTENSION, so not part of a dump';
+COMMENT ON COLUMN wallet.currency.outside_wallet_id IS
+    'the wallet that stands for the outside world in transfers; its balance is what the journal says';
+
+/*
+ * The hot table.  Fixed width for all purposes (every code has three letters), space on each page
+ * and no index on anything that a transfer changes, so that every balance change is a HOT update.
+ */
+CREATE SEQUENCE wallet.wallet_id_seq;
+CREATE TABLE wallet.wallet (
+    wallet_id bigint PRIMARY KEY CHECK (wallet_id > 0),
+    user_id bigint NOT NULL CONSTRAINT wallet_user_id_key UNIQUE CHECK (user_id > 0),
+    balance bigint NOT NULL CHECK (balance >= 0),
+    last_transfer_id bigint NOT NULL,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    status wallet.status NOT NULL,
+    currency text NOT NULL CHECK (currency ~ '^[a-z]{3}$')
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
+ALTER SEQUENCE wallet.wallet_id_seq OWNED BY wallet.wallet.wallet_id;
+COMMENT ON SEQUENCE wallet.wallet_id_seq IS 'ids of wallets';
+COMMENT ON TABLE wallet.wallet IS 'one wallet per user';
+COMMENT ON COLUMN wallet.wallet.balance IS 'in minor units';
+COMMENT ON COLUMN wallet.wallet.currency IS
+    'one of wallet.currency, whose rows never go; no foreign key, since pg_restore -j loads tables in any order';
+COMMENT ON COLUMN wallet.wallet.last_transfer_id IS 'where the chain of this wallet''s transfers begins; 0: none yet';
+
+CREATE SEQUENCE wallet.request_id_seq;
+CREATE TABLE wallet.request (
+    request_id bigint PRIMARY KEY,
+    user_id bigint NOT NULL,
+    source_wallet_id bigint,
+    destination_wallet_id bigint,
+    amount bigint,
+    enqueued_at timestamptz NOT NULL,
+    kind wallet.kind NOT NULL,
+    amount_scale smallint,
+    currency text
+);
+ALTER SEQUENCE wallet.request_id_seq OWNED BY wallet.request.request_id;
+COMMENT ON SEQUENCE wallet.request_id_seq IS 'ids of requests, in the order in which they were asked';
+COMMENT ON TABLE wallet.request IS 'what was asked for through the queue; append-only';
+COMMENT ON COLUMN wallet.request.amount IS
+    'the digits as they were written: the amount is amount / 10^amount_scale, in a currency that may not be known yet';
+COMMENT ON COLUMN wallet.request.currency IS 'of a new wallet';
+
+CREATE SEQUENCE wallet.transfer_id_seq;
+CREATE TABLE wallet.transfer (
+    transfer_id bigint PRIMARY KEY,
+    request_id bigint CONSTRAINT transfer_request_id_key UNIQUE,
+    source_wallet_id bigint NOT NULL,
+    destination_wallet_id bigint NOT NULL,
+    amount bigint NOT NULL CHECK (amount > 0),
+    source_balance bigint,
+    destination_balance bigint,
+    source_previous bigint,
+    destination_previous bigint,
+    posted_at timestamptz NOT NULL,
+    kind wallet.kind NOT NULL,
+    metadata jsonb,
+    CHECK (source_wallet_id <> destination_wallet_id)
+);
+ALTER SEQUENCE wallet.transfer_id_seq OWNED BY wallet.transfer.transfer_id;
+COMMENT ON SEQUENCE wallet.transfer_id_seq IS 'ids of transfers, drawn with the wallets locked';
+COMMENT ON TABLE wallet.transfer IS 'the journal: every movement of money; append-only';
+COMMENT ON COLUMN wallet.transfer.request_id IS 'null for a direct call';
+COMMENT ON COLUMN wallet.transfer.amount IS 'in minor units';
+COMMENT ON COLUMN wallet.transfer.source_balance IS 'after this transfer, in minor units; null for the outside';
+COMMENT ON COLUMN wallet.transfer.destination_balance IS 'after this transfer, in minor units; null for the outside';
+COMMENT ON COLUMN wallet.transfer.source_previous IS
+    'the source wallet''s transfer before this one: its history is a chain that needs no index';
+COMMENT ON COLUMN wallet.transfer.destination_previous IS 'the destination wallet''s transfer before this one';
+
+CREATE TABLE wallet.outcome (
+    request_id bigint PRIMARY KEY,
+    wallet_id bigint,
+    balance bigint,
+    updated_at timestamptz,
+    posted_at timestamptz NOT NULL,
+    status wallet.status,
+    code text NOT NULL
+);
+COMMENT ON TABLE wallet.outcome IS
+    'how each request ended that has no transfer of its own: refusals, new wallets and queued reads; append-only';
+COMMENT ON COLUMN wallet.outcome.balance IS 'what a queued read saw, in minor units';
+COMMENT ON COLUMN wallet.outcome.code IS 'processed, or why it was rejected';
+
+/*
+ * One key for each request or direct call that was sent with one.  The user who owns the money
+ * that the call moves is the scope: two users may choose the same key.
+ */
+CREATE TABLE wallet.idempotency_key (
+    user_id bigint,
+    key text,
+    fingerprint bytea NOT NULL,
+    request_id bigint,
+    transfer_id bigint,
+    created_at timestamptz NOT NULL,
+    PRIMARY KEY (user_id, key),
+    CHECK (num_nonnulls(request_id, transfer_id) = 1)
+);
+COMMENT ON TABLE wallet.idempotency_key IS 'which request or transfer a key stands for, until it expires';
+COMMENT ON COLUMN wallet.idempotency_key.fingerprint IS 'SHA-256 of what was asked: another payload is another fingerprint';
+
+/*
+ * How far the queue has been worked off: every request up to low_water has its outcome.  The first
+ * request ever queued adds a row, and until there is one nothing is posted.  Two sessions that are
+ * first at the same time add a row each, so that neither waits for the other: the largest counts.
+ *
+ * A row counts only while wallet.opening names its origin.  After a restore that is so when pg_dump
+ * has refreshed that view, which it leaves for the very end, also with parallel jobs: nobody posts
+ * from half a restored queue.
+ */
+CREATE TABLE wallet.queue_position (
+    low_water bigint NOT NULL,
+    takeovers bigint NOT NULL,
+    origin uuid NOT NULL
+);
+COMMENT ON TABLE wallet.queue_position IS 'how far the queue has been worked off';
+COMMENT ON COLUMN wallet.queue_position.takeovers IS
+    'how often somebody else than the worker posted: tells the worker to read its position again';
+COMMENT ON COLUMN wallet.queue_position.origin IS 'what wallet.opening said when the queue was opened';
+
+CREATE MATERIALIZED VIEW wallet.opening AS
+    SELECT coalesce((SELECT p.origin FROM wallet.queue_position AS p LIMIT 1), gen_random_uuid()) AS origin;
+COMMENT ON MATERIALIZED VIEW wallet.opening IS
+    'the origin of the queue that may be posted; refreshed at the end of a restore, which opens the restored queue';
+
+CREATE TABLE wallet.secret (
+    single boolean PRIMARY KEY DEFAULT true CHECK (single),
+    handshake_key bytea NOT NULL CHECK (octet_length(handshake_key) = 32)
+);
+COMMENT ON TABLE wallet.secret IS 'the key that handshakes are sealed with; for the owner alone';
+
+/* A restored key takes the place of the one that CREATE EXTENSION has just made. */
+CREATE FUNCTION wallet.replace_secret() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    DELETE FROM wallet.secret;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION wallet.replace_secret() IS 'trigger: keeps the secret a single row when a dump is restored';
+CREATE TRIGGER replace_secret BEFORE INSERT ON wallet.secret
+    FOR EACH ROW EXECUTE FUNCTION wallet.replace_secret();
+
+/* gen_random_uuid() has 122 random bits: three of them fill the 256 of the key. */
+INSERT INTO wallet.secret (handshake_key) VALUES (sha256(
+    uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())));
+
+CREATE TABLE wallet.audit (
+    checked_at timestamptz NOT NULL,
+    name text NOT NULL,
+    ok boolean NOT NULL,
+    detail text,
+    PRIMARY KEY (checked_at, name)
+);
+COMMENT ON TABLE wallet.audit IS 'results of the scheduled wallet_verify()';
+
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON wallet.transfer
+    FOR EACH STATEMENT EXECUTE FUNCTION wallet.refuse_change();
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON wallet.request
+    FOR EACH STATEMENT EXECUTE FUNCTION wallet.refuse_change();
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON wallet.outcome
+    FOR EACH STATEMENT EXECUTE FUNCTION wallet.refuse_change();
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON wallet.currency
+    FOR EACH STATEMENT EXECUTE FUNCTION wallet.refuse_change();
+/* Also where session_replication_role would silence an ordinary trigger. */
+ALTER TABLE wallet.transfer ENABLE ALWAYS TRIGGER refuse_change;
+ALTER TABLE wallet.request ENABLE ALWAYS TRIGGER refuse_change;
+ALTER TABLE wallet.outcome ENABLE ALWAYS TRIGGER refuse_change;
+ALTER TABLE wallet.currency ENABLE ALWAYS TRIGGER refuse_change;
+
+/* Rows and sequences that belong to the users, so that pg_dump keeps them. */
+SELECT pg_catalog.pg_extension_config_dump('wallet.currency', 'WHERE NOT builtin');
+SELECT pg_catalog.pg_extension_config_dump('wallet.wallet', '');
+SELECT pg_catalog.pg_extension_config_dump('wallet.wallet_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('wallet.request', '');
+SELECT pg_catalog.pg_extension_config_dump('wallet.request_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('wallet.transfer', '');
+SELECT pg_catalog.pg_extension_config_dump('wallet.transfer_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('wallet.outcome', '');
+SELECT pg_catalog.pg_extension_config_dump('wallet.idempotency_key', '');
+SELECT pg_catalog.pg_extension_config_dump('wallet.queue_position', '');
+SELECT pg_catalog.pg_extension_config_dump('wallet.opening', '');
+SELECT pg_catalog.pg_extension_config_dump('wallet.secret', '');
+SELECT pg_catalog.pg_extension_config_dump('wallet.audit', '');
+
+INSERT INTO wallet.currency (builtin, code, number, minor_digits)
+SELECT true, c.code, c.number, c.minor_digits FROM (VALUES
+    ('aed', 784, 2), ('afn', 971, 2), ('all', 8, 2), ('amd', 51, 2),
+    ('ang', 532, 2), ('aoa', 973, 2), ('ars', 32, 2), ('aud', 36, 2),
+    ('awg', 533, 2), ('azn', 944, 2), ('bam', 977, 2), ('bbd', 52, 2),
+    ('bdt', 50, 2), ('bgn', 975, 2), ('bhd', 48, 3), ('bif', 108, 0),
+    ('bmd', 60, 2), ('bnd', 96, 2), ('bob', 68, 2), ('bov', 984, 2),
+    ('brl', 986, 2), ('bsd', 44, 2), ('btn', 64, 2), ('bwp', 72, 2),
+    ('byn', 933, 2), ('bzd', 84, 2), ('cad', 124, 2), ('cdf', 976, 2),
+    ('che', 947, 2), ('chf', 756, 2), ('chw', 948, 2), ('clf', 990, 4),
+    ('clp', 152, 0), ('cny', 156, 2), ('cop', 170, 2), ('cou', 970, 2),
+    ('crc', 188, 2), ('cuc', 931, 2), ('cup', 192, 2), ('cve', 132, 2),
+    ('czk', 203, 2), ('djf', 262, 0), ('dkk', 208, 2), ('dop', 214, 2),
+    ('dzd', 12, 2), ('egp', 818, 2), ('ern', 232, 2), ('etb', 230, 2),
+    ('eur', 978, 2), ('fjd', 242, 2), ('fkp', 238, 2), ('gbp', 826, 2),
+    ('gel', 981, 2), ('ghs', 936, 2), ('gip', 292, 2), ('gmd', 270, 2),
+    ('gnf', 324, 0), ('gtq', 320, 2), ('gyd', 328, 2), ('hkd', 344, 2),
+    ('hnl', 340, 2), ('hrk', 191, 2), ('htg', 332, 2), ('huf', 348, 2),
+    ('idr', 360, 2), ('ils', 376, 2), ('inr', 356, 2), ('iqd', 368, 3),
+    ('irr', 364, 2), ('isk', 352, 0), ('jmd', 388, 2), ('jod', 400, 3),
+    ('jpy', 392, 0), ('kes', 404, 2), ('kgs', 417, 2), ('khr', 116, 2),
+    ('kmf', 174, 0), ('kpw', 408, 2), ('krw', 410, 0), ('kwd', 414, 3),
+    ('kyd', 136, 2), ('kzt', 398, 2), ('lak', 418, 2), ('lbp', 422, 2),
+    ('lkr', 144, 2), ('lrd', 430, 2), ('lsl', 426, 2), ('lyd', 434, 3),
+    ('mad', 504, 2), ('mdl', 498, 2), ('mga', 969, 2), ('mkd', 807, 2),
+    ('mmk', 104, 2), ('mnt', 496, 2), ('mop', 446, 2), ('mru', 929, 2),
+    ('mur', 480, 2), ('mvr', 462, 2), ('mwk', 454, 2), ('mxn', 484, 2),
+    ('mxv', 979, 2), ('myr', 458, 2), ('mzn', 943, 2), ('nad', 516, 2),
+    ('ngn', 566, 2), ('nio', 558, 2), ('nok', 578, 2), ('npr', 524, 2),
+    ('nzd', 554, 2), ('omr', 512, 3), ('pab', 590, 2), ('pen', 604, 2),
+    ('pgk', 598, 2), ('php', 608, 2), ('pkr', 586, 2), ('pln', 985, 2),
+    ('pyg', 600, 0), ('qar', 634, 2), ('ron', 946, 2), ('rsd', 941, 2),
+    ('rub', 643, 2), ('rwf', 646, 0), ('sar', 682, 2), ('sbd', 90, 2),
+    ('scr', 690, 2), ('sdg', 938, 2), ('sek', 752, 2), ('sgd', 702, 2),
+    ('shp', 654, 2), ('sle', 925, 2), ('sll', 694, 2), ('sos', 706, 2),
+    ('srd', 968, 2), ('ssp', 728, 2), ('stn', 930, 2), ('svc', 222, 2),
+    ('syp', 760, 2), ('szl', 748, 2), ('thb', 764, 2), ('tjs', 972, 2),
+    ('tmt', 934, 2), ('tnd', 788, 3), ('top', 776, 2), ('try', 949, 2),
+    ('ttd', 780, 2), ('twd', 901, 2), ('tzs', 834, 2), ('uah', 980, 2),
+    ('ugx', 800, 0), ('usd', 840, 2), ('usn', 997, 2), ('uyi', 940, 0),
+    ('uyu', 858, 2), ('uyw', 927, 4), ('uzs', 860, 2), ('ved', 926, 2),
+    ('ves', 928, 2), ('vnd', 704, 0), ('vuv', 548, 0), ('wst', 882, 2),
+    ('xaf', 950, 0), ('xcd', 951, 2), ('xof', 952, 0), ('xpf', 953, 0),
+    ('yer', 886, 2), ('zar', 710, 2), ('zmw', 967, 2), ('zwl', 932, 2)) AS c (code, number, minor_digits);

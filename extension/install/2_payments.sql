@@ -1,0 +1,194 @@
+/* Part 2: what functions return, direct payments and history */
+
+/* ---- Rows that functions return ---- */
+
+CREATE TYPE wallet.wallet_info AS (
+    wallet_id bigint,
+    user_id bigint,
+    status text,
+    amount numeric,
+    currency text,
+    created_at timestamptz,
+    updated_at timestamptz
+);
+COMMENT ON TYPE wallet.wallet_info IS 'a wallet as users see it';
+
+CREATE TYPE wallet.transfer_info AS (
+    transfer_id bigint,
+    source_wallet_id bigint,
+    destination_wallet_id bigint,
+    amount numeric,
+    source_balance numeric,
+    destination_balance numeric,
+    posted_at timestamptz
+);
+COMMENT ON TYPE wallet.transfer_info IS 'a transfer as users see it: the outside is null';
+
+CREATE TYPE wallet.request_info AS (
+    state text,
+    code text,
+    message text,
+    wallet_id bigint,
+    wallet_status text,
+    amount numeric,
+    currency text,
+    created_at timestamptz,
+    updated_at timestamptz,
+    transfer_id bigint,
+    source_wallet_id bigint,
+    destination_wallet_id bigint
+);
+COMMENT ON TYPE wallet.request_info IS 'how a request stands: queued, processed or rejected';
+
+/* One row of wallet_lookup_many and wallet_read_many: amounts and times as JSON shows them. */
+CREATE TYPE wallet.answer AS (
+    ordinal integer,
+    state text,
+    code text,
+    message text,
+    wallet_id bigint,
+    wallet_status text,
+    amount text,
+    currency text,
+    created_at text,
+    updated_at text,
+    transfer_id bigint,
+    source_wallet_id bigint,
+    destination_wallet_id bigint
+);
+COMMENT ON TYPE wallet.answer IS 'how a request stands, with amounts and times as JSON shows them';
+
+CREATE FUNCTION wallet.amount(minor_units bigint, minor_digits integer) RETURNS numeric
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'wallet_amount';
+COMMENT ON FUNCTION wallet.amount(bigint, integer) IS 'minor units as a number with the currency''s decimals';
+
+CREATE FUNCTION wallet.amount_text(minor_units bigint, minor_digits integer) RETURNS text
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'wallet_amount_text';
+COMMENT ON FUNCTION wallet.amount_text(bigint, integer) IS 'minor units as JSON shows an amount';
+
+CREATE FUNCTION wallet.time_text(moment timestamptz) RETURNS text
+LANGUAGE sql STRICT SET search_path = pg_catalog, pg_temp
+AS $$ SELECT to_char(moment AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') $$;
+COMMENT ON FUNCTION wallet.time_text(timestamptz) IS 'a moment as JSON shows it: UTC, without a zone';
+
+/* ---- Direct calls: in the caller's own transaction ---- */
+
+CREATE FUNCTION @extschema@.wallet_create(user_id bigint, amount numeric DEFAULT 0, currency text DEFAULT 'usd')
+RETURNS wallet.wallet_info
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
+AS 'MODULE_PATHNAME', 'wallet_create';
+COMMENT ON FUNCTION @extschema@.wallet_create(bigint, numeric, text) IS
+    'makes a user''s wallet; an initial amount is recorded as a deposit';
+
+CREATE FUNCTION @extschema@.wallet_deposit(wallet_id bigint, amount numeric, metadata jsonb DEFAULT NULL, idempotency_key text DEFAULT NULL)
+RETURNS wallet.transfer_info
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
+AS 'MODULE_PATHNAME', 'wallet_deposit';
+COMMENT ON FUNCTION @extschema@.wallet_deposit(bigint, numeric, jsonb, text) IS 'moves money from the outside into a wallet';
+
+CREATE FUNCTION @extschema@.wallet_withdraw(wallet_id bigint, amount numeric, metadata jsonb DEFAULT NULL, idempotency_key text DEFAULT NULL)
+RETURNS wallet.transfer_info
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
+AS 'MODULE_PATHNAME', 'wallet_withdraw';
+COMMENT ON FUNCTION @extschema@.wallet_withdraw(bigint, numeric, jsonb, text) IS 'moves money from a wallet to the outside';
+
+CREATE FUNCTION @extschema@.wallet_transfer(source_wallet_id bigint, destination_wallet_id bigint, amount numeric, metadata jsonb DEFAULT NULL, idempotency_key text DEFAULT NULL)
+RETURNS wallet.transfer_info
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
+AS 'MODULE_PATHNAME', 'wallet_transfer';
+COMMENT ON FUNCTION @extschema@.wallet_transfer(bigint, bigint, numeric, jsonb, text) IS 'moves money from one wallet to another';
+
+CREATE FUNCTION @extschema@.wallet_set_status(wallet_id bigint, status text)
+RETURNS wallet.wallet_info
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
+AS 'MODULE_PATHNAME', 'wallet_set_status';
+COMMENT ON FUNCTION @extschema@.wallet_set_status(bigint, text) IS 'freezes, unfreezes or closes a wallet; closing needs a balance of zero';
+
+CREATE FUNCTION @extschema@.wallet_get(wallet_id bigint)
+RETURNS wallet.wallet_info
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    info wallet.wallet_info;
+BEGIN
+    SELECT w.wallet_id, w.user_id, w.status, wallet.amount(w.balance, c.minor_digits), w.currency, w.created_at, w.updated_at
+        INTO info
+        FROM wallet.wallet AS w JOIN wallet.currency AS c ON c.code = w.currency
+        WHERE w.wallet_id = wallet_get.wallet_id;
+    IF NOT FOUND THEN
+        PERFORM wallet.refuse('wallet_not_found', format('Wallet %s.', wallet_get.wallet_id));
+    END IF;
+    RETURN info;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.wallet_get(bigint) IS 'a wallet as it is now';
+
+/*
+ * A wallet's operations, newest first, in minor units: from its last transfer, or from the one
+ * before the cursor, along the chain of previous transfers.  Each step is one primary-key lookup.
+ */
+CREATE FUNCTION wallet.history(wallet_id bigint, before bigint, max_rows integer)
+RETURNS TABLE (operation wallet.transfer, balance bigint)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+DECLARE
+    next_id bigint;
+BEGIN
+    IF max_rows IS NULL OR max_rows NOT BETWEEN 1 AND 1000 THEN
+        PERFORM wallet.refuse('invalid_limit');
+    END IF;
+    IF before IS NULL THEN
+        SELECT w.last_transfer_id INTO next_id FROM wallet.wallet AS w WHERE w.wallet_id = history.wallet_id;
+        IF NOT FOUND THEN
+            PERFORM wallet.refuse('wallet_not_found', format('Wallet %s.', history.wallet_id));
+        END IF;
+    ELSE
+        SELECT coalesce(CASE history.wallet_id WHEN t.source_wallet_id THEN t.source_previous ELSE t.destination_previous END, 0)
+            INTO next_id
+            FROM wallet.transfer AS t
+            WHERE t.transfer_id = before AND history.wallet_id IN (t.source_wallet_id, t.destination_wallet_id);
+        IF NOT FOUND THEN
+            PERFORM wallet.refuse('invalid_cursor', format('Transfer %s, wallet %s.', before, history.wallet_id));
+        END IF;
+    END IF;
+    FOR i IN 1 .. max_rows LOOP
+        SELECT t.* INTO operation FROM wallet.transfer AS t WHERE t.transfer_id = next_id;
+        EXIT WHEN NOT FOUND;
+        IF operation.source_wallet_id = history.wallet_id THEN
+            balance := operation.source_balance;
+            next_id := operation.source_previous;
+        ELSE
+            balance := operation.destination_balance;
+            next_id := operation.destination_previous;
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION wallet.history(bigint, bigint, integer) IS 'a wallet''s operations, newest first, in minor units';
+
+CREATE FUNCTION @extschema@.wallet_history(wallet_id bigint, before bigint DEFAULT NULL, max_rows integer DEFAULT 50)
+RETURNS TABLE (
+    transfer_id bigint,
+    kind text,
+    source_wallet_id bigint,
+    destination_wallet_id bigint,
+    amount numeric,
+    balance numeric,
+    metadata jsonb,
+    request_id bigint,
+    posted_at timestamptz
+)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT (h.operation).transfer_id, (h.operation).kind,
+           nullif(greatest((h.operation).source_wallet_id, 0), 0),
+           nullif(greatest((h.operation).destination_wallet_id, 0), 0),
+           wallet.amount((h.operation).amount, digits.minor),
+           wallet.amount(h.balance, digits.minor),
+           (h.operation).metadata, (h.operation).request_id, (h.operation).posted_at
+        FROM wallet.history($1, $2, $3) AS h
+            CROSS JOIN (SELECT (SELECT c.minor_digits
+                                    FROM wallet.wallet AS w JOIN wallet.currency AS c ON c.code = w.currency
+                                    WHERE w.wallet_id = $1)) AS digits (minor)
+        ORDER BY 1 DESC
+$$;
+COMMENT ON FUNCTION @extschema@.wallet_history(bigint, bigint, integer) IS
+    'a wallet''s operations, newest first, with the balance after each; before is the transfer_id of the previous page''s last row';

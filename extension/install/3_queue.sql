@@ -1,0 +1,146 @@
+/* Part 3: the queue, from a request to its outcome */
+
+CREATE FUNCTION @extschema@.wallet_enqueue(kind text, payload json, idempotency_key text DEFAULT NULL)
+RETURNS text
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
+AS 'MODULE_PATHNAME', 'wallet_enqueue';
+COMMENT ON FUNCTION @extschema@.wallet_enqueue(text, json, text) IS 'stores a request and returns its handshake';
+
+CREATE FUNCTION @extschema@.wallet_enqueue_many(kinds text[], payloads text[], idempotency_keys text[] DEFAULT NULL)
+RETURNS TABLE (ordinal integer, handshake_id text, code text, message text)
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
+AS 'MODULE_PATHNAME', 'wallet_enqueue_many';
+COMMENT ON FUNCTION @extschema@.wallet_enqueue_many(text[], text[], text[]) IS
+    'stores many requests in one go: one that is refused does not fail the others';
+
+CREATE FUNCTION @extschema@.wallet_lookup_many(kinds text[], user_ids bigint[], handshake_ids text[])
+RETURNS SETOF wallet.answer
+LANGUAGE c STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
+AS 'MODULE_PATHNAME', 'wallet_lookup_many';
+COMMENT ON FUNCTION @extschema@.wallet_lookup_many(text[], bigint[], text[]) IS 'how many requests stand';
+
+CREATE FUNCTION @extschema@.wallet_lookup(kind text, user_id bigint, handshake_id text)
+RETURNS wallet.request_info
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    answer wallet.answer;
+    info wallet.request_info;
+BEGIN
+    SELECT * INTO answer
+        FROM @extschema@.wallet_lookup_many(ARRAY[kind], ARRAY[user_id], ARRAY[handshake_id]);
+    IF answer.state = 'unknown' THEN
+        PERFORM wallet.refuse(answer.code);
+    END IF;
+    info.state := answer.state;
+    info.code := answer.code;
+    info.message := answer.message;
+    info.wallet_id := answer.wallet_id;
+    info.wallet_status := answer.wallet_status;
+    info.amount := round(answer.amount::numeric,
+        (SELECT c.minor_digits FROM wallet.currency AS c WHERE c.code = answer.currency));
+    info.currency := answer.currency;
+    info.created_at := answer.created_at::timestamp AT TIME ZONE 'UTC';
+    info.updated_at := answer.updated_at::timestamp AT TIME ZONE 'UTC';
+    info.transfer_id := answer.transfer_id;
+    info.source_wallet_id := answer.source_wallet_id;
+    info.destination_wallet_id := answer.destination_wallet_id;
+    RETURN info;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.wallet_lookup(text, bigint, text) IS 'how a request stands; only for the user who made it';
+
+/* Reads past the queue; a wallet or transfer of somebody else is one that does not exist. */
+CREATE FUNCTION @extschema@.wallet_read_many(kinds text[], user_ids bigint[], ids bigint[])
+RETURNS SETOF wallet.answer
+LANGUAGE sql STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+    SELECT a.ordinal::integer,
+           CASE WHEN found.id IS NULL THEN 'unknown' ELSE 'processed' END,
+           code.name,
+           wallet.code_message(code.name),
+           w.wallet_id, w.status::text,
+           wallet.amount_text(w.balance, c.minor_digits), w.currency,
+           wallet.time_text(w.created_at), wallet.time_text(w.updated_at),
+           t.transfer_id,
+           nullif(greatest(t.source_wallet_id, 0), 0),
+           nullif(greatest(t.destination_wallet_id, 0), 0)
+        FROM unnest(kinds, user_ids, ids) WITH ORDINALITY AS a (kind, user_id, id, ordinal)
+            LEFT JOIN wallet.wallet AS w ON a.kind = 'wallet' AND w.wallet_id = a.id AND w.user_id = a.user_id
+            LEFT JOIN wallet.currency AS c ON c.code = w.currency
+            LEFT JOIN wallet.transfer AS t ON a.kind = 'transaction' AND t.transfer_id = a.id
+                AND EXISTS (SELECT FROM wallet.wallet AS own
+                                WHERE own.wallet_id IN (t.source_wallet_id, t.destination_wallet_id)
+                                    AND own.user_id = a.user_id)
+            CROSS JOIN LATERAL (SELECT coalesce(w.wallet_id, t.transfer_id)) AS found (id)
+            CROSS JOIN LATERAL (SELECT CASE WHEN found.id IS NOT NULL THEN 'processed'
+                                            WHEN a.kind = 'wallet' THEN 'wallet_not_found'
+                                            ELSE 'transaction_not_found' END) AS code (name)
+        ORDER BY a.ordinal
+$$;
+COMMENT ON FUNCTION @extschema@.wallet_read_many(text[], bigint[], bigint[]) IS 'wallets and transactions as the tables have them now';
+
+CREATE FUNCTION @extschema@.wallet_history_page(user_id bigint, wallet_id bigint, before bigint, max_rows integer)
+RETURNS TABLE (
+    transfer_id bigint,
+    kind text,
+    source_wallet_id bigint,
+    destination_wallet_id bigint,
+    amount text,
+    balance text,
+    posted_at text
+)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    digits integer;
+BEGIN
+    SELECT c.minor_digits INTO digits
+        FROM wallet.wallet AS w JOIN wallet.currency AS c ON c.code = w.currency
+        WHERE w.wallet_id = wallet_history_page.wallet_id AND w.user_id = wallet_history_page.user_id;
+    IF NOT FOUND THEN
+        PERFORM wallet.refuse('wallet_not_found', format('Wallet %s.', wallet_history_page.wallet_id));
+    END IF;
+    RETURN QUERY
+        SELECT (h.operation).transfer_id, (h.operation).kind::text,
+               nullif(greatest((h.operation).source_wallet_id, 0), 0),
+               nullif(greatest((h.operation).destination_wallet_id, 0), 0),
+               wallet.amount_text((h.operation).amount, digits), wallet.amount_text(h.balance, digits),
+               wallet.time_text((h.operation).posted_at)
+            FROM wallet.history(wallet_history_page.wallet_id, wallet_history_page.before, wallet_history_page.max_rows) AS h
+            ORDER BY 1 DESC;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.wallet_history_page(bigint, bigint, bigint, integer) IS
+    'a page of the history of a user''s own wallet, with amounts and times as JSON shows them';
+
+CREATE FUNCTION @extschema@.wallet_process(max_requests integer DEFAULT NULL) RETURNS bigint
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off SET jit = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS 'MODULE_PATHNAME', 'wallet_process';
+COMMENT ON FUNCTION @extschema@.wallet_process(integer) IS
+    'posts what is queued, in the caller''s transaction, and returns how many requests got their outcome; it and the worker exclude each other';
+
+CREATE FUNCTION wallet.worker_state(
+    OUT worker_pid integer, OUT started_at timestamptz, OUT heartbeat timestamptz,
+    OUT posted bigint, OUT refused bigint, OUT batch_requests integer, OUT batch_duration interval,
+    OUT gaps integer, OUT deferred integer)
+LANGUAGE c AS 'MODULE_PATHNAME', 'wallet_worker_state';
+COMMENT ON FUNCTION wallet.worker_state() IS 'what this database''s worker says of itself; nulls when there is none';
+
+CREATE VIEW wallet.queue AS
+    SELECT waiting.queued, waiting.oldest_age, s.posted, s.refused, s.batch_requests, s.batch_duration,
+           s.worker_pid, s.started_at, s.heartbeat, s.gaps, s.deferred
+        FROM (SELECT count(*) AS queued, clock_timestamp() - min(r.enqueued_at) AS oldest_age
+                  FROM wallet.request AS r
+                  WHERE r.request_id > (SELECT coalesce(max(p.low_water), 0) FROM wallet.queue_position AS p)
+                      AND NOT EXISTS (SELECT FROM wallet.outcome AS o WHERE o.request_id = r.request_id)
+                      AND NOT EXISTS (SELECT FROM wallet.transfer AS t WHERE t.request_id = r.request_id)
+             ) AS waiting, wallet.worker_state() AS s;
+COMMENT ON VIEW wallet.queue IS
+    'the queue''s state: what waits, and what the worker has done since it started (posted, refused: requests; gaps: ids not seen yet; deferred: requests that wait for a locked wallet)';
+
+CREATE FUNCTION @extschema@.wallet_ready(OUT worker_alive boolean, OUT detail text)
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT alive, CASE WHEN alive THEN 'the worker is alive' ELSE 'the worker is not running' END
+        FROM (SELECT coalesce(s.heartbeat > clock_timestamp() - interval '10 s', false) AS alive
+                  FROM wallet.worker_state() AS s) AS state
+$$;
+COMMENT ON FUNCTION @extschema@.wallet_ready() IS 'whether this database''s worker is alive';

@@ -1,0 +1,233 @@
+/* Part 4: the proof, maintenance, rights, and the guard of the journal */
+
+/*
+ * The proof, from the tables alone.  One statement, so one snapshot: it may run at any time.
+ */
+CREATE FUNCTION @extschema@.wallet_verify()
+RETURNS TABLE (name text, ok boolean, detail text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    WITH side AS MATERIALIZED (
+        SELECT t.transfer_id, t.source_wallet_id AS wallet_id, - t.amount AS change,
+               t.source_balance AS balance, t.source_previous AS previous
+            FROM wallet.transfer AS t
+        UNION ALL
+        SELECT t.transfer_id, t.destination_wallet_id, t.amount, t.destination_balance, t.destination_previous
+            FROM wallet.transfer AS t
+    ), chain AS (
+        SELECT s.*, lag(s.balance, 1, 0) OVER by_wallet AS balance_before,
+               lag(s.transfer_id) OVER by_wallet AS expected_previous
+            FROM side AS s WHERE s.wallet_id > 0
+            WINDOW by_wallet AS (PARTITION BY s.wallet_id ORDER BY s.transfer_id)
+    ), journal AS (
+        SELECT s.wallet_id, sum(s.change) AS balance, max(s.transfer_id) AS last_transfer_id
+            FROM side AS s GROUP BY s.wallet_id
+    ), inside AS (
+        SELECT w.currency, sum(w.balance) AS balance FROM wallet.wallet AS w GROUP BY w.currency
+    ), fault (name, detail) AS (
+        SELECT 'money_conserved', format('%s: wallets %s, outside %s', coalesce(c.code, i.currency), coalesce(i.balance, 0), coalesce(j.balance, 0))
+            FROM wallet.currency AS c
+                FULL JOIN inside AS i ON i.currency = c.code
+                LEFT JOIN journal AS j ON j.wallet_id = c.outside_wallet_id
+            WHERE coalesce(i.balance, 0) + coalesce(j.balance, 0) <> 0
+        UNION ALL
+        SELECT 'balance_matches_journal', format('wallet %s', coalesce(w.wallet_id, j.wallet_id))
+            FROM wallet.wallet AS w FULL JOIN (SELECT * FROM journal AS a WHERE a.wallet_id > 0) AS j USING (wallet_id)
+            WHERE w.wallet_id IS NULL OR w.balance <> coalesce(j.balance, 0)
+                OR w.last_transfer_id <> coalesce(j.last_transfer_id, 0)
+        UNION ALL
+        SELECT 'outside_known', format('wallet %s', j.wallet_id)
+            FROM journal AS j
+            WHERE j.wallet_id < 0
+                AND NOT EXISTS (SELECT FROM wallet.currency AS c WHERE c.outside_wallet_id = j.wallet_id)
+        UNION ALL
+        SELECT 'journal_chain', format('wallet %s at transfer %s', h.wallet_id, h.transfer_id)
+            FROM chain AS h
+            WHERE h.balance IS DISTINCT FROM h.balance_before + h.change
+                OR h.previous IS DISTINCT FROM h.expected_previous
+        UNION ALL
+        SELECT 'balance_floor', format('wallet %s', h.wallet_id) FROM chain AS h WHERE h.balance < 0
+        UNION ALL
+        SELECT 'one_currency', format('transfer %s', t.transfer_id)
+            FROM wallet.transfer AS t
+                JOIN wallet.wallet AS s ON s.wallet_id = t.source_wallet_id
+                JOIN wallet.wallet AS d ON d.wallet_id = t.destination_wallet_id
+            WHERE s.currency <> d.currency
+        UNION ALL
+        SELECT 'one_outcome', format('request %s', o.request_id)
+            FROM wallet.outcome AS o
+                JOIN wallet.transfer AS t USING (request_id)
+                LEFT JOIN wallet.request AS r USING (request_id)
+            WHERE r.kind IS DISTINCT FROM 'wallet' OR o.code <> 'processed'
+        UNION ALL
+        SELECT 'outcome_fits_request', format('transfer %s', t.transfer_id)
+            FROM wallet.transfer AS t
+                LEFT JOIN wallet.request AS r USING (request_id)
+                LEFT JOIN wallet.outcome AS o USING (request_id)
+                LEFT JOIN wallet.wallet AS w ON w.wallet_id = greatest(t.source_wallet_id, t.destination_wallet_id)
+                LEFT JOIN wallet.currency AS c ON c.code = w.currency
+            WHERE t.request_id IS NOT NULL
+                AND (t.amount = r.amount * 10::numeric ^ (c.minor_digits - r.amount_scale)
+                     AND CASE r.kind
+                         WHEN 'wallet' THEN t.kind = 'deposit' AND t.destination_wallet_id = o.wallet_id
+                         ELSE t.kind = r.kind
+                             AND coalesce(r.source_wallet_id, c.outside_wallet_id) = t.source_wallet_id
+                             AND coalesce(r.destination_wallet_id, c.outside_wallet_id) = t.destination_wallet_id
+                         END) IS NOT TRUE
+        UNION ALL
+        SELECT 'outcome_fits_request', format('outcome of request %s', o.request_id)
+            FROM wallet.outcome AS o
+                LEFT JOIN wallet.request AS r USING (request_id)
+                LEFT JOIN wallet.transfer AS t USING (request_id)
+                LEFT JOIN wallet.wallet AS w ON w.wallet_id = o.wallet_id
+            WHERE (CASE
+                   WHEN o.code <> 'processed' THEN r.request_id IS NOT NULL
+                   ELSE r.kind IN ('wallet', 'wallet_read') AND w.user_id = r.user_id
+                       AND (t.transfer_id IS NOT NULL) = (r.kind = 'wallet' AND r.amount > 0)
+                   END) IS NOT TRUE
+        UNION ALL
+        SELECT 'all_settled_below_low_water', format('request %s', r.request_id)
+            FROM wallet.request AS r
+            WHERE r.request_id <= (SELECT max(p.low_water) FROM wallet.queue_position AS p)
+                AND NOT EXISTS (SELECT FROM wallet.outcome AS o WHERE o.request_id = r.request_id)
+                AND NOT EXISTS (SELECT FROM wallet.transfer AS t WHERE t.request_id = r.request_id)
+    )
+    SELECT check_name, count(f.name) = 0,
+           CASE WHEN count(f.name) > 0 THEN format('%s faults, such as %s', count(f.name), min(f.detail)) END
+        FROM unnest(ARRAY['money_conserved', 'balance_matches_journal', 'outside_known', 'journal_chain',
+                          'balance_floor', 'one_currency', 'one_outcome', 'outcome_fits_request',
+                          'all_settled_below_low_water']) WITH ORDINALITY AS checks (check_name, position)
+            LEFT JOIN fault AS f ON f.name = check_name
+        GROUP BY check_name, position ORDER BY position
+$$;
+COMMENT ON FUNCTION @extschema@.wallet_verify() IS 'proves from the tables alone that no money was lost, made or moved twice';
+
+CREATE FUNCTION @extschema@.wallet_audit() RETURNS boolean
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    WITH checked AS (
+        INSERT INTO wallet.audit (checked_at, name, ok, detail)
+            SELECT clock.now, v.name, v.ok, v.detail
+                FROM (SELECT clock_timestamp() AS now) AS clock, @extschema@.wallet_verify() AS v
+            RETURNING ok
+    ) SELECT bool_and(ok) FROM checked
+$$;
+COMMENT ON FUNCTION @extschema@.wallet_audit() IS 'runs wallet_verify(), keeps the result in wallet.audit and says whether all was well';
+
+CREATE FUNCTION wallet.idempotency_retention() RETURNS interval
+LANGUAGE c AS 'MODULE_PATHNAME', 'wallet_idempotency_retention';
+COMMENT ON FUNCTION wallet.idempotency_retention() IS 'pg_wallet.idempotency_retention, also where the library is not preloaded';
+
+CREATE FUNCTION @extschema@.wallet_expire_idempotency_keys() RETURNS bigint
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    WITH expired AS (
+        DELETE FROM wallet.idempotency_key
+            WHERE created_at < now() - wallet.idempotency_retention()
+            RETURNING 1
+    ) SELECT count(*) FROM expired
+$$;
+COMMENT ON FUNCTION @extschema@.wallet_expire_idempotency_keys() IS
+    'forgets the keys that are older than pg_wallet.idempotency_retention and returns how many';
+
+CREATE FUNCTION @extschema@.wallet_schedule_maintenance()
+RETURNS TABLE (job text, schedule text, command text)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_cron') THEN
+        RAISE EXCEPTION 'pg_cron is not installed in this database'
+            USING ERRCODE = 'undefined_function',
+                  DETAIL = 'The jobs wallet_audit, analyze and wallet_expire_idempotency_keys were not scheduled.',
+                  HINT = 'Add pg_cron to shared_preload_libraries, set cron.database_name to this database, restart, CREATE EXTENSION pg_cron and call this function again; or call SELECT wallet_audit(), SELECT wallet_expire_idempotency_keys() and ANALYZE of the tables from another scheduler.';
+    END IF;
+    FOR job, schedule, command IN VALUES
+        ('pg_wallet audit', '7 * * * *', 'SELECT @extschema@.wallet_audit()'),
+        ('pg_wallet analyze', '23 * * * *', 'ANALYZE wallet.wallet, wallet.request, wallet.transfer, wallet.outcome, wallet.idempotency_key'),
+        ('pg_wallet expire idempotency keys', '41 * * * *', 'SELECT @extschema@.wallet_expire_idempotency_keys()')
+    LOOP
+        EXECUTE 'SELECT cron.schedule($1, $2, $3)' USING job, schedule, command;
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.wallet_schedule_maintenance() IS
+    'sets up pg_cron jobs: audit, analyze and expiry of idempotency keys';
+
+/*
+ * A client enqueues and looks up, and reads no table.  An operator moves money by direct calls as
+ * well, and cares for wallets and the queue.  An auditor reads everything but the secret.
+ */
+CREATE FUNCTION @extschema@.wallet_grant(role regrole, duty text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    client CONSTANT text[] := ARRAY[
+        'wallet_enqueue(text, json, text)', 'wallet_enqueue_many(text[], text[], text[])',
+        'wallet_lookup(text, bigint, text)', 'wallet_lookup_many(text[], bigint[], text[])',
+        'wallet_read_many(text[], bigint[], bigint[])', 'wallet_history_page(bigint, bigint, bigint, integer)',
+        'wallet_ready()'];
+    reader CONSTANT text[] := ARRAY[
+        'wallet_get(bigint)', 'wallet_history(bigint, bigint, integer)', 'wallet_verify()', 'wallet_ready()'];
+    operator CONSTANT text[] := ARRAY[
+        'wallet_create(bigint, numeric, text)', 'wallet_deposit(bigint, numeric, jsonb, text)',
+        'wallet_withdraw(bigint, numeric, jsonb, text)', 'wallet_transfer(bigint, bigint, numeric, jsonb, text)',
+        'wallet_set_status(bigint, text)', 'wallet_process(integer)', 'wallet_audit()',
+        'wallet_expire_idempotency_keys()'];
+    functions text[];
+BEGIN
+    CASE duty
+        WHEN 'client' THEN functions := client;
+        WHEN 'operator' THEN functions := client || reader || operator;
+        WHEN 'auditor' THEN functions := reader;
+        ELSE RAISE EXCEPTION 'unknown duty "%"', duty
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'The duties are client, operator and auditor.';
+    END CASE;
+    EXECUTE format('GRANT USAGE ON SCHEMA %s TO %s', '@extschema@', role);
+    FOR i IN 1 .. cardinality(functions) LOOP
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s.%s TO %s', '@extschema@', functions[i], role);
+    END LOOP;
+    IF duty IN ('operator', 'auditor') THEN
+        EXECUTE format('GRANT USAGE ON SCHEMA wallet TO %s', role);
+        EXECUTE format('GRANT SELECT ON wallet.queue, wallet.currency, wallet.audit TO %s', role);
+        EXECUTE format('GRANT EXECUTE ON FUNCTION wallet.worker_state() TO %s', role);
+    END IF;
+    IF duty = 'auditor' THEN
+        EXECUTE format('GRANT SELECT ON wallet.wallet, wallet.request, wallet.transfer, wallet.outcome, '
+                       'wallet.idempotency_key, wallet.queue_position TO %s', role);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.wallet_grant(regrole, text) IS
+    'gives a role the rights of a client, an operator or an auditor';
+
+/* ---- Guard against dropping money by accident ---- */
+
+CREATE FUNCTION wallet.guard_drop() RETURNS event_trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'wallet_guard_drop';
+COMMENT ON FUNCTION wallet.guard_drop() IS
+    'loads the library, whose hook refuses to drop a journal that holds transfers';
+CREATE EVENT TRIGGER pg_wallet_guard_drop ON ddl_command_start
+    WHEN TAG IN ('DROP EXTENSION', 'DROP SCHEMA', 'DROP OWNED')
+    EXECUTE FUNCTION wallet.guard_drop();
+ALTER EVENT TRIGGER pg_wallet_guard_drop ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER pg_wallet_guard_drop IS 'money is not dropped by accident';
+
+/* ---- Nothing for PUBLIC ---- */
+
+DO $$
+DECLARE
+    member regprocedure;
+BEGIN
+    FOR member IN
+        SELECT d.objid FROM pg_catalog.pg_depend AS d
+            WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.deptype = 'e'
+                AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
+                AND d.refobjid = (SELECT e.oid FROM pg_catalog.pg_extension AS e WHERE e.extname = 'pg_wallet')
+    LOOP
+        EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', member);
+    END LOOP;
+END
+$$;
+
+/* The launcher starts a worker for this database as soon as CREATE EXTENSION commits. */
+CREATE FUNCTION wallet.announce() RETURNS void
+LANGUAGE c AS 'MODULE_PATHNAME', 'wallet_announce';
+COMMENT ON FUNCTION wallet.announce() IS 'tells the launcher that this database wants a worker';
+REVOKE ALL ON FUNCTION wallet.announce() FROM PUBLIC;
+SELECT wallet.announce();
