@@ -48,9 +48,21 @@ is("$late->{status} $late->{headers}{'preference-applied'}", '202 wait=1', 'no o
 ok(time - $start >= 1, 'after the whole second');
 is($late->{headers}{'retry-after'}, '1', 'with Retry-After');
 
-my $held = connect_raw();
-print $held "POST /api/v1/transaction HTTP/1.1\r\nHost: a\r\nPrefer: wait=20\r\nContent-Length: "
-    . length($body) . "\r\n\r\n$body";
+# Sends a request that waits for its outcome. Once it is stored, it has its place: before that
+# another one might still take it.
+sub stored { return `psql -XAtc "SELECT count(*) FROM wallet.request WHERE user_id = $user"` + 0; }
+
+sub hold {
+    my $before = stored();
+    my $socket = connect_raw();
+    print $socket "POST /api/v1/transaction HTTP/1.1\r\nHost: a\r\nPrefer: wait=20\r\nContent-Length: "
+        . length($body) . "\r\n\r\n$body";
+    my $deadline = time + 10;
+    sleep 0.02 while stored() == $before && time < $deadline;
+    return $socket;
+}
+
+my $held = hold();
 my $deadline = time + 10;
 my $answer;
 do { $answer = post('transaction', $body) } while $answer->{status} == 202 && time < $deadline;
@@ -65,11 +77,7 @@ do { $answer = post('transaction', $body) } while $answer->{status} == 503 && ti
 is($answer->{status}, 202, 'a client that gives up waiting frees its place');
 
 # A stopping shim lets nobody wait.
-my $waiting = connect_raw();
-print $waiting "POST /api/v1/transaction HTTP/1.1\r\nHost: a\r\nPrefer: wait=20\r\nContent-Length: "
-    . length($body) . "\r\n\r\n$body";
-$deadline = time + 10;
-sleep 0.02 while post('transaction', $body)->{status} == 202 && time < $deadline;
+my $waiting = hold();
 my ($status, $seconds) = stop_shim($url);
 is($status, 0, 'stopped while a request waits for its outcome');
 ok($seconds < 5, 'at once');
