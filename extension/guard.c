@@ -2,15 +2,21 @@
  * guard.c
  *		Money is not dropped by accident.
  *
- * Dropping the extension, its schema or its owner drops the journal.  The hook
- * sees the journal about to go, whatever command wants it, and refuses while it
- * holds a transfer.  The event trigger of the install script does nothing but
- * load this library in time, where it is not preloaded.
+ * Dropping the extension, its schema or its owner drops the journal.  The event
+ * trigger of the install script runs before each command that changes objects:
+ * it notes which table is the journal, and loads this library where it is not
+ * preloaded.  The hook sees that table about to go, whatever command wants it,
+ * and refuses while it holds a transfer.  By then the rest of the extension may
+ * be gone already.
+ *
+ * The library may be loaded in databases without the extension, where the event
+ * trigger never runs and no table is the journal.
  */
 #include "pg_wallet.h"
 
 #include "access/table.h"
 #include "access/tableam.h"
+#include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
 #include "commands/event_trigger.h"
@@ -21,34 +27,22 @@
 PG_FUNCTION_INFO_V1(wallet_guard_drop);
 
 static object_access_hook_type previous_hook = NULL;
-
-/* A schema that is not found goes with the same command, and has gone first. */
-static bool
-is_journal(Oid relation)
-{
-	char *name = get_rel_name(relation);
-	char *schema;
-
-	if (name == NULL || strcmp(name, "transfer") != 0)
-		return false;
-	schema = get_namespace_name(get_rel_namespace(relation));
-	return schema == NULL || strcmp(schema, "wallet") == 0;
-}
+static Oid journal = InvalidOid;
 
 /* A plain scan: the indexes may be gone already. */
 static bool
 has_rows(Oid relation)
 {
-	Relation journal = table_open(relation, AccessShareLock);
+	Relation table = table_open(relation, AccessShareLock);
 	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
-	TableScanDesc scan = table_beginscan(journal, snapshot, 0, NULL);
-	TupleTableSlot *slot = table_slot_create(journal, NULL);
+	TableScanDesc scan = table_beginscan(table, snapshot, 0, NULL);
+	TupleTableSlot *slot = table_slot_create(table, NULL);
 	bool found = table_scan_getnextslot(scan, ForwardScanDirection, slot);
 
 	ExecDropSingleTupleTableSlot(slot);
 	table_endscan(scan);
 	UnregisterSnapshot(snapshot);
-	table_close(journal, AccessShareLock);
+	table_close(table, AccessShareLock);
 	return found;
 }
 
@@ -57,8 +51,8 @@ guard_money(ObjectAccessType access, Oid class, Oid object, int sub, void *argum
 {
 	if (previous_hook != NULL)
 		previous_hook(access, class, object, sub, argument);
-	if (access == OAT_DROP && class == RelationRelationId && sub == 0 && !setting_allow_drop &&
-	    is_journal(object) && has_rows(object))
+	if (access == OAT_DROP && class == RelationRelationId && sub == 0 && object == journal &&
+	    OidIsValid(journal) && !setting_allow_drop && has_rows(journal))
 		refuse(CODE_MONEY_KEPT, NULL);
 }
 
@@ -69,11 +63,16 @@ guard_install(void)
 	object_access_hook = guard_money;
 }
 
-/* wallet.guard_drop(): being called is enough, since that loads the library. */
+/* wallet.guard_drop(): notes which table is the journal. */
 Datum
 wallet_guard_drop(PG_FUNCTION_ARGS)
 {
+	Oid schema = get_namespace_oid("wallet", true);
+
 	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
 		elog(ERROR, "must be called as an event trigger");
+	journal = OidIsValid(schema) ? get_relname_relid("transfer", schema) : InvalidOid;
+	if (OidIsValid(journal) && get_rel_relkind(journal) != RELKIND_RELATION)
+		journal = InvalidOid;
 	PG_RETURN_NULL();
 }

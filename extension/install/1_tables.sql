@@ -190,6 +190,7 @@ $$;
 COMMENT ON FUNCTION wallet.replace_secret() IS 'trigger: keeps the secret a single row when a dump is restored';
 CREATE TRIGGER replace_secret BEFORE INSERT ON wallet.secret
     FOR EACH ROW EXECUTE FUNCTION wallet.replace_secret();
+ALTER TABLE wallet.secret ENABLE ALWAYS TRIGGER replace_secret;
 
 /* gen_random_uuid() has 122 random bits: three of them fill the 256 of the key. */
 INSERT INTO wallet.secret (handshake_key) VALUES (sha256(

@@ -131,8 +131,8 @@ CREATE VIEW wallet.queue AS
         FROM (SELECT count(*) AS queued, clock_timestamp() - min(r.enqueued_at) AS oldest_age
                   FROM wallet.request AS r
                   WHERE r.request_id > (SELECT coalesce(max(p.low_water), 0) FROM wallet.queue_position AS p)
-                      AND NOT EXISTS (SELECT FROM wallet.outcome AS o WHERE o.request_id = r.request_id)
-                      AND NOT EXISTS (SELECT FROM wallet.transfer AS t WHERE t.request_id = r.request_id)
+                      AND (SELECT true FROM wallet.outcome AS o WHERE o.request_id = r.request_id) IS NULL
+                      AND (SELECT true FROM wallet.transfer AS t WHERE t.request_id = r.request_id) IS NULL
              ) AS waiting, wallet.worker_state() AS s;
 COMMENT ON VIEW wallet.queue IS
     'the queue''s state: what waits, and what the worker has done since it started (posted, refused: requests; gaps: ids not seen yet; deferred: requests that wait for a locked wallet)';
