@@ -25,6 +25,8 @@ typedef struct Touched
 	char status;              /* of the hash table's slot */
 } Touched;
 
+#define TOUCHED_MAX 3 /* by one request */
+
 #define SH_PREFIX touched
 #define SH_ELEMENT_TYPE Touched
 #define SH_KEY_TYPE int64
@@ -68,9 +70,9 @@ touch(touched_hash *table, int64 id)
 	return entry;
 }
 
-/* All ids of the table that are not stored, in an array that the caller frees. */
+/* All ids of the table that may be asked for yet, in an array that the caller frees. */
 static int64 *
-unstored_ids(touched_hash *table, int *count)
+open_ids(touched_hash *table, int *count)
 {
 	int64 *ids = palloc(sizeof(int64) * table->members);
 	touched_iterator iterator;
@@ -80,7 +82,7 @@ unstored_ids(touched_hash *table, int *count)
 	touched_start_iterate(table, &iterator);
 	while ((entry = touched_iterate(table, &iterator)) != NULL)
 	{
-		if (!entry->stored)
+		if (!entry->stored && !entry->busy)
 			ids[(*count)++] = entry->id;
 	}
 	return ids;
@@ -91,7 +93,7 @@ static void
 load_wallets(touched_hash *table)
 {
 	int count;
-	int64 *ids = unstored_ids(table, &count);
+	int64 *ids = open_ids(table, &count);
 	Wallet *wallets = palloc(sizeof(Wallet) * count);
 	int found = count == 0 ? 0 : store_lock_wallets(ids, count, LOCK_SKIP_LOCKED, wallets);
 
@@ -107,7 +109,7 @@ load_wallets(touched_hash *table)
 	if (found == count)
 		return;
 
-	ids = unstored_ids(table, &count);
+	ids = open_ids(table, &count);
 	found = store_existing_wallets(ids, count, ids);
 	for (int i = 0; i < found; i++)
 		touched_lookup(table, ids[i])->busy = true;
@@ -122,7 +124,7 @@ static void
 load_users(touched_hash *table)
 {
 	int count;
-	int64 *ids = unstored_ids(table, &count);
+	int64 *ids = open_ids(table, &count);
 	int found;
 
 	for (int i = 0; i < count; i++)
@@ -133,43 +135,46 @@ load_users(touched_hash *table)
 	pfree(ids);
 }
 
-static void
-load_batch(Batch *batch, const Request *requests, int count)
-{
-	for (int i = 0; i < count; i++)
-	{
-		if (requests[i].kind == KIND_WALLET)
-			touch(batch->users, requests[i].user_id);
-		if (requests[i].source_wallet_id > 0)
-			touch(batch->wallets, requests[i].source_wallet_id);
-		if (requests[i].destination_wallet_id > 0)
-			touch(batch->wallets, requests[i].destination_wallet_id);
-	}
-	load_wallets(batch->wallets);
-	load_users(batch->users);
-}
-
-/* What a request touches: at most two wallets, or a user. */
+/* What a request touches: at most two wallets and a user.  Returns how many. */
 static int
-find_touched(Batch *batch, const Request *request, Touched **entries)
+touch_all(Batch *batch, const Request *request, Touched **entries)
 {
 	int count = 0;
 
 	if (request->kind == KIND_WALLET)
-		entries[count++] = touched_lookup(batch->users, request->user_id);
+		entries[count++] = touch(batch->users, request->user_id);
 	if (request->source_wallet_id > 0)
-		entries[count++] = touched_lookup(batch->wallets, request->source_wallet_id);
+		entries[count++] = touch(batch->wallets, request->source_wallet_id);
 	if (request->destination_wallet_id > 0)
-		entries[count++] = touched_lookup(batch->wallets, request->destination_wallet_id);
+		entries[count++] = touch(batch->wallets, request->destination_wallet_id);
 	return count;
+}
+
+static void
+load_batch(Batch *batch, const Request *requests, const bool *waiting, int count)
+{
+	Touched *entries[TOUCHED_MAX];
+
+	/* A table that grows moves its entries: they can be used only when all are in it. */
+	for (int i = 0; i < count; i++)
+		(void) touch_all(batch, &requests[i], entries);
+	for (int i = 0; i < count; i++)
+	{
+		int touched = waiting[i] ? touch_all(batch, &requests[i], entries) : 0;
+
+		for (int j = 0; j < touched; j++)
+			entries[j]->busy = true;
+	}
+	load_wallets(batch->wallets);
+	load_users(batch->users);
 }
 
 /* Must the request wait?  Then whatever it touches is busy for the later ones too. */
 static bool
 must_wait(Batch *batch, const Request *request)
 {
-	Touched *entries[3];
-	int count = find_touched(batch, request, entries);
+	Touched *entries[TOUCHED_MAX];
+	int count = touch_all(batch, request, entries);
 	bool busy = false;
 
 	for (int i = 0; i < count; i++)
@@ -187,6 +192,19 @@ find_wallet(Batch *batch, int64 wallet_id)
 	return entry == NULL ? NULL : entry->wallet;
 }
 
+/* Ids must rise along each wallet's chain; a sequence that was set back must not break it. */
+static int64
+next_transfer_id(const Wallet *source, const Wallet *destination)
+{
+	int64 transfer_id = store_next_transfer_id();
+
+	if (transfer_id <= Max(source->last_transfer_id, destination->last_transfer_id))
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+		                errmsg("sequence wallet.transfer_id_seq is behind the journal"),
+		                errhint("Set it to the largest transfer_id with setval().")));
+	return transfer_id;
+}
+
 WalletCode
 post_money(const Request *request, Wallet *source, Wallet *destination, TimestampTz posted_at,
            Transfer *transfer)
@@ -202,8 +220,8 @@ post_money(const Request *request, Wallet *source, Wallet *destination, Timestam
 
 	code = check_transfer(request, source, destination, &amount);
 	if (code == CODE_OK)
-		post_transfer(request, store_next_transfer_id(), amount, posted_at, source, destination,
-		              transfer);
+		post_transfer(request, next_transfer_id(source, destination), amount, posted_at, source,
+		              destination, transfer);
 	return code;
 }
 
@@ -229,8 +247,8 @@ post_new_wallet(const Request *request, bool user_has_wallet, const Currency *cu
 	{
 		Wallet outside = outside_wallet(currency);
 
-		post_transfer(request, store_next_transfer_id(), amount, posted_at, &outside, wallet,
-		              deposit);
+		post_transfer(request, next_transfer_id(&outside, wallet), amount, posted_at, &outside,
+		              wallet, deposit);
 	}
 	return CODE_OK;
 }
@@ -365,8 +383,8 @@ write_batch(Batch *batch)
 }
 
 void
-batch_post(const Request *requests, int count, int requests_max, int64 culprit, RequestFate *fates,
-           int64 *last_attempted, int *attempted)
+batch_post(const Request *requests, const bool *waiting, int count, int requests_max, int64 culprit,
+           RequestFate *fates, int64 *last_attempted, int *attempted)
 {
 	int room = Min(count, requests_max);
 	Batch batch = {
@@ -378,7 +396,7 @@ batch_post(const Request *requests, int count, int requests_max, int64 culprit, 
 	};
 
 	*attempted = 0;
-	load_batch(&batch, requests, count);
+	load_batch(&batch, requests, waiting, count);
 	batch.posted_at = GetCurrentTimestamp();
 	for (int i = 0; i < count; i++)
 	{

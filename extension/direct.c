@@ -217,9 +217,9 @@ static bool
 is_repeated(const Request *request, const char *key, const char *extra, const Wallet *own,
             IdempotentCall *call)
 {
-	*call = (IdempotentCall){.user_id = own->user_id, .key = key};
+	*call = (IdempotentCall){.user_id = own->user_id, .key = key, .is_direct = true};
 	idempotency_fingerprint(request, extra, call->fingerprint);
-	idempotency_find(call);
+	idempotency_find(&call, 1);
 	if (call->mismatched)
 		refuse(CODE_IDEMPOTENCY_MISMATCH, psprintf("The key is \"%s\".", key));
 	return call->repeated;

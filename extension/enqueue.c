@@ -27,11 +27,18 @@ PG_FUNCTION_INFO_V1(wallet_enqueue_many);
 /* Most currencies have so many decimals; an amount with more is checked against its wallet. */
 #define USUAL_MINOR_DIGITS 2
 
+/* How long a call of many items waits, in all, for other transactions with their keys. */
+#define BUSY_KEY_WAIT_MS 200
+#define BUSY_KEY_POLL_US 5000
+
+/* Items of one call. */
+#define ITEMS_MAX 65536
+
 typedef struct EnqueueItem
 {
 	Request request;
 	WalletCode code;        /* CODE_OK, or why it is refused */
-	StringInfoData message; /* of a refusal */
+	StringInfoData message; /* of a refusal; without data where there is none */
 	const char *key;        /* NULL without one */
 	IdempotentCall call;
 	text *handshake;
@@ -65,7 +72,7 @@ static void
 refuse_item(EnqueueItem *item, WalletCode code)
 {
 	item->code = code;
-	resetStringInfo(&item->message);
+	initStringInfo(&item->message);
 	switch (code)
 	{
 		case CODE_AMOUNT_NOT_POSITIVE:
@@ -145,42 +152,48 @@ static void
 read_item(EnqueueItem *item, const char *kind_name, const char *payload, int length)
 {
 	RequestKind kind;
+	StringInfoData message;
 
-	initStringInfo(&item->message);
 	if (!kind_from_name(kind_name, &kind))
 	{
 		refuse_item(item, CODE_UNKNOWN_KIND);
 		return;
 	}
-	item->code = payload_parse(kind, payload, length, &item->request, &item->message);
+	initStringInfo(&message);
+	item->code = payload_parse(kind, payload, length, &item->request, &message);
 	if (item->code == CODE_OK)
+	{
+		pfree(message.data);
 		check_item(item);
+	}
+	else
+		item->message = message;
 }
 
-/* Find out which keys were used before: those items name the earlier request, or are refused. */
-static void
-claim_keys(EnqueueItem *items, int count)
+static bool
+is_new(const EnqueueItem *item)
 {
-	IdempotentCall **calls = palloc(sizeof(IdempotentCall *) * count);
+	return item->code == CODE_OK && !item->call.repeated;
+}
+
+/* The calls of those items that have a key and are in order so far; returns how many. */
+static int
+collect_calls(EnqueueItem *items, int count, IdempotentCall **calls)
+{
 	int call_count = 0;
 
 	for (int i = 0; i < count; i++)
 	{
-		EnqueueItem *item = &items[i];
-
-		if (item->code != CODE_OK || item->key == NULL)
-			continue;
-		item->call = (IdempotentCall){
-		    .user_id = item->request.user_id,
-		    .key = item->key,
-		    .request_id = item->request.request_id,
-		};
-		idempotency_fingerprint(&item->request, NULL, item->call.fingerprint);
-		calls[call_count++] = &item->call;
+		if (items[i].code == CODE_OK && items[i].key != NULL && !items[i].call.repeated)
+			calls[call_count++] = &items[i].call;
 	}
-	if (call_count == 0)
-		return;
-	idempotency_claim(calls, call_count);
+	return call_count;
+}
+
+/* Those whose key was used before name the earlier request, or are refused. */
+static void
+apply_keys(EnqueueItem *items, int count)
+{
 	for (int i = 0; i < count; i++)
 	{
 		if (items[i].call.mismatched)
@@ -190,10 +203,71 @@ claim_keys(EnqueueItem *items, int count)
 	}
 }
 
-static bool
-is_new(const EnqueueItem *item)
+/*
+ * Find those that were sent before, before they draw an id: each id that nobody uses is a gap for
+ * the queue to look after.
+ */
+static void
+find_repeated(EnqueueItem *items, int count)
 {
-	return item->code == CODE_OK && !item->call.repeated;
+	IdempotentCall **calls = palloc(sizeof(IdempotentCall *) * count);
+	int call_count;
+
+	for (int i = 0; i < count; i++)
+	{
+		EnqueueItem *item = &items[i];
+
+		if (item->code != CODE_OK || item->key == NULL)
+			continue;
+		item->call = (IdempotentCall){.user_id = item->request.user_id, .key = item->key};
+		idempotency_fingerprint(&item->request, NULL, item->call.fingerprint);
+	}
+	call_count = collect_calls(items, count, calls);
+	if (call_count > 0)
+		idempotency_find(calls, call_count);
+	apply_keys(items, count);
+}
+
+/*
+ * Another transaction that is still open may have used a key.  Its end is awaited for a little;
+ * those items are refused then, so that they do not hold up all the others of the call.
+ */
+static void
+refuse_busy_keys(EnqueueItem *items, int count)
+{
+	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), BUSY_KEY_WAIT_MS);
+
+	for (int i = 0; i < count; i++)
+	{
+		EnqueueItem *item = &items[i];
+
+		if (item->code != CODE_OK || item->key == NULL || item->call.repeated)
+			continue;
+		while (idempotency_key_is_busy(&item->call))
+		{
+			CHECK_FOR_INTERRUPTS();
+			if (GetCurrentTimestamp() >= until)
+			{
+				refuse_item(item, CODE_IDEMPOTENCY_IN_PROGRESS);
+				break;
+			}
+			pg_usleep(BUSY_KEY_POLL_US);
+		}
+	}
+}
+
+/* Store the keys of the new items; some may turn out to have been used in the meantime. */
+static void
+claim_keys(EnqueueItem *items, int count)
+{
+	IdempotentCall **calls = palloc(sizeof(IdempotentCall *) * count);
+	int call_count = collect_calls(items, count, calls);
+
+	for (int i = 0; i < count; i++)
+		items[i].call.request_id = items[i].request.request_id;
+	if (call_count > 0)
+		idempotency_claim(calls, call_count);
+	apply_keys(items, count);
 }
 
 static void
@@ -231,6 +305,10 @@ insert_items(EnqueueItem *items, int count)
 	arguments[7] = text_array(currencies, rows);
 	arguments[8] = TimestampTzGetDatum(GetCurrentTimestamp());
 	statement_run(&insert_requests, arguments, NULL, false);
+	if (SPI_processed != (uint64) rows)
+		ereport(ERROR,
+		        (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+		         errmsg("stored " UINT64_FORMAT " requests instead of %d", SPI_processed, rows)));
 	statement_run(&open_queue, NULL, NULL, false);
 	shared_wake_at_commit();
 }
@@ -250,16 +328,22 @@ seal_items(EnqueueItem *items, int count, MemoryContext result_context)
 	handshake_sealer_free(sealer);
 }
 
-/* Store the items that are in order.  Inside SPI_connect; the handshakes outlive it. */
+/*
+ * Store the items that are in order.  Inside SPI_connect; the handshakes outlive it.  A single
+ * item waits for another transaction with its key; of many, none waits for long.
+ */
 static void
 store_items(EnqueueItem *items, int count, MemoryContext result_context)
 {
 	Oid sequence = wallet_relation("request_id_seq");
 
+	find_repeated(items, count);
+	if (count > 1)
+		refuse_busy_keys(items, count);
 	(void) GetTopTransactionId();
 	for (int i = 0; i < count; i++)
 	{
-		if (items[i].code == CODE_OK)
+		if (is_new(&items[i]))
 			items[i].request.request_id = nextval_internal(sequence, false);
 	}
 	claim_keys(items, count);
@@ -323,6 +407,9 @@ read_items(FunctionCallInfo fcinfo, EnqueueItem **items, int *count)
 	                              : array_elements(PG_GETARG_ARRAYTYPE_P(2), "idempotency_keys",
 	                                               *count, &key_nulls, count);
 
+	if (*count > ITEMS_MAX)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+		                errmsg("%d items in one call, more than %d", *count, ITEMS_MAX)));
 	*items = palloc0(sizeof(EnqueueItem) * *count);
 	for (int i = 0; i < *count; i++)
 	{
@@ -331,7 +418,6 @@ read_items(FunctionCallInfo fcinfo, EnqueueItem **items, int *count)
 
 		if (keys != NULL && !key_nulls[i])
 			item->key = TextDatumGetCString(keys[i]);
-		initStringInfo(&item->message);
 		if (kind_nulls[i])
 			refuse_item(item, CODE_UNKNOWN_KIND);
 		else if (payload_nulls[i])

@@ -44,13 +44,15 @@ read_key(uint8 *key)
 	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
 	TableScanDesc scan = table_beginscan(secret, snapshot, 0, NULL);
 	TupleTableSlot *slot = table_slot_create(secret, NULL);
+	Datum value;
 	bytea *stored;
 	bool is_null;
 
 	if (!table_scan_getnextslot(scan, ForwardScanDirection, slot))
 		elog(ERROR, "wallet.secret has no row");
-	stored = DatumGetByteaPP(slot_getattr(slot, 2, &is_null));
-	if (is_null || VARSIZE_ANY_EXHDR(stored) != KEY_SIZE)
+	value = slot_getattr(slot, 2, &is_null);
+	stored = is_null ? NULL : DatumGetByteaPP(value);
+	if (stored == NULL || VARSIZE_ANY_EXHDR(stored) != KEY_SIZE)
 		elog(ERROR, "the key in wallet.secret is damaged");
 	memcpy(key, VARDATA_ANY(stored), KEY_SIZE);
 

@@ -8,11 +8,13 @@
  */
 #include "pg_wallet.h"
 
+#include "access/stratnum.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "mb/pg_wchar.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
 
@@ -107,13 +109,12 @@ compare_with_stored(IdempotentCall *call, uint64 row)
 	int64 request_id = result_int64(row, 3);
 	int64 transfer_id = result_int64(row, 4);
 	bool is_own = request_id == call->request_id && transfer_id == call->transfer_id;
-	bool is_direct = call->request_id == 0;
 
 	if (is_own)
 		return;
 	if (VARSIZE_ANY_EXHDR(stored) == FINGERPRINT_SIZE &&
 	    memcmp(VARDATA_ANY(stored), call->fingerprint, FINGERPRINT_SIZE) == 0 &&
-	    is_direct == (request_id == 0))
+	    call->is_direct == (request_id == 0))
 	{
 		call->repeated = true;
 		call->request_id = request_id;
@@ -123,20 +124,43 @@ compare_with_stored(IdempotentCall *call, uint64 row)
 		call->mismatched = true;
 }
 
-static void
+/* Returns how many of the keys are stored. */
+static int
 find_stored(IdempotentCall **calls, int count, const int64 *user_ids, const char *const *keys)
 {
+	int found;
+
 	statement_run(&find_keys, (Datum[]){int64_array(user_ids, count), text_array(keys, count)},
 	              NULL, false);
-	for (uint64 row = 0; row < SPI_processed; row++)
+	found = (int) SPI_processed;
+	for (int row = 0; row < found; row++)
 		compare_with_stored(calls[result_int64(row, 1) - 1], row);
 	SPI_freetuptable(SPI_tuptable);
+	return found;
 }
 
 void
-idempotency_find(IdempotentCall *call)
+idempotency_find(IdempotentCall **calls, int count)
 {
-	find_stored(&call, 1, &call->user_id, &call->key);
+	int64 *user_ids = palloc(sizeof(int64) * count);
+	const char **keys = palloc(sizeof(char *) * count);
+
+	for (int i = 0; i < count; i++)
+	{
+		user_ids[i] = calls[i]->user_id;
+		keys[i] = calls[i]->key;
+	}
+	(void) find_stored(calls, count, user_ids, keys);
+}
+
+bool
+idempotency_key_is_busy(const IdempotentCall *call)
+{
+	ScanKeyData keys[2];
+
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(call->user_id));
+	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_TEXTEQ, CStringGetTextDatum(call->key));
+	return index_entry_is_busy("idempotency_key", "idempotency_key_pkey", keys, 2);
 }
 
 void
@@ -165,7 +189,9 @@ idempotency_claim(IdempotentCall **calls, int count)
 	                  TimestampTzGetDatum(GetCurrentTimestamp()),
 	              },
 	              NULL, false);
-	find_stored(calls, count, user_ids, keys);
+	if (find_stored(calls, count, user_ids, keys) != count)
+		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+		                errmsg("an idempotency key has expired in the meantime")));
 }
 
 /* wallet.idempotency_retention() → interval: how long a key is kept. */

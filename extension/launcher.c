@@ -221,9 +221,10 @@ start_workers(void)
 			continue;
 		}
 		wanted->started_at = now;
-		wanted->pending = false;
-		if (!worker_start(slot))
+		wanted->pending = !worker_start(slot);
+		if (wanted->pending)
 			shared_worker_release(slot);
+		waiting = waiting || wanted->pending;
 	}
 	return waiting;
 }

@@ -11,6 +11,7 @@
 
 #include "postgres.h"
 
+#include "access/skey.h"
 #include "datatype/timestamp.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
@@ -167,6 +168,13 @@ extern Datum text_array(const char *const *values, int count);
 extern int64 result_int64(uint64 row, int column);
 extern const char *result_text(uint64 row, int column);
 
+/*
+ * Is another open transaction inserting an entry with these keys into the unique index of a table
+ * of the schema wallet?
+ */
+extern bool index_entry_is_busy(const char *table, const char *index, ScanKeyData *keys,
+                                int key_count);
+
 /* A table of the schema wallet by name; an error when the extension is absent. */
 extern Oid wallet_relation(const char *relation);
 
@@ -184,16 +192,17 @@ extern ExtensionState extension_state(void);
 
 #define FINGERPRINT_SIZE 32
 
-/* A request or a direct call that came with a key: either request_id or transfer_id is 0. */
+/* A request or a direct call that came with a key. */
 typedef struct IdempotentCall
 {
 	int64 user_id; /* the scope of the key */
 	const char *key;
 	uint8 fingerprint[FINGERPRINT_SIZE];
-	int64 request_id;
-	int64 transfer_id;
-	bool repeated;   /* out: the ids are those of an earlier call */
-	bool mismatched; /* out: the key stands for something else */
+	bool is_direct;    /* it makes a transfer at once, and no request */
+	int64 request_id;  /* of the request, or 0 */
+	int64 transfer_id; /* of the direct call's transfer, or 0 */
+	bool repeated;     /* out: the ids are those of an earlier call */
+	bool mismatched;   /* out: the key stands for something else */
 } IdempotentCall;
 
 /* Is this a key that may be used? */
@@ -202,8 +211,11 @@ extern bool idempotency_key_is_valid(const char *key);
 /* Of what is asked, without its ids; extra is a direct call's metadata as text, or NULL. */
 extern void idempotency_fingerprint(const Request *request, const char *extra, uint8 *fingerprint);
 
-/* Has this key been used?  Then repeated is set, or mismatched. */
-extern void idempotency_find(IdempotentCall *call);
+/* Which of these keys have been used?  There repeated is set, or mismatched. */
+extern void idempotency_find(IdempotentCall **calls, int count);
+
+/* Is another open transaction storing this key just now?  Storing it would wait for its end. */
+extern bool idempotency_key_is_busy(const IdempotentCall *call);
 
 /*
  * Store the keys, waiting where another open transaction stores the same one.  The calls are
@@ -223,6 +235,7 @@ typedef struct Round
 	int deferred; /* requests that wait in memory for a locked wallet */
 	int gaps;     /* runs of ids below the highest that are not visible yet */
 	bool more;    /* there may be more to do at once */
+	int retry_ms; /* until the deferred ones are worth another try */
 } Round;
 
 /* A queue's state, in a memory context of its own below the one given. */
@@ -279,11 +292,12 @@ typedef enum RequestFate
 
 /*
  * Post requests in their order; requests_max of them are tried, the rest is deferred, as are those
- * that touch a wallet that is locked elsewhere or that an earlier deferred request touches.  The
- * request with the id culprit is refused with internal_error.  *attempted counts those tried.
+ * that touch a wallet that is locked elsewhere or that an earlier deferred request touches.  Those
+ * that are waiting are not tried at all.  The request with the id culprit is refused with
+ * internal_error.  *attempted counts those tried.
  */
-extern void batch_post(const Request *requests, int count, int requests_max, int64 culprit,
-                       RequestFate *fates, int64 *last_attempted, int *attempted);
+extern void batch_post(const Request *requests, const bool *waiting, int count, int requests_max,
+                       int64 culprit, RequestFate *fates, int64 *last_attempted, int *attempted);
 
 /* ---- shared.c: what processes tell each other ---- */
 
@@ -316,10 +330,12 @@ extern bool shared_worker_exists(Oid database);
 
 /*
  * The worker's side.  When it exits its slot is free, and the launcher is asked for another worker
- * unless it said that none is wanted.
+ * unless shared_worker_leaves() has said true: nobody has asked for it since shared_worker_looks(),
+ * or it goes all the same.  Attaching returns InvalidOid when the slot is no longer its own.
  */
 extern Oid shared_worker_attach(int slot);
-extern void shared_worker_is_not_wanted(void);
+extern void shared_worker_looks(void);
+extern bool shared_worker_leaves(bool also_if_asked);
 extern void shared_worker_beat(void);
 extern void shared_worker_report(const Round *round, int64 batch_us);
 

@@ -7,7 +7,6 @@
  */
 #include "post.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -146,7 +145,6 @@ amount_format(int64_t minor, int minor_digits, char *buffer)
 	uint64_t unit = 1;
 	int length;
 
-	assert(minor_digits >= 0 && minor_digits <= MINOR_DIGITS_MAX);
 	for (int i = 0; i < minor_digits; i++)
 		unit *= 10;
 	length = snprintf(buffer, AMOUNT_TEXT_SIZE, "%s%llu.%0*llu", minor < 0 ? "-" : "",
@@ -276,9 +274,6 @@ void
 post_transfer(const Request *request, int64_t transfer_id, int64_t amount, int64_t posted_at,
               Wallet *source, Wallet *destination, Transfer *transfer)
 {
-	assert(amount > 0 && transfer_id > source->last_transfer_id);
-	assert(is_outside(source) || source->balance >= amount);
-
 	source->balance -= is_outside(source) ? 0 : amount;
 	destination->balance += is_outside(destination) ? 0 : amount;
 	*transfer = (Transfer){

@@ -77,6 +77,10 @@ wallet_process(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 		                errmsg("max_requests must be greater than zero")));
 	PreventCommandIfReadOnly("wallet_process()");
+	/* A snapshot older than the lock would not show what others have posted before it. */
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+		                errmsg("wallet_process() needs the isolation level READ COMMITTED")));
 	queue_lock(true);
 	queue = queue_make(CurrentMemoryContext);
 	do

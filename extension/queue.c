@@ -35,6 +35,11 @@
 /* The low-water mark is stored at most this often. */
 #define STORE_INTERVAL_MS 1000
 
+/* Deferred requests are tried again after a pause, which doubles while none of them gets through.
+ */
+#define RETRY_MIN_MS 50
+#define RETRY_MAX_MS 400
+
 typedef struct Gap
 {
 	int64 first;
@@ -65,8 +70,12 @@ struct Queue
 	int64 settled_until; /* up to here a request may have its outcome already */
 	int64 stored_low_water;
 	TimestampTz stored_at;
+	TimestampTz retry_at; /* when the deferred requests are tried again */
+	int retry_ms;
 	int requests_max; /* halved while a batch fails */
 	int failures;     /* of the same batch, one after the other */
+	int64 suspect;    /* failed alone once */
+	bool tried;       /* the last round tried a request at all */
 	int attempted;
 	int64 last_attempted;
 	int64 culprit;
@@ -76,6 +85,7 @@ struct Queue
 typedef struct Reading
 {
 	Request *requests;
+	bool *waiting; /* it has been deferred, and it is not yet time to try it again */
 	int count;
 	int rows_max;
 	int rows;
@@ -115,20 +125,23 @@ static Statement read_new = {
     NULL,
 };
 
+/* Not EXISTS: for that the planner might read a whole table into a hash. */
 static Statement read_new_or_settled = {
     SELECT_REQUESTS
-    ", (EXISTS (SELECT FROM wallet.outcome AS o WHERE o.request_id = r.request_id) "
-    "OR EXISTS (SELECT FROM wallet.transfer AS t WHERE t.request_id = r.request_id))::integer"
-    "::bigint FROM wallet.request AS r WHERE r.request_id > $1 ORDER BY r.request_id LIMIT $2",
+    ", coalesce((SELECT 1::bigint FROM wallet.outcome AS o WHERE o.request_id = r.request_id), "
+    "(SELECT 1::bigint FROM wallet.transfer AS t WHERE t.request_id = r.request_id), 0) "
+    "FROM wallet.request AS r WHERE r.request_id > $1 ORDER BY r.request_id LIMIT $2",
     2,
     {INT8OID, INT8OID},
     NULL,
 };
 
+/* Gap by gap: a plain join might walk through all requests to find those in the gaps. */
 static Statement read_gaps = {
     SELECT_REQUESTS
     ", 0::bigint FROM unnest($1, $2) AS g (first, last) "
-    "JOIN wallet.request AS r ON r.request_id BETWEEN g.first AND g.last "
+    "CROSS JOIN LATERAL (SELECT * FROM wallet.request AS i "
+    "WHERE i.request_id BETWEEN g.first AND g.last ORDER BY i.request_id LIMIT $3) AS r "
     "ORDER BY r.request_id LIMIT $3",
     3,
     {INT8ARRAYOID, INT8ARRAYOID, INT8OID},
@@ -215,29 +228,30 @@ full_transaction_id(TransactionId xid)
 	return next - (uint32) ((uint32) next - xid);
 }
 
-/* Is the number of the sequence behind the ids that are in use?  Then a dump is being restored. */
-static bool
-sequences_are_behind(void)
+/* A sequence behind the ids that are in use would give them once more. */
+static void
+check_sequences(void)
 {
 	for (int column = 1; column <= 6; column += 2)
 	{
 		if (result_int64(0, column) > result_int64(0, column + 1))
-			return true;
+			ereport(ERROR,
+			        (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			         errmsg("a sequence in the schema wallet is behind the ids that are in use"),
+			         errhint("Logical replication does not carry sequences: use setval().")));
 	}
-	return false;
 }
 
-/* Start again from the low-water mark; false while there is nothing to start from. */
-static bool
+/* Start again from the low-water mark. */
+static void
 load_queue(Queue *queue, int64 low_water)
 {
 	statement_run(&read_sequences, NULL, NULL, true);
-	if (sequences_are_behind())
-		return false;
+	check_sequences();
 	queue->settled_until = result_int64(0, 1);
 	queue->stored_low_water = low_water;
 	replace_state(queue, &queue->state, make_state(queue, low_water));
-	return true;
+	queue->loaded = true;
 }
 
 /* Know where the queue stands; false when it has not been opened yet. */
@@ -257,8 +271,9 @@ find_position(Queue *queue)
 		return true;
 	queue->takeovers = takeovers;
 	queue->position_table = position_table;
-	queue->loaded = load_queue(queue, low_water);
-	return queue->loaded;
+	queue->loaded = false;
+	load_queue(queue, low_water);
+	return true;
 }
 
 static Request
@@ -334,6 +349,18 @@ read_gap_rows(Queue *queue, Reading *reading)
 	SPI_freetuptable(SPI_tuptable);
 }
 
+/* Nobody looks into the gaps this time. */
+static void
+keep_gaps(Queue *queue)
+{
+	for (int i = 0; i < queue->state.gap_count; i++)
+	{
+		const Gap *gap = &queue->state.gaps[i];
+
+		add_gap(&queue->next, gap->first, gap->last, gap->horizon);
+	}
+}
+
 /* Read on above the highest id; ids that are skipped on the way are new gaps. */
 static void
 read_new_rows(Queue *queue, Reading *reading)
@@ -367,6 +394,48 @@ compare_requests(const void *a, const void *b)
 	return left < right ? -1 : left > right;
 }
 
+/* Mark the deferred requests among the sorted ones, when it is not time to try them again. */
+static void
+mark_waiting(Queue *queue, Reading *reading, bool halving)
+{
+	const QueueState *state = &queue->state;
+	int deferred = 0;
+
+	if (halving || GetCurrentTimestamp() >= queue->retry_at)
+		return;
+	for (int i = 0; i < reading->count && deferred < state->deferred_count; i++)
+	{
+		reading->waiting[i] =
+		    reading->requests[i].request_id == state->deferred[deferred].request_id;
+		deferred += reading->waiting[i] ? 1 : 0;
+	}
+}
+
+/* Say when the deferred requests are tried again, after a round in which they were. */
+static void
+plan_retry(Queue *queue, const Reading *reading, const RequestFate *fates, Round *round)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	bool tried = false;
+	bool passed = false;
+
+	for (int i = 0, deferred = 0; i < reading->count && deferred < queue->state.deferred_count; i++)
+	{
+		if (reading->requests[i].request_id != queue->state.deferred[deferred].request_id)
+			continue;
+		deferred++;
+		tried = tried || !reading->waiting[i];
+		passed = passed || fates[i] != FATE_DEFERRED;
+	}
+	if (queue->state.deferred_count == 0 || passed)
+		queue->retry_ms = RETRY_MIN_MS;
+	else if (tried)
+		queue->retry_ms = Min(queue->retry_ms * 2, RETRY_MAX_MS);
+	if (queue->state.deferred_count == 0 || tried)
+		queue->retry_at = TimestampTzPlusMilliseconds(now, queue->retry_ms);
+	round->retry_ms = (int) Max(1, TimestampDifferenceMilliseconds(now, queue->retry_at));
+}
+
 /*
  * Collect the round's requests in the order of their ids: those deferred before, those that have
  * turned up in gaps, and new ones.  While a failing batch is halved, no more are added to it.
@@ -375,10 +444,12 @@ static Reading
 read_requests(Queue *queue)
 {
 	const QueueState *state = &queue->state;
-	bool halving = queue->requests_max < BATCH_REQUESTS_MAX && state->deferred_count > 0;
-	bool full = halving || state->deferred_count >= DEFERRED_MAX;
+	bool halving = queue->requests_max < BATCH_REQUESTS_MAX;
+	bool full = (halving && queue->tried && state->deferred_count > 0) ||
+	            state->deferred_count >= DEFERRED_MAX;
 	Reading reading = {
 	    .requests = palloc(sizeof(Request) * (state->deferred_count + BATCH_REQUESTS_MAX)),
+	    .waiting = palloc0(sizeof(bool) * (state->deferred_count + BATCH_REQUESTS_MAX)),
 	    .count = state->deferred_count,
 	    .rows_max = full ? 0 : BATCH_REQUESTS_MAX,
 	};
@@ -386,17 +457,13 @@ read_requests(Queue *queue)
 	if (state->deferred_count > 0)
 		memcpy(reading.requests, state->deferred, sizeof(Request) * state->deferred_count);
 	if (full)
-	{
-		for (int i = 0; i < state->gap_count; i++)
-			add_gap(&queue->next, state->gaps[i].first, state->gaps[i].last,
-			        state->gaps[i].horizon);
-		return reading;
-	}
-	if (state->gap_count > 0)
+		keep_gaps(queue);
+	else if (state->gap_count > 0)
 		read_gap_rows(queue, &reading);
 	if (reading.rows < reading.rows_max)
 		read_new_rows(queue, &reading);
 	qsort(reading.requests, reading.count, sizeof(Request), compare_requests);
+	mark_waiting(queue, &reading, halving);
 	return reading;
 }
 
@@ -470,9 +537,11 @@ queue_round(Queue *queue, int requests_max, bool taking_over)
 	reading = read_requests(queue);
 	fates = palloc(sizeof(RequestFate) * reading.count);
 	if (reading.count > 0)
-		batch_post(reading.requests, reading.count, Min(requests_max, queue->requests_max),
-		           queue->culprit, fates, &queue->last_attempted, &queue->attempted);
+		batch_post(reading.requests, reading.waiting, reading.count,
+		           Min(requests_max, queue->requests_max), queue->culprit, fates,
+		           &queue->last_attempted, &queue->attempted);
 	sort_by_fate(queue, &reading, fates, &round);
+	plan_retry(queue, &reading, fates, &round);
 	round.gaps = queue->next.gap_count;
 	round.more = (reading.rows_max > 0 && reading.rows == reading.rows_max) ||
 	             (queue->requests_max < BATCH_REQUESTS_MAX && queue->attempted > 0);
@@ -488,33 +557,43 @@ queue_advance(Queue *queue)
 		return;
 	replace_state(queue, &queue->state, queue->next);
 	queue->next = (QueueState){0};
+	queue->tried = queue->attempted > 0;
+	/* A round that tried nothing does not say that the batch which failed before is well. */
+	if (!queue->tried)
+		return;
 	queue->requests_max = Min(queue->requests_max * 2, BATCH_REQUESTS_MAX);
 	queue->failures = 0;
 }
 
 /*
- * Can the data of a request be to blame?  No space, a shutdown, a deadlock, a cancelled statement
- * and the like are nobody's fault, and neither is a table that an operator has changed.
+ * Can a request be to blame?  No space, a shutdown, a deadlock, a cancelled statement and the like
+ * are nobody's fault, and neither is a table that an operator has changed.
  */
 static bool
-is_fault_of_data(int sqlstate)
+is_fault_of_request(int sqlstate)
 {
 	switch (ERRCODE_TO_CATEGORY(sqlstate))
 	{
-		case MAKE_SQLSTATE('2', '1', '0', '0', '0'): /* cardinality violation */
-		case ERRCODE_DATA_EXCEPTION:
-		case ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION:
-		case MAKE_SQLSTATE('4', '4', '0', '0', '0'): /* WITH CHECK OPTION violation */
-		case ERRCODE_PLPGSQL_ERROR:
-			return true;
-		default:
+		case ERRCODE_CONNECTION_EXCEPTION:
+		case ERRCODE_FEATURE_NOT_SUPPORTED:
+		case ERRCODE_INVALID_TRANSACTION_STATE:
+		case ERRCODE_TRANSACTION_ROLLBACK:
+		case ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION:
+		case ERRCODE_INSUFFICIENT_RESOURCES:
+		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:
+		case MAKE_SQLSTATE('5', '7', '0', '0', '0'): /* operator intervention */
+		case MAKE_SQLSTATE('5', '8', '0', '0', '0'): /* system error */
+		case ERRCODE_CONFIG_FILE_ERROR:
+		case ERRCODE_INTERNAL_ERROR:
 			return false;
+		default:
+			return true;
 	}
 }
 
 /*
  * The first failure may have been a race with somebody else: the same batch is tried again.  After
- * that it is halved, until the culprit stands alone and is refused.
+ * that it is halved, until the culprit stands alone; when it fails so twice, it is refused.
  */
 Recovery
 queue_failed(Queue *queue, int sqlstate)
@@ -523,18 +602,14 @@ queue_failed(Queue *queue, int sqlstate)
 
 	queue->loaded = false;
 	replace_state(queue, &queue->next, (QueueState){0});
-	if (!is_fault_of_data(sqlstate) || queue->attempted == 0 ||
+	if (!is_fault_of_request(sqlstate) || queue->attempted == 0 ||
 	    (alone && queue->last_attempted == queue->culprit))
 		return RECOVERY_LATER;
-	queue->failures++;
-	if (queue->failures == 1)
-		return RECOVERY_AT_ONCE;
-	if (alone)
-	{
-		queue->culprit = queue->last_attempted;
-		queue->failures = 0;
-	}
-	else
+	if (alone && queue->last_attempted == queue->suspect)
+		queue->culprit = queue->suspect;
+	else if (alone)
+		queue->suspect = queue->last_attempted;
+	else if (queue->failures++ > 0)
 		queue->requests_max = Max(1, queue->attempted / 2);
 	return RECOVERY_AT_ONCE;
 }

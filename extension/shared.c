@@ -12,6 +12,7 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
+#include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
 #include "storage/proc.h"
@@ -32,6 +33,7 @@ typedef struct Slot
 	WorkerState state;
 	int proc;    /* NO_PROC while the worker starts */
 	bool wanted; /* when this worker exits, the launcher starts another */
+	bool asked;  /* somebody has work for it that it may not have seen */
 } Slot;
 
 typedef struct Shared
@@ -100,13 +102,25 @@ set_latch_of(int proc)
 		SetLatch(&GetPGProcByNumber(proc)->procLatch);
 }
 
-/* The slot of a database; NULL when it has none.  With the lock held. */
+/* A slot that is free; NULL when there is none.  With the lock held. */
+static Slot *
+find_free_slot(void)
+{
+	for (int i = 0; i < shared->slot_count; i++)
+	{
+		if (!OidIsValid(shared->slots[i].state.database))
+			return &shared->slots[i];
+	}
+	return NULL;
+}
+
+/* The slot of a database, but not of a worker about to leave; NULL when it has none.  Likewise. */
 static Slot *
 find_slot(Oid database)
 {
 	for (int i = 0; i < shared->slot_count; i++)
 	{
-		if (shared->slots[i].state.database == database)
+		if (shared->slots[i].state.database == database && shared->slots[i].wanted)
 			return &shared->slots[i];
 	}
 	return NULL;
@@ -131,13 +145,15 @@ static void
 wake_worker(void)
 {
 	Slot *slot;
-	int proc = NO_PROC;
 
 	LWLockAcquire(shared->lock, LW_SHARED);
 	slot = find_slot(MyDatabaseId);
 	if (slot != NULL)
-		proc = slot->proc;
-	set_latch_of(proc);
+	{
+		/* Many may say so at the same time: all say the same. */
+		slot->asked = true;
+		set_latch_of(slot->proc);
+	}
 	LWLockRelease(shared->lock);
 	if (slot != NULL)
 		return;
@@ -222,9 +238,9 @@ shared_worker_reserve(Oid database)
 	Slot *slot;
 
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	slot = find_slot(InvalidOid);
+	slot = find_free_slot();
 	if (slot != NULL)
-		*slot = (Slot){.state = {.database = database}, .proc = NO_PROC};
+		*slot = (Slot){.state = {.database = database}, .proc = NO_PROC, .wanted = true};
 	LWLockRelease(shared->lock);
 	return slot == NULL ? -1 : (int) (slot - shared->slots);
 }
@@ -253,7 +269,8 @@ static void
 worker_detach(int code, Datum argument)
 {
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	if (my_slot->wanted)
+	/* A reload that it has not seen may want it again. */
+	if (my_slot->wanted || ConfigReloadPending)
 		want_worker(my_slot->state.database);
 	my_slot->state.database = InvalidOid;
 	my_slot->proc = NO_PROC;
@@ -265,8 +282,12 @@ shared_worker_attach(int slot)
 {
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	my_slot = &shared->slots[slot];
+	if (!OidIsValid(my_slot->state.database))
+	{
+		LWLockRelease(shared->lock);
+		return InvalidOid;
+	}
 	my_slot->proc = MY_PROC_NUMBER;
-	my_slot->wanted = true;
 	my_slot->state.pid = MyProcPid;
 	my_slot->state.started_at = my_slot->state.heartbeat = GetCurrentTimestamp();
 	LWLockRelease(shared->lock);
@@ -275,11 +296,23 @@ shared_worker_attach(int slot)
 }
 
 void
-shared_worker_is_not_wanted(void)
+shared_worker_looks(void)
 {
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	my_slot->wanted = false;
+	my_slot->asked = false;
 	LWLockRelease(shared->lock);
+}
+
+bool
+shared_worker_leaves(bool also_if_asked)
+{
+	bool leaves;
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	leaves = also_if_asked || !my_slot->asked;
+	my_slot->wanted = !leaves;
+	LWLockRelease(shared->lock);
+	return leaves;
 }
 
 void

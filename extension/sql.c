@@ -4,8 +4,10 @@
  */
 #include "pg_wallet.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "access/tableam.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_type.h"
@@ -17,7 +19,7 @@
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "access/genam.h"
+#include "utils/snapmgr.h"
 
 void
 statement_run(Statement *statement, Datum *arguments, const char *nulls, bool read_only)
@@ -97,6 +99,36 @@ wallet_relation(const char *relation)
 		                errmsg("relation \"wallet.%s\" does not exist", relation),
 		                errhint("Is the extension pg_wallet installed in this database?")));
 	return found;
+}
+
+/*
+ * An insertion with the same key would wait for the end of the transaction that has inserted it: a
+ * dirty snapshot shows the row before that has committed.
+ */
+bool
+index_entry_is_busy(const char *table, const char *index, ScanKeyData *keys, int key_count)
+{
+	Relation heap = table_open(wallet_relation(table), AccessShareLock);
+	Relation unique = index_open(wallet_relation(index), AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(heap, NULL);
+	SnapshotData dirty;
+	IndexScanDesc scan;
+	bool busy = false;
+
+	InitDirtySnapshot(dirty);
+#if PG_VERSION_NUM >= 180000
+	scan = index_beginscan(heap, unique, &dirty, NULL, key_count, 0);
+#else
+	scan = index_beginscan(heap, unique, &dirty, key_count, 0);
+#endif
+	index_rescan(scan, keys, key_count, NULL, 0);
+	while (!busy && index_getnext_slot(scan, ForwardScanDirection, slot))
+		busy = TransactionIdIsValid(dirty.xmin);
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	index_close(unique, AccessShareLock);
+	table_close(heap, AccessShareLock);
+	return busy;
 }
 
 /* pg_extension.extversion, or NULL when the extension is absent. */

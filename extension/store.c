@@ -12,17 +12,13 @@
  */
 #include "pg_wallet.h"
 
-#include "access/genam.h"
-#include "access/table.h"
-#include "access/tableam.h"
+#include "access/stratnum.h"
 #include "catalog/pg_type.h"
 #include "commands/sequence.h"
 #include "executor/spi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
-#include "utils/rel.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #define SELECT_WALLETS                                                                             \
@@ -212,36 +208,13 @@ store_users_with_wallets(const int64 *user_ids, int count, int64 *found)
 	return find_ids(&find_user_ids, user_ids, count, found);
 }
 
-/*
- * An insertion with this user_id would wait for the other transaction's end.  A dirty snapshot
- * shows its row before it has committed.
- */
 bool
 store_user_is_busy(int64 user_id)
 {
-	Relation wallets = table_open(wallet_relation("wallet"), AccessShareLock);
-	Relation index = index_open(wallet_relation("wallet_user_id_key"), AccessShareLock);
-	TupleTableSlot *slot = table_slot_create(wallets, NULL);
-	SnapshotData dirty;
 	ScanKeyData key;
-	IndexScanDesc scan;
-	bool busy = false;
 
-	InitDirtySnapshot(dirty);
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(user_id));
-#if PG_VERSION_NUM >= 180000
-	scan = index_beginscan(wallets, index, &dirty, NULL, 1, 0);
-#else
-	scan = index_beginscan(wallets, index, &dirty, 1, 0);
-#endif
-	index_rescan(scan, &key, 1, NULL, 0);
-	while (!busy && index_getnext_slot(scan, ForwardScanDirection, slot))
-		busy = TransactionIdIsValid(dirty.xmin);
-	index_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
-	index_close(index, AccessShareLock);
-	table_close(wallets, AccessShareLock);
-	return busy;
+	return index_entry_is_busy("wallet", "wallet_user_id_key", &key, 1);
 }
 
 bool
@@ -348,6 +321,16 @@ store_insert_wallets(const Wallet *wallets, int count)
 	return (int) SPI_processed;
 }
 
+/* A trigger or a rule that swallows rows of ours would lose money without a word. */
+static void
+expect_rows(int count, const char *table)
+{
+	if (SPI_processed != (uint64) count)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+		                errmsg("wrote " UINT64_FORMAT " rows to %s instead of %d", SPI_processed,
+		                       table, count)));
+}
+
 void
 store_update_wallets(const Wallet *wallets, int count)
 {
@@ -359,8 +342,7 @@ store_update_wallets(const Wallet *wallets, int count)
 	                  TIME_MEMBER(wallets, count, Wallet, updated_at),
 	              },
 	              NULL, false);
-	if (SPI_processed != (uint64) count)
-		elog(ERROR, "updated " UINT64_FORMAT " wallets instead of %d", SPI_processed, count);
+	expect_rows(count, "wallet.wallet");
 }
 
 void
@@ -398,6 +380,7 @@ store_insert_transfers(const Transfer *transfers, int count, const Datum *metada
 	                  metadata == NULL ? (Datum) 0 : *metadata,
 	              },
 	              metadata == NULL ? "           n" : NULL, false);
+	expect_rows(count, "wallet.transfer");
 }
 
 void
@@ -423,4 +406,5 @@ store_insert_outcomes(const Outcome *outcomes, int count, TimestampTz posted_at)
 	                  TimestampTzGetDatum(posted_at),
 	              },
 	              NULL, false);
+	expect_rows(count, "wallet.outcome");
 }

@@ -23,7 +23,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-/* How soon to look again for a wallet, or the whole queue, that somebody else holds. */
+/* How soon to look again whether somebody else still posts. */
 #define LOCKED_RETRY_MS 50
 
 /* After an error that is nobody's fault the pause doubles, from and up to these. */
@@ -57,7 +57,6 @@ worker_start(int slot)
 	};
 	BackgroundWorkerHandle *handle;
 	pid_t pid;
-	bool started;
 
 	strlcpy(worker.bgw_name, "pg_wallet worker", BGW_MAXLEN);
 	strlcpy(worker.bgw_type, "pg_wallet worker", BGW_MAXLEN);
@@ -69,9 +68,13 @@ worker_start(int slot)
 		              errhint("You might need to increase max_worker_processes.")));
 		return false;
 	}
-	started = WaitForBackgroundWorkerStartup(handle, &pid) == BGWH_STARTED;
+	/* One that has ended already had nothing to do, or asks for another one itself. */
+	if (WaitForBackgroundWorkerStartup(handle, &pid) != BGWH_STARTED)
+		shared_worker_release(slot);
+	/* Waiting has reset the latch, also if somebody else had set it. */
+	SetLatch(MyLatch);
 	pfree(handle);
-	return started;
+	return true;
 }
 
 /* Nothing in the server's configuration may change how posting works. */
@@ -80,6 +83,11 @@ set_session(void)
 {
 	static const char *const settings[][2] = {
 	    {"search_path", "pg_catalog, pg_temp"},
+	    {"session_replication_role", "origin"},
+	    {"plan_cache_mode", "auto"},
+	    {"enable_indexscan", "on"},
+	    {"enable_nestloop", "on"},
+	    {"transaction_timeout", "0"},
 	    {"default_transaction_isolation", "read committed"},
 	    {"default_transaction_read_only", "off"},
 	    {"enable_seqscan", "off"},
@@ -90,7 +98,11 @@ set_session(void)
 	};
 
 	for (int i = 0; i < lengthof(settings); i++)
-		SetConfigOption(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_OVERRIDE);
+	{
+		/* Not every version has every setting. */
+		if (GetConfigOption(settings[i][0], true, false) != NULL)
+			SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
+	}
 }
 
 /* One round, in a transaction of its own.  Errors are thrown. */
@@ -158,12 +170,15 @@ log_other_version(void)
 	logged = true;
 }
 
-/* No worker is wanted here until somebody asks for one. */
+/*
+ * No worker is wanted here until somebody asks for one.  When that has happened since this one
+ * last looked, it stays, unless it has to go all the same.
+ */
 static void
-leave(void)
+leave(bool also_if_asked)
 {
-	shared_worker_is_not_wanted();
-	proc_exit(0);
+	if (shared_worker_leaves(also_if_asked))
+		proc_exit(0);
 }
 
 static void
@@ -175,7 +190,7 @@ reload_settings(const char *database)
 		ProcessConfigFile(PGC_SIGHUP);
 	}
 	if (!setting_worker || !database_is_allowed(database))
-		leave();
+		leave(true);
 }
 
 static int
@@ -191,7 +206,10 @@ work(Queue *queue)
 	Round round = {0};
 	Recovery recovery = RECOVERY_LATER;
 	TimestampTz started_at = GetCurrentTimestamp();
-	RoundEnd end = run_round(queue, &round, &recovery);
+	RoundEnd end;
+
+	shared_worker_looks();
+	end = run_round(queue, &round, &recovery);
 
 	if (end == ROUND_FAILED && recovery == RECOVERY_LATER)
 		return backoff_ms = next_backoff();
@@ -199,15 +217,16 @@ work(Queue *queue)
 		return 0;
 	backoff_ms = 0;
 	if (end == ROUND_ABSENT)
-		leave();
+		leave(false);
 	if (end == ROUND_OTHER_VERSION)
 		log_other_version();
 	if (end == ROUND_EXCLUDED)
 		return LOCKED_RETRY_MS;
 	shared_worker_report(&round, GetCurrentTimestamp() - started_at);
-	if (round.more)
+	/* A commit may wait for a standby, and lose a wake-up over it: look once more. */
+	if (round.more || round.posted + round.refused > 0)
 		return 0;
-	return round.deferred > 0 ? Min(LOCKED_RETRY_MS, setting_poll_ms) : setting_poll_ms;
+	return round.deferred > 0 ? Min(round.retry_ms, setting_poll_ms) : setting_poll_ms;
 }
 
 /* Sleep until somebody wakes us; but after an error the pause is kept whoever does. */
@@ -226,7 +245,9 @@ wait_for_work(int sleep_ms)
 
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
-		shared_worker_beat();
+		/* One that fails over and over is not alive to those who wait for it. */
+		if (backoff_ms == 0)
+			shared_worker_beat();
 		woken = (events & WL_LATCH_SET) != 0 && backoff_ms == 0;
 		now = GetCurrentTimestamp();
 	}
@@ -242,6 +263,8 @@ pg_wallet_worker_main(Datum argument)
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
 	database = shared_worker_attach(DatumGetInt32(argument));
+	if (!OidIsValid(database))
+		proc_exit(0); /* a launcher that started again has taken the slot back */
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
 	set_session();
