@@ -7,7 +7,8 @@ print <<'END';
 # Codes
 
 Every way in which a request can end, in the order in which the rules are checked: who breaks two
-rules is refused with the code that stands first. SQL errors carry the SQLSTATE; outcomes and HTTP
+rules is refused with the code that stands first. (An amount that no currency could hold is refused
+while it is read, before any rule.) SQL errors carry the SQLSTATE; outcomes and HTTP
 answers carry the code. *HTTP* is the status of an answer that refuses a request before it is
 queued; a request that is refused in its turn has an outcome, which is read with status 200. *Later*
 says whether the same request, sent again later, may well succeed.

@@ -5,7 +5,8 @@
  * The SQL errors, the outcomes in the queue, the answers over HTTP and the
  * table in README.md all come from here.  The order of the rows is the order
  * in which the rules are checked: a request that breaks two rules is refused
- * with the code that stands first.
+ * with the code that stands first.  (An amount that no currency could hold is
+ * refused while it is read, before any rule.)
  *
  * This file is plain C: the extension and the HTTP shim both include it, and
  * the shim alone reads the column http_status.
