@@ -90,4 +90,30 @@ SELECT count(*) AS left_over FROM pg_namespace WHERE nspname = 'wallet';
 -- A table of that name elsewhere is nobody's journal.
 CREATE TABLE pay.transfer AS SELECT 1 AS one;
 DROP SCHEMA pay CASCADE;
-DROP ROLE regress_wallet_clerk, regress_wallet_owner;
+
+-- Nor is one of exactly that name where there is no extension, whatever it is and whoever made it.
+CREATE ROLE regress_wallet_stranger;
+CREATE SCHEMA wallet AUTHORIZATION regress_wallet_stranger;
+CREATE FOREIGN DATA WRAPPER regress_wallet_wrapper;
+CREATE SERVER regress_wallet_server FOREIGN DATA WRAPPER regress_wallet_wrapper;
+GRANT USAGE ON FOREIGN SERVER regress_wallet_server TO regress_wallet_stranger;
+SET ROLE regress_wallet_stranger;
+SELECT made, pg_temp.attempt(made) AS makes, pg_temp.attempt(dropped) AS drops FROM (VALUES
+    (1, 'CREATE VIEW wallet.transfer AS SELECT 1 AS one', 'DROP VIEW wallet.transfer'),
+    (2, 'CREATE MATERIALIZED VIEW wallet.transfer AS SELECT 1 AS one', 'DROP MATERIALIZED VIEW wallet.transfer'),
+    (3, 'CREATE SEQUENCE wallet.transfer', 'DROP SEQUENCE wallet.transfer'),
+    (4, 'CREATE TYPE wallet.transfer AS (one integer)', 'DROP TYPE wallet.transfer'),
+    (5, 'CREATE TABLE wallet.list AS SELECT 1 AS one; CREATE INDEX transfer ON wallet.list (one)', 'DROP INDEX wallet.transfer'),
+    (6, 'CREATE INDEX transfer ON wallet.list (one)', 'DROP TABLE wallet.list'),
+    (7, 'CREATE FOREIGN TABLE wallet.transfer (one integer) SERVER regress_wallet_server', 'DROP FOREIGN TABLE wallet.transfer'),
+    (8, 'CREATE TABLE wallet.transfer (one integer) PARTITION BY LIST (one);
+         CREATE TABLE wallet.part PARTITION OF wallet.transfer FOR VALUES IN (1);
+         INSERT INTO wallet.transfer VALUES (1)', 'DROP TABLE wallet.transfer'),
+    (9, 'CREATE TABLE wallet.list (one integer) PARTITION BY LIST (one);
+         CREATE INDEX transfer ON wallet.list (one)', 'DROP TABLE wallet.list'),
+    (10, 'CREATE TABLE wallet.transfer AS SELECT 1 AS one', 'DROP TABLE wallet.transfer'),
+    (11, 'CREATE TABLE wallet.transfer AS SELECT 1 AS one', 'DROP SCHEMA wallet CASCADE')) AS t (n, made, dropped) ORDER BY n;
+RESET ROLE;
+DROP SERVER regress_wallet_server;
+DROP FOREIGN DATA WRAPPER regress_wallet_wrapper;
+DROP ROLE regress_wallet_clerk, regress_wallet_owner, regress_wallet_stranger;

@@ -68,6 +68,12 @@ $node->safe_psql($db, 'CREATE SCHEMA other');
 like(ask($node, $db, $_), qr/ERROR:  .*journal holds transfers/, "$_ is refused in a fresh session")
     foreach 'DROP EXTENSION pg_wallet', 'DROP EXTENSION pg_wallet CASCADE',
     'DROP SCHEMA public CASCADE';
+$node->safe_psql($db, 'CREATE TABLE parent (); ALTER TABLE wallet.transfer INHERIT parent');
+like(
+    ask($node, $db, 'DROP TABLE parent CASCADE'),
+    qr/ERROR:  .*journal holds transfers/,
+    'the journal does not go with a table that it inherits from');
+$node->safe_psql($db, 'ALTER TABLE wallet.transfer NO INHERIT parent; DROP TABLE parent');
 $node->safe_psql('postgres', 'CREATE ROLE owner SUPERUSER LOGIN; CREATE DATABASE owned');
 $node->safe_psql('owned', 'SET ROLE owner; CREATE EXTENSION pg_wallet; SELECT wallet_create(1, 1)');
 like(
