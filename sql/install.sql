@@ -17,18 +17,19 @@ SELECT object FROM member ORDER BY object COLLATE "C";
 SELECT object FROM member WHERE coalesce(obj_description(objid, classid::regclass::text), '') = '' ORDER BY 1;
 
 -- Nothing is granted to PUBLIC, nor to anybody else.
-SELECT object, acl.grantee::regrole, acl.privilege_type
-    FROM member
-        CROSS JOIN LATERAL (SELECT coalesce(
-            (SELECT coalesce(p.proacl, acldefault('f', p.proowner))
-                FROM pg_proc AS p WHERE classid = 'pg_proc'::regclass AND p.oid = objid),
-            (SELECT coalesce(r.relacl, acldefault('r', r.relowner))
-                FROM pg_class AS r WHERE classid = 'pg_class'::regclass AND r.oid = objid),
-            (SELECT coalesce(n.nspacl, acldefault('n', n.nspowner))
-                FROM pg_namespace AS n WHERE classid = 'pg_namespace'::regclass AND n.oid = objid))) AS had (acl)
-        CROSS JOIN LATERAL aclexplode(had.acl) AS acl
-    WHERE acl.grantee <> (SELECT e.extowner FROM pg_extension AS e WHERE e.extname = 'pg_wallet')
-    ORDER BY 1, 2, 3;
+CREATE VIEW granted AS
+    SELECT object, acl.grantee::regrole, acl.privilege_type
+        FROM member
+            CROSS JOIN LATERAL (SELECT coalesce(
+                (SELECT coalesce(p.proacl, acldefault('f', p.proowner))
+                    FROM pg_proc AS p WHERE classid = 'pg_proc'::regclass AND p.oid = objid),
+                (SELECT coalesce(r.relacl, acldefault('r', r.relowner))
+                    FROM pg_class AS r WHERE classid = 'pg_class'::regclass AND r.oid = objid),
+                (SELECT coalesce(n.nspacl, acldefault('n', n.nspowner))
+                    FROM pg_namespace AS n WHERE classid = 'pg_namespace'::regclass AND n.oid = objid))) AS had (acl)
+            CROSS JOIN LATERAL aclexplode(had.acl) AS acl
+        WHERE acl.grantee <> (SELECT e.extowner FROM pg_extension AS e WHERE e.extname = 'pg_wallet');
+SELECT * FROM granted ORDER BY 1, 2, 3;
 
 -- Functions that run with the owner's rights look nowhere but where they say.
 SELECT p.oid::regprocedure
@@ -52,6 +53,10 @@ SELECT octet_length(handshake_key) AS octets FROM wallet.secret;
 SELECT handshake_key AS first_key FROM wallet.secret \gset
 INSERT INTO wallet.secret (handshake_key) VALUES (sha256('restored'));
 SELECT count(*), bool_and(handshake_key = sha256('restored')) AS restored FROM wallet.secret;
+SET session_replication_role = replica;
+INSERT INTO wallet.secret (handshake_key) VALUES (sha256('replicated'));
+RESET session_replication_role;
+SELECT count(*), bool_and(handshake_key = sha256('replicated')) AS replicated FROM wallet.secret;
 DO $$
 BEGIN
     INSERT INTO wallet.secret (handshake_key) VALUES ('\x00');
@@ -64,9 +69,26 @@ $$;
 CREATE EXTENSION pg_wallet;
 CREATE SCHEMA pay;
 ALTER EXTENSION pg_wallet SET SCHEMA pay;
-DROP VIEW member;
 DROP EXTENSION pg_wallet;
 DROP SCHEMA pay;
+
+-- What this owner otherwise lets everybody do does not count here.
+ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC;
+ALTER DEFAULT PRIVILEGES GRANT ALL ON SEQUENCES TO PUBLIC;
+ALTER DEFAULT PRIVILEGES GRANT ALL ON FUNCTIONS TO PUBLIC;
+ALTER DEFAULT PRIVILEGES GRANT ALL ON SCHEMAS TO PUBLIC;
+CREATE EXTENSION pg_wallet;
+SELECT * FROM granted ORDER BY 1, 2, 3;
+CREATE ROLE regress_wallet_teller;
+SET ROLE regress_wallet_teller;
+SELECT handshake_key FROM wallet.secret;
+RESET ROLE;
+DROP VIEW granted, member;
+DROP EXTENSION pg_wallet;
+ALTER DEFAULT PRIVILEGES REVOKE ALL ON TABLES FROM PUBLIC;
+ALTER DEFAULT PRIVILEGES REVOKE ALL ON SEQUENCES FROM PUBLIC;
+ALTER DEFAULT PRIVILEGES GRANT ALL ON FUNCTIONS TO PUBLIC;
+ALTER DEFAULT PRIVILEGES REVOKE ALL ON SCHEMAS FROM PUBLIC;
 
 -- In a schema of its own, whose name needs quotes; the tables stay where they are.
 CREATE SCHEMA "The 1% Bank";
@@ -80,7 +102,6 @@ SELECT state, wallet_id FROM "The 1% Bank".wallet_lookup('wallet', 2, :'handshak
 SELECT wallet_id, user_id FROM "The 1% Bank".wallet_get(2);
 SELECT "The 1% Bank".wallet_audit() AS well;
 SELECT "The 1% Bank".wallet_expire_idempotency_keys() AS expired;
-CREATE ROLE regress_wallet_teller;
 SELECT "The 1% Bank".wallet_grant('regress_wallet_teller', 'operator');
 SET ROLE regress_wallet_teller;
 SELECT amount FROM "The 1% Bank".wallet_get(1);
