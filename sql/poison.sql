@@ -67,6 +67,44 @@ DROP TRIGGER bite ON wallet.transfer;
 SELECT wallet_process();
 SELECT amount, code FROM pg_temp.latest ORDER BY n DESC LIMIT 2;
 
+-- Whose fault is it?  The request's, unless the class of the SQLSTATE says that it is nobody's.
+CREATE OR REPLACE FUNCTION pg_temp.bite() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'bitten' USING ERRCODE = TG_ARGV[0]; END $$;
+CREATE FUNCTION pg_temp.bitten(code text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    result text;
+BEGIN
+    PERFORM pg_temp.deposit(1, 7.13, 2);
+    EXECUTE format('CREATE TRIGGER bite BEFORE INSERT ON wallet.transfer FOR EACH ROW WHEN (NEW.amount = 713) EXECUTE FUNCTION pg_temp.bite(%L)', code);
+    result := pg_temp.attempt('SELECT wallet_process()');
+    DROP TRIGGER bite ON wallet.transfer;
+    PERFORM wallet_process();
+    RETURN result || ', then ' || (SELECT string_agg(l.code, ' ' ORDER BY l.n) FROM (SELECT * FROM pg_temp.latest ORDER BY n DESC LIMIT 3) AS l);
+END
+$$;
+SELECT code, pg_temp.bitten(code) FROM unnest(ARRAY[
+    'AP001', 'WALLT', '01000', '02000', '09000', '21000', '22012', '23505', '24000', '28000', '2F000', '38000', '39000', '44000', 'HV000', 'P0001', 'P0002',
+    '08006', '0A000', '25006', '40001', '42P01', '53100', '55P03', '57P03', '58030', 'F0000', 'XX000']) WITH ORDINALITY AS t (code, n) ORDER BY n;
+
+-- A trigger that keeps a row out without an error would lose money: that is an error, and nobody's fault.
+CREATE OR REPLACE FUNCTION pg_temp.bite() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+SELECT amount FROM wallet_get(1);
+CREATE TRIGGER bite BEFORE INSERT ON wallet.transfer FOR EACH ROW WHEN (NEW.amount = 13) EXECUTE FUNCTION pg_temp.bite();
+SELECT pg_temp.attempt('SELECT wallet_deposit(1, 0.13)');
+SELECT pg_temp.attempt('SELECT wallet_create(9, 0.13)');
+SELECT pg_temp.deposit(1, 0.13);
+SELECT pg_temp.attempt('SELECT wallet_process()');
+SELECT queued FROM wallet.queue;
+SELECT amount FROM wallet_get(1);
+DROP TRIGGER bite ON wallet.transfer;
+SELECT wallet_process();
+CREATE TRIGGER bite BEFORE INSERT ON wallet.outcome FOR EACH ROW EXECUTE FUNCTION pg_temp.bite();
+SELECT wallet_enqueue('withdrawal', '{"user_id":1,"wallet_id":1,"amount":1000000}') IS NOT NULL AS queued;
+SELECT pg_temp.attempt('SELECT wallet_process()');
+SELECT queued FROM wallet.queue;
+DROP TRIGGER bite ON wallet.outcome;
+SELECT wallet_process();
+SELECT amount, code FROM pg_temp.latest ORDER BY n DESC LIMIT 2;
+
 -- Neither is a table that does not even take the refusal.
 ALTER TABLE wallet.transfer ADD CONSTRAINT poison CHECK (amount <> 66613);
 ALTER TABLE wallet.outcome ADD CONSTRAINT poison CHECK (code <> 'internal_error') NOT VALID;

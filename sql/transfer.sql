@@ -100,6 +100,20 @@ DROP TABLE invoice;
 BEGIN READ ONLY;
 SELECT wallet_transfer(1, 2, 1);
 ROLLBACK;
+
+-- Ids rise with the order in which a wallet's money moved: where a sequence was set back, nothing is posted.
+SELECT last_value AS last_transfer_id FROM wallet.transfer_id_seq \gset
+SELECT setval('wallet.transfer_id_seq', 1, false);
+SELECT source_balance FROM wallet_transfer(1, 2, 1);
+SELECT statement, pg_temp.attempt(statement) FROM (VALUES
+    (1, 'SELECT wallet_transfer(2, 1, 1)'),
+    (2, 'SELECT wallet_deposit(1, 1)'),
+    (3, 'SELECT wallet_withdraw(2, 1)'),
+    (4, 'SELECT wallet_create(9, 1)')) AS t (n, statement) ORDER BY n;
+SELECT max(transfer_id) = :last_transfer_id AS nothing_posted FROM wallet.transfer;
+SELECT * FROM pg_temp.faults();
+SELECT setval('wallet.transfer_id_seq', :last_transfer_id) = :last_transfer_id AS back;
+SELECT transfer_id > :last_transfer_id AS higher FROM wallet_transfer(1, 2, 1);
 SELECT * FROM pg_temp.faults();
 
 SET pg_wallet.allow_drop = on;

@@ -51,14 +51,60 @@ $node->safe_psql($db, deposits_sql([1, 1]));
 becomes($node, $db, queued(), '0', 'and goes on');
 all_is_well($node, $db, 'poison');
 
+# While something holds the low-water mark: more requests than a batch takes have their outcome
+# above it, and after a failure the worker has to get past all of them.
+my $refused = q{SELECT count(*) FROM wallet.outcome WHERE code = 'internal_error'};
+my $holder  = $node->background_psql($db);
+
+foreach my $held (
+    ['an open gap',     deposits_sql([1, 1]),          0],
+    ['a locked wallet', 'SELECT wallet_deposit(20, 1)', 1])
+{
+    my ($what, $hold, $waiting) = @{$held};
+    my $before = ask($node, $db, $refused);
+
+    $holder->query_safe("BEGIN; $hold");
+    $node->safe_psql($db, deposits_sql([20, 1]));
+    $node->safe_psql($db, deposits_sql(map { [1 + $_ % 19, 1] } 1 .. 9000));
+    becomes($node, $db, queued(), $waiting, "$what: thousands are posted");
+    $node->safe_psql($db, deposits_sql([2, 666.13]));
+    $node->safe_psql($db, deposits_sql([3, 1]));
+    becomes($node, $db, queued(), $waiting, "$what: and so are those after a poisoned one", 10);
+    is(ask($node, $db, $refused), $before + 1, "$what: which alone is refused");
+    is(worker_pid($node, $db), $pid, "$what: the worker has lived through it");
+    $holder->query_safe('COMMIT');
+    becomes($node, $db, queued(), '0', "$what: it goes on when that is over");
+}
+$holder->quit;
+all_is_well($node, $db, 'poison above a held low-water mark');
+
+# An error with a SQLSTATE of somebody's own.
+$node->safe_psql($db, <<'SQL');
+CREATE FUNCTION public.refuse_own() RETURNS trigger LANGUAGE plpgsql AS
+	$$ BEGIN RAISE EXCEPTION 'not that' USING ERRCODE = 'AP001'; END $$;
+CREATE TRIGGER own BEFORE INSERT ON wallet.transfer
+	FOR EACH ROW WHEN (NEW.amount = 777) EXECUTE FUNCTION public.refuse_own();
+SQL
+$node->safe_psql($db, deposits_sql([1, 1], [2, 7.77], [3, 1]));
+becomes($node, $db, queued(), '0', q{an application's own SQLSTATE does not stop the queue});
+is( ask($node,
+        $db,
+        q{SELECT string_agg(code, ' ') FROM wallet.request JOIN wallet.outcome USING (request_id)
+            WHERE amount = 777}
+    ),
+    'internal_error',
+    'it is charged to the request');
+$node->safe_psql($db, 'DROP TRIGGER own ON wallet.transfer');
+all_is_well($node, $db, 'a SQLSTATE of its own');
+
 # The same by hand.
+my $refused_before = ask($node, $db, $refused);
 set_conf($node, 'pg_wallet.worker' => 'off');
 becomes($node, $db, 'SELECT worker_pid IS NULL FROM wallet.queue', 't', 'without the worker');
 $node->safe_psql($db, transfers_sql([1, 2, 1], [1, 2, 666.13], [2, 3, 1]));
 is(ask($node, $db, "SET client_min_messages = error; SELECT wallet_process()"),
     '3', 'wallet_process gets past a poisoned request, too');
-is(ask($node, $db, "SELECT count(*) FROM wallet.outcome WHERE code = 'internal_error'"),
-    '7', 'which it refuses');
+is(ask($node, $db, $refused), $refused_before + 1, 'which it refuses');
 set_conf($node, 'pg_wallet.worker' => 'on');
 $node->safe_psql($db, 'ALTER TABLE wallet.transfer DROP CONSTRAINT not_this');
 
@@ -97,6 +143,11 @@ trouble(
     CREATE TRIGGER knot BEFORE INSERT ON wallet.transfer EXECUTE FUNCTION public.deadlock()},
     'DROP TRIGGER knot ON wallet.transfer',
     qr/ERROR:  all in a knot/);
+trouble(
+    'a sequence set back',
+    q{SELECT setval('wallet.transfer_id_seq', 1, false)},
+    q{SELECT setval('wallet.transfer_id_seq', (SELECT max(transfer_id) FROM wallet.transfer))},
+    qr/ERROR:  (?:a )?sequence .* is behind/);
 
 done_testing();
 
