@@ -12,6 +12,8 @@ SELECT wallet_enqueue('transaction', '{"trans_sum":"10.50","dest_wallet_id":2,"s
 SELECT count(*) AS requests FROM wallet.request;
 SELECT wallet_process();
 SELECT wallet_enqueue('transaction', '{"user_id":1,"source_wallet_id":1,"dest_wallet_id":2,"trans_sum":10.5}', 'order-1') = :'handshake' AS same_when_posted;
+-- and draws no id: ids that are never used are gaps, which the queue has to remember
+SELECT last_value FROM wallet.request_id_seq;
 SELECT wallet_process();
 SELECT amount FROM wallet_get(1);
 

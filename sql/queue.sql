@@ -11,6 +11,14 @@ $$;
 
 -- Nothing queued, nothing posted.
 SELECT wallet_process();
+
+-- Not from a snapshot that may be older than what others have posted.
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT wallet_process();
+ROLLBACK;
+BEGIN ISOLATION LEVEL SERIALIZABLE;
+SELECT pg_temp.attempt('SELECT wallet_process()');
+ROLLBACK;
 SELECT queued, oldest_age, worker_pid, posted, gaps FROM wallet.queue;
 
 -- Queued: durable, and nothing has happened yet.

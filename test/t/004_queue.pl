@@ -151,6 +151,41 @@ is( ask($node,
 is(ask($node, $db, "SELECT count(*) FROM wallet.outcome WHERE code = 'wallet_exists'"),
     '1', 'and the former was told');
 
+# A gap that stays open under many requests: a round reads what is new, and not all of them again.
+# (What a worker has read is counted at the latest when it ends.)
+my $count = 40_000;
+new_database($node, 'many');
+make_wallets($node, 'many', 1, 1);
+$pid = worker_pid($node, 'many');
+my $gap = $node->background_psql('many');
+$gap->query_safe('BEGIN; ' . deposits_sql([1, 1]));
+$node->safe_psql('many', <<"SQL");
+SELECT count(wallet_enqueue('deposit', '{"user_id":1,"wallet_id":1,"amount":1}'))
+	FROM generate_series(1, $count);
+ANALYZE wallet.request;
+SQL
+my $posted = 'SELECT posted FROM wallet.worker_state()';
+becomes($node, 'many', $posted, $count, 'many requests above an open gap are posted');
+foreach my $i (1 .. 20)
+{
+    $node->safe_psql('many', deposits_sql([1, 1]));
+    poll_for($node, 'many', $posted, $count + $i);
+}
+is(ask($node, 'many', $posted), $count + 20, 'and twenty more, one after the other');
+$node->safe_psql('many', "SELECT pg_terminate_backend($pid, 10000)");
+cmp_ok(
+    ask($node, 'many',
+        q{SELECT idx_tup_fetch + seq_tup_read FROM pg_stat_all_tables
+            WHERE relid = 'wallet.request'::regclass}
+    ),
+    '<',
+    4 * $count,
+    'for which the worker has not read all of them each time');
+$gap->query_safe('COMMIT');
+$gap->quit;
+becomes($node, 'many', $state, '0|0|0', 'the gap is filled');
+all_is_well($node, 'many', 'the long gap');
+
 # Two sessions that queue for the first time at once open the queue twice, and neither waits.
 new_database($node, 'twice');
 make_wallets($node, 'twice', 2, 1);
