@@ -95,6 +95,22 @@ $node->safe_psql('second', deposits_sql([1, 2]));
 becomes($node, 'second', queued(), '0', 'a new queue begins at the beginning', 5);
 all_is_well($node, 'second', 'the new queue');
 
+# The launcher may be busy with one database when the next one asks.
+foreach my $time (1 .. 3)
+{
+    my @together = map { "together$_" } 1 .. 5;
+
+    $node->safe_psql('postgres', "CREATE DATABASE $_") foreach @together;
+    my @waiting = map { $node->background_psql($_) } @together;
+    $_->query_safe('BEGIN; CREATE EXTENSION pg_wallet') foreach @waiting;
+    # not one commit after the other
+    $_->query_until(qr/now/, "\\echo now\nCOMMIT;\n") foreach @waiting;
+    becomes($node, 'postgres', "$workers ANY ('{" . join(',', @together) . "}')",
+        '5', "databases with a new extension have their workers, time $time", 3);
+    $_->quit foreach @waiting;
+    $node->safe_psql('postgres', "DROP DATABASE $_ WITH (FORCE)") foreach @together;
+}
+
 # A template has no worker: nobody could copy it.
 $node->safe_psql('template1', 'CREATE EXTENSION pg_wallet');
 is(ask($node, 'postgres', "SET statement_timeout = '15s'; CREATE DATABASE copied"),
