@@ -58,7 +58,7 @@ sub normalized
     $text =~ s/\A\n+//;
     # psql makes a column as wide as what is in it.
     $text =~ s/ *TIME *\n/ TIME\n/g;
-    $text =~ s/posted_at *\n/posted_at\n/g;
+    $text =~ s/ *posted_at *\n/ posted_at\n/g;
     $text =~ s/\+-+\n/+-\n/g;
     return $text;
 }
