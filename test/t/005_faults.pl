@@ -149,6 +149,26 @@ trouble(
     q{SELECT setval('wallet.transfer_id_seq', (SELECT max(transfer_id) FROM wallet.transfer))},
     qr/ERROR:  (?:a )?sequence .* is behind/);
 
+# ---- A standby that does not answer: the worker waits in its commit ----
+
+my $alone = new_server('alone', init => {allows_streaming => 1});
+new_database($alone, $db);
+make_wallets($alone, $db, 2, 100);
+$pid = worker_pid($alone, $db);
+set_conf($alone, 'synchronous_standby_names' => 'nobody');
+my $local = 'SET synchronous_commit = local; ';
+becomes($alone, $db, 'SHOW synchronous_standby_names', 'nobody', 'commits wait for a standby');
+$alone->safe_psql($db, $local . deposits_sql([1, 1]));
+becomes($alone, $db, "SELECT wait_event FROM pg_stat_activity WHERE pid = $pid",
+    'SyncRep', 'and so does that of the worker');
+$alone->safe_psql($db, $local . deposits_sql([2, 2]));
+# A reload would wake the worker anyway, so only the checkpointer learns of it.
+$alone->append_conf('postgresql.conf', "synchronous_standby_names = ''");
+kill 'HUP',
+    ask($alone, $db, q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'});
+becomes($alone, $db, queued(), '0', 'a request that was queued meanwhile does not wait', 5);
+all_is_well($alone, $db, 'the standby');
+
 done_testing();
 
 # Clients go on queueing while the trouble lasts; the worker pauses for longer and longer, whoever
