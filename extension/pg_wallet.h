@@ -24,9 +24,6 @@
 
 #define PG_WALLET_VERSION "1.0"
 
-/* Requests that one transaction of the worker posts at the most. */
-#define BATCH_REQUESTS_MAX 8192
-
 /* Requests that may wait in memory for a locked wallet; the queue is not read further beyond. */
 #define DEFERRED_MAX 100000
 
@@ -35,6 +32,7 @@
 extern bool setting_worker;     /* pg_wallet.worker */
 extern char *setting_databases; /* pg_wallet.databases */
 extern int setting_workers_max; /* pg_wallet.max_workers */
+extern int setting_batch_max;   /* pg_wallet.batch_max */
 extern int setting_poll_ms;     /* pg_wallet.poll_interval */
 extern bool setting_allow_drop; /* pg_wallet.allow_drop */
 extern int setting_retention_s; /* pg_wallet.idempotency_retention */

@@ -87,7 +87,7 @@ wallet_process(PG_FUNCTION_ARGS)
 	{
 		round = (Round){0};
 		CHECK_FOR_INTERRUPTS();
-		done = process_round(queue, (int) Min(requests_max - settled, BATCH_REQUESTS_MAX), &round);
+		done = process_round(queue, (int) Min(requests_max - settled, setting_batch_max), &round);
 		settled += round.posted + round.refused;
 	} while (settled < requests_max && (!done || round.more || round.posted + round.refused > 0));
 	queue_free(queue);

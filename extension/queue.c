@@ -35,6 +35,9 @@
 /* The low-water mark is stored at most this often. */
 #define STORE_INTERVAL_MS 1000
 
+/* No batch has failed: as many requests as the settings allow. */
+#define NOT_HALVED INT_MAX
+
 /* Deferred requests are tried again after a pause, which doubles while none of them gets through.
  */
 #define RETRY_MIN_MS 50
@@ -163,7 +166,7 @@ queue_make(MemoryContext parent)
 	Queue *queue = MemoryContextAllocZero(context, sizeof(Queue));
 
 	queue->context = context;
-	queue->requests_max = BATCH_REQUESTS_MAX;
+	queue->requests_max = NOT_HALVED;
 	return queue;
 }
 
@@ -444,14 +447,14 @@ static Reading
 read_requests(Queue *queue)
 {
 	const QueueState *state = &queue->state;
-	bool halving = queue->requests_max < BATCH_REQUESTS_MAX;
+	bool halving = queue->requests_max != NOT_HALVED;
 	bool full = (halving && queue->tried && state->deferred_count > 0) ||
 	            state->deferred_count >= DEFERRED_MAX;
 	Reading reading = {
-	    .requests = palloc(sizeof(Request) * (state->deferred_count + BATCH_REQUESTS_MAX)),
-	    .waiting = palloc0(sizeof(bool) * (state->deferred_count + BATCH_REQUESTS_MAX)),
+	    .requests = palloc(sizeof(Request) * (state->deferred_count + setting_batch_max)),
+	    .waiting = palloc0(sizeof(bool) * (state->deferred_count + setting_batch_max)),
 	    .count = state->deferred_count,
-	    .rows_max = full ? 0 : BATCH_REQUESTS_MAX,
+	    .rows_max = full ? 0 : setting_batch_max,
 	};
 
 	if (state->deferred_count > 0)
@@ -544,7 +547,7 @@ queue_round(Queue *queue, int requests_max, bool taking_over)
 	plan_retry(queue, &reading, fates, &round);
 	round.gaps = queue->next.gap_count;
 	round.more = (reading.rows_max > 0 && reading.rows == reading.rows_max) ||
-	             (queue->requests_max < BATCH_REQUESTS_MAX && queue->attempted > 0);
+	             (queue->requests_max != NOT_HALVED && queue->attempted > 0);
 	store_low_water(queue, taking_over && queue->attempted > 0);
 	SPI_finish();
 	return round;
@@ -561,7 +564,10 @@ queue_advance(Queue *queue)
 	/* A round that tried nothing does not say that the batch which failed before is well. */
 	if (!queue->tried)
 		return;
-	queue->requests_max = Min(queue->requests_max * 2, BATCH_REQUESTS_MAX);
+	if (queue->requests_max >= setting_batch_max / 2)
+		queue->requests_max = NOT_HALVED;
+	else
+		queue->requests_max *= 2;
 	queue->failures = 0;
 }
 

@@ -123,7 +123,7 @@ try_round(Queue *queue, Round *round)
 	}
 	pgstat_report_activity(STATE_RUNNING, "posting");
 	PushActiveSnapshot(GetTransactionSnapshot());
-	*round = queue_round(queue, BATCH_REQUESTS_MAX, false);
+	*round = queue_round(queue, setting_batch_max, false);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	queue_advance(queue);

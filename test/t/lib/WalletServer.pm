@@ -35,6 +35,7 @@ sub new_server
     $node->append_conf('postgresql.conf', <<'CONF');
 shared_preload_libraries = 'pg_wallet'
 pg_wallet.poll_interval = '60s'
+pg_wallet.batch_max = 8192
 max_worker_processes = 20
 max_prepared_transactions = 5
 restart_after_crash = on
