@@ -45,6 +45,13 @@ extern void refuse(WalletCode code, const char *detail) pg_attribute_noreturn();
 /* The same with a message that is more specific than the code's own. */
 extern void refuse_with_message(WalletCode code, const char *message) pg_attribute_noreturn();
 
+/*
+ * Can a request be to blame for an error of this SQLSTATE?  No space, a shutdown, a deadlock, a
+ * cancelled statement and the like are nobody's fault, and neither is a table that an operator has
+ * changed.
+ */
+extern bool is_fault_of_request(int sqlstate);
+
 /* ---- money.c: amounts as SQL has them ---- */
 
 /* Read a numeric; its value counts, not its scale.  Raises the error of what cannot be an amount.

@@ -572,32 +572,6 @@ queue_advance(Queue *queue)
 }
 
 /*
- * Can a request be to blame?  No space, a shutdown, a deadlock, a cancelled statement and the like
- * are nobody's fault, and neither is a table that an operator has changed.
- */
-static bool
-is_fault_of_request(int sqlstate)
-{
-	switch (ERRCODE_TO_CATEGORY(sqlstate))
-	{
-		case ERRCODE_CONNECTION_EXCEPTION:
-		case ERRCODE_FEATURE_NOT_SUPPORTED:
-		case ERRCODE_INVALID_TRANSACTION_STATE:
-		case ERRCODE_TRANSACTION_ROLLBACK:
-		case ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION:
-		case ERRCODE_INSUFFICIENT_RESOURCES:
-		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:
-		case MAKE_SQLSTATE('5', '7', '0', '0', '0'): /* operator intervention */
-		case MAKE_SQLSTATE('5', '8', '0', '0', '0'): /* system error */
-		case ERRCODE_CONFIG_FILE_ERROR:
-		case ERRCODE_INTERNAL_ERROR:
-			return false;
-		default:
-			return true;
-	}
-}
-
-/*
  * The first failure may have been a race with somebody else: the same batch is tried again.  After
  * that it is halved, until the culprit stands alone; when it fails so twice, it is refused.
  */

@@ -1,6 +1,6 @@
 /*
  * refusal.c
- *		Codes as SQL errors, and their words for SQL functions.
+ *		Codes as SQL errors, their words for SQL functions, and whose fault other errors are.
  */
 #include "pg_wallet.h"
 
@@ -34,6 +34,28 @@ void
 refuse_with_message(WalletCode code, const char *message)
 {
 	ereport(ERROR, (errcode(sqlstate_of(code)), errmsg("%s", message), errhint_of(code)));
+}
+
+bool
+is_fault_of_request(int sqlstate)
+{
+	switch (ERRCODE_TO_CATEGORY(sqlstate))
+	{
+		case ERRCODE_CONNECTION_EXCEPTION:
+		case ERRCODE_FEATURE_NOT_SUPPORTED:
+		case ERRCODE_INVALID_TRANSACTION_STATE:
+		case ERRCODE_TRANSACTION_ROLLBACK:
+		case ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION:
+		case ERRCODE_INSUFFICIENT_RESOURCES:
+		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:
+		case MAKE_SQLSTATE('5', '7', '0', '0', '0'): /* operator intervention */
+		case MAKE_SQLSTATE('5', '8', '0', '0', '0'): /* system error */
+		case ERRCODE_CONFIG_FILE_ERROR:
+		case ERRCODE_INTERNAL_ERROR:
+			return false;
+		default:
+			return true;
+	}
 }
 
 static WalletCode
