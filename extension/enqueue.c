@@ -27,8 +27,8 @@ PG_FUNCTION_INFO_V1(wallet_enqueue_many);
 /* Most currencies have so many decimals; an amount with more is checked against its wallet. */
 #define USUAL_MINOR_DIGITS 2
 
-/* How long a call of many items waits, in all, for other transactions with their keys. */
-#define BUSY_KEY_WAIT_MS 200
+/* How long wallet_enqueue_many waits, in all, for other transactions with their keys. */
+#define BUSY_KEY_WAIT_MS 1000
 #define BUSY_KEY_POLL_US 5000
 
 /* Items of one call. */
@@ -329,16 +329,16 @@ seal_items(EnqueueItem *items, int count, MemoryContext result_context)
 }
 
 /*
- * Store the items that are in order.  Inside SPI_connect; the handshakes outlive it.  A single
- * item waits for another transaction with its key; of many, none waits for long.
+ * Store the items that are in order.  Inside SPI_connect; the handshakes outlive it.  Who may wait
+ * does so for another transaction with the same key; the others are refused after a moment.
  */
 static void
-store_items(EnqueueItem *items, int count, MemoryContext result_context)
+store_items(EnqueueItem *items, int count, bool may_wait, MemoryContext result_context)
 {
 	Oid sequence = wallet_relation("request_id_seq");
 
 	find_repeated(items, count);
-	if (count > 1)
+	if (!may_wait)
 		refuse_busy_keys(items, count);
 	(void) GetTopTransactionId();
 	for (int i = 0; i < count; i++)
@@ -373,7 +373,7 @@ wallet_enqueue(PG_FUNCTION_ARGS)
 	read_item(&item, text_to_cstring(PG_GETARG_TEXT_PP(0)), VARDATA_ANY(payload),
 	          VARSIZE_ANY_EXHDR(payload));
 	if (item.code == CODE_OK)
-		store_items(&item, 1, result_context);
+		store_items(&item, 1, true, result_context);
 	if (item.code != CODE_OK)
 		refuse_with_message(item.code, item.message.data);
 	SPI_finish();
@@ -466,7 +466,7 @@ wallet_enqueue_many(PG_FUNCTION_ARGS)
 	PreventCommandIfReadOnly("wallet_enqueue_many()");
 	SPI_connect();
 	read_items(fcinfo, &items, &count);
-	store_items(items, count, CurrentMemoryContext);
+	store_items(items, count, false, CurrentMemoryContext);
 	for (int i = 0; i < count; i++)
 		put_item((ReturnSetInfo *) fcinfo->resultinfo, i + 1, &items[i]);
 	SPI_finish();
