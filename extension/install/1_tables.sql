@@ -72,6 +72,7 @@ COMMENT ON COLUMN wallet.wallet.currency IS
     'one of wallet.currency, whose rows never go; no foreign key, since pg_restore -j loads tables in any order';
 COMMENT ON COLUMN wallet.wallet.last_transfer_id IS 'where the chain of this wallet''s transfers begins; 0: none yet';
 
+/* CACHE 1, as is the default: the queue takes an id below another for one that was drawn before. */
 CREATE SEQUENCE wallet.request_id_seq;
 CREATE TABLE wallet.request (
     request_id bigint PRIMARY KEY,
