@@ -305,10 +305,7 @@ insert_items(EnqueueItem *items, int count)
 	arguments[7] = text_array(currencies, rows);
 	arguments[8] = TimestampTzGetDatum(GetCurrentTimestamp());
 	statement_run(&insert_requests, arguments, NULL, false);
-	if (SPI_processed != (uint64) rows)
-		ereport(ERROR,
-		        (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-		         errmsg("stored " UINT64_FORMAT " requests instead of %d", SPI_processed, rows)));
+	result_expect(rows, "wallet.request");
 	statement_run(&open_queue, NULL, NULL, false);
 	shared_wake_at_commit();
 }

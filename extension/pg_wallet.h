@@ -174,6 +174,12 @@ extern int64 result_int64(uint64 row, int column);
 extern const char *result_text(uint64 row, int column);
 
 /*
+ * The statement has written this many rows, or an error is raised: a trigger or a rule that
+ * swallows rows of ours would lose money without a word.
+ */
+extern void result_expect(int count, const char *table);
+
+/*
  * Is another open transaction inserting an entry with these keys into the unique index of a table
  * of the schema wallet?
  */
@@ -256,7 +262,8 @@ extern bool queue_lock(bool wait);
 /*
  * Post one batch of at most requests_max requests, inside the caller's (sub)transaction, with a
  * snapshot set by the caller after queue_lock.  Then either queue_advance, when that transaction
- * has committed, or queue_failed, when it did not.
+ * has committed, or queue_failed, when it did not.  taking_over: the caller is not the worker,
+ * which is told by the stored position that it has to read that again.
  */
 extern Round queue_round(Queue *queue, int requests_max, bool taking_over);
 extern void queue_advance(Queue *queue);
@@ -336,7 +343,8 @@ extern bool shared_worker_exists(Oid database);
 /*
  * The worker's side.  When it exits its slot is free, and the launcher is asked for another worker
  * unless shared_worker_leaves() has said true: nobody has asked for it since shared_worker_looks(),
- * or it goes all the same.  Attaching returns InvalidOid when the slot is no longer its own.
+ * or it goes all the same.  Attaching returns InvalidOid when the slot is no longer its own.  It
+ * beats while it sleeps, and reports after each round.
  */
 extern Oid shared_worker_attach(int slot);
 extern void shared_worker_looks(void);

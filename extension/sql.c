@@ -88,6 +88,15 @@ result_text(uint64 row, int column)
 	return is_null ? "" : TextDatumGetCString(value);
 }
 
+void
+result_expect(int count, const char *table)
+{
+	if (SPI_processed != (uint64) count)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+		                errmsg("wrote " UINT64_FORMAT " rows to %s instead of %d", SPI_processed,
+		                       table, count)));
+}
+
 Oid
 wallet_relation(const char *relation)
 {

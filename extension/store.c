@@ -321,16 +321,6 @@ store_insert_wallets(const Wallet *wallets, int count)
 	return (int) SPI_processed;
 }
 
-/* A trigger or a rule that swallows rows of ours would lose money without a word. */
-static void
-expect_rows(int count, const char *table)
-{
-	if (SPI_processed != (uint64) count)
-		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-		                errmsg("wrote " UINT64_FORMAT " rows to %s instead of %d", SPI_processed,
-		                       table, count)));
-}
-
 void
 store_update_wallets(const Wallet *wallets, int count)
 {
@@ -342,7 +332,7 @@ store_update_wallets(const Wallet *wallets, int count)
 	                  TIME_MEMBER(wallets, count, Wallet, updated_at),
 	              },
 	              NULL, false);
-	expect_rows(count, "wallet.wallet");
+	result_expect(count, "wallet.wallet");
 }
 
 void
@@ -380,7 +370,7 @@ store_insert_transfers(const Transfer *transfers, int count, const Datum *metada
 	                  metadata == NULL ? (Datum) 0 : *metadata,
 	              },
 	              metadata == NULL ? "           n" : NULL, false);
-	expect_rows(count, "wallet.transfer");
+	result_expect(count, "wallet.transfer");
 }
 
 void
@@ -406,5 +396,5 @@ store_insert_outcomes(const Outcome *outcomes, int count, TimestampTz posted_at)
 	                  TimestampTzGetDatum(posted_at),
 	              },
 	              NULL, false);
-	expect_rows(count, "wallet.outcome");
+	result_expect(count, "wallet.outcome");
 }
