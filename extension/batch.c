@@ -8,21 +8,32 @@
  * transaction holds is not waited for: requests that touch it are deferred, and
  * so are all later requests that touch a wallet of a deferred one, so that each
  * wallet sees its requests in their order.
+ *
+ * Usually nobody else touches the wallets of a batch while it is posted.  So they
+ * are not locked first: the update locks them, in a subtransaction.  When it finds
+ * that somebody has been there, that is rolled back and the batch posted once
+ * more, with locks, and so are the next ones.
  */
 #include "pg_wallet.h"
 
+#include "access/xact.h"
 #include "common/hashfn.h"
+#include "utils/resowner.h"
 #include "utils/timestamp.h"
+
+/* How many batches are posted with locks after one that somebody has come across. */
+#define LOCKING_BATCHES 64
+
+static int locking_batches = 0;
 
 /* A wallet, or a user who wants one, that requests of the batch touch. */
 typedef struct Touched
 {
 	int64 id;
-	Wallet *wallet;           /* NULL where there is none; unused for users */
-	int64 stored_transfer_id; /* last_transfer_id in the table; tells whether it changed */
-	bool stored;              /* it has a row in the table */
-	bool busy;                /* whoever touches it has to wait */
-	char status;              /* of the hash table's slot */
+	Wallet *wallet; /* NULL where there is none; unused for users */
+	bool stored;    /* it has a row in the table */
+	bool busy;      /* whoever touches it has to wait */
+	char status;    /* of the hash table's slot */
 } Touched;
 
 #define TOUCHED_MAX 3 /* by one request */
@@ -42,6 +53,9 @@ typedef struct Batch
 {
 	touched_hash *wallets;
 	touched_hash *users; /* of requests for a new wallet */
+	Wallet *stored;      /* the wallets that were read, in the order of their ids */
+	int stored_count;
+	int64 *stored_transfer_ids; /* last_transfer_id in the table; tells whether it changed */
 	TimestampTz posted_at;
 	Currency currency; /* the last one looked up for a new wallet */
 	bool currency_known;
@@ -63,7 +77,6 @@ touch(touched_hash *table, int64 id)
 	if (!found)
 	{
 		entry->wallet = NULL;
-		entry->stored_transfer_id = 0;
 		entry->stored = false;
 		entry->busy = false;
 	}
@@ -88,22 +101,26 @@ open_ids(touched_hash *table, int *count)
 	return ids;
 }
 
-/* Read and lock the wallets; those that exist but could not be locked are busy. */
+/* Read the wallets; those that exist but belong to somebody else just now are busy. */
 static void
-load_wallets(touched_hash *table)
+load_wallets(Batch *batch, LockMode mode)
 {
+	touched_hash *table = batch->wallets;
 	int count;
 	int64 *ids = open_ids(table, &count);
-	Wallet *wallets = palloc(sizeof(Wallet) * count);
-	int found = count == 0 ? 0 : store_lock_wallets(ids, count, LOCK_SKIP_LOCKED, wallets);
+	int found;
 
+	batch->stored = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Wallet) * Max(count, 1));
+	batch->stored_transfer_ids = palloc(sizeof(int64) * count);
+	found = count == 0 ? 0 : store_lock_wallets(ids, count, mode, batch->stored);
+	batch->stored_count = found;
 	for (int i = 0; i < found; i++)
 	{
-		Touched *entry = touched_lookup(table, wallets[i].wallet_id);
+		Touched *entry = touched_lookup(table, batch->stored[i].wallet_id);
 
-		entry->wallet = &wallets[i];
-		entry->stored_transfer_id = wallets[i].last_transfer_id;
+		entry->wallet = &batch->stored[i];
 		entry->stored = true;
+		batch->stored_transfer_ids[i] = batch->stored[i].last_transfer_id;
 	}
 	pfree(ids);
 	if (found == count)
@@ -151,7 +168,7 @@ touch_all(Batch *batch, const Request *request, Touched **entries)
 }
 
 static void
-load_batch(Batch *batch, const Request *requests, const bool *waiting, int count)
+load_batch(Batch *batch, const Request *requests, const bool *waiting, int count, LockMode mode)
 {
 	Touched *entries[TOUCHED_MAX];
 
@@ -165,7 +182,7 @@ load_batch(Batch *batch, const Request *requests, const bool *waiting, int count
 		for (int j = 0; j < touched; j++)
 			entries[j]->busy = true;
 	}
-	load_wallets(batch->wallets);
+	load_wallets(batch, mode);
 	load_users(batch->users);
 }
 
@@ -350,24 +367,38 @@ write_new_wallets(Batch *batch)
 	pfree(wallets);
 }
 
-/* One update for each stored wallet that money moved into or out of. */
-static void
+/* One update for each stored wallet that money moved into or out of; false as the store says. */
+static bool
 write_changed_wallets(Batch *batch)
 {
-	Wallet *wallets = palloc(sizeof(Wallet) * batch->wallets->members);
 	int count = 0;
-	touched_iterator iterator;
-	Touched *entry;
 
-	touched_start_iterate(batch->wallets, &iterator);
-	while ((entry = touched_iterate(batch->wallets, &iterator)) != NULL)
+	for (int i = 0; i < batch->stored_count; i++)
 	{
-		if (entry->stored && entry->wallet->last_transfer_id != entry->stored_transfer_id)
-			wallets[count++] = *entry->wallet;
+		if (batch->stored[i].last_transfer_id != batch->stored_transfer_ids[i])
+			batch->stored[count++] = batch->stored[i];
 	}
-	if (count > 0)
-		store_update_wallets(wallets, count);
-	pfree(wallets);
+	return count == 0 || store_update_wallets(batch->stored, count);
+}
+
+/* The same, so that nothing is left of it when it says false. */
+static bool
+try_write_changed_wallets(Batch *batch)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	bool written;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	written = write_changed_wallets(batch);
+	if (written)
+		ReleaseCurrentSubTransaction();
+	else
+		RollbackAndReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return written;
 }
 
 static void
@@ -375,39 +406,78 @@ write_batch(Batch *batch)
 {
 	if (batch->new_wallet_count > 0)
 		write_new_wallets(batch);
-	write_changed_wallets(batch);
 	if (batch->transfer_count > 0)
 		store_insert_transfers(batch->transfers, batch->transfer_count, NULL);
 	if (batch->outcome_count > 0)
 		store_insert_outcomes(batch->outcomes, batch->outcome_count, batch->posted_at);
 }
 
-void
-batch_post(const Request *requests, const bool *waiting, int count, int requests_max, int64 culprit,
-           RequestFate *fates, int64 *last_attempted, int *attempted)
+/* What batch_post is asked to do. */
+typedef struct Job
 {
-	int room = Min(count, requests_max);
+	const Request *requests;
+	const bool *waiting;
+	int count;
+	int requests_max;
+	int64 culprit;
+	RequestFate *fates;
+	int64 *last_attempted;
+	int *attempted;
+} Job;
+
+static void
+post_requests(Batch *batch, const Job *job)
+{
+	*job->attempted = 0;
+	for (int i = 0; i < job->count; i++)
+	{
+		if (*job->attempted == job->requests_max || must_wait(batch, &job->requests[i]))
+		{
+			job->fates[i] = FATE_DEFERRED;
+			continue;
+		}
+		(*job->attempted)++;
+		*job->last_attempted = job->requests[i].request_id;
+		job->fates[i] = post_request(batch, &job->requests[i], job->culprit);
+	}
+}
+
+/* Read, judge, write; false, with nothing written, when LOCK_LATER was too late. */
+static bool
+try_batch(const Job *job, LockMode mode)
+{
+	int room = Min(job->count, job->requests_max);
 	Batch batch = {
-	    .wallets = touched_create(CurrentMemoryContext, count, NULL),
+	    .wallets = touched_create(CurrentMemoryContext, job->count, NULL),
 	    .users = touched_create(CurrentMemoryContext, 16, NULL),
 	    .new_wallets = palloc(sizeof(Wallet *) * room),
 	    .transfers = palloc(sizeof(Transfer) * room),
 	    .outcomes = palloc(sizeof(Outcome) * room),
 	};
+	bool written;
 
-	*attempted = 0;
-	load_batch(&batch, requests, waiting, count);
+	load_batch(&batch, job->requests, job->waiting, job->count, mode);
 	batch.posted_at = GetCurrentTimestamp();
-	for (int i = 0; i < count; i++)
-	{
-		if (*attempted == requests_max || must_wait(&batch, &requests[i]))
-		{
-			fates[i] = FATE_DEFERRED;
-			continue;
-		}
-		(*attempted)++;
-		*last_attempted = requests[i].request_id;
-		fates[i] = post_request(&batch, &requests[i], culprit);
-	}
-	write_batch(&batch);
+	post_requests(&batch, job);
+	written =
+	    mode == LOCK_LATER ? try_write_changed_wallets(&batch) : write_changed_wallets(&batch);
+	if (written)
+		write_batch(&batch);
+	return written;
+}
+
+void
+batch_post(const Request *requests, const bool *waiting, int count, int requests_max, int64 culprit,
+           RequestFate *fates, int64 *last_attempted, int *attempted)
+{
+	Job job = {requests, waiting, count, requests_max, culprit, fates, last_attempted, attempted};
+
+	if (locking_batches > 0)
+		locking_batches--;
+	else if (try_batch(&job, LOCK_LATER))
+		return;
+	else
+		locking_batches = LOCKING_BATCHES;
+	if (!try_batch(&job, LOCK_SKIP_LOCKED))
+		elog(ERROR, "a locked wallet has changed");
 }

@@ -271,7 +271,8 @@ move_money(const Request *request, const char *key, const Datum *metadata, Trans
 	code = post_money(request, source, destination, GetCurrentTimestamp(), transfer);
 	if (code != CODE_OK)
 		refuse(code, describe(request, code, source));
-	store_update_wallets(wallets, count);
+	if (!store_update_wallets(wallets, count))
+		elog(ERROR, "a locked wallet has changed");
 	store_insert_transfers(transfer, 1, metadata);
 	if (key != NULL)
 		store_key(&call, transfer->transfer_id);

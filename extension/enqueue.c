@@ -44,20 +44,6 @@ typedef struct EnqueueItem
 	text *handshake;
 } EnqueueItem;
 
-static Statement insert_requests = {
-    "INSERT INTO wallet.request (request_id, user_id, source_wallet_id, destination_wallet_id, "
-    "amount, enqueued_at, kind, amount_scale, currency) "
-    "SELECT n.request_id, n.user_id, nullif(n.source, 0), nullif(n.destination, 0), "
-    "CASE WHEN n.kind <> 'wallet_read' THEN n.amount END, $9, n.kind::wallet.kind, "
-    "CASE WHEN n.kind <> 'wallet_read' THEN n.scale END, nullif(n.currency, '') "
-    "FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) AS n (request_id, user_id, source, destination, "
-    "amount, scale, kind, currency)",
-    9,
-    {INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID,
-     TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID},
-    NULL,
-};
-
 static Statement open_queue = {
     "INSERT INTO wallet.queue_position (low_water, takeovers, origin) "
     "SELECT 0, 0, o.origin FROM wallet.opening AS o "
@@ -273,41 +259,21 @@ claim_keys(EnqueueItem *items, int count)
 static void
 insert_items(EnqueueItem *items, int count)
 {
-	int64 *columns[6];
-	const char **kinds = palloc(sizeof(char *) * count);
-	const char **currencies = palloc(sizeof(char *) * count);
-	int rows = 0;
-	Datum arguments[9];
+	Request *requests = palloc(sizeof(Request) * count);
+	int new_count = 0;
 
-	for (int column = 0; column < 6; column++)
-		columns[column] = palloc(sizeof(int64) * count);
 	for (int i = 0; i < count; i++)
 	{
-		const Request *request = &items[i].request;
-
-		if (!is_new(&items[i]))
-			continue;
-		columns[0][rows] = request->request_id;
-		columns[1][rows] = request->user_id;
-		columns[2][rows] = request->source_wallet_id;
-		columns[3][rows] = request->destination_wallet_id;
-		columns[4][rows] = request->amount.digits;
-		columns[5][rows] = request->amount.scale;
-		kinds[rows] = kind_names[request->kind];
-		currencies[rows] = request->currency;
-		rows++;
+		if (is_new(&items[i]))
+			requests[new_count++] = items[i].request;
 	}
-	if (rows == 0)
-		return;
-	for (int column = 0; column < 6; column++)
-		arguments[column] = int64_array(columns[column], rows);
-	arguments[6] = text_array(kinds, rows);
-	arguments[7] = text_array(currencies, rows);
-	arguments[8] = TimestampTzGetDatum(GetCurrentTimestamp());
-	statement_run(&insert_requests, arguments, NULL, false);
-	result_expect(rows, "wallet.request");
-	statement_run(&open_queue, NULL, NULL, false);
-	shared_wake_at_commit();
+	if (new_count > 0)
+	{
+		request_insert(requests, new_count, GetCurrentTimestamp());
+		statement_run(&open_queue, NULL, NULL, false);
+		shared_wake_at_commit();
+	}
+	pfree(requests);
 }
 
 static void

@@ -93,12 +93,29 @@ extern text *handshake_seal(HandshakeSealer *sealer, const Request *request);
 extern int64 handshake_open(HandshakeSealer *sealer, RequestKind kind, int64 user_id,
                             const char *handshake, int length);
 
-/* ---- store.c: the tables, as posting sees them.  The one place that knows their columns. ---- */
+/* ---- request.c: the table of requests ---- */
+
+extern void request_insert(const Request *requests, int count, TimestampTz enqueued_at);
+
+/*
+ * Read at most count_max requests in the order of their ids, with the active snapshot, and return
+ * how many: those with ids above this one; the same and which of them have an outcome already;
+ * those in ranges of ids, which are in order.
+ */
+extern int request_read_after(int64 request_id, int count_max, Request *requests);
+extern int request_read_after_or_settled(int64 request_id, int count_max, Request *requests,
+                                         bool *settled);
+extern int request_read_ranges(const int64 *firsts, const int64 *lasts, int range_count,
+                               int count_max, Request *requests);
+
+/* ---- store.c, store_sql.c: the tables as posting sees them; nobody else knows their columns ----
+ */
 
 typedef enum LockMode
 {
-	LOCK_WAIT,       /* a direct call waits for a wallet that another transaction holds */
-	LOCK_SKIP_LOCKED /* the queue goes on without it */
+	LOCK_WAIT,        /* a direct call waits for a wallet that another transaction holds */
+	LOCK_SKIP_LOCKED, /* the queue goes on without it */
+	LOCK_LATER        /* the same, but a wallet that nobody holds is locked by its update */
 } LockMode;
 
 /* What became of a request that has no transfer of its own. */
@@ -143,7 +160,12 @@ extern int64 store_next_transfer_id(void);
 /* Returns how many: a user who has got a wallet in the meantime gets no second one. */
 extern int store_insert_wallets(const Wallet *wallets, int count);
 
-extern void store_update_wallets(const Wallet *wallets, int count);
+/*
+ * Store the new state of wallets that store_lock_wallets has read, in the order of their ids. False
+ * when a wallet that was read with LOCK_LATER has been locked or changed since by somebody else:
+ * the caller must roll back to before the call.
+ */
+extern bool store_update_wallets(const Wallet *wallets, int count);
 extern void store_update_status(const Wallet *wallet);
 extern void store_insert_outcomes(const Outcome *outcomes, int count, TimestampTz posted_at);
 
@@ -165,7 +187,14 @@ typedef struct Statement
 extern void statement_run(Statement *statement, Datum *arguments, const char *nulls,
                           bool read_only);
 
-/* Arrays for unnest(). */
+/* Arrays for unnest(): also of one int64 member of each struct of an array. */
+extern Datum member_array(const void *structs, int count, size_t size, size_t offset, Oid type);
+
+#define INT64_MEMBER(structs, count, type, member)                                                 \
+	member_array(structs, count, sizeof(type), offsetof(type, member), INT8OID)
+#define TIME_MEMBER(structs, count, type, member)                                                  \
+	member_array(structs, count, sizeof(type), offsetof(type, member), TIMESTAMPTZOID)
+
 extern Datum int64_array(const int64 *values, int count);
 extern Datum text_array(const char *const *values, int count);
 

@@ -67,6 +67,7 @@ typedef struct Wallet
 	int64_t updated_at;
 	Currency currency;
 	WalletStatus status;
+	uint64_t row; /* where the store has found it, or 0; of no meaning elsewhere */
 } Wallet;
 
 typedef struct Request

@@ -115,42 +115,6 @@ static Statement read_sequences = {
     NULL,
 };
 
-#define SELECT_REQUESTS                                                                            \
-	"SELECT r.request_id, r.kind::text, r.user_id, r.source_wallet_id, r.destination_wallet_id, "  \
-	"r.amount, r.amount_scale::bigint, r.currency"
-
-static Statement read_new = {
-    SELECT_REQUESTS
-    ", 0::bigint FROM wallet.request AS r "
-    "WHERE r.request_id > $1 ORDER BY r.request_id LIMIT $2",
-    2,
-    {INT8OID, INT8OID},
-    NULL,
-};
-
-/* Not EXISTS: for that the planner might read a whole table into a hash. */
-static Statement read_new_or_settled = {
-    SELECT_REQUESTS
-    ", coalesce((SELECT 1::bigint FROM wallet.outcome AS o WHERE o.request_id = r.request_id), "
-    "(SELECT 1::bigint FROM wallet.transfer AS t WHERE t.request_id = r.request_id), 0) "
-    "FROM wallet.request AS r WHERE r.request_id > $1 ORDER BY r.request_id LIMIT $2",
-    2,
-    {INT8OID, INT8OID},
-    NULL,
-};
-
-/* Gap by gap: a plain join might walk through all requests to find those in the gaps. */
-static Statement read_gaps = {
-    SELECT_REQUESTS
-    ", 0::bigint FROM unnest($1, $2) AS g (first, last) "
-    "CROSS JOIN LATERAL (SELECT * FROM wallet.request AS i "
-    "WHERE i.request_id BETWEEN g.first AND g.last ORDER BY i.request_id LIMIT $3) AS r "
-    "ORDER BY r.request_id LIMIT $3",
-    3,
-    {INT8ARRAYOID, INT8ARRAYOID, INT8OID},
-    NULL,
-};
-
 static Statement store_position = {
     "UPDATE wallet.queue_position SET low_water = greatest(low_water, $1), "
     "takeovers = takeovers + $2",
@@ -279,30 +243,11 @@ find_position(Queue *queue)
 	return true;
 }
 
-static Request
-result_request(uint64 row)
+/* Where the next requests are read to. */
+static Request *
+reading_end(const Reading *reading)
 {
-	Request request = {
-	    .request_id = result_int64(row, 1),
-	    .user_id = result_int64(row, 3),
-	    .source_wallet_id = result_int64(row, 4),
-	    .destination_wallet_id = result_int64(row, 5),
-	    .amount = {result_int64(row, 6), (int) result_int64(row, 7)},
-	};
-
-	if (!kind_from_name(result_text(row, 2), &request.kind))
-		elog(ERROR, "request " INT64_FORMAT " has an unknown kind", request.request_id);
-	strlcpy(request.currency, result_text(row, 8), sizeof(request.currency));
-	return request;
-}
-
-/* Take a row of the result into the reading, unless the request is settled already. */
-static void
-take_row(Reading *reading, uint64 row)
-{
-	reading->rows++;
-	if (result_int64(row, 9) == 0)
-		reading->requests[reading->count++] = result_request(row);
+	return reading->requests + reading->count;
 }
 
 /*
@@ -318,38 +263,38 @@ read_gap_rows(Queue *queue, Reading *reading)
 	int64 *firsts = palloc(sizeof(int64) * state->gap_count);
 	int64 *lasts = palloc(sizeof(int64) * state->gap_count);
 	int64 known_until;
-	uint64 row = 0;
+	const Request *found = reading_end(reading);
+	int found_count;
+	int next_found = 0;
 
 	for (int i = 0; i < state->gap_count; i++)
 	{
 		firsts[i] = state->gaps[i].first;
 		lasts[i] = state->gaps[i].last;
 	}
-	statement_run(&read_gaps,
-	              (Datum[]){int64_array(firsts, state->gap_count),
-	                        int64_array(lasts, state->gap_count), Int64GetDatum(reading->rows_max)},
-	              NULL, true);
-	known_until = SPI_processed < (uint64) reading->rows_max ? PG_INT64_MAX
-	                                                         : result_int64(SPI_processed - 1, 1);
+	found_count = request_read_ranges(firsts, lasts, state->gap_count, reading->rows_max,
+	                                  reading_end(reading));
+	known_until =
+	    found_count < reading->rows_max ? PG_INT64_MAX : found[found_count - 1].request_id;
 	for (int i = 0; i < state->gap_count; i++)
 	{
 		const Gap *gap = &state->gaps[i];
 		int64 next = gap->first;
 		bool dead = xmin >= gap->horizon;
 
-		for (; row < SPI_processed && result_int64(row, 1) <= gap->last; row++)
+		for (; next_found < found_count && found[next_found].request_id <= gap->last; next_found++)
 		{
 			if (!dead)
-				add_gap(&queue->next, next, result_int64(row, 1) - 1, gap->horizon);
-			next = result_int64(row, 1) + 1;
-			take_row(reading, row);
+				add_gap(&queue->next, next, found[next_found].request_id - 1, gap->horizon);
+			next = found[next_found].request_id + 1;
 		}
 		if (!dead)
 			add_gap(&queue->next, next, gap->last, gap->horizon);
 		else
 			add_gap(&queue->next, Max(next, known_until), gap->last, gap->horizon);
 	}
-	SPI_freetuptable(SPI_tuptable);
+	reading->rows += found_count;
+	reading->count += found_count;
 }
 
 /* Nobody looks into the gaps this time. */
@@ -364,6 +309,20 @@ keep_gaps(Queue *queue)
 	}
 }
 
+/* Take out of the newly read requests those that are settled already. */
+static int
+drop_settled(Request *requests, const bool *settled, int count)
+{
+	int kept = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		if (!settled[i])
+			requests[kept++] = requests[i];
+	}
+	return kept;
+}
+
 /* Read on above the highest id; ids that are skipped on the way are new gaps. */
 static void
 read_new_rows(Queue *queue, Reading *reading)
@@ -371,21 +330,21 @@ read_new_rows(Queue *queue, Reading *reading)
 	bool may_be_settled = queue->state.highest < queue->settled_until;
 	uint64 horizon = U64FromFullTransactionId(ReadNextFullTransactionId());
 	bool dead = full_transaction_id(GetActiveSnapshot()->xmin) >= horizon;
+	int count_max = reading->rows_max - reading->rows;
+	bool *settled = may_be_settled ? palloc(sizeof(bool) * count_max) : NULL;
+	Request *found = reading_end(reading);
+	int count = may_be_settled
+	                ? request_read_after_or_settled(queue->state.highest, count_max, found, settled)
+	                : request_read_after(queue->state.highest, count_max, found);
 
-	statement_run(may_be_settled ? &read_new_or_settled : &read_new,
-	              (Datum[]){Int64GetDatum(queue->state.highest),
-	                        Int64GetDatum(reading->rows_max - reading->rows)},
-	              NULL, true);
-	for (uint64 row = 0; row < SPI_processed; row++)
+	for (int i = 0; i < count; i++)
 	{
-		int64 request_id = result_int64(row, 1);
-
 		if (!dead)
-			add_gap(&queue->next, queue->next.highest + 1, request_id - 1, horizon);
-		queue->next.highest = request_id;
-		take_row(reading, row);
+			add_gap(&queue->next, queue->next.highest + 1, found[i].request_id - 1, horizon);
+		queue->next.highest = found[i].request_id;
 	}
-	SPI_freetuptable(SPI_tuptable);
+	reading->rows += count;
+	reading->count += may_be_settled ? drop_settled(found, settled, count) : count;
 }
 
 static int

@@ -42,16 +42,22 @@ statement_run(Statement *statement, Datum *arguments, const char *nulls, bool re
 }
 
 Datum
-int64_array(const int64 *values, int count)
+member_array(const void *structs, int count, size_t size, size_t offset, Oid type)
 {
 	Datum *items = palloc(sizeof(Datum) * count);
 	ArrayType *array;
 
 	for (int i = 0; i < count; i++)
-		items[i] = Int64GetDatum(values[i]);
-	array = construct_array(items, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+		items[i] = Int64GetDatum(*(const int64 *) ((const char *) structs + i * size + offset));
+	array = construct_array(items, count, type, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
 	pfree(items);
 	return PointerGetDatum(array);
+}
+
+Datum
+int64_array(const int64 *values, int count)
+{
+	return member_array(values, count, sizeof(int64), 0, INT8OID);
 }
 
 Datum
@@ -124,6 +130,9 @@ index_entry_is_busy(const char *table, const char *index, ScanKeyData *keys, int
 	IndexScanDesc scan;
 	bool busy = false;
 
+	/* A key is compared as the index is ordered. */
+	for (int i = 0; i < key_count; i++)
+		keys[i].sk_collation = unique->rd_indcollation[keys[i].sk_attno - 1];
 	InitDirtySnapshot(dirty);
 #if PG_VERSION_NUM >= 180000
 	scan = index_beginscan(heap, unique, &dirty, NULL, key_count, 0);

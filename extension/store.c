@@ -2,399 +2,367 @@
  * store.c
  *		The tables as posting sees them: wallets, transfers and outcomes.
  *
- * The only file that knows how posting reads and writes them.  It speaks
- * set-based SQL with kept plans, one statement for any number of rows, so that
- * triggers, constraints, replication and partitioned tables work as ever.
+ * With store_sql.c the only place that knows their columns.  On the hot paths the rows are read and
+ * written without a statement (rows.c), which is several times as fast; where a table is not as we
+ * made it, the statements of store_sql.c do the same.
  *
- * Locking: a wallet's row lock protects its balance and its chain.  Everybody
- * takes these locks in the order of wallet_id, by store_lock_wallets alone.
- * Transfer ids are drawn with the locks held.
+ * Locking: a wallet's row lock protects its balance and its chain.  Everybody takes these locks in
+ * the order of wallet_id.  Usually store_lock_wallets takes them.  A batch that meets nobody else
+ * (LOCK_LATER) only reads there, and store_update_wallets is what locks: it finds out, row by row,
+ * whether somebody has been there in between, and says so; then the caller rolls back what it has
+ * written and begins again with locks.  Transfer ids are drawn in between.  That they rise along
+ *each wallet's chain holds all the same: whoever posted before had committed before the wallet was
+ *read, and whoever posts after waits for the update.
  */
 #include "pg_wallet.h"
 
-#include "access/stratnum.h"
-#include "catalog/pg_type.h"
-#include "commands/sequence.h"
-#include "executor/spi.h"
-#include "utils/array.h"
+#include "access/htup_details.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "rows.h"
+#include "storage/lmgr.h"
+#include "store_sql.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
-#include "utils/timestamp.h"
+#include "utils/snapmgr.h"
 
-#define SELECT_WALLETS                                                                             \
-	"SELECT w.wallet_id, w.user_id, w.balance, w.last_transfer_id, w.created_at, w.updated_at, "   \
-	"w.status::text, w.currency, c.minor_digits::bigint, c.outside_wallet_id "                     \
-	"FROM wallet.wallet AS w JOIN wallet.currency AS c ON c.code = w.currency "
-
-static Statement lock_wallets_waiting = {
-    SELECT_WALLETS "WHERE w.wallet_id = ANY ($1) ORDER BY w.wallet_id FOR NO KEY UPDATE OF w",
-    1,
-    {INT8ARRAYOID},
-    NULL,
-};
-
-static Statement lock_wallets_skipping = {
-    SELECT_WALLETS
-    "WHERE w.wallet_id = ANY ($1) ORDER BY w.wallet_id FOR NO KEY UPDATE OF w SKIP LOCKED",
-    1,
-    {INT8ARRAYOID},
-    NULL,
-};
-
-static Statement find_wallet = {SELECT_WALLETS "WHERE w.wallet_id = $1", 1, {INT8OID}, NULL};
-
-static Statement find_wallet_ids = {
-    "SELECT w.wallet_id FROM wallet.wallet AS w WHERE w.wallet_id = ANY ($1)",
-    1,
-    {INT8ARRAYOID},
-    NULL,
-};
-
-static Statement find_user_ids = {
-    "SELECT w.user_id FROM wallet.wallet AS w WHERE w.user_id = ANY ($1)",
-    1,
-    {INT8ARRAYOID},
-    NULL,
-};
-
-static Statement find_currency = {
-    "SELECT c.code, c.minor_digits::bigint, c.outside_wallet_id FROM wallet.currency AS c "
-    "WHERE c.code = $1",
-    1,
-    {TEXTOID},
-    NULL,
-};
-
-static Statement get_transfer = {
-    "SELECT t.source_wallet_id, t.destination_wallet_id, t.amount, t.source_balance, "
-    "t.destination_balance, t.posted_at, c.code, c.minor_digits::bigint "
-    "FROM wallet.transfer AS t "
-    "JOIN wallet.wallet AS w ON w.wallet_id = greatest(t.source_wallet_id, "
-    "t.destination_wallet_id) "
-    "JOIN wallet.currency AS c ON c.code = w.currency WHERE t.transfer_id = $1",
-    1,
-    {INT8OID},
-    NULL,
-};
-
-static Statement insert_wallets = {
-    "INSERT INTO wallet.wallet (wallet_id, user_id, balance, last_transfer_id, created_at, "
-    "updated_at, status, currency) "
-    "SELECT n.wallet_id, n.user_id, n.balance, n.last_transfer_id, n.created_at, n.updated_at, "
-    "'active', n.currency "
-    "FROM unnest($1, $2, $3, $4, $5, $6, $7) AS n (wallet_id, user_id, balance, last_transfer_id, "
-    "created_at, updated_at, currency) ON CONFLICT (user_id) DO NOTHING",
-    7,
-    {INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID,
-     TIMESTAMPTZARRAYOID, TEXTARRAYOID},
-    NULL,
-};
-
-static Statement update_wallets = {
-    "UPDATE wallet.wallet AS w SET balance = n.balance, last_transfer_id = n.last_transfer_id, "
-    "updated_at = n.updated_at "
-    "FROM unnest($1, $2, $3, $4) AS n (wallet_id, balance, last_transfer_id, updated_at) "
-    "WHERE w.wallet_id = n.wallet_id",
-    4,
-    {INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID},
-    NULL,
-};
-
-static Statement update_status = {
-    "UPDATE wallet.wallet SET status = $2::wallet.status, updated_at = $3 WHERE wallet_id = $1",
-    3,
-    {INT8OID, TEXTOID, TIMESTAMPTZOID},
-    NULL,
-};
-
-/* 0 stands for null in ids; the outside has a negative id and no stored balance. */
-static Statement insert_transfers = {
-    "INSERT INTO wallet.transfer (transfer_id, request_id, source_wallet_id, "
-    "destination_wallet_id, amount, source_balance, destination_balance, source_previous, "
-    "destination_previous, posted_at, kind, metadata) "
-    "SELECT n.transfer_id, nullif(n.request_id, 0), n.source, n.destination, n.amount, "
-    "CASE WHEN n.source > 0 THEN n.source_balance END, "
-    "CASE WHEN n.destination > 0 THEN n.destination_balance END, "
-    "nullif(n.source_previous, 0), nullif(n.destination_previous, 0), n.posted_at, "
-    "n.kind::wallet.kind, $12 "
-    "FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) AS n (transfer_id, request_id, "
-    "source, destination, amount, source_balance, destination_balance, source_previous, "
-    "destination_previous, posted_at, kind)",
-    12,
-    {INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID,
-     INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID, JSONBOID},
-    NULL,
-};
-
-static Statement insert_outcomes = {
-    "INSERT INTO wallet.outcome (request_id, wallet_id, balance, updated_at, posted_at, status, "
-    "code) "
-    "SELECT n.request_id, nullif(n.wallet_id, 0), "
-    "CASE WHEN n.status <> '' THEN n.balance END, CASE WHEN n.status <> '' THEN n.updated_at END, "
-    "$7, nullif(n.status, '')::wallet.status, n.code "
-    "FROM unnest($1, $2, $3, $4, $5, $6) AS n (request_id, wallet_id, balance, updated_at, status, "
-    "code)",
-    7,
-    {INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
-     TIMESTAMPTZOID},
-    NULL,
-};
-
-static Currency
-result_currency(uint64 row, int first_column)
+/* Columns, from 0. */
+enum WalletColumn
 {
-	Currency currency = {
-	    .minor_digits = (int) result_int64(row, first_column + 1),
-	    .outside_wallet_id = result_int64(row, first_column + 2),
-	};
+	WALLET_ID,
+	WALLET_USER_ID,
+	WALLET_BALANCE,
+	WALLET_LAST_TRANSFER_ID,
+	WALLET_CREATED_AT,
+	WALLET_UPDATED_AT,
+	WALLET_STATUS,
+	WALLET_CURRENCY,
+	WALLET_COLUMNS
+};
 
-	strlcpy(currency.code, result_text(row, first_column), sizeof(currency.code));
-	return currency;
+enum TransferColumn
+{
+	TRANSFER_ID,
+	TRANSFER_REQUEST_ID,
+	TRANSFER_SOURCE_WALLET_ID,
+	TRANSFER_DESTINATION_WALLET_ID,
+	TRANSFER_AMOUNT,
+	TRANSFER_SOURCE_BALANCE,
+	TRANSFER_DESTINATION_BALANCE,
+	TRANSFER_SOURCE_PREVIOUS,
+	TRANSFER_DESTINATION_PREVIOUS,
+	TRANSFER_POSTED_AT,
+	TRANSFER_KIND,
+	TRANSFER_METADATA,
+	TRANSFER_COLUMNS
+};
+
+enum OutcomeColumn
+{
+	OUTCOME_REQUEST_ID,
+	OUTCOME_WALLET_ID,
+	OUTCOME_BALANCE,
+	OUTCOME_UPDATED_AT,
+	OUTCOME_POSTED_AT,
+	OUTCOME_STATUS,
+	OUTCOME_CODE,
+	OUTCOME_COLUMNS
+};
+
+/* What is kept in Wallet.row. */
+typedef struct RowPlace
+{
+	ItemPointerData tid;
+	uint16 locked; /* by us */
+} RowPlace;
+
+static EnumValues status_values;
+static EnumValues kind_values;
+
+/* The type of a column; 0 is the first. */
+static Oid
+column_type(const TupleTableSlot *slot, int column)
+{
+	return TupleDescAttr(slot->tts_tupleDescriptor, column)->atttypid;
 }
 
-static Wallet
-result_wallet(uint64 row)
+static int
+compare_ids(const void *a, const void *b)
 {
-	Wallet wallet = {
-	    .wallet_id = result_int64(row, 1),
-	    .user_id = result_int64(row, 2),
-	    .balance = result_int64(row, 3),
-	    .last_transfer_id = result_int64(row, 4),
-	    .created_at = result_int64(row, 5),
-	    .updated_at = result_int64(row, 6),
-	    .currency = result_currency(row, 8),
-	};
+	int64 left = *(const int64 *) a;
+	int64 right = *(const int64 *) b;
 
-	if (!status_from_name(result_text(row, 7), &wallet.status))
-		elog(ERROR, "wallet " INT64_FORMAT " has an unknown status", wallet.wallet_id);
-	return wallet;
+	return left < right ? -1 : left > right;
+}
+
+/* A currency by its code, which most wallets share with the one before. */
+static void
+set_currency(Wallet *wallet, const text *code, Currency *last)
+{
+	char name[sizeof(last->code)];
+
+	text_to_cstring_buffer(code, name, sizeof(name));
+	if (strcmp(name, last->code) != 0 && !store_find_currency(name, last))
+		elog(ERROR, "wallet " INT64_FORMAT " has an unknown currency", wallet->wallet_id);
+	wallet->currency = *last;
+}
+
+static void
+wallet_from_slot(TupleTableSlot *slot, bool locked, Wallet *wallet, Currency *last)
+{
+	RowPlace place = {slot->tts_tid, locked};
+
+	slot_getallattrs(slot);
+	*wallet = (Wallet){
+	    .wallet_id = slot_int64(slot, WALLET_ID),
+	    .user_id = slot_int64(slot, WALLET_USER_ID),
+	    .balance = slot_int64(slot, WALLET_BALANCE),
+	    .last_transfer_id = slot_int64(slot, WALLET_LAST_TRANSFER_ID),
+	    .created_at = slot_int64(slot, WALLET_CREATED_AT),
+	    .updated_at = slot_int64(slot, WALLET_UPDATED_AT),
+	};
+	wallet->status =
+	    enum_values_find(&status_values, DatumGetObjectId(slot->tts_values[WALLET_STATUS]));
+	set_currency(wallet, DatumGetTextPP(slot->tts_values[WALLET_CURRENCY]), last);
+	StaticAssertStmt(sizeof(RowPlace) == sizeof(wallet->row), "a row's place fits exactly");
+	memcpy(&wallet->row, &place, sizeof(place));
+}
+
+/* Has nobody locked or changed this version of the row, nor tried to? */
+static bool
+is_untouched(TupleTableSlot *slot)
+{
+	HeapTuple tuple = ExecFetchSlotHeapTuple(slot, false, NULL);
+
+	return (tuple->t_data->t_infomask & HEAP_XMAX_INVALID) != 0;
+}
+
+/*
+ * Lock the newest version of the reader's row, and read it into slot, by the rules of SELECT FOR NO
+ * KEY UPDATE.  False when it is gone, or somebody else's.
+ */
+static bool
+lock_row(RowReader *reader, LockMode mode, TupleTableSlot *slot)
+{
+	ItemPointerData tid = reader->slot->tts_tid;
+	uint8 flags = IsolationUsesXactSnapshot() ? 0 : TUPLE_LOCK_FLAG_FIND_LAST_VERSION;
+	TM_FailureData failure;
+
+	switch (table_tuple_lock(reader->heap, &tid, GetActiveSnapshot(), slot,
+	                         GetCurrentCommandId(false), LockTupleNoKeyExclusive,
+	                         mode == LOCK_WAIT ? LockWaitBlock : LockWaitSkip, flags, &failure))
+	{
+		case TM_Ok:
+			return true;
+		case TM_WouldBlock:
+			return false;
+		case TM_Updated:
+		case TM_Deleted:
+			if (IsolationUsesXactSnapshot())
+				ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				                errmsg("could not serialize access due to concurrent update")));
+			return false;
+		default:
+			elog(ERROR, "could not lock a wallet");
+	}
+}
+
+/* Read one wallet, locked as the mode wants it; false where there is none to be had. */
+static bool
+find_wallet(RowReader *reader, int64 wallet_id, LockMode mode, TupleTableSlot *locked,
+            Wallet *wallet, Currency *last)
+{
+	reader_seek(reader, wallet_id);
+	if (!reader_next(reader))
+		return false;
+	if (mode == LOCK_LATER && is_untouched(reader->slot))
+	{
+		wallet_from_slot(reader->slot, false, wallet, last);
+		return true;
+	}
+	if (!lock_row(reader, mode, locked))
+		return false;
+	wallet_from_slot(locked, true, wallet, last);
+	return true;
+}
+
+/* What the statements before have written is visible to what follows, as after a statement. */
+static void
+push_new_snapshot(void)
+{
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
 }
 
 int
 store_lock_wallets(const int64 *wallet_ids, int count, LockMode mode, Wallet *wallets)
 {
-	Datum ids = int64_array(wallet_ids, count);
+	RowReader reader;
+	TupleTableSlot *locked;
+	Currency currency = {0};
+	int64 *ids;
+	int found = 0;
 
-	statement_run(mode == LOCK_WAIT ? &lock_wallets_waiting : &lock_wallets_skipping, &ids, NULL,
-	              false);
-	for (uint64 row = 0; row < SPI_processed; row++)
-		wallets[row] = result_wallet(row);
-	SPI_freetuptable(SPI_tuptable);
-	return (int) SPI_processed;
-}
-
-/* Run a statement of one array of ids that returns ids. */
-static int
-find_ids(Statement *statement, const int64 *ids, int count, int64 *found)
-{
-	Datum argument = int64_array(ids, count);
-
-	statement_run(statement, &argument, NULL, false);
-	for (uint64 row = 0; row < SPI_processed; row++)
-		found[row] = result_int64(row, 1);
-	SPI_freetuptable(SPI_tuptable);
-	return (int) SPI_processed;
-}
-
-int
-store_existing_wallets(const int64 *wallet_ids, int count, int64 *found)
-{
-	return find_ids(&find_wallet_ids, wallet_ids, count, found);
-}
-
-int
-store_users_with_wallets(const int64 *user_ids, int count, int64 *found)
-{
-	return find_ids(&find_user_ids, user_ids, count, found);
-}
-
-bool
-store_user_is_busy(int64 user_id)
-{
-	ScanKeyData key;
-
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(user_id));
-	return index_entry_is_busy("wallet", "wallet_user_id_key", &key, 1);
-}
-
-bool
-store_find_wallet(int64 wallet_id, Wallet *wallet)
-{
-	Datum id = Int64GetDatum(wallet_id);
-	bool found;
-
-	statement_run(&find_wallet, &id, NULL, false);
-	found = SPI_processed > 0;
-	if (found)
-		*wallet = result_wallet(0);
-	SPI_freetuptable(SPI_tuptable);
+	push_new_snapshot();
+	if (!reader_open(&reader, "wallet", WALLET_COLUMNS))
+	{
+		PopActiveSnapshot();
+		return sql_lock_wallets(wallet_ids, count, mode, wallets);
+	}
+	LockRelationOid(RelationGetRelid(reader.heap), RowShareLock);
+	enum_values_load(&status_values, column_type(reader.slot, WALLET_STATUS), status_names,
+	                 STATUS_COUNT);
+	locked = table_slot_create(reader.heap, NULL);
+	ids = palloc(sizeof(int64) * count);
+	memcpy(ids, wallet_ids, sizeof(int64) * count);
+	qsort(ids, count, sizeof(int64), compare_ids);
+	for (int i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (find_wallet(&reader, ids[i], mode, locked, &wallets[found], &currency))
+			found++;
+	}
+	pfree(ids);
+	ExecDropSingleTupleTableSlot(locked);
+	reader_close(&reader);
+	PopActiveSnapshot();
 	return found;
 }
 
-bool
-store_find_currency(const char *code, Currency *currency)
+/* All columns of a wallet; those that never change come with the rest. */
+static void
+wallet_to_slot(const Wallet *wallet, Datum currency, TupleTableSlot *slot)
 {
-	Datum argument = CStringGetTextDatum(code);
-	bool found;
+	Datum *values = slot->tts_values;
 
-	statement_run(&find_currency, &argument, NULL, false);
-	found = SPI_processed > 0;
-	if (found)
-		*currency = result_currency(0, 1);
-	SPI_freetuptable(SPI_tuptable);
-	return found;
+	values[WALLET_ID] = Int64GetDatum(wallet->wallet_id);
+	values[WALLET_USER_ID] = Int64GetDatum(wallet->user_id);
+	values[WALLET_BALANCE] = Int64GetDatum(wallet->balance);
+	values[WALLET_LAST_TRANSFER_ID] = Int64GetDatum(wallet->last_transfer_id);
+	values[WALLET_CREATED_AT] = TimestampTzGetDatum(wallet->created_at);
+	values[WALLET_UPDATED_AT] = TimestampTzGetDatum(wallet->updated_at);
+	values[WALLET_STATUS] = ObjectIdGetDatum(status_values.values[wallet->status]);
+	values[WALLET_CURRENCY] = currency;
 }
 
-void
-store_get_transfer(int64 transfer_id, Transfer *transfer, Currency *currency)
-{
-	Datum id = Int64GetDatum(transfer_id);
-
-	statement_run(&get_transfer, &id, NULL, false);
-	if (SPI_processed != 1)
-		elog(ERROR, "there is no transfer " INT64_FORMAT, transfer_id);
-	*transfer = (Transfer){
-	    .transfer_id = transfer_id,
-	    .source_wallet_id = result_int64(0, 1),
-	    .destination_wallet_id = result_int64(0, 2),
-	    .amount = result_int64(0, 3),
-	    .source_balance = result_int64(0, 4),
-	    .destination_balance = result_int64(0, 5),
-	    .posted_at = result_int64(0, 6),
-	};
-	strlcpy(currency->code, result_text(0, 7), sizeof(currency->code));
-	currency->minor_digits = (int) result_int64(0, 8);
-	SPI_freetuptable(SPI_tuptable);
-}
-
-int64
-store_next_wallet_id(void)
-{
-	return nextval_internal(wallet_relation("wallet_id_seq"), false);
-}
-
-int64
-store_next_transfer_id(void)
-{
-	return nextval_internal(wallet_relation("transfer_id_seq"), false);
-}
-
-/*
- * One member of every struct of an array, as an SQL array.  The member is an int64 at this offset.
- */
+/* The text of a currency's code, made only when it is another one than before. */
 static Datum
-member_array(const void *structs, int count, size_t size, size_t offset, Oid type)
+currency_text(const Wallet *wallet, const char **last_code, Datum *last)
 {
-	Datum *items = palloc(sizeof(Datum) * count);
-	ArrayType *array;
-
-	for (int i = 0; i < count; i++)
-		items[i] = Int64GetDatum(*(const int64 *) ((const char *) structs + i * size + offset));
-	array = construct_array(items, count, type, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
-	pfree(items);
-	return PointerGetDatum(array);
+	if (*last_code == NULL || strcmp(*last_code, wallet->currency.code) != 0)
+		*last = CStringGetTextDatum(wallet->currency.code);
+	*last_code = wallet->currency.code;
+	return *last;
 }
 
-#define INT64_MEMBER(structs, count, type, member)                                                 \
-	member_array(structs, count, sizeof(type), offsetof(type, member), INT8OID)
-#define TIME_MEMBER(structs, count, type, member)                                                  \
-	member_array(structs, count, sizeof(type), offsetof(type, member), TIMESTAMPTZOID)
-
-int
-store_insert_wallets(const Wallet *wallets, int count)
-{
-	const char **currencies = palloc(sizeof(char *) * count);
-
-	for (int i = 0; i < count; i++)
-		currencies[i] = wallets[i].currency.code;
-	statement_run(&insert_wallets,
-	              (Datum[]){
-	                  INT64_MEMBER(wallets, count, Wallet, wallet_id),
-	                  INT64_MEMBER(wallets, count, Wallet, user_id),
-	                  INT64_MEMBER(wallets, count, Wallet, balance),
-	                  INT64_MEMBER(wallets, count, Wallet, last_transfer_id),
-	                  TIME_MEMBER(wallets, count, Wallet, created_at),
-	                  TIME_MEMBER(wallets, count, Wallet, updated_at),
-	                  text_array(currencies, count),
-	              },
-	              NULL, false);
-	return (int) SPI_processed;
-}
-
-void
+bool
 store_update_wallets(const Wallet *wallets, int count)
 {
-	statement_run(&update_wallets,
-	              (Datum[]){
-	                  INT64_MEMBER(wallets, count, Wallet, wallet_id),
-	                  INT64_MEMBER(wallets, count, Wallet, balance),
-	                  INT64_MEMBER(wallets, count, Wallet, last_transfer_id),
-	                  TIME_MEMBER(wallets, count, Wallet, updated_at),
-	              },
-	              NULL, false);
-	result_expect(count, "wallet.wallet");
+	RowWriter writer;
+	const char *code = NULL;
+	Datum currency = (Datum) 0;
+	bool updated = true;
+
+	if (wallets[0].row == 0 || !writer_open(&writer, "wallet", WALLET_COLUMNS, CMD_UPDATE))
+	{
+		sql_update_wallets(wallets, count);
+		return true;
+	}
+	push_new_snapshot();
+	for (int i = 0; i < count && updated; i++)
+	{
+		TupleTableSlot *slot = writer_next(&writer);
+		RowPlace place;
+
+		CHECK_FOR_INTERRUPTS();
+		memcpy(&place, &wallets[i].row, sizeof(place));
+		wallet_to_slot(&wallets[i], currency_text(&wallets[i], &code, &currency), slot);
+		updated = writer_update(&writer, &place.tid, place.locked);
+	}
+	PopActiveSnapshot();
+	writer_close(&writer);
+	return updated;
 }
 
-void
-store_update_status(const Wallet *wallet)
+static void
+transfer_to_slot(const Transfer *transfer, const Datum *metadata, TupleTableSlot *slot)
 {
-	statement_run(&update_status,
-	              (Datum[]){
-	                  Int64GetDatum(wallet->wallet_id),
-	                  CStringGetTextDatum(status_names[wallet->status]),
-	                  TimestampTzGetDatum(wallet->updated_at),
-	              },
-	              NULL, false);
+	slot_put_int64(slot, TRANSFER_ID, transfer->transfer_id);
+	slot_put_int64(slot, TRANSFER_REQUEST_ID, transfer->request_id);
+	slot_put_int64(slot, TRANSFER_SOURCE_WALLET_ID, transfer->source_wallet_id);
+	slot_put_int64(slot, TRANSFER_DESTINATION_WALLET_ID, transfer->destination_wallet_id);
+	slot_put_int64(slot, TRANSFER_AMOUNT, transfer->amount);
+	slot_put_int64(slot, TRANSFER_SOURCE_PREVIOUS, transfer->source_previous);
+	slot_put_int64(slot, TRANSFER_DESTINATION_PREVIOUS, transfer->destination_previous);
+	/* A balance may well be 0; the outside has none. */
+	slot->tts_values[TRANSFER_SOURCE_BALANCE] = Int64GetDatum(transfer->source_balance);
+	slot->tts_isnull[TRANSFER_SOURCE_BALANCE] = transfer->source_wallet_id < 0;
+	slot->tts_values[TRANSFER_DESTINATION_BALANCE] = Int64GetDatum(transfer->destination_balance);
+	slot->tts_isnull[TRANSFER_DESTINATION_BALANCE] = transfer->destination_wallet_id < 0;
+	slot->tts_values[TRANSFER_POSTED_AT] = TimestampTzGetDatum(transfer->posted_at);
+	slot->tts_values[TRANSFER_KIND] = ObjectIdGetDatum(kind_values.values[transfer->kind]);
+	slot->tts_values[TRANSFER_METADATA] = metadata == NULL ? (Datum) 0 : *metadata;
+	slot->tts_isnull[TRANSFER_METADATA] = metadata == NULL;
 }
 
 void
 store_insert_transfers(const Transfer *transfers, int count, const Datum *metadata)
 {
-	const char **kinds = palloc(sizeof(char *) * count);
+	RowWriter writer;
 
+	if (!writer_open(&writer, "transfer", TRANSFER_COLUMNS, CMD_INSERT))
+	{
+		sql_insert_transfers(transfers, count, metadata);
+		return;
+	}
 	for (int i = 0; i < count; i++)
-		kinds[i] = kind_names[transfers[i].kind];
-	statement_run(&insert_transfers,
-	              (Datum[]){
-	                  INT64_MEMBER(transfers, count, Transfer, transfer_id),
-	                  INT64_MEMBER(transfers, count, Transfer, request_id),
-	                  INT64_MEMBER(transfers, count, Transfer, source_wallet_id),
-	                  INT64_MEMBER(transfers, count, Transfer, destination_wallet_id),
-	                  INT64_MEMBER(transfers, count, Transfer, amount),
-	                  INT64_MEMBER(transfers, count, Transfer, source_balance),
-	                  INT64_MEMBER(transfers, count, Transfer, destination_balance),
-	                  INT64_MEMBER(transfers, count, Transfer, source_previous),
-	                  INT64_MEMBER(transfers, count, Transfer, destination_previous),
-	                  TIME_MEMBER(transfers, count, Transfer, posted_at),
-	                  text_array(kinds, count),
-	                  metadata == NULL ? (Datum) 0 : *metadata,
-	              },
-	              metadata == NULL ? "           n" : NULL, false);
-	result_expect(count, "wallet.transfer");
+	{
+		TupleTableSlot *slot = writer_next(&writer);
+
+		CHECK_FOR_INTERRUPTS();
+		if (i == 0)
+			enum_values_load(&kind_values, column_type(slot, TRANSFER_KIND), kind_names,
+			                 KIND_COUNT);
+		transfer_to_slot(&transfers[i], metadata, slot);
+	}
+	writer_close(&writer);
+}
+
+static void
+outcome_to_slot(const Outcome *outcome, TimestampTz posted_at, TupleTableSlot *slot)
+{
+	bool is_read = outcome->updated_at != 0; /* only a queued read keeps what it saw */
+
+	slot_put_int64(slot, OUTCOME_REQUEST_ID, outcome->request_id);
+	slot_put_int64(slot, OUTCOME_WALLET_ID, outcome->wallet_id);
+	slot_put_int64(slot, OUTCOME_UPDATED_AT, outcome->updated_at);
+	slot->tts_values[OUTCOME_BALANCE] = Int64GetDatum(outcome->balance);
+	slot->tts_isnull[OUTCOME_BALANCE] = !is_read;
+	slot->tts_values[OUTCOME_POSTED_AT] = TimestampTzGetDatum(posted_at);
+	slot->tts_values[OUTCOME_STATUS] = ObjectIdGetDatum(status_values.values[outcome->status]);
+	slot->tts_isnull[OUTCOME_STATUS] = !is_read;
+	slot->tts_values[OUTCOME_CODE] = CStringGetTextDatum(wallet_codes[outcome->code].name);
 }
 
 void
 store_insert_outcomes(const Outcome *outcomes, int count, TimestampTz posted_at)
 {
-	const char **statuses = palloc(sizeof(char *) * count);
-	const char **codes = palloc(sizeof(char *) * count);
+	RowWriter writer;
 
+	if (!writer_open(&writer, "outcome", OUTCOME_COLUMNS, CMD_INSERT))
+	{
+		sql_insert_outcomes(outcomes, count, posted_at);
+		return;
+	}
 	for (int i = 0; i < count; i++)
 	{
-		/* Only a queued read keeps what it saw. */
-		statuses[i] = outcomes[i].updated_at == 0 ? "" : status_names[outcomes[i].status];
-		codes[i] = wallet_codes[outcomes[i].code].name;
+		TupleTableSlot *slot = writer_next(&writer);
+
+		CHECK_FOR_INTERRUPTS();
+		if (i == 0)
+			enum_values_load(&status_values, column_type(slot, OUTCOME_STATUS), status_names,
+			                 STATUS_COUNT);
+		outcome_to_slot(&outcomes[i], posted_at, slot);
 	}
-	statement_run(&insert_outcomes,
-	              (Datum[]){
-	                  INT64_MEMBER(outcomes, count, Outcome, request_id),
-	                  INT64_MEMBER(outcomes, count, Outcome, wallet_id),
-	                  INT64_MEMBER(outcomes, count, Outcome, balance),
-	                  TIME_MEMBER(outcomes, count, Outcome, updated_at),
-	                  text_array(statuses, count),
-	                  text_array(codes, count),
-	                  TimestampTzGetDatum(posted_at),
-	              },
-	              NULL, false);
-	result_expect(count, "wallet.outcome");
+	writer_close(&writer);
 }

@@ -1,0 +1,258 @@
+/*
+ * request.c
+ *		The table wallet.request: what enqueue.c stores and queue.c reads.
+ *
+ * The only place that knows its columns.  As in store.c, rows go in and out without a statement
+ * where the table is as we made it.
+ */
+#include "pg_wallet.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "rows.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+/* Columns, from 0. */
+enum RequestColumn
+{
+	REQUEST_ID,
+	REQUEST_USER_ID,
+	REQUEST_SOURCE_WALLET_ID,
+	REQUEST_DESTINATION_WALLET_ID,
+	REQUEST_AMOUNT,
+	REQUEST_ENQUEUED_AT,
+	REQUEST_KIND,
+	REQUEST_AMOUNT_SCALE,
+	REQUEST_CURRENCY,
+	REQUEST_COLUMNS
+};
+
+static EnumValues kind_values;
+
+static Statement insert_requests = {
+    "INSERT INTO wallet.request (request_id, user_id, source_wallet_id, destination_wallet_id, "
+    "amount, enqueued_at, kind, amount_scale, currency) "
+    "SELECT n.request_id, n.user_id, nullif(n.source, 0), nullif(n.destination, 0), "
+    "CASE WHEN n.kind <> 'wallet_read' THEN n.amount END, $9, n.kind::wallet.kind, "
+    "CASE WHEN n.kind <> 'wallet_read' THEN n.scale END, n.currency "
+    "FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) AS n (request_id, user_id, source, destination, "
+    "amount, scale, kind, currency)",
+    9,
+    {INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID,
+     TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID},
+    NULL,
+};
+
+#define SELECT_REQUESTS                                                                            \
+	"SELECT r.request_id, r.kind::text, r.user_id, r.source_wallet_id, r.destination_wallet_id, "  \
+	"r.amount, r.amount_scale::bigint, r.currency"
+
+static Statement read_after = {
+    SELECT_REQUESTS
+    ", 0::bigint FROM wallet.request AS r "
+    "WHERE r.request_id > $1 ORDER BY r.request_id LIMIT $2",
+    2,
+    {INT8OID, INT8OID},
+    NULL,
+};
+
+/* Not EXISTS: for that the planner might read a whole table into a hash. */
+static Statement read_after_or_settled = {
+    SELECT_REQUESTS
+    ", coalesce((SELECT 1::bigint FROM wallet.outcome AS o WHERE o.request_id = r.request_id), "
+    "(SELECT 1::bigint FROM wallet.transfer AS t WHERE t.request_id = r.request_id), 0) "
+    "FROM wallet.request AS r WHERE r.request_id > $1 ORDER BY r.request_id LIMIT $2",
+    2,
+    {INT8OID, INT8OID},
+    NULL,
+};
+
+/* Range by range: a plain join might walk through all requests to find those in the ranges. */
+static Statement read_ranges = {
+    SELECT_REQUESTS
+    ", 0::bigint FROM unnest($1, $2) AS g (first, last) "
+    "CROSS JOIN LATERAL (SELECT * FROM wallet.request AS i "
+    "WHERE i.request_id BETWEEN g.first AND g.last ORDER BY i.request_id LIMIT $3) AS r "
+    "ORDER BY r.request_id LIMIT $3",
+    3,
+    {INT8ARRAYOID, INT8ARRAYOID, INT8OID},
+    NULL,
+};
+
+static void
+insert_by_statement(const Request *requests, int count, TimestampTz enqueued_at)
+{
+	int64 *scales = palloc(sizeof(int64) * count);
+	const char **kinds = palloc(sizeof(char *) * count);
+	const char **currencies = palloc(sizeof(char *) * count);
+
+	for (int i = 0; i < count; i++)
+	{
+		scales[i] = requests[i].amount.scale;
+		kinds[i] = kind_names[requests[i].kind];
+		currencies[i] = requests[i].currency;
+	}
+	statement_run(&insert_requests,
+	              (Datum[]){
+	                  INT64_MEMBER(requests, count, Request, request_id),
+	                  INT64_MEMBER(requests, count, Request, user_id),
+	                  INT64_MEMBER(requests, count, Request, source_wallet_id),
+	                  INT64_MEMBER(requests, count, Request, destination_wallet_id),
+	                  INT64_MEMBER(requests, count, Request, amount.digits),
+	                  int64_array(scales, count),
+	                  text_array(kinds, count),
+	                  text_array(currencies, count),
+	                  TimestampTzGetDatum(enqueued_at),
+	              },
+	              NULL, false);
+	result_expect(count, "wallet.request");
+}
+
+static void
+request_to_slot(const Request *request, TimestampTz enqueued_at, Datum no_currency,
+                TupleTableSlot *slot)
+{
+	bool has_amount = request->kind != KIND_WALLET_READ;
+
+	slot_put_int64(slot, REQUEST_ID, request->request_id);
+	slot_put_int64(slot, REQUEST_USER_ID, request->user_id);
+	slot_put_int64(slot, REQUEST_SOURCE_WALLET_ID, request->source_wallet_id);
+	slot_put_int64(slot, REQUEST_DESTINATION_WALLET_ID, request->destination_wallet_id);
+	slot->tts_values[REQUEST_AMOUNT] = Int64GetDatum(request->amount.digits);
+	slot->tts_isnull[REQUEST_AMOUNT] = !has_amount;
+	slot->tts_values[REQUEST_ENQUEUED_AT] = TimestampTzGetDatum(enqueued_at);
+	slot->tts_values[REQUEST_KIND] = ObjectIdGetDatum(kind_values.values[request->kind]);
+	slot->tts_values[REQUEST_AMOUNT_SCALE] = Int16GetDatum(request->amount.scale);
+	slot->tts_isnull[REQUEST_AMOUNT_SCALE] = !has_amount;
+	slot->tts_values[REQUEST_CURRENCY] =
+	    request->currency[0] == '\0' ? no_currency : CStringGetTextDatum(request->currency);
+}
+
+static void
+load_kinds(const TupleTableSlot *slot)
+{
+	enum_values_load(&kind_values, TupleDescAttr(slot->tts_tupleDescriptor, REQUEST_KIND)->atttypid,
+	                 kind_names, KIND_COUNT);
+}
+
+void
+request_insert(const Request *requests, int count, TimestampTz enqueued_at)
+{
+	RowWriter writer;
+	Datum no_currency = CStringGetTextDatum("");
+
+	if (!writer_open(&writer, "request", REQUEST_COLUMNS, CMD_INSERT))
+	{
+		insert_by_statement(requests, count, enqueued_at);
+		return;
+	}
+	for (int i = 0; i < count; i++)
+	{
+		TupleTableSlot *slot = writer_next(&writer);
+
+		if (i == 0)
+			load_kinds(slot);
+		request_to_slot(&requests[i], enqueued_at, no_currency, slot);
+	}
+	writer_close(&writer);
+}
+
+static Request
+request_from_slot(TupleTableSlot *slot)
+{
+	Request request;
+
+	slot_getallattrs(slot);
+	request = (Request){
+	    .request_id = slot_int64(slot, REQUEST_ID),
+	    .kind = enum_values_find(&kind_values, DatumGetObjectId(slot->tts_values[REQUEST_KIND])),
+	    .user_id = slot_int64(slot, REQUEST_USER_ID),
+	    .source_wallet_id = slot_int64(slot, REQUEST_SOURCE_WALLET_ID),
+	    .destination_wallet_id = slot_int64(slot, REQUEST_DESTINATION_WALLET_ID),
+	    .amount = {slot_int64(slot, REQUEST_AMOUNT),
+	               slot->tts_isnull[REQUEST_AMOUNT_SCALE]
+	                   ? 0
+	                   : DatumGetInt16(slot->tts_values[REQUEST_AMOUNT_SCALE])},
+	};
+	text_to_cstring_buffer(DatumGetTextPP(slot->tts_values[REQUEST_CURRENCY]), request.currency,
+	                       sizeof(request.currency));
+	return request;
+}
+
+static Request
+request_from_result(uint64 row)
+{
+	Request request = {
+	    .request_id = result_int64(row, 1),
+	    .user_id = result_int64(row, 3),
+	    .source_wallet_id = result_int64(row, 4),
+	    .destination_wallet_id = result_int64(row, 5),
+	    .amount = {result_int64(row, 6), (int) result_int64(row, 7)},
+	};
+
+	if (!kind_from_name(result_text(row, 2), &request.kind))
+		elog(ERROR, "request " INT64_FORMAT " has an unknown kind", request.request_id);
+	strlcpy(request.currency, result_text(row, 8), sizeof(request.currency));
+	return request;
+}
+
+/* Run a statement, and take what it returns; settled may be NULL.  Returns how many. */
+static int
+read_by_statement(Statement *statement, Datum *arguments, Request *requests, bool *settled)
+{
+	int count;
+
+	statement_run(statement, arguments, NULL, true);
+	count = (int) SPI_processed;
+	for (int row = 0; row < count; row++)
+	{
+		requests[row] = request_from_result(row);
+		if (settled != NULL)
+			settled[row] = result_int64(row, 9) != 0;
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return count;
+}
+
+int
+request_read_after(int64 request_id, int count_max, Request *requests)
+{
+	RowReader reader;
+	int count = 0;
+
+	if (!reader_open(&reader, "request", REQUEST_COLUMNS))
+		return read_by_statement(&read_after,
+		                         (Datum[]){Int64GetDatum(request_id), Int64GetDatum(count_max)},
+		                         requests, NULL);
+	load_kinds(reader.slot);
+	reader_seek_from(&reader, request_id + 1);
+	while (count < count_max && reader_next(&reader))
+	{
+		CHECK_FOR_INTERRUPTS();
+		requests[count++] = request_from_slot(reader.slot);
+	}
+	reader_close(&reader);
+	return count;
+}
+
+int
+request_read_after_or_settled(int64 request_id, int count_max, Request *requests, bool *settled)
+{
+	return read_by_statement(&read_after_or_settled,
+	                         (Datum[]){Int64GetDatum(request_id), Int64GetDatum(count_max)},
+	                         requests, settled);
+}
+
+int
+request_read_ranges(const int64 *firsts, const int64 *lasts, int range_count, int count_max,
+                    Request *requests)
+{
+	return read_by_statement(&read_ranges,
+	                         (Datum[]){int64_array(firsts, range_count),
+	                                   int64_array(lasts, range_count), Int64GetDatum(count_max)},
+	                         requests, NULL);
+}

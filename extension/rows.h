@@ -1,0 +1,104 @@
+/*
+ * rows.h
+ *		Rows in and out of a table without a statement: the executor's own steps, called directly.
+ *
+ * For the few tables and columns that the hot paths touch.  Whatever a user may have hung on a
+ *table and only a statement carries out (row triggers, rules, row security, partitions, columns of
+ *his own) makes rows_open and reader_open say no; then the caller runs a statement.  What they do
+ * themselves: constraints, index entries, replica identity, statistics, write-ahead log. Privileges
+ * are those of the function that was called: it is SECURITY DEFINER and belongs to the tables'
+ *owner.
+ */
+#ifndef PG_WALLET_ROWS_H
+#define PG_WALLET_ROWS_H
+
+#include "access/genam.h"
+#include "access/relscan.h"
+#include "executor/tuptable.h"
+#include "nodes/execnodes.h"
+#include "nodes/nodes.h"
+#include "utils/rel.h"
+
+/* Rows that are written together. */
+#define ROWS_AT_ONCE 1000
+
+/* A table opened for writing; the caller's transaction keeps its lock. */
+typedef struct RowWriter
+{
+	Relation heap;
+	EState *estate;
+	ResultRelInfo *result;
+	CommandId command;
+	int slot_count; /* made so far */
+	int filled;     /* of them, not written yet */
+	TupleTableSlot *slots[ROWS_AT_ONCE];
+} RowWriter;
+
+/*
+ * Open a table of the schema wallet for this command (CMD_INSERT or CMD_UPDATE of columns that are
+ * no keys).  columns: how many it has as we made it.  False when a statement has to do the work.
+ */
+extern bool writer_open(RowWriter *writer, const char *table, int columns, CmdType command);
+
+/* A slot for the next row, no column null yet; the caller fills tts_values and tts_isnull. */
+extern TupleTableSlot *writer_next(RowWriter *writer);
+
+/*
+ * Put the last slot's row in the place of the one at tid, which our transaction has locked or not.
+ * Does not wait: false when another transaction has changed or locked that row; then the caller's
+ * (sub)transaction must be rolled back.
+ */
+extern bool writer_update(RowWriter *writer, ItemPointer tid, bool is_locked);
+
+/* Write what is left.  The rows are visible to later commands. */
+extern void writer_close(RowWriter *writer);
+
+/* A scan of a primary key of one column, used again for one key after the other. */
+typedef struct RowReader
+{
+	Relation heap;
+	Relation index;
+	IndexScanDesc scan;
+	TupleTableSlot *slot;
+} RowReader;
+
+/* With the active snapshot.  False when a statement has to do the work. */
+extern bool reader_open(RowReader *reader, const char *table, int columns);
+
+/* Go to where the key is equal to this bigint, or where it is at least that. */
+extern void reader_seek(RowReader *reader, int64 key);
+extern void reader_seek_from(RowReader *reader, int64 key);
+
+/* The next row is in the slot, in the order of the key; false when there is none. */
+extern bool reader_next(RowReader *reader);
+extern void reader_close(RowReader *reader);
+
+/* Columns of a slot whose attributes have all been read; null reads as 0. */
+static inline int64
+slot_int64(const TupleTableSlot *slot, int column)
+{
+	return slot->tts_isnull[column] ? 0 : DatumGetInt64(slot->tts_values[column]);
+}
+
+/* An int64 column for which 0 stands for null. */
+static inline void
+slot_put_int64(TupleTableSlot *slot, int column, int64 value)
+{
+	slot->tts_values[column] = Int64GetDatum(value);
+	slot->tts_isnull[column] = value == 0;
+}
+
+/* The values of an enum type, by the place of their names in an array. */
+#define ENUM_VALUES_MAX 8
+
+typedef struct EnumValues
+{
+	Oid type; /* one that is made anew has another oid */
+	int count;
+	Oid values[ENUM_VALUES_MAX];
+} EnumValues;
+
+extern void enum_values_load(EnumValues *values, Oid type, const char *const *names, int count);
+extern int enum_values_find(const EnumValues *values, Oid value);
+
+#endif /* PG_WALLET_ROWS_H */
