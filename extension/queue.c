@@ -102,14 +102,19 @@ static Statement read_position = {
     NULL,
 };
 
-/* Columns: the newest id in each table, and the last that its sequence gave. */
+/*
+ * Columns: the newest id in each table, and the last that its sequence gave; at last, the newest
+ * request that has an outcome.
+ */
 static Statement read_sequences = {
     "SELECT coalesce((SELECT max(r.request_id) FROM wallet.request AS r), 0), "
     "(SELECT q.last_value - (NOT q.is_called)::integer FROM wallet.request_id_seq AS q), "
     "coalesce((SELECT max(t.transfer_id) FROM wallet.transfer AS t), 0), "
     "(SELECT q.last_value - (NOT q.is_called)::integer FROM wallet.transfer_id_seq AS q), "
     "coalesce((SELECT max(w.wallet_id) FROM wallet.wallet AS w), 0), "
-    "(SELECT q.last_value - (NOT q.is_called)::integer FROM wallet.wallet_id_seq AS q)",
+    "(SELECT q.last_value - (NOT q.is_called)::integer FROM wallet.wallet_id_seq AS q), "
+    "greatest((SELECT max(t.request_id) FROM wallet.transfer AS t), "
+    "(SELECT max(o.request_id) FROM wallet.outcome AS o))",
     0,
     {0},
     NULL,
@@ -215,7 +220,7 @@ load_queue(Queue *queue, int64 low_water)
 {
 	statement_run(&read_sequences, NULL, NULL, true);
 	check_sequences();
-	queue->settled_until = result_int64(0, 1);
+	queue->settled_until = result_int64(0, 7);
 	queue->stored_low_water = low_water;
 	replace_state(queue, &queue->state, make_state(queue, low_water));
 	queue->loaded = true;
