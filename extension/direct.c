@@ -271,7 +271,7 @@ move_money(const Request *request, const char *key, const Datum *metadata, Trans
 	code = post_money(request, source, destination, GetCurrentTimestamp(), transfer);
 	if (code != CODE_OK)
 		refuse(code, describe(request, code, source));
-	if (!store_update_wallets(wallets, count))
+	if (!store_update_wallets(wallets, count, false))
 		elog(ERROR, "a locked wallet has changed");
 	store_insert_transfers(transfer, 1, metadata);
 	if (key != NULL)

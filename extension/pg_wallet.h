@@ -163,9 +163,10 @@ extern int store_insert_wallets(const Wallet *wallets, int count);
 /*
  * Store the new state of wallets that store_lock_wallets has read, in the order of their ids. False
  * when a wallet that was read with LOCK_LATER has been locked or changed since by somebody else:
- * the caller must roll back to before the call.
+ * the caller must roll back to before the call.  keep_hints: the caller will read them again by
+ * store_lock_wallets, and soon.
  */
-extern bool store_update_wallets(const Wallet *wallets, int count);
+extern bool store_update_wallets(const Wallet *wallets, int count, bool keep_hints);
 extern void store_update_status(const Wallet *wallet);
 extern void store_insert_outcomes(const Outcome *outcomes, int count, TimestampTz posted_at);
 

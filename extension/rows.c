@@ -23,6 +23,7 @@
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "rows.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/snapmgr.h"
@@ -195,6 +196,16 @@ writer_close(RowWriter *writer)
 	CommandCounterIncrement();
 }
 
+static void
+begin_scan(RowReader *reader)
+{
+#if PG_VERSION_NUM >= 180000
+	reader->scan = index_beginscan(reader->heap, reader->index, GetActiveSnapshot(), NULL, 1, 0);
+#else
+	reader->scan = index_beginscan(reader->heap, reader->index, GetActiveSnapshot(), 1, 0);
+#endif
+}
+
 bool
 reader_open(RowReader *reader, const char *table, int columns)
 {
@@ -213,33 +224,55 @@ reader_open(RowReader *reader, const char *table, int columns)
 	}
 	reader->index = index_open(primary_key, AccessShareLock);
 	reader->slot = table_slot_create(reader->heap, NULL);
-#if PG_VERSION_NUM >= 180000
-	reader->scan = index_beginscan(reader->heap, reader->index, GetActiveSnapshot(), NULL, 1, 0);
-#else
-	reader->scan = index_beginscan(reader->heap, reader->index, GetActiveSnapshot(), 1, 0);
-#endif
+	reader->block_count = InvalidBlockNumber;
+	begin_scan(reader);
 	return true;
 }
 
+bool
+reader_fetch(RowReader *reader, ItemPointer tid)
+{
+	if (reader->block_count == InvalidBlockNumber)
+		reader->block_count = RelationGetNumberOfBlocks(reader->heap);
+	return ItemPointerGetBlockNumber(tid) < reader->block_count &&
+	       table_tuple_fetch_row_version(reader->heap, tid, GetActiveSnapshot(), reader->slot);
+}
+
+void
+reader_renew_snapshot(RowReader *reader)
+{
+	index_endscan(reader->scan);
+	PopActiveSnapshot();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	begin_scan(reader);
+}
+
 static void
-seek(RowReader *reader, StrategyNumber strategy, RegProcedure procedure, int64 key)
+seek(RowReader *reader, StrategyNumber strategy, RegProcedure procedure, Datum key)
 {
 	ScanKeyData scan_key;
 
-	ScanKeyInit(&scan_key, 1, strategy, procedure, Int64GetDatum(key));
+	ScanKeyInit(&scan_key, 1, strategy, procedure, key);
+	scan_key.sk_collation = reader->index->rd_indcollation[0];
 	index_rescan(reader->scan, &scan_key, 1, NULL, 0);
 }
 
 void
 reader_seek(RowReader *reader, int64 key)
 {
-	seek(reader, BTEqualStrategyNumber, F_INT8EQ, key);
+	seek(reader, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(key));
 }
 
 void
 reader_seek_from(RowReader *reader, int64 key)
 {
-	seek(reader, BTGreaterEqualStrategyNumber, F_INT8GE, key);
+	seek(reader, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(key));
+}
+
+void
+reader_seek_text(RowReader *reader, const char *key)
+{
+	seek(reader, BTEqualStrategyNumber, F_TEXTEQ, CStringGetTextDatum(key));
 }
 
 bool

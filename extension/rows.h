@@ -60,17 +60,25 @@ typedef struct RowReader
 	Relation index;
 	IndexScanDesc scan;
 	TupleTableSlot *slot;
+	BlockNumber block_count; /* of the table; InvalidBlockNumber until somebody wants to know */
 } RowReader;
 
 /* With the active snapshot.  False when a statement has to do the work. */
 extern bool reader_open(RowReader *reader, const char *table, int columns);
 
-/* Go to where the key is equal to this bigint, or where it is at least that. */
+/* Read on with a new snapshot, which takes the place of the active one. */
+extern void reader_renew_snapshot(RowReader *reader);
+
+/* Go to where the key is equal to this bigint, or is at least that; or equal to this text. */
 extern void reader_seek(RowReader *reader, int64 key);
 extern void reader_seek_from(RowReader *reader, int64 key);
+extern void reader_seek_text(RowReader *reader, const char *key);
 
 /* The next row is in the slot, in the order of the key; false when there is none. */
 extern bool reader_next(RowReader *reader);
+
+/* Take the row at this place into the slot; false where no row is visible, or none can be. */
+extern bool reader_fetch(RowReader *reader, ItemPointer tid);
 extern void reader_close(RowReader *reader);
 
 /* Columns of a slot whose attributes have all been read; null reads as 0. */

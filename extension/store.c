@@ -19,11 +19,14 @@
 #include "access/htup_details.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "rows.h"
 #include "storage/lmgr.h"
+#include "storage/lock.h"
 #include "store_sql.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
 /* Columns, from 0. */
@@ -38,6 +41,16 @@ enum WalletColumn
 	WALLET_STATUS,
 	WALLET_CURRENCY,
 	WALLET_COLUMNS
+};
+
+enum CurrencyColumn
+{
+	CURRENCY_CODE,
+	CURRENCY_NUMBER,
+	CURRENCY_MINOR_DIGITS,
+	CURRENCY_BUILTIN,
+	CURRENCY_OUTSIDE_WALLET_ID,
+	CURRENCY_COLUMNS
 };
 
 enum TransferColumn
@@ -69,12 +82,43 @@ enum OutcomeColumn
 	OUTCOME_COLUMNS
 };
 
+/* Sets our advisory locks apart from those of SQL, whose classes are 1 and 2. */
+#define TURN_LOCK_CLASS 3
+
 /* What is kept in Wallet.row. */
 typedef struct RowPlace
 {
 	ItemPointerData tid;
 	uint16 locked; /* by us */
 } RowPlace;
+
+/*
+ * Where wallets were last seen, by those who post batches.  Only a hint: the row there is taken
+ * when it is visible and the wallet's own, since no two versions of a row are visible at once.  It
+ * spares the walk through the index, which is long when another session holds an old snapshot: then
+ * an entry stays for every version that has found no room on its page.
+ */
+#define HINTS_MAX (1024 * 1024)
+
+typedef struct Hint
+{
+	int64 wallet_id;
+	ItemPointerData tid;
+	char status; /* of the hash table's slot */
+} Hint;
+
+#define SH_PREFIX hints
+#define SH_ELEMENT_TYPE Hint
+#define SH_KEY_TYPE int64
+#define SH_KEY wallet_id
+#define SH_HASH_KEY(table, key) murmurhash32((uint32) (key) ^ (uint32) ((uint64) (key) >> 32))
+#define SH_EQUAL(table, a, b) ((a) == (b))
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+static hints_hash *hints;
 
 static EnumValues status_values;
 static EnumValues kind_values;
@@ -84,6 +128,28 @@ static Oid
 column_type(const TupleTableSlot *slot, int column)
 {
 	return TupleDescAttr(slot->tts_tupleDescriptor, column)->atttypid;
+}
+
+/* A currency by its code; the snapshot is active. */
+static bool
+find_currency(const char *code, Currency *currency)
+{
+	RowReader reader;
+	bool found;
+
+	if (!reader_open(&reader, "currency", CURRENCY_COLUMNS))
+		return sql_find_currency(code, currency);
+	reader_seek_text(&reader, code);
+	found = reader_next(&reader);
+	if (found)
+	{
+		slot_getallattrs(reader.slot);
+		strlcpy(currency->code, code, sizeof(currency->code));
+		currency->minor_digits = DatumGetInt32(reader.slot->tts_values[CURRENCY_MINOR_DIGITS]);
+		currency->outside_wallet_id = slot_int64(reader.slot, CURRENCY_OUTSIDE_WALLET_ID);
+	}
+	reader_close(&reader);
+	return found;
 }
 
 static int
@@ -102,7 +168,7 @@ set_currency(Wallet *wallet, const text *code, Currency *last)
 	char name[sizeof(last->code)];
 
 	text_to_cstring_buffer(code, name, sizeof(name));
-	if (strcmp(name, last->code) != 0 && !store_find_currency(name, last))
+	if (strcmp(name, last->code) != 0 && !find_currency(name, last))
 		elog(ERROR, "wallet " INT64_FORMAT " has an unknown currency", wallet->wallet_id);
 	wallet->currency = *last;
 }
@@ -167,18 +233,70 @@ lock_row(RowReader *reader, LockMode mode, TupleTableSlot *slot)
 	}
 }
 
+static void
+keep_hint(int64 wallet_id, const ItemPointerData *tid)
+{
+	bool found;
+
+	if (hints == NULL)
+		hints = hints_create(TopMemoryContext, 1024, NULL);
+	if (hints->members >= HINTS_MAX)
+		hints_reset(hints);
+	hints_insert(hints, wallet_id, &found)->tid = *tid;
+}
+
+/* Read the wallet where it was last seen. */
+static bool
+find_by_hint(RowReader *reader, int64 wallet_id)
+{
+	Hint *hint = hints == NULL ? NULL : hints_lookup(hints, wallet_id);
+
+	return hint != NULL && reader_fetch(reader, &hint->tid) &&
+	       DatumGetInt64(slot_getattr(reader->slot, WALLET_ID + 1, &(bool){false})) == wallet_id;
+}
+
+static bool
+find_by_key(RowReader *reader, int64 wallet_id)
+{
+	reader_seek(reader, wallet_id);
+	return reader_next(reader);
+}
+
+/*
+ * Queue up for a wallet that somebody else has locked.  Waiting for the row itself, all who wait
+ * would be woken by each one who is done, and run after its newest version; here one is woken, the
+ * first.  The lock is kept, as the row's will be, until the transaction ends.
+ */
+static void
+wait_for_turn(int64 wallet_id)
+{
+	LOCKTAG tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (wallet_id >> 32), (uint32) wallet_id,
+	                     TURN_LOCK_CLASS);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+}
+
 /* Read one wallet, locked as the mode wants it; false where there is none to be had. */
 static bool
 find_wallet(RowReader *reader, int64 wallet_id, LockMode mode, TupleTableSlot *locked,
             Wallet *wallet, Currency *last)
 {
-	reader_seek(reader, wallet_id);
-	if (!reader_next(reader))
+	bool hinted = mode != LOCK_WAIT && find_by_hint(reader, wallet_id);
+
+	if (!hinted && !find_by_key(reader, wallet_id))
 		return false;
 	if (mode == LOCK_LATER && is_untouched(reader->slot))
 	{
 		wallet_from_slot(reader->slot, false, wallet, last);
 		return true;
+	}
+	if (mode == LOCK_WAIT && !IsolationUsesXactSnapshot() && !is_untouched(reader->slot))
+	{
+		wait_for_turn(wallet_id);
+		reader_renew_snapshot(reader);
+		if (!find_by_key(reader, wallet_id))
+			return false;
 	}
 	if (!lock_row(reader, mode, locked))
 		return false;
@@ -192,6 +310,17 @@ push_new_snapshot(void)
 {
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+bool
+store_find_currency(const char *code, Currency *currency)
+{
+	bool found;
+
+	push_new_snapshot();
+	found = find_currency(code, currency);
+	PopActiveSnapshot();
+	return found;
 }
 
 int
@@ -256,7 +385,7 @@ currency_text(const Wallet *wallet, const char **last_code, Datum *last)
 }
 
 bool
-store_update_wallets(const Wallet *wallets, int count)
+store_update_wallets(const Wallet *wallets, int count, bool keep_hints)
 {
 	RowWriter writer;
 	const char *code = NULL;
@@ -278,6 +407,8 @@ store_update_wallets(const Wallet *wallets, int count)
 		memcpy(&place, &wallets[i].row, sizeof(place));
 		wallet_to_slot(&wallets[i], currency_text(&wallets[i], &code, &currency), slot);
 		updated = writer_update(&writer, &place.tid, place.locked);
+		if (updated && keep_hints)
+			keep_hint(wallets[i].wallet_id, &slot->tts_tid);
 	}
 	PopActiveSnapshot();
 	writer_close(&writer);

@@ -229,7 +229,7 @@ store_find_wallet(int64 wallet_id, Wallet *wallet)
 }
 
 bool
-store_find_currency(const char *code, Currency *currency)
+sql_find_currency(const char *code, Currency *currency)
 {
 	Datum argument = CStringGetTextDatum(code);
 	bool found;
