@@ -381,23 +381,36 @@ write_changed_wallets(Batch *batch)
 	return count == 0 || store_update_wallets(batch->stored, count, true);
 }
 
-/* The same, so that nothing is left of it when it says false. */
+/* The same, so that nothing is left of it when it says false or throws an error. */
 static bool
 try_write_changed_wallets(Batch *batch)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	bool written;
+	ErrorData *volatile error = NULL;
+	volatile bool written = false;
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
-	written = write_changed_wallets(batch);
+	PG_TRY();
+	{
+		written = write_changed_wallets(batch);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+	}
+	PG_END_TRY();
 	if (written)
 		ReleaseCurrentSubTransaction();
 	else
 		RollbackAndReleaseCurrentSubTransaction();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
+	if (error != NULL)
+		ReThrowError(error);
 	return written;
 }
 

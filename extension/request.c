@@ -31,6 +31,20 @@ enum RequestColumn
 	REQUEST_COLUMNS
 };
 
+static const RowColumn request_columns[REQUEST_COLUMNS] = {
+    [REQUEST_ID] = {"request_id", INT8OID},
+    [REQUEST_USER_ID] = {"user_id", INT8OID},
+    [REQUEST_SOURCE_WALLET_ID] = {"source_wallet_id", INT8OID},
+    [REQUEST_DESTINATION_WALLET_ID] = {"destination_wallet_id", INT8OID},
+    [REQUEST_AMOUNT] = {"amount", INT8OID},
+    [REQUEST_ENQUEUED_AT] = {"enqueued_at", TIMESTAMPTZOID},
+    [REQUEST_KIND] = {"kind", InvalidOid},
+    [REQUEST_AMOUNT_SCALE] = {"amount_scale", INT2OID},
+    [REQUEST_CURRENCY] = {"currency", TEXTOID},
+};
+
+static const RowLayout request_layout = {"request", request_columns, REQUEST_COLUMNS};
+
 static EnumValues kind_values;
 
 static Statement insert_requests = {
@@ -145,7 +159,7 @@ request_insert(const Request *requests, int count, TimestampTz enqueued_at)
 	RowWriter writer;
 	Datum no_currency = CStringGetTextDatum("");
 
-	if (!writer_open(&writer, "request", REQUEST_COLUMNS, CMD_INSERT))
+	if (!writer_open(&writer, &request_layout, CMD_INSERT))
 	{
 		insert_by_statement(requests, count, enqueued_at);
 		return;
@@ -224,7 +238,7 @@ request_read_after(int64 request_id, int count_max, Request *requests)
 	RowReader reader;
 	int count = 0;
 
-	if (!reader_open(&reader, "request", REQUEST_COLUMNS))
+	if (!reader_open(&reader, &request_layout))
 		return read_by_statement(&read_after,
 		                         (Datum[]){Int64GetDatum(request_id), Int64GetDatum(count_max)},
 		                         requests, NULL);

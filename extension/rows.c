@@ -49,15 +49,33 @@ triggers_allow(Relation heap, CmdType command)
 	return true;
 }
 
+/* Has the table the columns that we gave it, and no others? */
+static bool
+columns_are_ours(Relation heap, const RowLayout *layout)
+{
+	if (RelationGetNumberOfAttributes(heap) != layout->column_count)
+		return false;
+	for (int i = 0; i < layout->column_count; i++)
+	{
+		const FormData_pg_attribute *attribute = TupleDescAttr(RelationGetDescr(heap), i);
+		Oid type = layout->columns[i].type;
+
+		if (attribute->attisdropped || (OidIsValid(type) && attribute->atttypid != type) ||
+		    strcmp(NameStr(attribute->attname), layout->columns[i].name) != 0)
+			return false;
+	}
+	return true;
+}
+
 /* Is the table as we have made it, as far as it matters for reading and for this command? */
 static bool
-table_is_plain(Relation heap, int columns, CmdType command)
+table_is_plain(Relation heap, const RowLayout *layout, CmdType command)
 {
 	const FormData_pg_class *form = heap->rd_rel;
 
 	return form->relkind == RELKIND_RELATION && form->relam == HEAP_TABLE_AM_OID &&
-	       form->relnatts == columns && !form->relhasrules && !form->relhassubclass &&
-	       !form->relispartition && !form->relrowsecurity &&
+	       !form->relhasrules && !form->relhassubclass && !form->relispartition &&
+	       !form->relrowsecurity && columns_are_ours(heap, layout) &&
 	       (command == CMD_SELECT || triggers_allow(heap, command));
 }
 
@@ -84,10 +102,10 @@ release(RowWriter *writer)
 }
 
 bool
-writer_open(RowWriter *writer, const char *table, int columns, CmdType command)
+writer_open(RowWriter *writer, const RowLayout *layout, CmdType command)
 {
-	writer->heap = table_open(wallet_relation(table), RowExclusiveLock);
-	if (!table_is_plain(writer->heap, columns, command))
+	writer->heap = table_open(wallet_relation(layout->table), RowExclusiveLock);
+	if (!table_is_plain(writer->heap, layout, command))
 	{
 		table_close(writer->heap, NoLock);
 		return false;
@@ -207,17 +225,17 @@ begin_scan(RowReader *reader)
 }
 
 bool
-reader_open(RowReader *reader, const char *table, int columns)
+reader_open(RowReader *reader, const RowLayout *layout)
 {
 	Oid primary_key;
 
-	reader->heap = table_open(wallet_relation(table), AccessShareLock);
+	reader->heap = table_open(wallet_relation(layout->table), AccessShareLock);
 #if PG_VERSION_NUM >= 180000
 	primary_key = RelationGetPrimaryKeyIndex(reader->heap, false);
 #else
 	primary_key = RelationGetPrimaryKeyIndex(reader->heap);
 #endif
-	if (!OidIsValid(primary_key) || !table_is_plain(reader->heap, columns, CMD_SELECT))
+	if (!OidIsValid(primary_key) || !table_is_plain(reader->heap, layout, CMD_SELECT))
 	{
 		table_close(reader->heap, NoLock);
 		return false;

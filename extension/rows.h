@@ -19,6 +19,20 @@
 #include "nodes/nodes.h"
 #include "utils/rel.h"
 
+/* A table of the schema wallet as we have made it. */
+typedef struct RowColumn
+{
+	const char *name;
+	Oid type; /* InvalidOid: an enum type of ours */
+} RowColumn;
+
+typedef struct RowLayout
+{
+	const char *table;
+	const RowColumn *columns;
+	int column_count;
+} RowLayout;
+
 /* Rows that are written together. */
 #define ROWS_AT_ONCE 1000
 
@@ -35,10 +49,10 @@ typedef struct RowWriter
 } RowWriter;
 
 /*
- * Open a table of the schema wallet for this command (CMD_INSERT or CMD_UPDATE of columns that are
- * no keys).  columns: how many it has as we made it.  False when a statement has to do the work.
+ * Open a table for this command: CMD_INSERT, or CMD_UPDATE of columns that are no keys.  False when
+ * a statement has to do the work.
  */
-extern bool writer_open(RowWriter *writer, const char *table, int columns, CmdType command);
+extern bool writer_open(RowWriter *writer, const RowLayout *layout, CmdType command);
 
 /* A slot for the next row, no column null yet; the caller fills tts_values and tts_isnull. */
 extern TupleTableSlot *writer_next(RowWriter *writer);
@@ -64,7 +78,7 @@ typedef struct RowReader
 } RowReader;
 
 /* With the active snapshot.  False when a statement has to do the work. */
-extern bool reader_open(RowReader *reader, const char *table, int columns);
+extern bool reader_open(RowReader *reader, const RowLayout *layout);
 
 /* Read on with a new snapshot, which takes the place of the active one. */
 extern void reader_renew_snapshot(RowReader *reader);

@@ -19,11 +19,13 @@
 #include "access/htup_details.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "rows.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
+#include "storage/procarray.h"
 #include "store_sql.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -43,6 +45,19 @@ enum WalletColumn
 	WALLET_COLUMNS
 };
 
+static const RowColumn wallet_columns[WALLET_COLUMNS] = {
+    [WALLET_ID] = {"wallet_id", INT8OID},
+    [WALLET_USER_ID] = {"user_id", INT8OID},
+    [WALLET_BALANCE] = {"balance", INT8OID},
+    [WALLET_LAST_TRANSFER_ID] = {"last_transfer_id", INT8OID},
+    [WALLET_CREATED_AT] = {"created_at", TIMESTAMPTZOID},
+    [WALLET_UPDATED_AT] = {"updated_at", TIMESTAMPTZOID},
+    [WALLET_STATUS] = {"status", InvalidOid},
+    [WALLET_CURRENCY] = {"currency", TEXTOID},
+};
+
+static const RowLayout wallet_layout = {"wallet", wallet_columns, WALLET_COLUMNS};
+
 enum CurrencyColumn
 {
 	CURRENCY_CODE,
@@ -52,6 +67,16 @@ enum CurrencyColumn
 	CURRENCY_OUTSIDE_WALLET_ID,
 	CURRENCY_COLUMNS
 };
+
+static const RowColumn currency_columns[CURRENCY_COLUMNS] = {
+    [CURRENCY_CODE] = {"code", TEXTOID},
+    [CURRENCY_NUMBER] = {"number", INT4OID},
+    [CURRENCY_MINOR_DIGITS] = {"minor_digits", INT4OID},
+    [CURRENCY_BUILTIN] = {"builtin", BOOLOID},
+    [CURRENCY_OUTSIDE_WALLET_ID] = {"outside_wallet_id", INT8OID},
+};
+
+static const RowLayout currency_layout = {"currency", currency_columns, CURRENCY_COLUMNS};
 
 enum TransferColumn
 {
@@ -70,6 +95,23 @@ enum TransferColumn
 	TRANSFER_COLUMNS
 };
 
+static const RowColumn transfer_columns[TRANSFER_COLUMNS] = {
+    [TRANSFER_ID] = {"transfer_id", INT8OID},
+    [TRANSFER_REQUEST_ID] = {"request_id", INT8OID},
+    [TRANSFER_SOURCE_WALLET_ID] = {"source_wallet_id", INT8OID},
+    [TRANSFER_DESTINATION_WALLET_ID] = {"destination_wallet_id", INT8OID},
+    [TRANSFER_AMOUNT] = {"amount", INT8OID},
+    [TRANSFER_SOURCE_BALANCE] = {"source_balance", INT8OID},
+    [TRANSFER_DESTINATION_BALANCE] = {"destination_balance", INT8OID},
+    [TRANSFER_SOURCE_PREVIOUS] = {"source_previous", INT8OID},
+    [TRANSFER_DESTINATION_PREVIOUS] = {"destination_previous", INT8OID},
+    [TRANSFER_POSTED_AT] = {"posted_at", TIMESTAMPTZOID},
+    [TRANSFER_KIND] = {"kind", InvalidOid},
+    [TRANSFER_METADATA] = {"metadata", JSONBOID},
+};
+
+static const RowLayout transfer_layout = {"transfer", transfer_columns, TRANSFER_COLUMNS};
+
 enum OutcomeColumn
 {
 	OUTCOME_REQUEST_ID,
@@ -81,6 +123,18 @@ enum OutcomeColumn
 	OUTCOME_CODE,
 	OUTCOME_COLUMNS
 };
+
+static const RowColumn outcome_columns[OUTCOME_COLUMNS] = {
+    [OUTCOME_REQUEST_ID] = {"request_id", INT8OID},
+    [OUTCOME_WALLET_ID] = {"wallet_id", INT8OID},
+    [OUTCOME_BALANCE] = {"balance", INT8OID},
+    [OUTCOME_UPDATED_AT] = {"updated_at", TIMESTAMPTZOID},
+    [OUTCOME_POSTED_AT] = {"posted_at", TIMESTAMPTZOID},
+    [OUTCOME_STATUS] = {"status", InvalidOid},
+    [OUTCOME_CODE] = {"code", TEXTOID},
+};
+
+static const RowLayout outcome_layout = {"outcome", outcome_columns, OUTCOME_COLUMNS};
 
 /* Sets our advisory locks apart from those of SQL, whose classes are 1 and 2. */
 #define TURN_LOCK_CLASS 3
@@ -137,7 +191,7 @@ find_currency(const char *code, Currency *currency)
 	RowReader reader;
 	bool found;
 
-	if (!reader_open(&reader, "currency", CURRENCY_COLUMNS))
+	if (!reader_open(&reader, &currency_layout))
 		return sql_find_currency(code, currency);
 	reader_seek_text(&reader, code);
 	found = reader_next(&reader);
@@ -194,13 +248,29 @@ wallet_from_slot(TupleTableSlot *slot, bool locked, Wallet *wallet, Currency *la
 	memcpy(&wallet->row, &place, sizeof(place));
 }
 
-/* Has nobody locked or changed this version of the row, nor tried to? */
-static bool
-is_untouched(TupleTableSlot *slot)
+/* Who has locked this version of the row, or replaced it? */
+typedef enum RowHolder
 {
-	HeapTuple tuple = ExecFetchSlotHeapTuple(slot, false, NULL);
+	HOLDER_NOBODY,
+	HOLDER_OURSELVES,
+	HOLDER_OTHERS /* or so it seems */
+} RowHolder;
 
-	return (tuple->t_data->t_infomask & HEAP_XMAX_INVALID) != 0;
+static RowHolder
+row_holder(TupleTableSlot *slot)
+{
+	const HeapTupleHeader row = ExecFetchSlotHeapTuple(slot, false, NULL)->t_data;
+	TransactionId xmax = HeapTupleHeaderGetRawXmax(row);
+
+	if (row->t_infomask & HEAP_XMAX_INVALID)
+		return HOLDER_NOBODY;
+	if (row->t_infomask & HEAP_XMAX_IS_MULTI)
+		return HOLDER_OTHERS;
+	if (TransactionIdIsCurrentTransactionId(xmax))
+		return HOLDER_OURSELVES;
+	if (HEAP_XMAX_IS_LOCKED_ONLY(row->t_infomask) && !TransactionIdIsInProgress(xmax))
+		return HOLDER_NOBODY;
+	return HOLDER_OTHERS;
 }
 
 /*
@@ -286,12 +356,13 @@ find_wallet(RowReader *reader, int64 wallet_id, LockMode mode, TupleTableSlot *l
 
 	if (!hinted && !find_by_key(reader, wallet_id))
 		return false;
-	if (mode == LOCK_LATER && is_untouched(reader->slot))
+	if (mode == LOCK_LATER && row_holder(reader->slot) == HOLDER_NOBODY)
 	{
 		wallet_from_slot(reader->slot, false, wallet, last);
 		return true;
 	}
-	if (mode == LOCK_WAIT && !IsolationUsesXactSnapshot() && !is_untouched(reader->slot))
+	if (mode == LOCK_WAIT && !IsolationUsesXactSnapshot() &&
+	    row_holder(reader->slot) == HOLDER_OTHERS)
 	{
 		wait_for_turn(wallet_id);
 		reader_renew_snapshot(reader);
@@ -333,7 +404,7 @@ store_lock_wallets(const int64 *wallet_ids, int count, LockMode mode, Wallet *wa
 	int found = 0;
 
 	push_new_snapshot();
-	if (!reader_open(&reader, "wallet", WALLET_COLUMNS))
+	if (!reader_open(&reader, &wallet_layout))
 	{
 		PopActiveSnapshot();
 		return sql_lock_wallets(wallet_ids, count, mode, wallets);
@@ -392,7 +463,7 @@ store_update_wallets(const Wallet *wallets, int count, bool keep_hints)
 	Datum currency = (Datum) 0;
 	bool updated = true;
 
-	if (wallets[0].row == 0 || !writer_open(&writer, "wallet", WALLET_COLUMNS, CMD_UPDATE))
+	if (wallets[0].row == 0 || !writer_open(&writer, &wallet_layout, CMD_UPDATE))
 	{
 		sql_update_wallets(wallets, count);
 		return true;
@@ -441,7 +512,7 @@ store_insert_transfers(const Transfer *transfers, int count, const Datum *metada
 {
 	RowWriter writer;
 
-	if (!writer_open(&writer, "transfer", TRANSFER_COLUMNS, CMD_INSERT))
+	if (!writer_open(&writer, &transfer_layout, CMD_INSERT))
 	{
 		sql_insert_transfers(transfers, count, metadata);
 		return;
@@ -480,7 +551,7 @@ store_insert_outcomes(const Outcome *outcomes, int count, TimestampTz posted_at)
 {
 	RowWriter writer;
 
-	if (!writer_open(&writer, "outcome", OUTCOME_COLUMNS, CMD_INSERT))
+	if (!writer_open(&writer, &outcome_layout, CMD_INSERT))
 	{
 		sql_insert_outcomes(outcomes, count, posted_at);
 		return;

@@ -192,3 +192,30 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION @extschema@.wallet_history(bigint, bigint, integer) IS
     'a wallet''s operations, newest first, with the balance after each; before is the transfer_id of the previous page''s last row';
+
+/*
+ * The journal as wallets see it, for questions that wallet_history does not answer.  A wallet's own
+ * rows are found by reading the whole journal, unless an owner adds the two indexes that README.md
+ * names; posting then has to keep them.
+ */
+CREATE VIEW wallet.operation AS
+    SELECT side.wallet_id, side.transfer_id, side.kind, side.other_wallet_id,
+           wallet.amount(side.change, c.minor_digits) AS change,
+           wallet.amount(side.balance, c.minor_digits) AS balance,
+           w.currency, side.metadata, side.request_id, side.posted_at
+        FROM (
+            SELECT t.source_wallet_id AS wallet_id, t.transfer_id, t.kind, nullif(greatest(t.destination_wallet_id, 0), 0) AS other_wallet_id,
+                   - t.amount AS change, t.source_balance AS balance, t.metadata, t.request_id, t.posted_at
+                FROM wallet.transfer AS t WHERE t.source_wallet_id > 0
+            UNION ALL
+            SELECT t.destination_wallet_id, t.transfer_id, t.kind, nullif(greatest(t.source_wallet_id, 0), 0),
+                   t.amount, t.destination_balance, t.metadata, t.request_id, t.posted_at
+                FROM wallet.transfer AS t WHERE t.destination_wallet_id > 0
+        ) AS side
+            JOIN wallet.wallet AS w ON w.wallet_id = side.wallet_id
+            JOIN wallet.currency AS c ON c.code = w.currency;
+COMMENT ON VIEW wallet.operation IS
+    'every transfer once for each wallet that it touches; without an index by wallet a question about one reads the whole journal';
+COMMENT ON COLUMN wallet.operation.change IS 'what the wallet gained, or, negative, lost';
+COMMENT ON COLUMN wallet.operation.balance IS 'the wallet''s balance after the transfer';
+COMMENT ON COLUMN wallet.operation.other_wallet_id IS 'the wallet on the other side; null for the outside';

@@ -189,7 +189,8 @@ BEGIN
     END IF;
     IF duty = 'auditor' THEN
         EXECUTE format('GRANT SELECT ON wallet.wallet, wallet.request, wallet.transfer, wallet.outcome, '
-                       'wallet.idempotency_key, wallet.queue_position TO %s', role);
+                       'wallet.operation, wallet.idempotency_key, wallet.queue_position TO %s', role);
+        EXECUTE format('GRANT EXECUTE ON FUNCTION wallet.amount(bigint, integer) TO %s', role);
     END IF;
 END
 $$;

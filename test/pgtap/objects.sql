@@ -11,7 +11,7 @@ CREATE TEMPORARY VIEW function AS
 
 SELECT has_extension('pg_wallet');
 SELECT tables_are('wallet', ARRAY['audit', 'currency', 'idempotency_key', 'outcome', 'queue_position', 'request', 'secret', 'transfer', 'wallet']);
-SELECT views_are('wallet', ARRAY['queue']);
+SELECT views_are('wallet', ARRAY['operation', 'queue']);
 SELECT materialized_views_are('wallet', ARRAY['opening']);
 SELECT sequences_are('wallet', ARRAY['request_id_seq', 'transfer_id_seq', 'wallet_id_seq']);
 SELECT enums_are('wallet', ARRAY['kind', 'status']);

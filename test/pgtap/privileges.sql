@@ -40,7 +40,7 @@ INSERT INTO may_execute VALUES
     ('wallet.code_message(text)', ''),
     ('wallet.refuse_change()', ''),
     ('wallet.replace_secret()', ''),
-    ('wallet.amount(bigint, integer)', ''),
+    ('wallet.amount(bigint, integer)', 'a'),
     ('wallet.amount_text(bigint, integer)', ''),
     ('wallet.time_text(timestamptz)', ''),
     ('wallet.history(bigint, bigint, integer)', ''),
@@ -59,6 +59,7 @@ INSERT INTO may_select VALUES
     ('wallet.transfer', 'a'),
     ('wallet.outcome', 'a'),
     ('wallet.idempotency_key', 'a'),
+    ('wallet.operation', 'a'),
     ('wallet.queue_position', 'a'),
     ('wallet.opening', ''),
     ('wallet.secret', ''),
@@ -110,6 +111,7 @@ SELECT lives_ok($$SELECT wallet_enqueue('deposit', '{"user_id":1,"wallet_id":1,"
 SELECT throws_ok('SELECT * FROM wallet.request', '42501', NULL, 'a client reads no table');
 SET LOCAL ROLE tap_auditor;
 SELECT lives_ok('SELECT * FROM wallet_verify()', 'an auditor verifies');
+SELECT lives_ok('SELECT * FROM wallet.operation', 'an auditor reads the journal by wallet');
 SELECT throws_ok('SELECT wallet_create(2)', '42501', NULL, 'an auditor makes no wallet');
 SET LOCAL ROLE tap_nobody;
 SELECT throws_ok($$SELECT wallet_enqueue('wallet', '{"user_id":3}')$$, '42501', NULL, 'nobody enqueues');
