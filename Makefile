@@ -7,7 +7,7 @@
 #   make start|stop|status    the same in the background
 #   make test            every suite on throwaway servers; ends with "N passed, N failed"
 #   make lint            warnings as errors, layout, static analysis
-#   make bench           load generators (bench-quick: the same, shorter)
+#   make bench           every figure beside its yardstick (bench-quick: in a minute)
 #
 # A variable given on make's command line (PORT, RUN_DIR, PG_CONFIG) reaches the scripts through
 # the environment; their own defaults hold otherwise.

@@ -1,5 +1,5 @@
 -- wrk: POST arrays of transfers between random wallets to the bulk route; the arguments are the
--- number of wallets and of transfers in an array. Prints how many transfers were taken.
+-- number of wallets and of transfers in an array. Prints how many arrays were refused.
 local threads = {}
 
 function setup(thread)
@@ -23,11 +23,11 @@ function init(args)
     math.randomseed(os.time())
     wrk.method = "POST"
     wrk.headers["Content-Type"] = "application/json"
-    requests, taken, turn = {}, 0, 0
+    requests, refused, turn = {}, 0, 0
     for i = 1, 8 do
-        requests[i] = wrk.format(nil, "/api/v1/transaction/bulk", nil, array(tonumber(args[1]), size))
+        local body = array(tonumber(args[1]), size)
+        requests[i] = wrk.format(nil, "/api/v1/transaction/bulk", nil, body)
     end
-    transfers = size
 end
 
 function request()
@@ -36,15 +36,15 @@ function request()
 end
 
 function response(status)
-    if status == 202 then
-        taken = taken + transfers
+    if status ~= 202 then
+        refused = refused + 1
     end
 end
 
-function done()
-    local total = 0
+function done(summary)
+    local total = summary.errors.connect + summary.errors.read + summary.errors.timeout
     for _, thread in ipairs(threads) do
-        total = total + thread:get("taken")
+        total = total + thread:get("refused")
     end
-    print("taken " .. total)
+    print("refused " .. total)
 end

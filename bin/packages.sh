@@ -50,7 +50,7 @@ wanted() {
             echo 'perl libipc-run-perl libtap-parser-sourcehandler-pgtap-perl'
             [[ $pg == own ]] || echo "postgresql-$pg-pgtap"
             ;;
-        bench) echo 'wrk python3' ;;
+        bench) echo 'wrk python3 gnuplot-nox' ;;
     esac
 }
 

@@ -1,0 +1,158 @@
+# shellcheck shell=bash
+# The figures that are taken in SQL. To be sourced. A function that is named for a figure prints
+# one number, mostly how many a second.
+# shellcheck source=bench/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+# --- pgbench --------------------------------------------------------------------------------
+
+tps() { # ARGUMENT...
+    "$PGBIN/pgbench" -n -c 8 -j 2 -M prepared -T "$seconds" "$@" 2>/dev/null |
+        awk '/^tps/ { print int($3) }'
+}
+
+# What pgbench pays with, in databases of their own. On scale 1 all clients update the same row.
+make_tpcb() {
+    local name
+    for name in tpcb:$scale tpcb_hot:1; do
+        sql -c "CREATE DATABASE ${name%:*}"
+        "$PGBIN/pgbench" -i -q -s "${name#*:}" "${name%:*}" >/dev/null 2>&1
+    done
+}
+
+tpcb() { elsewhere tpcb tps -b tpcb-like; }
+tpcb_hot() { elsewhere tpcb_hot tps -b tpcb-like; }
+
+# Between random wallets of many, or all into one.
+direct() { tps -D "wallets=$many" -f "$TOP/bench/transfer.pgbench"; }
+direct_hot() { tps -D "wallets=$many" -f "$TOP/bench/hot.pgbench"; }
+
+# --- the queue and the worker ---------------------------------------------------------------
+
+rate() { # COUNT FROM TO
+    awk -v n="$1" -v from="$2" -v to="$3" 'BEGIN { print int(n / (to - from)) }'
+}
+
+# Fills the queue, 1000 a call in one session, with the worker off.
+enqueue() { # WALLETS HOT COUNT
+    worker off
+    local took
+    took=$(sql -v calls=$(($3 / 1000)) -v "wallets=$1" -v "hot=$2" -f "$TOP/bench/enqueue.sql")
+    rate "$3" 0 "$took"
+}
+
+# The worker alone, from the moment when it is let loose until nothing is queued.
+drain() { # COUNT
+    local from=$EPOCHREALTIME
+    sql -c 'ALTER SYSTEM SET pg_wallet.worker = on' -c 'SELECT pg_reload_conf()' \
+        -f "$TOP/bench/await.sql" >/dev/null
+    rate "$1" "$from" "$EPOCHREALTIME"
+}
+
+drain_of() { # WALLETS HOT COUNT
+    enqueue "$@" >/dev/null
+    drain "$3"
+}
+
+main_drain() { drain_of "$some" 0 "$transfers"; }
+
+# Bytes: on disk in all tables and indexes, and in the write-ahead log.
+disk() {
+    sql -c "SELECT sum(pg_total_relation_size(oid)) FROM pg_class
+                WHERE relkind IN ('r', 'm') AND relnamespace = 'wallet'::regnamespace"
+}
+wal() { sql -c "SELECT pg_current_wal_lsn() - '0/0'"; }
+
+watch_worker() { # FILE
+    until worker_is on; do sleep 0.1; done
+    watch_memory "$(worker_pid)" "$1"
+}
+
+# One filling and draining of the queue gives five figures.
+queue_figures() {
+    local disk_before wal_before watcher
+    disk_before=$(disk) wal_before=$(wal)
+    measure enqueue enqueue "$some" 0 "$transfers"
+    rm -f "$RUN_DIR/peak"
+    watch_worker "$RUN_DIR/peak" &
+    watcher=$!
+    measure drain drain "$transfers"
+    wait_until 10 test -s "$RUN_DIR/peak" || die "the worker's memory could not be read"
+    kill "$watcher"
+    wait "$watcher" 2>/dev/null || true
+    record worker_memory "$(calc "int($(cat "$RUN_DIR/peak") / 1024 + 0.5)")"
+    record disk_bytes $((($(disk) - disk_before) / transfers))
+    record wal_bytes $((($(wal) - wal_before) / transfers))
+}
+
+# --- what takes long ------------------------------------------------------------------------
+
+transfer_count() { sql -c 'SELECT count(*) FROM wallet.transfer'; }
+
+# Fills the journal up to $fill transfers, then drains a fresh database and the full one in turn.
+full_journal() {
+    local run
+    filled=$(transfer_count)
+    note "the journal holds $filled transfers, and is to hold $fill"
+    while ((filled < fill)); do
+        main_drain >/dev/null
+        filled=$(transfer_count)
+    done
+    for ((run = 1; run <= runs; run++)); do
+        measure drain_fresh fresh_drain
+        measure drain_full main_drain
+    done
+    steady drain_full drain_fresh fresh_drain
+    verify
+}
+
+fresh_drain() {
+    make_fresh
+    elsewhere fresh main_drain
+    drop_fresh
+}
+
+# A session that does nothing but hold a snapshot.
+hold_snapshot() {
+    PGAPPNAME=holder sql -c 'BEGIN ISOLATION LEVEL REPEATABLE READ' \
+        -c 'SELECT count(*) FROM wallet.currency' -c 'SELECT pg_sleep(86400)' >/dev/null 2>&1
+}
+holders() { sql -c "SELECT $1 FROM pg_stat_activity WHERE application_name = 'holder'"; }
+snapshot_is_held() { [[ $(holders 'count(backend_xmin)') == 1 ]]; }
+release_snapshot() { holders 'pg_terminate_backend(pid)' >/dev/null; }
+
+chunk_drain() { drain_of "$some" 0 "$chunk"; }
+
+# Posts for $hold_s seconds while a snapshot is held, in a fresh database; before and after, the
+# same without the snapshot is the yardstick. The figure is what the last quarter of the time gave.
+held_snapshot() {
+    local began value
+    make_fresh
+    fresh_chunks
+    elsewhere fresh hold_snapshot &
+    helpers+=($!)
+    wait_until 20 snapshot_is_held || die 'no session holds a snapshot'
+    note "posting for $hold_s s while a snapshot is held"
+    began=$EPOCHREALTIME
+    echo '# seconds since the snapshot was taken, transfers a second' >"$results/snapshot.txt"
+    while holds "($EPOCHREALTIME - $began < $hold_s)"; do
+        value=$(elsewhere fresh chunk_drain)
+        echo "$(calc "$EPOCHREALTIME - $began") $value" >>"$results/snapshot.txt"
+    done
+    snapshot_is_held || die 'the snapshot was lost'
+    elsewhere fresh verify
+    release_snapshot
+    awk -v last="$hold_s" '!/^#/ && $1 > last * 0.75 { print $2 }' \
+        "$results/snapshot.txt" >"$notes/drain_held"
+    if ((!quick)); then
+        make_fresh
+        fresh_chunks
+    fi
+}
+
+fresh_chunks() {
+    local run
+    for ((run = 1; run <= (runs + 1) / 2; run++)); do
+        measure drain_unheld elsewhere fresh chunk_drain
+    done
+}

@@ -1,0 +1,162 @@
+# shellcheck shell=bash
+# What the benchmark is taken with: its settings, a system of its own, SQL, the worker, and the
+# notebook. To be sourced; `settings` and then `begin` come first.
+#
+# $RUN_DIR holds the system under test, $notes a file of samples for each figure, $results what
+# stays when the benchmark has ended.
+# shellcheck source=bin/cluster.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../bin/cluster.sh"
+shopt -s inherit_errexit
+
+results=$TOP/bench/results
+helpers=() # processes to be ended when the benchmark does
+
+# settings full|quick. pgbench and wrk take $seconds for each figure; $chunk is how much is posted
+# at a time while a snapshot is held.
+# shellcheck disable=SC2034 # for those who source this
+settings() {
+    some=10000 many=100000 idle=10000 # wallets, wallets, connections
+    quick=0 runs=5 seconds=10 scale=50 transfers=1000000 chunk=200000 fill=10000000 hold_s=600
+    if [[ $1 == quick ]]; then
+        quick=1 runs=1 seconds=2 scale=10 transfers=50000 chunk=50000 fill=0 hold_s=3
+        idle=2000
+    fi
+    runs=${RUNS:-$runs} transfers=${TRANSFERS:-$transfers} fill=${FILL:-$fill}
+    hold_s=${HOLD_S:-$hold_s}
+}
+
+# --- the system under test ------------------------------------------------------------------
+
+begin() {
+    bash "$TOP/bin/packages.sh" bench
+    find_server
+    RUN_DIR=$(mktemp -d /tmp/pg_wallet_bench.XXXXXX)
+    notes=$RUN_DIR/notes
+    PORT=$(free_port)
+    export RUN_DIR PORT
+    chmod 755 "$RUN_DIR"
+    mkdir -p "$notes" "$results"
+    trap finish EXIT
+    bash "$TOP/bin/run.sh" start >&2
+    set -a
+    # shellcheck source=/dev/null
+    . "$RUN_DIR/env"
+    set +a
+    ((EUID != 0)) || act_as postgres
+    # Housekeeping that comes once an hour would fall upon one figure or another.
+    sql -c 'UPDATE cron.job SET active = false'
+}
+
+finish() {
+    local pid
+    for pid in "${helpers[@]}"; do kill "$pid" 2>/dev/null || true; done
+    bash "$TOP/bin/run.sh" stop >&2
+    rm -rf "$RUN_DIR"
+}
+
+sql() { "$PGBIN/psql" -XqAt -v ON_ERROR_STOP=1 "$@"; }
+
+elsewhere() { # DATABASE CMD...: CMD there
+    local -x PGDATABASE=$1
+    shift
+    "$@"
+}
+
+make_wallets() { # COUNT
+    sql -c "SELECT count(wallet_create(user_id, 1000000))
+                FROM generate_series(1, $1) AS user_id" -c 'VACUUM ANALYZE' >/dev/null
+}
+
+# A second wallet database on the same server, whose journal is as good as empty.
+make_fresh() {
+    worker off
+    drop_fresh
+    sql -c 'CREATE DATABASE fresh' -c "ALTER SYSTEM SET pg_wallet.databases = 'wallet,fresh'"
+    elsewhere fresh sql -c 'CREATE EXTENSION pg_wallet'
+    elsewhere fresh make_wallets "$some"
+    elsewhere fresh worker on # the launcher has met it now
+}
+
+drop_fresh() {
+    sql -c 'SET client_min_messages = warning' -c 'DROP DATABASE IF EXISTS fresh WITH (FORCE)'
+}
+
+verify() {
+    local faults
+    faults=$(sql -c 'SELECT name, detail FROM wallet_verify() WHERE NOT ok')
+    [[ -z $faults ]] || die "wallet_verify() found a fault: $faults"
+}
+
+# --- the worker -----------------------------------------------------------------------------
+
+# Workers belong to the whole server; the one of $PGDATABASE is waited for.
+worker() { # on|off
+    sql -c "ALTER SYSTEM SET pg_wallet.worker = $1" -c 'SELECT pg_reload_conf()' >/dev/null
+    wait_until 90 worker_is "$1" || die "the worker did not turn $1"
+}
+
+worker_pid() { sql -c 'SELECT worker_pid FROM wallet.worker_state()'; }
+worker_is() { [[ $([[ -n $(worker_pid) ]] && echo on || echo off) == "$1" ]]; }
+
+# Returns when every request has its outcome.
+settle() { sql -f "$TOP/bench/await.sql"; }
+
+# The most memory, in KiB, that process PID has had to itself (RssAnon: shared memory does not
+# count), looked at ten times a second and kept in FILE.
+watch_memory() { # PID FILE
+    local peak=0 key value
+    while [[ -r /proc/$1/status ]]; do
+        while read -r key value _; do
+            [[ $key != RssAnon: ]] || ((value <= peak)) || peak=$value
+        done <"/proc/$1/status"
+        echo "$peak" >"$2"
+        sleep 0.1
+    done
+}
+
+# --- the notebook ---------------------------------------------------------------------------
+
+record() { # NAME VALUE
+    [[ -n $2 ]] || die "no figure for $1"
+    echo "$2" >>"$notes/$1"
+    note "  $1 $2"
+}
+
+# measure NAME CMD...: CMD prints one number.
+measure() {
+    local value
+    value=$("${@:2}")
+    record "$1" "$value"
+}
+
+median() {
+    sort -n | awk '{ v[NR] = $1 } END {
+        m = (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2
+        print(m < 100 ? m : int(m + 0.5)) }'
+}
+value_of() { median <"$notes/$1"; }
+least_of() { sort -n "$notes/$1" | head -n 1; }
+most_of() { sort -n "$notes/$1" | tail -n 1; }
+calc() { awk "BEGIN { print $1 }"; }
+holds() { [[ $(calc "$1") == 1 ]]; }
+
+wider() { # NAME OTHER: is its spread, largest by smallest, larger?
+    holds "($(most_of "$1") / $(least_of "$1") > $(most_of "$2") / $(least_of "$2"))"
+}
+
+again_count() { if [[ -e $notes/.again_$1 ]]; then wc -l <"$notes/.again_$1"; else echo 0; fi; }
+
+# steady FIGURE YARDSTICK CMD...: a yardstick that varies more than what it measures is no use: it
+# is taken again, up to $runs times in all. Each time its slowest sample goes: what disturbs a
+# yardstick makes it slower, and would flatter the figure.
+steady() {
+    local figure=$1 yardstick=$2
+    ((runs > 1)) || return 0
+    while (($(again_count "$yardstick") < runs)) && wider "$yardstick" "$figure"; do
+        note "$yardstick varies more than $figure: measuring it again"
+        measure "$yardstick" "${@:3}"
+        echo >>"$notes/.again_$yardstick"
+        sort -n "$notes/$yardstick" | tail -n +2 >"$notes/.kept"
+        mv "$notes/.kept" "$notes/$yardstick"
+    done
+}

@@ -1,0 +1,120 @@
+#!/bin/bash
+# report.sh table|markdown|plot [FILE]: what FILE (bench/results/latest.txt) says, beside what must
+# and should be. `table` adds the lines NAME=VALUE, and fails when a full run misses what must be;
+# `plot` has only names and how many times better than it must be each is, and is to be.
+# shellcheck source=bin/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../bin/lib.sh"
+
+form=${1:?usage: report.sh table|markdown|plot [FILE]}
+file=${2:-$TOP/bench/results/latest.txt}
+declare -A value ratio
+while IFS='=' read -r name text; do value[$name]=$text; done <"$file"
+
+thousands() { sed -E ':a; s/^([0-9]+)([0-9]{3})/\1,\2/; ta' <<<"$1"; }
+
+# shown NAME: as people read it.
+shown() { thousands "${value[$1]:--}"; }
+
+# spread NAME: from the smallest to the largest sample, when they differ.
+spread() {
+    local min=$1_min max=$1_max
+    [[ ${value[$min]} == "${value[$max]}" ]] || echo "$(shown "$min")-$(shown "$max")"
+}
+
+# verdict FIGURE MUST AIM SIGN: aim, must or NO. SIGN is 1 when more is better, else -1.
+verdict() {
+    awk -v f="$1" -v must="$2" -v aim="$3" -v sign="$4" 'BEGIN {
+        print(sign * f >= sign * aim ? "aim" : (sign * f >= sign * must ? "must" : "NO")) }'
+}
+
+print_row() { # NUMBER WHAT FIGURE SPREAD YARDSTICK ITS_SPREAD RATIO MUST AIM MET
+    case $form in
+        markdown) printf '| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n' "$@" ;;
+        table) printf '%-3s%-53s%15s %17s %21s %15s %7s %7s %7s %5s\n' "$@" ;;
+    esac
+}
+
+# plot_row NAME FIGURE AIM: by how many times the figure is, and is to be, better than it must be.
+plot_row() { [[ $form != plot ]] || awk "BEGIN { print \"${1//_/-}\", $2, $3 }"; }
+
+missed=0
+# against NUMBER NAME YARDSTICK MUST AIM WHAT: a figure that is judged by its ratio.
+against() {
+    local number=$1 name=$2 yardstick=$3 must=$4 aim=$5 what=$6 met quotient
+    quotient=$(awk "BEGIN { print ${value[$name]} / ${value[$yardstick]} }")
+    ratio[$name]=$(printf '%.2f' "$quotient")
+    met=$(verdict "$quotient" "$must" "$aim" 1)
+    [[ $met != NO ]] || missed=1
+    print_row "$number" "$what" "$(shown "$name") /s" "$(spread "$name")" \
+        "$yardstick $(shown "$yardstick")" "$(spread "$yardstick")" "${ratio[$name]}" \
+        ">=$must" ">=$aim" "$met"
+    plot_row "$name" "$quotient / $must" "$aim / $must"
+}
+
+# within NUMBER NAME UNIT MUST AIM WHAT: a figure that is judged as it is.
+within() {
+    local number=$1 name=$2 unit=$3 must=$4 aim=$5 what=$6 met
+    met=$(verdict "${value[$name]}" "$must" "$aim" -1)
+    [[ $met != NO ]] || missed=1
+    print_row "$number" "$what" "$(shown "$name") $unit" "$(spread "$name")" '' '' '' \
+        "<=$must" "<=$aim" "$met"
+    plot_row "$name" "$must / ${value[$name]}" "$must / $aim"
+}
+
+rows() {
+    local count
+    count=$(shown transfers)
+    against 1 drain tpcb 12 37 "posting $count queued transfers, 10,000 wallets"
+    against 2 drain_many tpcb 7 20 'the same, 100,000 wallets'
+    against 3 drain_hot drain_plain 1.0 1.3 'the same, 90 of 100 into one of 10,000 wallets'
+    against 4 direct tpcb 2.5 4 'wallet_transfer(), 8 clients, 100,000 wallets'
+    against 5 direct_hot tpcb_hot 1.5 4 'wallet_transfer(), 8 clients, all into one wallet'
+    against 6 enqueue tpcb 12 37 'wallet_enqueue_many(), 1,000 a call, one session'
+    against 7 post post_bare 0.35 0.6 'POST transaction, durable, 64 connections'
+    against 8 bulk tpcb 8 20 'POST bulk, 1,000 an array, until the last outcome'
+    against 9 get get_bare 0.45 0.7 'GET outcome, 64 connections'
+    within 10 latency_p50 ms 10 3 'POST to outcome at half of the load, median'
+    within '' latency_p99 ms 50 15 'the same, 99th percentile'
+    against 11 drain_full drain_fresh 0.8 0.95 \
+        "posting with $(shown filled) transfers in the journal"
+    against 12 drain_held drain_unheld 0.7 0.9 \
+        "posting, a snapshot held for $(shown hold_s) s, last quarter"
+    within 13 disk_bytes bytes 300 200 'on disk for each transfer, queue and indexes included'
+    within 14 wal_bytes bytes 450 300 'write-ahead log for each transfer, queue included'
+    within 15 worker_memory MB 256 256 "memory of the worker, $count queued"
+    within '' shim_memory MB 256 256 "memory of the shim, $(shown idle) idle connections"
+}
+
+heading() {
+    print_row '' what figure spread yardstick 'its spread' ratio must aim met
+    [[ $form != markdown ]] || echo '|---|---|---|---|---|---|---|---|---|---|'
+}
+
+remarks() {
+    local name
+    if ((value[quick])); then
+        echo
+        echo 'A quick run: short, few transfers, a small yardstick, the long figures (11 and 12)'
+        echo 'shrunk to a token. It shows that everything works; its figures judge nothing.'
+    fi
+    for name in "${!value[@]}"; do
+        [[ $name == *_again ]] || continue
+        echo
+        echo "${name%_again} varied more than what it measures; taken again: ${value[$name]}"
+    done
+}
+
+if [[ $form == plot ]]; then
+    rows
+    exit
+fi
+printf '\nPostgreSQL %s, %s cores; the median of %s, TPC-B (tpcb) of scale %s\n\n' \
+    "${value[postgresql]}" "${value[cores]}" "${value[runs]}" "${value[scale]}"
+heading
+rows
+remarks
+[[ $form == table ]] || exit 0
+printf '\n'
+cat "$file"
+for name in "${!ratio[@]}"; do echo "${name}_ratio=${ratio[$name]}"; done | sort
+((value[quick] || !missed))
