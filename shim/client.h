@@ -30,6 +30,7 @@ typedef enum Phase
 	PHASE_LINE,      /* bytes of a first line have come in */
 	PHASE_HEAD,      /* the first line is there */
 	PHASE_RECEIVING, /* the head is there, the body may be coming */
+	PHASE_COMPLETE,  /* the whole request is there, to be carried out with the next call */
 	PHASE_WAITING,   /* suspended: for the database, or held for the outcome */
 	PHASE_ANSWERING  /* the reply is there, or on its way */
 } Phase;
@@ -113,7 +114,8 @@ struct Http
 	int waiting_count;  /* those suspended */
 	size_t charged;     /* bytes of config.bulk_bytes_max taken by clients */
 	bool draining;
-	bool resumed; /* libmicrohttpd has connections to go on with */
+	bool pending;   /* libmicrohttpd has connections to go on with */
+	bool receiving; /* more of a body is to come, of which each piece takes a http_run */
 	int64_t now_ms;
 	int64_t sweep_at_ms;
 	Buffer scratch; /* where a reply is written */

@@ -22,6 +22,7 @@
 #define UNUSED_PAUSE_MS 5000
 #define IDLE_TIMEOUT_MS 60000
 #define ANSWER_TIMEOUT_MS 60000
+#define STEPS_MAX 3 /* a request is there; it is carried out; its reply is sent */
 #define CONNECTION_MEMORY_SIZE 16384
 #define DISCARD_SIZE_MAX (1024 * 1024) /* beyond the limit, read so that the answer arrives */
 
@@ -161,6 +162,7 @@ send_reply(Client *client)
 	if (client->response == NULL)
 		return MHD_NO;
 	set_phase(client, PHASE_ANSWERING, client->http->now_ms + ANSWER_TIMEOUT_MS);
+	client->http->pending = true;
 	result = MHD_queue_response(client->connection, client->status, client->response);
 	MHD_destroy_response(client->response);
 	client->response = NULL;
@@ -236,12 +238,20 @@ take_body(Client *client, const char *data, size_t *size)
 	client->body_seen += *size;
 	if (client->body_seen > route_body_size_max(client) + DISCARD_SIZE_MAX)
 		return MHD_NO;
+	if (client->head.chunked || client->body_seen < client->head.content_length)
+		client->http->receiving = true;
 	if (client->response == NULL)
 		keep_body(client, data, *size);
 	*size = 0;
 	return MHD_YES;
 }
 
+/*
+ * What is carried out may suspend the connection.  libmicrohttpd calls again
+ * when it was given no answer, and only to the second call has it written down
+ * that the request is all there: suspended in the first, it would later begin
+ * by reading from the socket in vain, which makes it watch the socket anew.
+ */
 static enum MHD_Result
 handle_request(void *argument, struct MHD_Connection *connection, const char *url,
                const char *method, const char *version, const char *upload_data,
@@ -258,6 +268,12 @@ handle_request(void *argument, struct MHD_Connection *connection, const char *ur
 	if (*upload_data_size > 0)
 		return take_body(client, upload_data, upload_data_size);
 	if (client->phase == PHASE_RECEIVING && client->response == NULL)
+	{
+		client->phase = PHASE_COMPLETE;
+		client->http->pending = true;
+		return MHD_YES;
+	}
+	if (client->phase == PHASE_COMPLETE)
 		route_start(client);
 	if (client->phase != PHASE_WAITING)
 		return send_reply(client);
@@ -269,7 +285,7 @@ void
 client_resume(Client *client)
 {
 	client->http->waiting_count--;
-	client->http->resumed = true;
+	client->http->pending = true;
 	set_phase(client, PHASE_ANSWERING, client->http->now_ms + ANSWER_TIMEOUT_MS);
 	MHD_resume_connection(client->connection);
 }
@@ -391,6 +407,21 @@ sweep(Http *http)
 	}
 }
 
+/*
+ * Lets libmicrohttpd read, call back and send: one step of each connection at a
+ * time.  Bounded, so that clients who ask without end leave the database its turn.
+ */
+static void
+run_daemon(Http *http)
+{
+	http->pending = true;
+	for (int step = 0; step < STEPS_MAX && http->pending; step++)
+	{
+		http->pending = false;
+		MHD_run(http->daemon);
+	}
+}
+
 void
 http_run(Http *http, int64_t now_ms)
 {
@@ -401,8 +432,14 @@ http_run(Http *http, int64_t now_ms)
 		http->sweep_at_ms = now_ms + SWEEP_PAUSE_MS;
 	}
 	outcome_poll_held(http);
-	http->resumed = false;
-	MHD_run(http->daemon);
+	http->receiving = false;
+	run_daemon(http);
+}
+
+bool
+http_may_rest(const Http *http)
+{
+	return !http->pending && !http->receiving;
 }
 
 int64_t
@@ -411,7 +448,7 @@ http_timeout_ms(const Http *http, int64_t now_ms)
 	MHD_UNSIGNED_LONG_LONG pending_ms;
 	int64_t timeout_ms = http->clients ? SWEEP_PAUSE_MS : UNUSED_PAUSE_MS;
 
-	if (http->resumed)
+	if (http->pending)
 		return 0;
 	if (MHD_get_timeout(http->daemon, &pending_ms) == MHD_YES &&
 	    pending_ms < (MHD_UNSIGNED_LONG_LONG) timeout_ms)
@@ -441,7 +478,7 @@ void
 http_destroy(Http *http)
 {
 	outcome_poll_held(http);
-	MHD_run(http->daemon);
+	run_daemon(http);
 	MHD_stop_daemon(http->daemon);
 	buffer_free(&http->scratch);
 	free(http);
