@@ -58,6 +58,7 @@ static void
 client_free(Client *client)
 {
 	discharge(client);
+	reply_forget(client);
 	buffer_free(&client->query);
 	buffer_free(&client->body);
 	free(client);
@@ -144,9 +145,7 @@ notify_completed(void *argument, struct MHD_Connection *connection, void **reque
 	if (client == NULL)
 		return;
 	http->request_count--;
-	if (client->response != NULL)
-		MHD_destroy_response(client->response);
-	client->response = NULL;
+	reply_drop(client);
 	if (client->charge > 0) /* other requests leave their memory to the next one */
 		discharge(client);
 	client->idle_known = false;
@@ -163,9 +162,8 @@ send_reply(Client *client)
 		return MHD_NO;
 	set_phase(client, PHASE_ANSWERING, client->http->now_ms + ANSWER_TIMEOUT_MS);
 	client->http->pending = true;
-	result = MHD_queue_response(client->connection, client->status, client->response);
-	MHD_destroy_response(client->response);
-	client->response = NULL;
+	result = MHD_queue_response(client->connection, client->reply_head.status, client->response);
+	reply_sent(client);
 	return result;
 }
 
