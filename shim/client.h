@@ -105,8 +105,8 @@ struct Client
 	bool held;
 	bool enqueued;         /* the request is durable: never answer with a problem */
 	int64_t wait_until_ms; /* 0: answer at once */
+	int64_t held_since_ms; /* 0: not yet */
 	int64_t poll_at_ms;
-	int poll_pause_ms;
 
 	/* the reply */
 	struct MHD_Response *response; /* NULL: there is none yet */
