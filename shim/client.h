@@ -122,6 +122,8 @@ struct Http
 	Db *db;
 	struct MHD_Daemon *daemon;
 	Client *clients;
+	int client_count;
+	Client *sweep_next; /* where the next sweep goes on; NULL: at the first client */
 	Client *held;
 	int64_t poll_at_ms; /* when the first of them is due, or earlier */
 	int request_count;  /* requests under way, in any phase but idle */

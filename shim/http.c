@@ -19,6 +19,8 @@
 #include "log.h"
 
 #define SWEEP_PAUSE_MS 250
+#define SWEEP_CLIENTS_MAX 256
+#define SWEEP_ROUND_MS 1000 /* in which all clients are swept, however many there are */
 #define UNUSED_PAUSE_MS 5000
 #define IDLE_TIMEOUT_MS 60000
 #define ANSWER_TIMEOUT_MS 60000
@@ -82,6 +84,7 @@ connection_opened(Http *http, struct MHD_Connection *connection, void **socket_c
 	if (http->clients != NULL)
 		http->clients->previous = client;
 	http->clients = client;
+	http->client_count++;
 	set_phase(client, PHASE_IDLE, http->now_ms + http->config.request_timeout_s * INT64_C(1000));
 }
 
@@ -90,6 +93,9 @@ connection_closed(Http *http, Client *client)
 {
 	if (client == NULL)
 		return;
+	http->client_count--;
+	if (http->sweep_next == client)
+		http->sweep_next = client->next;
 	if (client->previous != NULL)
 		client->previous->next = client->next;
 	else
@@ -386,23 +392,35 @@ cut(Client *client)
 }
 
 static void
+sweep_client(Client *client)
+{
+	if (client->phase == PHASE_WAITING)
+	{
+		if (client->held && is_gone(client->fd))
+			outcome_release(client);
+		return;
+	}
+	if (client->phase == PHASE_COMPLETE)
+		return;
+	if (client->phase == PHASE_IDLE)
+		watch_idle(client);
+	if (client->phase != PHASE_ANSWERING && is_gone(client->fd))
+		shutdown(client->fd, SHUT_RDWR);
+	else if (client->http->now_ms >= client->deadline_ms)
+		cut(client);
+}
+
+/* Sweeps a part of the clients, so that nobody waits long where there are many. */
+static void
 sweep(Http *http)
 {
-	for (Client *client = http->clients; client != NULL; client = client->next)
-	{
-		if (client->phase == PHASE_WAITING)
-		{
-			if (client->held && is_gone(client->fd))
-				outcome_release(client);
-			continue;
-		}
-		if (client->phase == PHASE_IDLE)
-			watch_idle(client);
-		if (client->phase != PHASE_ANSWERING && is_gone(client->fd))
-			shutdown(client->fd, SHUT_RDWR);
-		else if (http->now_ms >= client->deadline_ms)
-			cut(client);
-	}
+	Client *client = http->sweep_next ? http->sweep_next : http->clients;
+	int pause_ms = SWEEP_ROUND_MS / (1 + http->client_count / SWEEP_CLIENTS_MAX);
+
+	for (int i = 0; i < SWEEP_CLIENTS_MAX && client != NULL; i++, client = client->next)
+		sweep_client(client);
+	http->sweep_next = client;
+	http->sweep_at_ms = http->now_ms + (pause_ms < SWEEP_PAUSE_MS ? pause_ms : SWEEP_PAUSE_MS);
 }
 
 /*
@@ -425,10 +443,7 @@ http_run(Http *http, int64_t now_ms)
 {
 	http->now_ms = now_ms;
 	if (now_ms >= http->sweep_at_ms)
-	{
 		sweep(http);
-		http->sweep_at_ms = now_ms + SWEEP_PAUSE_MS;
-	}
 	outcome_poll_held(http);
 	http->receiving = false;
 	run_daemon(http);
@@ -444,9 +459,9 @@ int64_t
 http_timeout_ms(const Http *http, int64_t now_ms)
 {
 	MHD_UNSIGNED_LONG_LONG pending_ms;
-	int64_t timeout_ms = http->clients ? SWEEP_PAUSE_MS : UNUSED_PAUSE_MS;
+	int64_t timeout_ms = http->clients ? http->sweep_at_ms - now_ms : UNUSED_PAUSE_MS;
 
-	if (http->pending)
+	if (http->pending || timeout_ms <= 0)
 		return 0;
 	if (MHD_get_timeout(http->daemon, &pending_ms) == MHD_YES &&
 	    pending_ms < (MHD_UNSIGNED_LONG_LONG) timeout_ms)
