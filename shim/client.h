@@ -20,6 +20,7 @@
 #include "json.h"
 
 #define BODY_SIZE_MAX 8192
+#define REPLY_SIZE 512
 #define BULK_BODY_SIZE_MAX (2 * 1024 * 1024)
 #define BULK_ITEMS_MAX 8192
 #define BULK_KEY_LENGTH_MAX (IDEMPOTENCY_KEY_LENGTH_MAX - 5) /* leaves room for /8191 */
@@ -30,6 +31,7 @@ typedef enum Phase
 	PHASE_LINE,      /* bytes of a first line have come in */
 	PHASE_HEAD,      /* the first line is there */
 	PHASE_RECEIVING, /* the head is there, the body may be coming */
+	PHASE_COMPLETE,  /* the whole request is there, to be carried out with the next call */
 	PHASE_WAITING,   /* suspended: for the database, or held for the outcome */
 	PHASE_ANSWERING  /* the reply is there, or on its way */
 } Phase;
@@ -51,6 +53,17 @@ typedef enum Posting
 } Posting;
 
 typedef struct Client Client;
+
+/* What makes a response besides its text. */
+typedef struct ReplyHead
+{
+	unsigned status;
+	const char *media_type;
+	size_t length;
+	int wait_s; /* for Preference-Applied; 0: none */
+	bool must_close;
+	bool is_special; /* it got fields of its own by reply_field */
+} ReplyHead;
 
 /* One path. */
 typedef struct Route
@@ -92,13 +105,15 @@ struct Client
 	bool held;
 	bool enqueued;         /* the request is durable: never answer with a problem */
 	int64_t wait_until_ms; /* 0: answer at once */
+	int64_t held_since_ms; /* 0: not yet */
 	int64_t poll_at_ms;
-	int poll_pause_ms;
 
 	/* the reply */
-	struct MHD_Response *response;
-	unsigned status;
+	struct MHD_Response *response; /* NULL: there is none yet */
+	ReplyHead reply_head;
 	bool must_close;
+	struct MHD_Response *kept; /* the last response, to be used again; not while there is one */
+	char reply[REPLY_SIZE];    /* the text of a short one */
 };
 
 struct Http
@@ -107,13 +122,16 @@ struct Http
 	Db *db;
 	struct MHD_Daemon *daemon;
 	Client *clients;
+	int client_count;
+	Client *sweep_next; /* where the next sweep goes on; NULL: at the first client */
 	Client *held;
 	int64_t poll_at_ms; /* when the first of them is due, or earlier */
 	int request_count;  /* requests under way, in any phase but idle */
 	int waiting_count;  /* those suspended */
 	size_t charged;     /* bytes of config.bulk_bytes_max taken by clients */
 	bool draining;
-	bool resumed; /* libmicrohttpd has connections to go on with */
+	bool pending;   /* libmicrohttpd has connections to go on with */
+	bool receiving; /* more of a body is to come, of which each piece takes a http_run */
 	int64_t now_ms;
 	int64_t sweep_at_ms;
 	Buffer scratch; /* where a reply is written */
@@ -159,7 +177,11 @@ void outcome_poll_held(Http *http);
 /* Lets a held request go with what is known, since its client has gone. */
 void outcome_release(Client *client);
 
-/* Both put a reply into the client: the scratch buffer's JSON, or a problem. */
+/*
+ * Both put a reply into the client: the scratch buffer's JSON, or a
+ * problem.  A short one that differs from the last one in its text alone is sent
+ * with the last one's response.
+ */
 void reply_scratch(Client *client, unsigned status);
 void reply_problem(Client *client, WalletCode code, const char *message);
 
@@ -171,6 +193,13 @@ void reply_empty(Client *client, unsigned status);
 
 /* Adds a header field to the reply. */
 void reply_field(Client *client, const char *name, const char *value);
+
+/* libmicrohttpd has the reply: keeps the response if it may be used again. */
+void reply_sent(Client *client);
+
+/* Drops a reply that was not sent; reply_forget also the response that was kept. */
+void reply_drop(Client *client);
+void reply_forget(Client *client);
 
 /*
  * Sets what the client takes of the loop's budget for bulk requests, in bytes.

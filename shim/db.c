@@ -12,7 +12,7 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -39,7 +39,7 @@ db_value(const DbResult *result, int row, int column)
 }
 
 Db *
-db_create(const DbConfig *config, int epoll_fd, int wake_fd)
+db_create(const DbConfig *config, int wake_fd)
 {
 	Db *db = calloc(1, sizeof(Db));
 
@@ -52,7 +52,6 @@ db_create(const DbConfig *config, int epoll_fd, int wake_fd)
 		return NULL;
 	}
 	db->config = *config;
-	db->epoll_fd = epoll_fd;
 	db->wake_fd = wake_fd;
 	db->random_seed = (unsigned) clock_ms() ^ (unsigned) wake_fd << 16 ^ (unsigned) getpid();
 	for (int i = 0; i < DB_FUNCTION_COUNT; i++)
@@ -158,7 +157,7 @@ batch_clear(DbBatch *batch)
 void
 db_fail_all(Db *db)
 {
-	while (db->batch_head != db->batch_tail)
+	while (db_busy(db))
 	{
 		DbBatch batch = db->batches[db->batch_head++ % DB_BATCHES_MAX];
 
@@ -315,32 +314,33 @@ take_result(Db *db, PGresult *result, int64_t now_ms)
 	}
 }
 
-void
-db_watch(Db *db, bool want_write)
+int
+db_fd(const Db *db)
 {
-	struct epoll_event event = {.events = EPOLLIN | (want_write ? EPOLLOUT : 0), .data.ptr = db};
-	int fd = PQsocket(db->connection);
-
-	if (epoll_ctl(db->epoll_fd, EPOLL_CTL_MOD, fd, &event) != 0)
-		epoll_ctl(db->epoll_fd, EPOLL_CTL_ADD, fd, &event);
-	db->want_write = want_write;
+	return db->connection ? PQsocket(db->connection) : -1;
 }
 
-/* Pushes out what libpq holds back; false when the connection is gone. */
-static bool
+short
+db_events(const Db *db)
+{
+	return db->dirty ? POLLIN | POLLOUT : POLLIN;
+}
+
+bool
+db_busy(const Db *db)
+{
+	return db->batch_head != db->batch_tail;
+}
+
+/* Pushes out what libpq holds back. */
+static void
 flush(Db *db, int64_t now_ms)
 {
 	int left = PQflush(db->connection);
 
 	db->dirty = left > 0;
 	if (left < 0)
-	{
 		db_drop(db, PQerrorMessage(db->connection), now_ms);
-		return false;
-	}
-	if (db->want_write != (left > 0))
-		db_watch(db, left > 0);
-	return true;
 }
 
 void
@@ -353,7 +353,7 @@ db_handle_event(Db *db, int64_t now_ms)
 		db_drop(db, PQerrorMessage(db->connection), now_ms);
 		return;
 	}
-	while (db->connection != NULL && db->batch_head != db->batch_tail && !PQisBusy(db->connection))
+	while (db->connection != NULL && db_busy(db) && !PQisBusy(db->connection))
 	{
 		PGresult *result = PQgetResult(db->connection);
 
@@ -377,7 +377,7 @@ db_tick(Db *db, int64_t now_ms)
 		db_connect_start(db, now_ms);
 	else if (db->state == DB_CONNECTING && atomic_load(&db->connector->finished))
 		db_connect_finish(db, now_ms);
-	else if (db->connection != NULL && db->batch_head != db->batch_tail &&
+	else if (db->connection != NULL && db_busy(db) &&
 	         now_ms - db->batches[db->batch_head % DB_BATCHES_MAX].sent_at_ms >
 	             DB_STATEMENT_DEADLINE_MS)
 		db_drop(db, "a statement was not answered in time", now_ms);

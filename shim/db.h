@@ -129,11 +129,10 @@ typedef struct DbConfig
 typedef struct Db Db;
 
 /*
- * Makes a Db that watches its connection through epoll_fd, with the Db itself
- * as the event's data, and that signals wake_fd (an eventfd) when an attempt to
- * connect has ended.  Connects from the first db_tick on.  NULL: no memory.
+ * Makes a Db that signals wake_fd (an eventfd) when an attempt to connect has
+ * ended.  Connects from the first db_tick on.  NULL: no memory.
  */
-Db *db_create(const DbConfig *config, int epoll_fd, int wake_fd);
+Db *db_create(const DbConfig *config, int wake_fd);
 
 /* Closes the connection for good; every item ends with CODE_DATABASE_UNAVAILABLE. */
 void db_close(Db *db);
@@ -149,6 +148,13 @@ bool db_available(const Db *db);
 
 /* Puts an item down for the next db_dispatch.  Only while db_available. */
 void db_submit(Db *db, DbItem *item);
+
+/* The connection's descriptor, -1 when there is none, and the events to poll for. */
+int db_fd(const Db *db);
+short db_events(const Db *db);
+
+/* Whether a statement is under way. */
+bool db_busy(const Db *db);
 
 /* Reads and writes what the connection is ready for; calls done of finished items. */
 void db_handle_event(Db *db, int64_t now_ms);

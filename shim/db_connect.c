@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -182,9 +181,7 @@ db_connect_finish(Db *db, int64_t now_ms)
 	db->connection = connection;
 	PQsetNoticeReceiver(connection, ignore_notice, NULL);
 	db->state = DB_PREPARING;
-	db->want_write = false;
 	db->dirty = true;
-	db_watch(db, true);
 	db_batch_push(db, DB_READY, now_ms)->setup = true;
 	if (PQsetnonblocking(connection, 1) != 0 || PQenterPipelineMode(connection) != 1 ||
 	    !send_setup(db))
@@ -221,7 +218,6 @@ db_drop(Db *db, const char *reason, int64_t now_ms)
 	if (was_up)
 		atomic_fetch_sub(db->config.connected_count, 1);
 	plan_retry(db, now_ms);
-	epoll_ctl(db->epoll_fd, EPOLL_CTL_DEL, PQsocket(connection), NULL);
 	db->connection = NULL;
 	PQfinish(connection);
 	db_fail_all(db);

@@ -58,11 +58,9 @@ typedef struct DbConnector
 struct Db
 {
 	DbConfig config;
-	int epoll_fd;
 	int wake_fd;
 	DbState state;
 	PGconn *connection;
-	bool want_write;
 	bool dirty; /* something was sent and not flushed yet */
 	bool complained;
 	int64_t retry_at_ms;
@@ -99,8 +97,5 @@ DbBatch *db_batch_push(Db *db, DbFunction function, int64_t now_ms);
 
 /* Fills the parameters' buffers for a batch, and returns how many there are. */
 int db_put_parameters(Db *db, const DbBatch *batch);
-
-/* Tells epoll whether the socket is to be written. */
-void db_watch(Db *db, bool want_write);
 
 #endif /* WALLET_SHIM_DB_INTERNAL_H */

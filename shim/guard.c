@@ -4,6 +4,7 @@
  */
 #include "guard.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,7 +56,7 @@ static bool
 is_token(const char *name)
 {
 	for (const char *c = name; *c; c++)
-		if (*c <= ' ' || *c >= 127 || strchr("\"(),/:;<=>?@[\\]{}", *c) != NULL)
+		if (!isalnum((unsigned char) *c) && strchr("-_!#$%&'*+.^`|~", *c) == NULL)
 			return false;
 	return *name != '\0';
 }

@@ -19,9 +19,12 @@
 #include "log.h"
 
 #define SWEEP_PAUSE_MS 250
+#define SWEEP_CLIENTS_MAX 256
+#define SWEEP_ROUND_MS 1000 /* in which all clients are swept, however many there are */
 #define UNUSED_PAUSE_MS 5000
 #define IDLE_TIMEOUT_MS 60000
 #define ANSWER_TIMEOUT_MS 60000
+#define STEPS_MAX 3 /* a request is there; it is carried out; its reply is sent */
 #define CONNECTION_MEMORY_SIZE 16384
 #define DISCARD_SIZE_MAX (1024 * 1024) /* beyond the limit, read so that the answer arrives */
 
@@ -57,6 +60,7 @@ static void
 client_free(Client *client)
 {
 	discharge(client);
+	reply_forget(client);
 	buffer_free(&client->query);
 	buffer_free(&client->body);
 	free(client);
@@ -80,6 +84,7 @@ connection_opened(Http *http, struct MHD_Connection *connection, void **socket_c
 	if (http->clients != NULL)
 		http->clients->previous = client;
 	http->clients = client;
+	http->client_count++;
 	set_phase(client, PHASE_IDLE, http->now_ms + http->config.request_timeout_s * INT64_C(1000));
 }
 
@@ -88,6 +93,9 @@ connection_closed(Http *http, Client *client)
 {
 	if (client == NULL)
 		return;
+	http->client_count--;
+	if (http->sweep_next == client)
+		http->sweep_next = client->next;
 	if (client->previous != NULL)
 		client->previous->next = client->next;
 	else
@@ -143,9 +151,7 @@ notify_completed(void *argument, struct MHD_Connection *connection, void **reque
 	if (client == NULL)
 		return;
 	http->request_count--;
-	if (client->response != NULL)
-		MHD_destroy_response(client->response);
-	client->response = NULL;
+	reply_drop(client);
 	if (client->charge > 0) /* other requests leave their memory to the next one */
 		discharge(client);
 	client->idle_known = false;
@@ -161,9 +167,9 @@ send_reply(Client *client)
 	if (client->response == NULL)
 		return MHD_NO;
 	set_phase(client, PHASE_ANSWERING, client->http->now_ms + ANSWER_TIMEOUT_MS);
-	result = MHD_queue_response(client->connection, client->status, client->response);
-	MHD_destroy_response(client->response);
-	client->response = NULL;
+	client->http->pending = true;
+	result = MHD_queue_response(client->connection, client->reply_head.status, client->response);
+	reply_sent(client);
 	return result;
 }
 
@@ -236,12 +242,20 @@ take_body(Client *client, const char *data, size_t *size)
 	client->body_seen += *size;
 	if (client->body_seen > route_body_size_max(client) + DISCARD_SIZE_MAX)
 		return MHD_NO;
+	if (client->head.chunked || client->body_seen < client->head.content_length)
+		client->http->receiving = true;
 	if (client->response == NULL)
 		keep_body(client, data, *size);
 	*size = 0;
 	return MHD_YES;
 }
 
+/*
+ * What is carried out may suspend the connection.  libmicrohttpd calls again
+ * when it was given no answer, and only to the second call has it written down
+ * that the request is all there: suspended in the first, it would later begin
+ * by reading from the socket in vain, which makes it watch the socket anew.
+ */
 static enum MHD_Result
 handle_request(void *argument, struct MHD_Connection *connection, const char *url,
                const char *method, const char *version, const char *upload_data,
@@ -258,6 +272,12 @@ handle_request(void *argument, struct MHD_Connection *connection, const char *ur
 	if (*upload_data_size > 0)
 		return take_body(client, upload_data, upload_data_size);
 	if (client->phase == PHASE_RECEIVING && client->response == NULL)
+	{
+		client->phase = PHASE_COMPLETE;
+		client->http->pending = true;
+		return MHD_YES;
+	}
+	if (client->phase == PHASE_COMPLETE)
 		route_start(client);
 	if (client->phase != PHASE_WAITING)
 		return send_reply(client);
@@ -269,7 +289,7 @@ void
 client_resume(Client *client)
 {
 	client->http->waiting_count--;
-	client->http->resumed = true;
+	client->http->pending = true;
 	set_phase(client, PHASE_ANSWERING, client->http->now_ms + ANSWER_TIMEOUT_MS);
 	MHD_resume_connection(client->connection);
 }
@@ -372,22 +392,49 @@ cut(Client *client)
 }
 
 static void
+sweep_client(Client *client)
+{
+	if (client->phase == PHASE_WAITING)
+	{
+		if (client->held && is_gone(client->fd))
+			outcome_release(client);
+		return;
+	}
+	if (client->phase == PHASE_COMPLETE)
+		return;
+	if (client->phase == PHASE_IDLE)
+		watch_idle(client);
+	if (client->phase != PHASE_ANSWERING && is_gone(client->fd))
+		shutdown(client->fd, SHUT_RDWR);
+	else if (client->http->now_ms >= client->deadline_ms)
+		cut(client);
+}
+
+/* Sweeps a part of the clients, so that nobody waits long where there are many. */
+static void
 sweep(Http *http)
 {
-	for (Client *client = http->clients; client != NULL; client = client->next)
+	Client *client = http->sweep_next ? http->sweep_next : http->clients;
+	int pause_ms = SWEEP_ROUND_MS / (1 + http->client_count / SWEEP_CLIENTS_MAX);
+
+	for (int i = 0; i < SWEEP_CLIENTS_MAX && client != NULL; i++, client = client->next)
+		sweep_client(client);
+	http->sweep_next = client;
+	http->sweep_at_ms = http->now_ms + (pause_ms < SWEEP_PAUSE_MS ? pause_ms : SWEEP_PAUSE_MS);
+}
+
+/*
+ * Lets libmicrohttpd read, call back and send: one step of each connection at a
+ * time.  Bounded, so that clients who ask without end leave the database its turn.
+ */
+static void
+run_daemon(Http *http)
+{
+	http->pending = true;
+	for (int step = 0; step < STEPS_MAX && http->pending; step++)
 	{
-		if (client->phase == PHASE_WAITING)
-		{
-			if (client->held && is_gone(client->fd))
-				outcome_release(client);
-			continue;
-		}
-		if (client->phase == PHASE_IDLE)
-			watch_idle(client);
-		if (client->phase != PHASE_ANSWERING && is_gone(client->fd))
-			shutdown(client->fd, SHUT_RDWR);
-		else if (http->now_ms >= client->deadline_ms)
-			cut(client);
+		http->pending = false;
+		MHD_run(http->daemon);
 	}
 }
 
@@ -396,22 +443,25 @@ http_run(Http *http, int64_t now_ms)
 {
 	http->now_ms = now_ms;
 	if (now_ms >= http->sweep_at_ms)
-	{
 		sweep(http);
-		http->sweep_at_ms = now_ms + SWEEP_PAUSE_MS;
-	}
 	outcome_poll_held(http);
-	http->resumed = false;
-	MHD_run(http->daemon);
+	http->receiving = false;
+	run_daemon(http);
+}
+
+bool
+http_may_rest(const Http *http)
+{
+	return !http->pending && !http->receiving;
 }
 
 int64_t
 http_timeout_ms(const Http *http, int64_t now_ms)
 {
 	MHD_UNSIGNED_LONG_LONG pending_ms;
-	int64_t timeout_ms = http->clients ? SWEEP_PAUSE_MS : UNUSED_PAUSE_MS;
+	int64_t timeout_ms = http->clients ? http->sweep_at_ms - now_ms : UNUSED_PAUSE_MS;
 
-	if (http->resumed)
+	if (http->pending || timeout_ms <= 0)
 		return 0;
 	if (MHD_get_timeout(http->daemon, &pending_ms) == MHD_YES &&
 	    pending_ms < (MHD_UNSIGNED_LONG_LONG) timeout_ms)
@@ -441,7 +491,7 @@ void
 http_destroy(Http *http)
 {
 	outcome_poll_held(http);
-	MHD_run(http->daemon);
+	run_daemon(http);
 	MHD_stop_daemon(http->daemon);
 	buffer_free(&http->scratch);
 	free(http);

@@ -34,6 +34,9 @@ Http *http_create(const HttpConfig *config, Db *db, int listen_fd);
 /* The descriptor that is readable when http_run has something to do. */
 int http_epoll_fd(const Http *http);
 
+/* Whether nothing is lost when http_run comes a millisecond later than it could. */
+bool http_may_rest(const Http *http);
+
 /* Reads requests, sends answers, keeps deadlines. */
 void http_run(Http *http, int64_t now_ms);
 

@@ -5,26 +5,31 @@
  * The order within a round is what makes batches grow by themselves: answers of
  * the database are taken first, and the next batch is sent at once, so that the
  * database works while the answers are being written and new requests are read.
+ *
+ * While a statement is under way, HTTP rests for up to a millisecond: what it
+ * would bring has to wait for the statement anyway.  The clients answered last
+ * use the time to send their next requests, so that these are read in one go;
+ * libmicrohttpd would else find each connection empty, have it watched, and
+ * give up watching it when it suspends it: three system calls for nothing.
  */
 #include "loop.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "log.h"
 
 #define DRAIN_TIMEOUT_MS 9000
-#define EVENTS_MAX 8
+#define HTTP_REST_MS 1
 
 struct Loop
 {
 	pthread_t thread;
 	atomic_bool stop;
-	int epoll_fd;
 	int wake_fd;
 	Db *db;
 	Http *http;
@@ -44,18 +49,18 @@ timeout_ms(const Loop *loop, int64_t now_ms)
 static void
 run_once(Loop *loop)
 {
-	struct epoll_event events[EVENTS_MAX];
-	int count = epoll_wait(loop->epoll_fd, events, EVENTS_MAX, (int) timeout_ms(loop, clock_ms()));
+	bool http_rests = db_busy(loop->db) && http_may_rest(loop->http);
+	struct pollfd fds[] = {{.fd = loop->wake_fd, .events = POLLIN},
+	                       {.fd = db_fd(loop->db), .events = db_events(loop->db)},
+	                       {.fd = http_rests ? -1 : http_epoll_fd(loop->http), .events = POLLIN}};
+	int count = poll(fds, 3, http_rests ? HTTP_REST_MS : (int) timeout_ms(loop, clock_ms()));
 	int64_t now_ms = clock_ms();
 	uint64_t ignored;
 
-	for (int i = 0; i < count; i++)
-	{
-		if (events[i].data.ptr == loop->db)
-			db_handle_event(loop->db, now_ms);
-		else if (events[i].data.ptr == loop && read(loop->wake_fd, &ignored, sizeof(ignored)) < 0)
-			log_line("cannot read the eventfd");
-	}
+	if (count > 0 && fds[0].revents != 0 && read(loop->wake_fd, &ignored, sizeof(ignored)) < 0)
+		log_line("cannot read the eventfd");
+	if (count > 0 && fds[1].revents != 0)
+		db_handle_event(loop->db, now_ms);
 	db_tick(loop->db, now_ms);
 	db_dispatch(loop->db, now_ms);
 	http_run(loop->http, now_ms);
@@ -90,25 +95,16 @@ loop_main(void *argument)
 }
 
 static bool
-watch(Loop *loop, int fd, void *data)
-{
-	struct epoll_event event = {.events = EPOLLIN, .data.ptr = data};
-
-	return epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
-}
-
-static bool
 open_sides(Loop *loop, const DbConfig *db_config, const HttpConfig *http_config, int listen_fd)
 {
-	loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (loop->epoll_fd < 0 || loop->wake_fd < 0 || !watch(loop, loop->wake_fd, loop))
+	if (loop->wake_fd < 0)
 		return false;
-	loop->db = db_create(db_config, loop->epoll_fd, loop->wake_fd);
+	loop->db = db_create(db_config, loop->wake_fd);
 	if (loop->db == NULL)
 		return false;
 	loop->http = http_create(http_config, loop->db, listen_fd);
-	return loop->http != NULL && watch(loop, http_epoll_fd(loop->http), loop->http);
+	return loop->http != NULL;
 }
 
 /* The eventfd stays open while a thread left behind may still signal it. */
@@ -117,8 +113,6 @@ loop_free(Loop *loop)
 {
 	if (loop->clean && loop->wake_fd >= 0)
 		close(loop->wake_fd);
-	if (loop->epoll_fd >= 0)
-		close(loop->epoll_fd);
 	free(loop);
 }
 

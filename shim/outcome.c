@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "client.h"
+#include "log.h"
 
-#define POLL_PAUSE_MIN_MS 2
 #define POLL_PAUSE_MAX_MS 50
 
 static void
@@ -32,20 +32,24 @@ answer_problem(Client *client, WalletCode code, const char *message)
 	client_resume(client);
 }
 
-/* Puts a request aside until its outcome is worth asking for again; false when time is up. */
+/*
+ * Puts a request aside until its outcome is worth asking for again; false when
+ * time is up.  That is after a millisecond and half the time it has been held, so
+ * that an outcome is seen soon, and by few questions, whenever it comes.
+ */
 static bool
 hold(Client *client)
 {
 	Http *http = client->http;
+	int64_t now_ms = client->wait_until_ms ? clock_ms() : 0;
+	int64_t pause_ms;
 
-	if (http->now_ms >= client->wait_until_ms || http->draining)
+	if (now_ms >= client->wait_until_ms || http->draining)
 		return false;
-	client->poll_pause_ms *= 2;
-	if (client->poll_pause_ms < POLL_PAUSE_MIN_MS)
-		client->poll_pause_ms = POLL_PAUSE_MIN_MS;
-	if (client->poll_pause_ms > POLL_PAUSE_MAX_MS)
-		client->poll_pause_ms = POLL_PAUSE_MAX_MS;
-	client->poll_at_ms = http->now_ms + client->poll_pause_ms;
+	if (client->held_since_ms == 0)
+		client->held_since_ms = now_ms;
+	pause_ms = 1 + (now_ms - client->held_since_ms) / 2;
+	client->poll_at_ms = now_ms + (pause_ms < POLL_PAUSE_MAX_MS ? pause_ms : POLL_PAUSE_MAX_MS);
 	if (client->poll_at_ms > client->wait_until_ms)
 		client->poll_at_ms = client->wait_until_ms;
 	if (client->poll_at_ms < http->poll_at_ms)

@@ -342,7 +342,7 @@ route_start(Client *client)
 	Http *http = client->http;
 
 	client->enqueued = false;
-	client->poll_pause_ms = 0;
+	client->held_since_ms = 0;
 	if (client->head.wait_s > http->config.wait_s_max)
 		client->head.wait_s = http->config.wait_s_max;
 	if (client->head.wait_s > 0)
