@@ -17,6 +17,7 @@
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "rows.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
@@ -270,7 +271,8 @@ insert_items(EnqueueItem *items, int count)
 	if (new_count > 0)
 	{
 		request_insert(requests, new_count, GetCurrentTimestamp());
-		statement_run(&open_queue, NULL, NULL, false);
+		if (!table_has_rows("queue_position"))
+			statement_run(&open_queue, NULL, NULL, false);
 		shared_wake_at_commit();
 	}
 	pfree(requests);

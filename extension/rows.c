@@ -336,3 +336,17 @@ enum_values_find(const EnumValues *values, Oid value)
 	}
 	elog(ERROR, "%u is no value of enum type %u", value, values->type);
 }
+
+bool
+table_has_rows(const char *table)
+{
+	Relation heap = table_open(wallet_relation(table), AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(heap, NULL);
+	TableScanDesc scan = table_beginscan(heap, GetActiveSnapshot(), 0, NULL);
+	bool found = table_scan_getnextslot(scan, ForwardScanDirection, slot);
+
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(heap, NoLock);
+	return found;
+}

@@ -95,6 +95,9 @@ extern bool reader_next(RowReader *reader);
 extern bool reader_fetch(RowReader *reader, ItemPointer tid);
 extern void reader_close(RowReader *reader);
 
+/* Does the active snapshot show a row in this table? */
+extern bool table_has_rows(const char *table);
+
 /* Columns of a slot whose attributes have all been read; null reads as 0. */
 static inline int64
 slot_int64(const TupleTableSlot *slot, int column)
