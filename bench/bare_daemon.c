@@ -2,12 +2,12 @@
  * bare_daemon.c
  *		The yardstick of the HTTP figures: what libmicrohttpd alone can do.
  *
- * The same event loops as the shim's (two threads, each with a socket of its
+ * The same event loops as the shim's (as many threads, each with a socket of its
  * own on the shared port, an external epoll loop and the same flags), but every
  * request is answered with a constant as soon as its body is read: nothing is
  * parsed, nothing is stored.  The answers are as long as the shim's.
  *
- * Usage: bare_daemon PORT.  Runs until it is killed.
+ * Usage: bare_daemon PORT THREADS.  Runs until it is killed.
  */
 #include <arpa/inet.h>
 #include <microhttpd.h>
@@ -20,7 +20,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define LOOPS 2
+#define LOOPS_MAX 64
 #define BACKLOG 1024
 #define CONNECTIONS_MAX 2048
 #define CONNECTION_MEMORY_SIZE 16384
@@ -138,23 +138,24 @@ loop_main(void *argument)
 int
 main(int argc, char **argv)
 {
-	pthread_t threads[LOOPS];
-	int fds[LOOPS];
-	int port = argc == 2 ? atoi(argv[1]) : 0;
+	pthread_t threads[LOOPS_MAX];
+	int fds[LOOPS_MAX];
+	int port = argc == 3 ? atoi(argv[1]) : 0;
+	int loops = argc == 3 ? atoi(argv[2]) : 0;
 
-	if (port < 1 || port > 65535)
+	if (port < 1 || port > 65535 || loops < 1 || loops > LOOPS_MAX)
 	{
-		fputs("usage: bare_daemon PORT\n", stderr);
+		fputs("usage: bare_daemon PORT THREADS\n", stderr);
 		return 2;
 	}
-	for (int i = 0; i < LOOPS; i++)
+	for (int i = 0; i < loops; i++)
 		fds[i] = open_socket(port);
-	for (int i = 0; i < LOOPS; i++)
+	for (int i = 0; i < loops; i++)
 	{
 		if (pthread_create(&threads[i], NULL, loop_main, &fds[i]) != 0)
 			return 1;
 	}
-	for (int i = 0; i < LOOPS; i++)
+	for (int i = 0; i < loops; i++)
 		pthread_join(threads[i], NULL);
 	return 0;
 }

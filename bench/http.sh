@@ -10,7 +10,7 @@ start_bare() {
     cc -O2 -std=c11 -D_GNU_SOURCE -Wall -Wextra -pthread -o "$RUN_DIR/bare_daemon" \
         "$TOP/bench/bare_daemon.c" "${flags[@]}"
     bare_port=$(free_port)
-    "$RUN_DIR/bare_daemon" "$bare_port" &
+    "$RUN_DIR/bare_daemon" "$bare_port" "${WALLET_THREADS:-2}" &
     helpers+=($!)
     wait_until 10 port_taken "$bare_port" || die 'the bare daemon did not start'
 }

@@ -243,17 +243,34 @@ reader_open(RowReader *reader, const RowLayout *layout)
 	reader->index = index_open(primary_key, AccessShareLock);
 	reader->slot = table_slot_create(reader->heap, NULL);
 	reader->block_count = InvalidBlockNumber;
+	reader->pruned_block = InvalidBlockNumber;
 	begin_scan(reader);
 	return true;
+}
+
+/* Make room on a page, as an index scan does: else no update would find any, and be HOT. */
+static void
+prune_page(Relation heap, BlockNumber block)
+{
+	Buffer buffer = ReadBuffer(heap, block);
+
+	heap_page_prune_opt(heap, buffer);
+	ReleaseBuffer(buffer);
 }
 
 bool
 reader_fetch(RowReader *reader, ItemPointer tid)
 {
+	BlockNumber block = ItemPointerGetBlockNumber(tid);
+
 	if (reader->block_count == InvalidBlockNumber)
 		reader->block_count = RelationGetNumberOfBlocks(reader->heap);
-	return ItemPointerGetBlockNumber(tid) < reader->block_count &&
-	       table_tuple_fetch_row_version(reader->heap, tid, GetActiveSnapshot(), reader->slot);
+	if (block >= reader->block_count)
+		return false;
+	if (block != reader->pruned_block)
+		prune_page(reader->heap, block);
+	reader->pruned_block = block;
+	return table_tuple_fetch_row_version(reader->heap, tid, GetActiveSnapshot(), reader->slot);
 }
 
 void

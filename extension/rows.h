@@ -74,7 +74,8 @@ typedef struct RowReader
 	Relation index;
 	IndexScanDesc scan;
 	TupleTableSlot *slot;
-	BlockNumber block_count; /* of the table; InvalidBlockNumber until somebody wants to know */
+	BlockNumber block_count;  /* of the table; InvalidBlockNumber until somebody wants to know */
+	BlockNumber pruned_block; /* the last one that was tidied up */
 } RowReader;
 
 /* With the active snapshot.  False when a statement has to do the work. */

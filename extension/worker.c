@@ -33,13 +33,6 @@
 /* A worker that sleeps says this often that it is alive; wallet_ready() counts on it. */
 #define HEARTBEAT_MS 5000
 
-/*
- * A round costs a commit, however few requests it has.  While they come one upon the other, as this
- * many in one round tell, more of them are let come before the next.
- */
-#define GATHER_MS 3
-#define GATHER_FROM 4
-
 /* The pause after rounds that failed, one after the other; 0 when the last one did not. */
 static int backoff_ms = 0;
 
@@ -206,14 +199,6 @@ next_backoff(void)
 	return backoff_ms == 0 ? BACKOFF_MIN_MS : Min(backoff_ms * 2, BACKOFF_MAX_MS);
 }
 
-/* Let more requests come, whoever wakes us. */
-static void
-gather(void)
-{
-	(void) WaitLatch(NULL, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, GATHER_MS, PG_WAIT_EXTENSION);
-	CHECK_FOR_INTERRUPTS();
-}
-
 /* Run a round; returns how long to sleep before the next (0: not at all). */
 static int
 work(Queue *queue)
@@ -238,8 +223,6 @@ work(Queue *queue)
 	if (end == ROUND_EXCLUDED)
 		return LOCKED_RETRY_MS;
 	shared_worker_report(&round, GetCurrentTimestamp() - started_at);
-	if (!round.more && round.posted + round.refused >= GATHER_FROM)
-		gather();
 	/* A commit may wait for a standby, and lose a wake-up over it: look once more. */
 	if (round.more || round.posted + round.refused > 0)
 		return 0;

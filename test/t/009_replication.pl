@@ -44,6 +44,13 @@ is(ask($node, $db, q{SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WH
 is(ask($node, $db, q{SELECT n_tup_ins >= 4 FROM pg_stat_user_tables WHERE relname = 'transfer'}),
     't', 'and insertions');
 
+# Whoever posts batch after batch leaves room on the page for the next one.
+$node->safe_psql($db, join "\n",
+    ("SELECT wallet_enqueue('deposit', '{\"user_id\":1,\"wallet_id\":1,\"amount\":1}'); SELECT wallet_process();") x 200);
+poll_for($node, $db, q{SELECT n_tup_upd >= 206 FROM pg_stat_user_tables WHERE relname = 'wallet'}, 't');
+is(ask($node, $db, q{SELECT n_tup_upd - n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'wallet'}),
+    '0', 'two hundred batches more, all HOT');
+
 # A table that publishes updates needs an identity, whoever writes.
 $node->safe_psql($db, 'ALTER TABLE wallet.wallet REPLICA IDENTITY NOTHING');
 $node->safe_psql($db, 'CREATE PUBLICATION wallets FOR TABLE wallet.wallet');
