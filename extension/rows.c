@@ -16,12 +16,14 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/index.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_enum.h"
 #include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
+#include "pgstat.h"
 #include "rows.h"
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
@@ -91,6 +93,34 @@ indexes_are_immediate(const ResultRelInfo *result)
 	return true;
 }
 
+/* Is the index on nothing but columns that an update leaves as they are? */
+static bool
+index_is_fixed(const IndexInfo *info, const RowLayout *layout)
+{
+	if (info->ii_Expressions != NIL || info->ii_Predicate != NIL || info->ii_ExclusionOps != NULL ||
+	    info->ii_Am != BTREE_AM_OID)
+		return false;
+	for (int i = 0; i < info->ii_NumIndexAttrs; i++)
+	{
+		AttrNumber column = info->ii_IndexAttrNumbers[i];
+
+		if (column <= 0 || !layout->columns[column - 1].is_fixed)
+			return false;
+	}
+	return true;
+}
+
+static bool
+indexes_are_fixed(const ResultRelInfo *result, const RowLayout *layout)
+{
+	for (int i = 0; i < result->ri_NumIndices; i++)
+	{
+		if (!index_is_fixed(result->ri_IndexRelationInfo[i], layout))
+			return false;
+	}
+	return true;
+}
+
 static void
 release(RowWriter *writer)
 {
@@ -118,10 +148,35 @@ writer_open(RowWriter *writer, const RowLayout *layout, CmdType command)
 	writer->command = GetCurrentCommandId(true);
 	writer->slot_count = 0;
 	writer->filled = 0;
+	writer->keys_stay = indexes_are_fixed(writer->result, layout);
 	if (indexes_are_immediate(writer->result))
 		return true;
 	release(writer);
 	return false;
+}
+
+/*
+ * Entries for another version of a row whose keys are the same.  It cannot be the double of a row
+ * other than itself.  The executor would look all the same, at every version that some snapshot
+ * still needs.
+ */
+static void
+insert_same_entries(RowWriter *writer, TupleTableSlot *slot)
+{
+	const ResultRelInfo *result = writer->result;
+	Datum values[INDEX_MAX_KEYS];
+	bool nulls[INDEX_MAX_KEYS];
+
+	for (int i = 0; i < result->ri_NumIndices; i++)
+	{
+		IndexInfo *info = result->ri_IndexRelationInfo[i];
+
+		if (!info->ii_ReadyForInserts)
+			continue;
+		FormIndexDatum(info, slot, writer->estate, values, nulls);
+		index_insert(result->ri_IndexRelationDescs[i], values, nulls, &slot->tts_tid, writer->heap,
+		             UNIQUE_CHECK_NO, true, info);
+	}
 }
 
 static void
@@ -129,6 +184,11 @@ insert_index_entries(RowWriter *writer, TupleTableSlot *slot, bool is_update, bo
 {
 	if (writer->result->ri_NumIndices == 0)
 		return;
+	if (is_update && writer->keys_stay)
+	{
+		insert_same_entries(writer, slot);
+		return;
+	}
 	ResetPerTupleExprContext(writer->estate);
 #if PG_VERSION_NUM >= 160000
 	ExecInsertIndexTuples(writer->result, slot, writer->estate, is_update, false, NULL, NIL,
@@ -243,19 +303,27 @@ reader_open(RowReader *reader, const RowLayout *layout)
 	reader->index = index_open(primary_key, AccessShareLock);
 	reader->slot = table_slot_create(reader->heap, NULL);
 	reader->block_count = InvalidBlockNumber;
-	reader->pruned_block = InvalidBlockNumber;
+	reader->buffer = InvalidBuffer;
 	begin_scan(reader);
 	return true;
 }
 
-/* Make room on a page, as an index scan does: else no update would find any, and be HOT. */
+/*
+ * Pin the row's page, and make room on it when it is nearly full: else no update would find any,
+ * and be HOT.  An index scan of the executor's would do so at every reading of a page that holds a
+ * dead row: where pages are to be filled to a fifth, it takes every page for full.
+ */
 static void
-prune_page(Relation heap, BlockNumber block)
+pin_page(RowReader *reader, BlockNumber block)
 {
-	Buffer buffer = ReadBuffer(heap, block);
+	Page page;
 
-	heap_page_prune_opt(heap, buffer);
-	ReleaseBuffer(buffer);
+	if (BufferIsValid(reader->buffer) && BufferGetBlockNumber(reader->buffer) == block)
+		return;
+	reader->buffer = ReleaseAndReadBuffer(reader->buffer, reader->heap, block);
+	page = BufferGetPage(reader->buffer);
+	if (PageIsFull(page) || PageGetHeapFreeSpace(page) < BLCKSZ / 10)
+		heap_page_prune_opt(reader->heap, reader->buffer);
 }
 
 bool
@@ -267,10 +335,30 @@ reader_fetch(RowReader *reader, ItemPointer tid)
 		reader->block_count = RelationGetNumberOfBlocks(reader->heap);
 	if (block >= reader->block_count)
 		return false;
-	if (block != reader->pruned_block)
-		prune_page(reader->heap, block);
-	reader->pruned_block = block;
+	pin_page(reader, block);
 	return table_tuple_fetch_row_version(reader->heap, tid, GetActiveSnapshot(), reader->slot);
+}
+
+/* Take the version that the snapshot shows, of the row that an index entry names. */
+static bool
+fetch_version(RowReader *reader, ItemPointer root, bool *all_dead)
+{
+	HeapTuple row = &((BufferHeapTupleTableSlot *) reader->slot)->base.tupdata;
+	bool found;
+
+	ExecClearTuple(reader->slot);
+	pin_page(reader, ItemPointerGetBlockNumber(root));
+	row->t_self = *root;
+	LockBuffer(reader->buffer, BUFFER_LOCK_SHARE);
+	found = heap_hot_search_buffer(&row->t_self, reader->heap, reader->buffer,
+	                               reader->scan->xs_snapshot, row, all_dead, true);
+	LockBuffer(reader->buffer, BUFFER_LOCK_UNLOCK);
+	if (!found)
+		return false;
+	row->t_tableOid = RelationGetRelid(reader->heap);
+	ExecStoreBufferHeapTuple(row, reader->slot, reader->buffer);
+	pgstat_count_heap_fetch(reader->index);
+	return true;
 }
 
 void
@@ -313,12 +401,25 @@ reader_seek_text(RowReader *reader, const char *key)
 bool
 reader_next(RowReader *reader)
 {
-	return index_getnext_slot(reader->scan, ForwardScanDirection, reader->slot);
+	ItemPointer root;
+
+	while ((root = index_getnext_tid(reader->scan, ForwardScanDirection)) != NULL)
+	{
+		bool all_dead;
+
+		if (fetch_version(reader, root, &all_dead))
+			return true;
+		/* The index need not lead anybody there again. */
+		reader->scan->kill_prior_tuple = all_dead && !reader->scan->xactStartedInRecovery;
+	}
+	return false;
 }
 
 void
 reader_close(RowReader *reader)
 {
+	if (BufferIsValid(reader->buffer))
+		ReleaseBuffer(reader->buffer);
 	index_endscan(reader->scan);
 	ExecDropSingleTupleTableSlot(reader->slot);
 	index_close(reader->index, NoLock);

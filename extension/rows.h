@@ -17,13 +17,15 @@
 #include "executor/tuptable.h"
 #include "nodes/execnodes.h"
 #include "nodes/nodes.h"
+#include "storage/buf.h"
 #include "utils/rel.h"
 
 /* A table of the schema wallet as we have made it. */
 typedef struct RowColumn
 {
 	const char *name;
-	Oid type; /* InvalidOid: an enum type of ours */
+	Oid type;      /* InvalidOid: an enum type of ours */
+	bool is_fixed; /* no update of ours changes it */
 } RowColumn;
 
 typedef struct RowLayout
@@ -43,6 +45,7 @@ typedef struct RowWriter
 	EState *estate;
 	ResultRelInfo *result;
 	CommandId command;
+	bool keys_stay; /* no update of ours changes what any index holds */
 	int slot_count; /* made so far */
 	int filled;     /* of them, not written yet */
 	TupleTableSlot *slots[ROWS_AT_ONCE];
@@ -74,8 +77,8 @@ typedef struct RowReader
 	Relation index;
 	IndexScanDesc scan;
 	TupleTableSlot *slot;
-	BlockNumber block_count;  /* of the table; InvalidBlockNumber until somebody wants to know */
-	BlockNumber pruned_block; /* the last one that was tidied up */
+	BlockNumber block_count; /* of the table; InvalidBlockNumber until somebody wants to know */
+	Buffer buffer;           /* the page that was read last, pinned */
 } RowReader;
 
 /* With the active snapshot.  False when a statement has to do the work. */

@@ -46,14 +46,14 @@ enum WalletColumn
 };
 
 static const RowColumn wallet_columns[WALLET_COLUMNS] = {
-    [WALLET_ID] = {"wallet_id", INT8OID},
-    [WALLET_USER_ID] = {"user_id", INT8OID},
+    [WALLET_ID] = {"wallet_id", INT8OID, true},
+    [WALLET_USER_ID] = {"user_id", INT8OID, true},
     [WALLET_BALANCE] = {"balance", INT8OID},
     [WALLET_LAST_TRANSFER_ID] = {"last_transfer_id", INT8OID},
-    [WALLET_CREATED_AT] = {"created_at", TIMESTAMPTZOID},
+    [WALLET_CREATED_AT] = {"created_at", TIMESTAMPTZOID, true},
     [WALLET_UPDATED_AT] = {"updated_at", TIMESTAMPTZOID},
     [WALLET_STATUS] = {"status", InvalidOid},
-    [WALLET_CURRENCY] = {"currency", TEXTOID},
+    [WALLET_CURRENCY] = {"currency", TEXTOID, true},
 };
 
 static const RowLayout wallet_layout = {"wallet", wallet_columns, WALLET_COLUMNS};
