@@ -311,7 +311,7 @@ reader_open(RowReader *reader, const RowLayout *layout)
 /*
  * Pin the row's page, and make room on it when it is nearly full: else no update would find any,
  * and be HOT.  An index scan of the executor's would do so at every reading of a page that holds a
- * dead row: where pages are to be filled to a fifth, it takes every page for full.
+ * dead row: where pages are to be filled to a half, it takes every page for full.
  */
 static void
 pin_page(RowReader *reader, BlockNumber block)

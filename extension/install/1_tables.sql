@@ -65,7 +65,7 @@ CREATE TABLE wallet.wallet (
     updated_at timestamptz NOT NULL,
     status wallet.status NOT NULL,
     currency text NOT NULL CHECK (currency ~ '^[a-z]{3}$')
-) WITH (fillfactor = 20, autovacuum_vacuum_scale_factor = 0.05);
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
 ALTER SEQUENCE wallet.wallet_id_seq OWNED BY wallet.wallet.wallet_id;
 COMMENT ON SEQUENCE wallet.wallet_id_seq IS 'ids of wallets';
 COMMENT ON TABLE wallet.wallet IS 'one wallet per user';
