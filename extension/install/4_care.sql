@@ -207,6 +207,11 @@ BEGIN
                        'wallet.operation, wallet.idempotency_key, wallet.queue_position TO %s', role);
         EXECUTE format('GRANT EXECUTE ON FUNCTION wallet.amount(bigint, integer) TO %s', role);
     END IF;
+    -- Handshakes are among the parameters of its statements: they stay out of the server's log, whatever that logs.
+    IF duty IN ('client', 'operator') AND current_setting('is_superuser')::boolean THEN
+        EXECUTE format('ALTER ROLE %s IN DATABASE %I SET log_parameter_max_length = 0', role, current_database());
+        EXECUTE format('ALTER ROLE %s IN DATABASE %I SET log_parameter_max_length_on_error = 0', role, current_database());
+    END IF;
 END
 $$;
 COMMENT ON FUNCTION @extschema@.wallet_grant(regrole, text) IS
