@@ -221,7 +221,7 @@ is_repeated(const Request *request, const char *key, const char *extra, const Wa
 	idempotency_fingerprint(request, extra, call->fingerprint);
 	idempotency_find(&call, 1);
 	if (call->mismatched)
-		refuse(CODE_IDEMPOTENCY_MISMATCH, psprintf("The key is \"%s\".", key));
+		refuse(CODE_IDEMPOTENCY_MISMATCH, NULL);
 	return call->repeated;
 }
 
@@ -232,7 +232,7 @@ store_key(IdempotentCall *call, int64 transfer_id)
 	call->transfer_id = transfer_id;
 	idempotency_claim(&call, 1);
 	if (call->mismatched || call->repeated)
-		refuse(CODE_IDEMPOTENCY_MISMATCH, psprintf("The key is \"%s\".", call->key));
+		refuse(CODE_IDEMPOTENCY_MISMATCH, NULL);
 }
 
 /* Lock the request's wallets, in the order of their ids; returns how many there are. */

@@ -23,17 +23,23 @@ errhint_of(WalletCode code)
 	return wallet_codes[code].hint[0] == '\0' ? 0 : errhint("%s", wallet_codes[code].hint);
 }
 
+/*
+ * A refusal says all there is to say.  The statement, which the server's log would repeat, may hold
+ * a handshake or an idempotency key.
+ */
 void
 refuse(WalletCode code, const char *detail)
 {
-	ereport(ERROR, (errcode(sqlstate_of(code)), errmsg("%s", wallet_codes[code].message),
-	                detail == NULL ? 0 : errdetail("%s", detail), errhint_of(code)));
+	ereport(ERROR,
+	        (errcode(sqlstate_of(code)), errmsg("%s", wallet_codes[code].message),
+	         detail == NULL ? 0 : errdetail("%s", detail), errhint_of(code), errhidestmt(true)));
 }
 
 void
 refuse_with_message(WalletCode code, const char *message)
 {
-	ereport(ERROR, (errcode(sqlstate_of(code)), errmsg("%s", message), errhint_of(code)));
+	ereport(ERROR, (errcode(sqlstate_of(code)), errmsg("%s", message), errhint_of(code),
+	                errhidestmt(true)));
 }
 
 bool

@@ -63,10 +63,14 @@ static const DbStatement statements[DB_FUNCTION_COUNT] = {
     {"SELECT worker_alive, detail FROM ", ".wallet_ready()", 0, {0}},
 };
 
-/* Below the shim's own deadline, so that the server gives up first and says why. */
+/*
+ * Below the shim's own deadline, so that the server gives up first and says why; but not with what
+ * parameters, since handshakes are among them.
+ */
 static const char *const session_settings =
     "SELECT pg_catalog.set_config('statement_timeout', '8s', false),"
-    " pg_catalog.set_config('lock_timeout', '5s', false)";
+    " pg_catalog.set_config('lock_timeout', '5s', false),"
+    " pg_catalog.set_config('log_parameter_max_length_on_error', '0', false)";
 
 static void *
 connector_main(void *argument)

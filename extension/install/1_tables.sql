@@ -3,9 +3,17 @@
 \echo Use "CREATE EXTENSION pg_wallet" to load this file. \quit
 
 /*
+ * An operator or function that somebody has left in the extension's schema fits some calls better
+ * than pg_catalog's, and would run with the rights of whoever creates the extension.
+ */
+SET LOCAL search_path = pg_catalog, pg_temp;
+
+/*
  * The tables live in the schema wallet, whose name is fixed: the C code names it.  The functions
- * wallet_* that people call live in the schema that the extension is created in.  Nothing is
- * granted to PUBLIC; wallet_grant() gives a role what it needs.
+ * wallet_* that people call live in the schema that the extension is created in.  They call nothing
+ * there, but in the schema wallet: whoever owns the other one might be less mighty than the owner of
+ * the functions, and can give its name to another schema.  Nothing is granted to PUBLIC;
+ * wallet_grant() gives a role what it needs.
  */
 CREATE SCHEMA wallet;
 COMMENT ON SCHEMA wallet IS 'tables of pg_wallet: wallets, the queue of requests and the journal';

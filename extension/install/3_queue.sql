@@ -19,6 +19,12 @@ LANGUAGE c STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET ena
 AS 'MODULE_PATHNAME', 'wallet_lookup_many';
 COMMENT ON FUNCTION @extschema@.wallet_lookup_many(text[], bigint[], text[]) IS 'how many requests stand';
 
+CREATE FUNCTION wallet.lookup_many(kinds text[], user_ids bigint[], handshake_ids text[])
+RETURNS SETOF wallet.answer
+LANGUAGE c STRICT SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
+AS 'MODULE_PATHNAME', 'wallet_lookup_many';
+COMMENT ON FUNCTION wallet.lookup_many(text[], bigint[], text[]) IS 'wallet_lookup_many, for the owner alone';
+
 CREATE FUNCTION @extschema@.wallet_lookup(kind text, user_id bigint, handshake_id text)
 RETURNS wallet.request_info
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -27,7 +33,7 @@ DECLARE
     info wallet.request_info;
 BEGIN
     SELECT * INTO answer
-        FROM @extschema@.wallet_lookup_many(ARRAY[kind], ARRAY[user_id], ARRAY[handshake_id]);
+        FROM wallet.lookup_many(ARRAY[kind], ARRAY[user_id], ARRAY[handshake_id]);
     IF answer.state = 'unknown' THEN
         PERFORM wallet.refuse(answer.code);
     END IF;

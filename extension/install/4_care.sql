@@ -3,9 +3,9 @@
 /*
  * The proof, from the tables alone.  One statement, so one snapshot: it may run at any time.
  */
-CREATE FUNCTION @extschema@.wallet_verify()
+CREATE FUNCTION wallet.verify()
 RETURNS TABLE (name text, ok boolean, detail text)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH side AS MATERIALIZED (
         SELECT t.transfer_id, t.source_wallet_id AS wallet_id, - t.amount AS change,
                t.source_balance AS balance, t.source_previous AS previous
@@ -99,31 +99,46 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
             LEFT JOIN fault AS f ON f.name = check_name
         GROUP BY check_name, position ORDER BY position
 $$;
+COMMENT ON FUNCTION wallet.verify() IS 'wallet_verify, for the owner alone';
+
+CREATE FUNCTION @extschema@.wallet_verify()
+RETURNS TABLE (name text, ok boolean, detail text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT v.name, v.ok, v.detail FROM wallet.verify() AS v
+$$;
 COMMENT ON FUNCTION @extschema@.wallet_verify() IS 'proves from the tables alone that no money was lost, made or moved twice';
 
-CREATE FUNCTION @extschema@.wallet_audit() RETURNS boolean
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION wallet.run_audit() RETURNS boolean
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     WITH checked AS (
         INSERT INTO wallet.audit (checked_at, name, ok, detail)
             SELECT clock.now, v.name, v.ok, v.detail
-                FROM (SELECT clock_timestamp() AS now) AS clock, @extschema@.wallet_verify() AS v
+                FROM (SELECT clock_timestamp() AS now) AS clock, wallet.verify() AS v
             RETURNING ok
     ) SELECT bool_and(ok) FROM checked
 $$;
+COMMENT ON FUNCTION wallet.run_audit() IS 'wallet_audit, for the owner and the scheduled job';
+
+CREATE FUNCTION @extschema@.wallet_audit() RETURNS boolean
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$ SELECT wallet.run_audit() $$;
 COMMENT ON FUNCTION @extschema@.wallet_audit() IS 'runs wallet_verify(), keeps the result in wallet.audit and says whether all was well';
 
 CREATE FUNCTION wallet.idempotency_retention() RETURNS interval
 LANGUAGE c AS 'MODULE_PATHNAME', 'wallet_idempotency_retention';
 COMMENT ON FUNCTION wallet.idempotency_retention() IS 'pg_wallet.idempotency_retention, also where the library is not preloaded';
 
-CREATE FUNCTION @extschema@.wallet_expire_idempotency_keys() RETURNS bigint
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION wallet.expire_idempotency_keys() RETURNS bigint
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     WITH expired AS (
         DELETE FROM wallet.idempotency_key
             WHERE created_at < now() - wallet.idempotency_retention()
             RETURNING 1
     ) SELECT count(*) FROM expired
 $$;
+COMMENT ON FUNCTION wallet.expire_idempotency_keys() IS 'wallet_expire_idempotency_keys, for the owner and the scheduled job';
+
+CREATE FUNCTION @extschema@.wallet_expire_idempotency_keys() RETURNS bigint
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$ SELECT wallet.expire_idempotency_keys() $$;
 COMMENT ON FUNCTION @extschema@.wallet_expire_idempotency_keys() IS
     'forgets the keys that are older than pg_wallet.idempotency_retention and returns how many';
 
@@ -138,9 +153,9 @@ BEGIN
                   HINT = 'Add pg_cron to shared_preload_libraries, set cron.database_name to this database, restart, CREATE EXTENSION pg_cron and call this function again; or call SELECT wallet_audit(), SELECT wallet_expire_idempotency_keys() and ANALYZE of the tables from another scheduler.';
     END IF;
     FOR job, schedule, command IN VALUES
-        ('pg_wallet audit', '7 * * * *', 'SELECT @extschema@.wallet_audit()'),
+        ('pg_wallet audit', '7 * * * *', 'SELECT wallet.run_audit()'),
         ('pg_wallet analyze', '23 * * * *', 'ANALYZE wallet.wallet, wallet.request, wallet.transfer, wallet.outcome, wallet.idempotency_key'),
-        ('pg_wallet expire idempotency keys', '41 * * * *', 'SELECT @extschema@.wallet_expire_idempotency_keys()')
+        ('pg_wallet expire idempotency keys', '41 * * * *', 'SELECT wallet.expire_idempotency_keys()')
     LOOP
         EXECUTE 'SELECT cron.schedule($1, $2, $3)' USING job, schedule, command;
         RETURN NEXT;
@@ -191,6 +206,11 @@ BEGIN
         EXECUTE format('GRANT SELECT ON wallet.wallet, wallet.request, wallet.transfer, wallet.outcome, '
                        'wallet.operation, wallet.idempotency_key, wallet.queue_position TO %s', role);
         EXECUTE format('GRANT EXECUTE ON FUNCTION wallet.amount(bigint, integer) TO %s', role);
+    END IF;
+    -- Handshakes are among the parameters of its statements: they stay out of the server's log, whatever that logs.
+    IF duty IN ('client', 'operator') AND current_setting('is_superuser')::boolean THEN
+        EXECUTE format('ALTER ROLE %s IN DATABASE %I SET log_parameter_max_length = 0', role, current_database());
+        EXECUTE format('ALTER ROLE %s IN DATABASE %I SET log_parameter_max_length_on_error = 0', role, current_database());
     END IF;
 END
 $$;

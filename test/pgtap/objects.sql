@@ -35,7 +35,7 @@ SELECT is(f.prosecdef, f.pronamespace <> 'wallet'::regnamespace AND f.proname NO
 SELECT is(f.proparallel, 'u', f.oid::regprocedure || ' is not for parallel workers') FROM function AS f ORDER BY f.oid::regprocedure::text;
 SELECT results_eq(
     $$SELECT f.oid::regprocedure::text COLLATE "C" FROM function AS f WHERE f.provolatile <> 'v' ORDER BY 1$$,
-    $$VALUES ('wallet.history(bigint,bigint,integer)'::text COLLATE "C"), ('wallet_get(bigint)'), ('wallet_history(bigint,bigint,integer)'),
+    $$VALUES ('wallet.history(bigint,bigint,integer)'::text COLLATE "C"), ('wallet.verify()'), ('wallet_get(bigint)'), ('wallet_history(bigint,bigint,integer)'),
              ('wallet_history_page(bigint,bigint,bigint,integer)'), ('wallet_read_many(text[],bigint[],bigint[])'), ('wallet_verify()')$$,
     'what only reads is stable, all else is volatile');
 SELECT is_empty($$SELECT f.oid::regprocedure FROM function AS f WHERE f.proleakproof$$, 'nothing is leakproof');

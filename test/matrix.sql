@@ -1,0 +1,120 @@
+-- Who may do what: the one place that says so. Every function, relation and setting of the extension stands here, and
+-- the tests that include this file fail for one that does not. Duties: c client, o operator, a auditor; the owner may
+-- everything, and nobody else anything. `@` stands for the schema of the extension.
+SELECT e.extnamespace::regnamespace AS extension_schema, pg_get_userbyid(e.extowner) AS extension_owner
+    FROM pg_extension AS e WHERE e.extname = 'pg_wallet' \gset
+
+CREATE ROLE tap_client;
+CREATE ROLE tap_operator;
+CREATE ROLE tap_auditor;
+CREATE ROLE tap_nobody;
+SELECT :extension_schema.wallet_grant('tap_client', 'client');
+SELECT :extension_schema.wallet_grant('tap_operator', 'operator');
+SELECT :extension_schema.wallet_grant('tap_auditor', 'auditor');
+CREATE TEMPORARY TABLE duty (duty text, letter text, role name);
+INSERT INTO duty VALUES ('client', 'c', 'tap_client'), ('operator', 'o', 'tap_operator'), ('auditor', 'a', 'tap_auditor'),
+    ('nobody', '-', 'tap_nobody'), ('owner', '*', :'extension_owner');
+
+CREATE FUNCTION pg_temp.may(duties text, letter text) RETURNS boolean LANGUAGE sql
+    SET search_path = pg_catalog AS $$ SELECT letter = '*' OR position(letter IN duties) > 0 $$;
+
+-- A call that succeeds for those who may, given the wallets 1 and 2 of the users 1 and 2, with money.
+CREATE TEMPORARY TABLE may_execute (function regprocedure PRIMARY KEY, duties text, call text);
+INSERT INTO may_execute SELECT replace(f, '@', :'extension_schema')::regprocedure, duties, replace(call, '@', :'extension_schema') FROM (VALUES
+    ('@.wallet_enqueue(text, json, text)', 'co', $$SELECT @.wallet_enqueue('deposit', '{"user_id":1,"wallet_id":1,"amount":1}', 'a key')$$),
+    ('@.wallet_enqueue_many(text[], text[], text[])', 'co',
+        $$SELECT @.wallet_enqueue_many('{deposit,wallet,transaction,withdrawal,wallet_read,none}', ARRAY['{"user_id":1,"wallet_id":1,"amount":1.5}', '{"user_id":9,"amount":1,"currency":"jpy"}', '{"user_id":1,"source_wallet_id":1,"dest_wallet_id":2,"trans_sum":"1"}', '{"user_id":2,"wallet_id":2,"amount":0.125}', '{"user_id":1,"wallet_id":1}', '{'], '{a,b,c,d,e,f}')$$),
+    ('@.wallet_lookup(text, bigint, text)', 'co',
+        $$SELECT @.wallet_lookup('wallet_read', 1, @.wallet_enqueue('wallet_read', '{"user_id":1,"wallet_id":1}'))$$),
+    ('@.wallet_lookup_many(text[], bigint[], text[])', 'co', $$SELECT @.wallet_lookup_many('{wallet,none}', '{1,2}'::bigint[], '{00,NULL}')$$),
+    ('@.wallet_read_many(text[], bigint[], bigint[])', 'co', $$SELECT @.wallet_read_many('{wallet,transaction,wallet}', '{1,1,2}', '{1,1,1}')$$),
+    ('@.wallet_history_page(bigint, bigint, bigint, integer)', 'co', 'SELECT @.wallet_history_page(1, 1, NULL, 5)'),
+    ('@.wallet_ready()', 'coa', 'SELECT @.wallet_ready()'),
+    ('@.wallet_get(bigint)', 'oa', 'SELECT @.wallet_get(1)'),
+    ('@.wallet_history(bigint, bigint, integer)', 'oa', 'SELECT @.wallet_history(1)'),
+    ('@.wallet_verify()', 'oa', 'SELECT @.wallet_verify()'),
+    ('@.wallet_create(bigint, numeric, text)', 'o', $$SELECT @.wallet_create(3, 5, 'eur')$$),
+    ('@.wallet_deposit(bigint, numeric, jsonb, text)', 'o', $$SELECT @.wallet_deposit(1, 1, '{"a":1}', 'a key of its own')$$),
+    ('@.wallet_withdraw(bigint, numeric, jsonb, text)', 'o', $$SELECT @.wallet_withdraw(1, 1, '{"a":1}', 'another')$$),
+    ('@.wallet_transfer(bigint, bigint, numeric, jsonb, text)', 'o', $$SELECT @.wallet_transfer(1, 2, 1, '{"a":1}', 'a third')$$),
+    ('@.wallet_set_status(bigint, text)', 'o', $$SELECT @.wallet_set_status(1, 'frozen')$$),
+    ('@.wallet_process(integer)', 'o', 'SELECT @.wallet_process()'),
+    ('@.wallet_audit()', 'o', 'SELECT @.wallet_audit()'),
+    ('@.wallet_expire_idempotency_keys()', 'o', 'SELECT @.wallet_expire_idempotency_keys()'),
+    ('@.wallet_schedule_maintenance()', '', 'SELECT @.wallet_schedule_maintenance()'),
+    ('@.wallet_grant(regrole, text)', '', $$SELECT @.wallet_grant('tap_nobody', 'client')$$),
+    ('wallet.worker_state()', 'oa', 'SELECT wallet.worker_state()'),
+    ('wallet.amount(bigint, integer)', 'a', 'SELECT wallet.amount(1, 2)'),
+    ('wallet.amount_text(bigint, integer)', '', 'SELECT wallet.amount_text(1, 2)'),
+    ('wallet.time_text(timestamptz)', '', $$SELECT wallet.time_text('2021-05-04 12:00 UTC')$$),
+    ('wallet.lookup_many(text[], bigint[], text[])', '', $$SELECT wallet.lookup_many('{wallet}', '{1}', '{00}')$$),
+    ('wallet.verify()', '', 'SELECT wallet.verify()'),
+    ('wallet.run_audit()', '', 'SELECT wallet.run_audit()'),
+    ('wallet.expire_idempotency_keys()', '', 'SELECT wallet.expire_idempotency_keys()'),
+    ('wallet.history(bigint, bigint, integer)', '', 'SELECT wallet.history(1, NULL, 5)'),
+    ('wallet.refuse(text, text)', '', $$SELECT wallet.refuse('wallet_closed')$$),
+    ('wallet.code_message(text)', '', $$SELECT wallet.code_message('wallet_closed')$$),
+    ('wallet.idempotency_retention()', '', 'SELECT wallet.idempotency_retention()'),
+    ('wallet.announce()', '', 'SELECT wallet.announce()'),
+    ('wallet.refuse_change()', '', 'SELECT wallet.refuse_change()'),
+    ('wallet.replace_secret()', '', 'SELECT wallet.replace_secret()'),
+    ('wallet.guard_drop()', '', 'SELECT wallet.guard_drop()')) AS f (f, duties, call);
+
+-- Who may select from a relation; only the owner may do anything else to any.
+CREATE TEMPORARY TABLE may_select (relation regclass PRIMARY KEY, duties text);
+INSERT INTO may_select VALUES
+    ('wallet.queue', 'oa'),
+    ('wallet.currency', 'oa'),
+    ('wallet.audit', 'oa'),
+    ('wallet.wallet', 'a'),
+    ('wallet.request', 'a'),
+    ('wallet.transfer', 'a'),
+    ('wallet.outcome', 'a'),
+    ('wallet.idempotency_key', 'a'),
+    ('wallet.operation', 'a'),
+    ('wallet.queue_position', 'a'),
+    ('wallet.opening', ''),
+    ('wallet.secret', ''),
+    ('wallet.wallet_id_seq', ''),
+    ('wallet.request_id_seq', ''),
+    ('wallet.transfer_id_seq', '');
+
+-- Who may change a setting: sighup and postmaster, whoever has the configuration files; superuser, in a session too.
+CREATE TEMPORARY TABLE may_set (setting text PRIMARY KEY, context text);
+INSERT INTO may_set VALUES
+    ('pg_wallet.allow_drop', 'superuser'),
+    ('pg_wallet.batch_max', 'sighup'),
+    ('pg_wallet.databases', 'sighup'),
+    ('pg_wallet.idempotency_retention', 'sighup'),
+    ('pg_wallet.max_workers', 'postmaster'),
+    ('pg_wallet.poll_interval', 'sighup'),
+    ('pg_wallet.worker', 'sighup');
+
+CREATE TEMPORARY VIEW member AS
+    SELECT d.classid, d.objid FROM pg_depend AS d
+        WHERE d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass
+            AND d.refobjid = (SELECT e.oid FROM pg_extension AS e WHERE e.extname = 'pg_wallet');
+
+-- Runs a statement as this role, with this search path, and takes it back: "ok", or the SQLSTATE and message of its error.
+-- Nothing is looked up along that path in here.
+CREATE FUNCTION pg_temp.try_as(role text, statement text, path text DEFAULT NULL) RETURNS text LANGUAGE plpgsql
+    SET search_path = pg_catalog AS $$
+DECLARE
+    state text;
+    message text;
+BEGIN
+    IF path IS NOT NULL THEN
+        PERFORM set_config('search_path', path, true);
+    END IF;
+    PERFORM pg_catalog.set_config('role', role, true);
+    BEGIN
+        EXECUTE statement;
+        RAISE EXCEPTION USING ERRCODE = 'ZZZZZ';
+    EXCEPTION WHEN OTHERS THEN
+        GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT;
+    END;
+    RESET ROLE;
+    SET LOCAL search_path = pg_catalog;
+    RETURN CASE state WHEN 'ZZZZZ' THEN 'ok' WHEN '42501' THEN state ELSE concat(state, ': ', message) END;
+END
+$$;
