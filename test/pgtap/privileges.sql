@@ -3,25 +3,31 @@ BEGIN;
 SELECT no_plan();
 
 CREATE ROLE tap_client;
+CREATE ROLE tap_shim;
 CREATE ROLE tap_operator;
 CREATE ROLE tap_auditor;
 CREATE ROLE tap_nobody;
 SELECT wallet_grant('tap_client', 'client');
+SELECT wallet_grant('tap_shim', 'shim');
 SELECT wallet_grant('tap_operator', 'operator');
 SELECT wallet_grant('tap_auditor', 'auditor');
 CREATE TEMPORARY TABLE duty (duty text, role name);
-INSERT INTO duty VALUES ('client', 'tap_client'), ('operator', 'tap_operator'), ('auditor', 'tap_auditor'), ('nobody', 'tap_nobody');
+INSERT INTO duty VALUES ('client', 'tap_client'), ('shim', 'tap_shim'), ('operator', 'tap_operator'), ('auditor', 'tap_auditor'), ('nobody', 'tap_nobody');
 
--- The duties that may execute a function: c client, o operator, a auditor.
+-- The duties that may execute a function: c client, s shim, o operator, a auditor.
 CREATE TEMPORARY TABLE may_execute (function regprocedure PRIMARY KEY, duties text);
 INSERT INTO may_execute VALUES
-    ('wallet_enqueue(text, json, text)', 'co'),
-    ('wallet_enqueue_many(text[], text[], text[])', 'co'),
-    ('wallet_lookup(text, bigint, text)', 'co'),
-    ('wallet_lookup_many(text[], bigint[], text[])', 'co'),
-    ('wallet_read_many(text[], bigint[], bigint[])', 'co'),
-    ('wallet_history_page(bigint, bigint, bigint, integer)', 'co'),
-    ('wallet_ready()', 'coa'),
+    ('wallet_enqueue(text, json, text)', 'cso'),
+    ('wallet_enqueue_many(text[], text[], text[])', 'cso'),
+    ('wallet_lookup(text, bigint, text)', 'cso'),
+    ('wallet_lookup_many(text[], bigint[], text[])', 'cso'),
+    ('wallet_read_many(text[], bigint[], bigint[])', 'cso'),
+    ('wallet_history_page(bigint, bigint, bigint, integer)', 'cso'),
+    ('wallet_ready()', 'csoa'),
+    ('wallet_api_key_check_many(bytea[])', 's'),
+    ('wallet_api_keys()', 'oa'),
+    ('wallet_api_key_create(text, text[], bigint)', ''),
+    ('wallet_api_key_revoke(text)', ''),
     ('wallet_get(bigint)', 'oa'),
     ('wallet_history(bigint, bigint, integer)', 'oa'),
     ('wallet_verify()', 'oa'),
@@ -36,6 +42,7 @@ INSERT INTO may_execute VALUES
     ('wallet.worker_state()', 'oa'),
     ('wallet_schedule_maintenance()', ''),
     ('wallet_grant(regrole, text)', ''),
+    ('wallet.random_key()', ''),
     ('wallet.refuse(text, text)', ''),
     ('wallet.code_message(text)', ''),
     ('wallet.refuse_change()', ''),
@@ -63,6 +70,7 @@ INSERT INTO may_select VALUES
     ('wallet.queue_position', 'a'),
     ('wallet.opening', ''),
     ('wallet.secret', ''),
+    ('wallet.api_key', ''),
     ('wallet.wallet_id_seq', ''),
     ('wallet.request_id_seq', ''),
     ('wallet.transfer_id_seq', '');
@@ -116,7 +124,7 @@ SELECT throws_ok('SELECT wallet_create(2)', '42501', NULL, 'an auditor makes no 
 SET LOCAL ROLE tap_nobody;
 SELECT throws_ok($$SELECT wallet_enqueue('wallet', '{"user_id":3}')$$, '42501', NULL, 'nobody enqueues');
 RESET ROLE;
-SELECT throws_ok($$SELECT wallet_grant('tap_nobody', 'boss')$$, '22023', 'unknown duty "boss"', 'there are three duties');
+SELECT throws_ok($$SELECT wallet_grant('tap_nobody', 'boss')$$, '22023', 'unknown duty "boss"', 'there are four duties');
 
 SELECT * FROM finish();
 ROLLBACK;
