@@ -42,7 +42,7 @@ major() {
 
 wanted() {
     local pg=$1 group=$2
-    echo 'make gcc libc6-dev pkg-config curl libmicrohttpd-dev libjansson-dev libpq-dev'
+    echo 'make gcc libc6-dev pkg-config curl libmicrohttpd-dev libgnutls28-dev libjansson-dev libpq-dev'
     [[ $pg == own ]] || echo "postgresql-$pg postgresql-server-dev-$pg postgresql-$pg-cron"
     case $group in
         lint | test) echo "shellcheck cppcheck python3 ${clang_format:-}" ;;&

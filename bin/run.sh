@@ -2,6 +2,7 @@
 # run.sh run|start|stop|status: a private database cluster and the shim before it.
 #
 #   PORT=8000       where the shim listens on 127.0.0.1
+#   WALLET_AUTH=off whether requests need an API key (required); other WALLET_* reach the shim as well
 #   RUN_DIR=.run    where everything is kept; two instances differ in both
 #   PG_CONFIG       the PostgreSQL to use, if not the usual one
 #
@@ -150,8 +151,9 @@ start_shim() {
     for name in ${!WALLET_*}; do
         [[ $name == WALLET_DB ]] || settings+=("$name=${!name}")
     done
+    # Nobody but this machine's own users reaches it, who are the superuser anyway.
     spawn "$log/shim.log" "${settings[@]}" "$state/bin/wallet-shim" --address 127.0.0.1 \
-        --port "$port"
+        --port "$port" --auth "${WALLET_AUTH:-off}"
     echo "$!" >"$run_dir/shim.pid"
     wait_until 60 ready_or_ended
     ready || fail 'the shim did not become ready' "$log/shim.log"

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,6 +70,43 @@ bound_port(int fd)
 	return atoi(service);
 }
 
+static bool
+is_loopback(const struct sockaddr *address)
+{
+	const struct in6_addr *ipv6 =
+	    &((const struct sockaddr_in6 *) (const void *) address)->sin6_addr;
+	const struct in_addr *ipv4 = &((const struct sockaddr_in *) (const void *) address)->sin_addr;
+
+	if (address->sa_family == AF_INET6)
+		return IN6_IS_ADDR_LOOPBACK(ipv6) ||
+		       (IN6_IS_ADDR_V4MAPPED(ipv6) && ipv6->s6_addr[12] == 127);
+	return address->sa_family == AF_INET && ntohl(ipv4->s_addr) >> 24 == 127;
+}
+
+/* Whether requests without a key are safe at this address. */
+static bool
+may_listen(const Options *options, const struct sockaddr *address)
+{
+	bool keys_needed = strcmp(options->auth, "off") != 0;
+
+	if (is_loopback(address))
+		return true;
+	if (!keys_needed && !options->insecure_no_auth)
+	{
+		log_line(
+		    "--auth=off would let anybody who reaches %s move money: listen on a loopback "
+		    "address, or give --insecure-no-auth",
+		    options->address);
+		return false;
+	}
+	if (!keys_needed)
+		log_line("anybody who reaches %s port %d may move money: requests need no API key",
+		         options->address, options->port);
+	else
+		log_line("API keys travel unencrypted: put a proxy in front of it that speaks TLS");
+	return true;
+}
+
 /*
  * Opens a listening socket for each loop.  A first one that shares with nobody
  * finds out whether the port is free: sharing alone would let a second shim
@@ -83,6 +121,11 @@ open_sockets(Options *options, int *fds)
 
 	if (!resolve(options->address, options->port, &address))
 		return false;
+	if (!may_listen(options, address->ai_addr))
+	{
+		freeaddrinfo(address);
+		return false;
+	}
 	probe = open_socket(address, false);
 	opened = probe >= 0;
 	if (opened)
@@ -136,6 +179,7 @@ start_loops(const Options *options, const int *fds, Loop **loops)
 	                   .connections_max = share(options->max_connections, options->threads),
 	                   .waiting_max = share(options->max_waiting, options->threads),
 	                   .bulk_bytes_max = (size_t) options->bulk_memory_mib * 1024 * 1024,
+	                   .keys_needed = strcmp(options->auth, "off") != 0,
 	                   .loop_count = options->threads,
 	                   .connected_count = &connected_count};
 

@@ -19,6 +19,8 @@ typedef struct Options
 	int max_connections;
 	int max_waiting;
 	int bulk_memory_mib; /* of each loop */
+	const char *auth;    /* "required" or "off" */
+	bool insecure_no_auth;
 } Options;
 
 /*

@@ -55,7 +55,10 @@ sub json {
     return eval { JSON::PP->new->utf8->decode($answer->{content}) } || {};
 }
 
-sub code_of { my ($answer) = @_; return json($answer)->{code} // ''; }
+sub code_of {
+    my $problem = json(@_);
+    return ref $problem eq 'HASH' && $problem->{code} || '';
+}
 
 # Asks for a handshake until its outcome is there: the answer of the last GET.
 sub outcome {
@@ -140,9 +143,10 @@ sub talk {
 
 # --- a shim of the test's own ----------------------------------------------------------------
 
-# start_shim(FLAG...): starts the built shim on a free port; its URL, once it listens.
+# start_shim(FLAG...): starts the built shim on a free port; its URL, once it listens. Requests
+# need no key unless the flags say so.
 sub start_shim {
-    my @flags = @_;
+    my @flags = ('--auth', 'off', @_);
     my $log = File::Temp->new(SUFFIX => '.log');
     my $program = "$FindBin::Bin/../../shim/wallet-shim";
     my $pid = fork // die "cannot fork: $!";
