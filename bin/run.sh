@@ -41,7 +41,8 @@ server_runs() { is_ours "$(recorded postgres)" "$state/data"; }
 shim_runs() { is_ours "$(recorded shim)" "$state/bin/wallet-shim"; }
 
 url() { sed -n 's/^WALLET_URL=//p' "$run_dir/env" 2>/dev/null; }
-ready() { curl -fsS -m 2 -o /dev/null "$(url)/readyz" 2>/dev/null; }
+# With TLS the certificate may be for any name: it is our own shim that is asked.
+ready() { curl -fsSk -m 2 -o /dev/null "$(url)/readyz" 2>/dev/null; }
 ready_or_ended() { ready || ! shim_runs || ! server_runs; }
 
 # --- start ----------------------------------------------------------------------------------
@@ -162,7 +163,7 @@ start_shim() {
 write_env() {
     {
         printf 'PGHOST=%q\nPGPORT=5432\nPGUSER=postgres\nPGDATABASE=wallet\n' "$socket"
-        printf 'WALLET_URL=http://127.0.0.1:%s\n' "$port"
+        printf 'WALLET_URL=http%s://127.0.0.1:%s\n' "${WALLET_TLS_CERT:+s}" "$port"
         echo 'export PGHOST PGPORT PGUSER PGDATABASE WALLET_URL'
     } >"$run_dir/env"
 }

@@ -327,13 +327,24 @@ start_daemon(Http *http, int listen_fd)
 {
 	const HttpConfig *config = &http->config;
 	unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME;
+	struct MHD_OptionItem tls[] = {{MHD_OPTION_END, 0, NULL},
+	                               {MHD_OPTION_HTTPS_MEM_KEY, 0, NULL},
+	                               {MHD_OPTION_HTTPS_PRIORITIES, 0, TLS_PRIORITIES},
+	                               {MHD_OPTION_END, 0, NULL}};
 
-	return MHD_start_daemon(
-	    flags, 0, NULL, NULL, handle_request, http, MHD_OPTION_LISTEN_SOCKET, listen_fd,
-	    MHD_OPTION_CONNECTION_LIMIT, (unsigned) config->connections_max,
-	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) CONNECTION_MEMORY_SIZE,
-	    MHD_OPTION_NOTIFY_CONNECTION, notify_connection, http, MHD_OPTION_NOTIFY_COMPLETED,
-	    notify_completed, http, MHD_OPTION_URI_LOG_CALLBACK, notify_request, http, MHD_OPTION_END);
+	if (config->tls != NULL)
+	{
+		flags |= MHD_USE_TLS;
+		tls[0] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0, config->tls->certificate};
+		tls[1].ptr_value = config->tls->key;
+	}
+	return MHD_start_daemon(flags, 0, NULL, NULL, handle_request, http, MHD_OPTION_LISTEN_SOCKET,
+	                        listen_fd, MHD_OPTION_CONNECTION_LIMIT,
+	                        (unsigned) config->connections_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+	                        (size_t) CONNECTION_MEMORY_SIZE, MHD_OPTION_NOTIFY_CONNECTION,
+	                        notify_connection, http, MHD_OPTION_NOTIFY_COMPLETED, notify_completed,
+	                        http, MHD_OPTION_URI_LOG_CALLBACK, notify_request, http,
+	                        MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
 }
 
 Http *
@@ -418,9 +429,10 @@ cut(Client *client)
 	char head[sizeof(answer) + 16];
 	int length;
 
-	/* Nothing else is being written: the request is not complete. */
-	if (client->phase == PHASE_LINE || client->phase == PHASE_HEAD ||
-	    client->phase == PHASE_RESUMED || client->phase == PHASE_RECEIVING)
+	/* Nothing else is being written: the request is not complete.  TLS would have to write it. */
+	if (client->http->config.tls == NULL &&
+	    (client->phase == PHASE_LINE || client->phase == PHASE_HEAD ||
+	     client->phase == PHASE_RESUMED || client->phase == PHASE_RECEIVING))
 	{
 		buffer_reset(text);
 		json_write_problem(text, CODE_REQUEST_TIMEOUT, NULL);

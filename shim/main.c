@@ -17,6 +17,7 @@
 #include "log.h"
 #include "loop.h"
 #include "options.h"
+#include "tls.h"
 
 #define BACKLOG 1024
 
@@ -83,7 +84,7 @@ is_loopback(const struct sockaddr *address)
 	return address->sa_family == AF_INET && ntohl(ipv4->s_addr) >> 24 == 127;
 }
 
-/* Whether requests without a key are safe at this address. */
+/* Whether requests without a key, or keys without TLS, are safe at this address. */
 static bool
 may_listen(const Options *options, const struct sockaddr *address)
 {
@@ -102,8 +103,10 @@ may_listen(const Options *options, const struct sockaddr *address)
 	if (!keys_needed)
 		log_line("anybody who reaches %s port %d may move money: requests need no API key",
 		         options->address, options->port);
-	else
-		log_line("API keys travel unencrypted: put a proxy in front of it that speaks TLS");
+	else if (*options->tls_cert == '\0')
+		log_line(
+		    "API keys travel unencrypted: give --tls-cert and --tls-key, or put a proxy in "
+		    "front of it that speaks TLS");
 	return true;
 }
 
@@ -168,7 +171,7 @@ share(int total, int threads)
 }
 
 static bool
-start_loops(const Options *options, const int *fds, Loop **loops)
+start_loops(const Options *options, const Tls *tls, const int *fds, Loop **loops)
 {
 	static atomic_int connected_count;
 	DbConfig db = {.conninfo = options->conninfo,
@@ -180,6 +183,7 @@ start_loops(const Options *options, const int *fds, Loop **loops)
 	                   .waiting_max = share(options->max_waiting, options->threads),
 	                   .bulk_bytes_max = (size_t) options->bulk_memory_mib * 1024 * 1024,
 	                   .keys_needed = strcmp(options->auth, "off") != 0,
+	                   .tls = tls,
 	                   .loop_count = options->threads,
 	                   .connected_count = &connected_count};
 
@@ -201,6 +205,8 @@ main(int argc, char **argv)
 	Options options;
 	Loop *loops[64];
 	int fds[64];
+	static Tls tls;
+	bool has_tls;
 	int status = options_read(&options, argc, argv);
 	bool clean = true;
 	bool is_ipv6;
@@ -216,11 +222,13 @@ main(int argc, char **argv)
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	raise_descriptor_limit(&options);
-	if (!open_sockets(&options, fds) || !start_loops(&options, fds, loops))
+	has_tls = *options.tls_cert != '\0';
+	if ((has_tls && !tls_load(&tls, options.tls_cert, options.tls_key)) ||
+	    !open_sockets(&options, fds) || !start_loops(&options, has_tls ? &tls : NULL, fds, loops))
 		return 1;
 	is_ipv6 = strchr(options.address, ':') != NULL;
-	log_line("listening on http://%s%s%s:%d", is_ipv6 ? "[" : "", options.address,
-	         is_ipv6 ? "]" : "", options.port);
+	log_line("listening on http%s://%s%s%s:%d", has_tls ? "s" : "", is_ipv6 ? "[" : "",
+	         options.address, is_ipv6 ? "]" : "", options.port);
 	sigwait(&signals, &received);
 	log_line("stopping on signal %d", received);
 	for (int i = 0; i < options.threads; i++)

@@ -52,6 +52,8 @@ static const Option table[] = {
 	{"bulk-memory", "WALLET_BULK_MEMORY", "MIB", "32", NUMBER(bulk_memory_mib, 8, 65536), "memory that bulk requests may take in each event loop"},
 	{"auth", "WALLET_AUTH", "required|off", "required", TEXT(auth), "whether requests need an API key; off needs a loopback address"},
 	{"insecure-no-auth", "WALLET_INSECURE_NO_AUTH", NULL, "off", SWITCH(insecure_no_auth), "lets --auth=off serve any address"},
+	{"tls-cert", "WALLET_TLS_CERT", "FILE", "", TEXT(tls_cert), "certificate chain in PEM: serves HTTPS"},
+	{"tls-key", "WALLET_TLS_KEY", "FILE", "", TEXT(tls_key), "its private key in PEM, not readable by everybody"},
 };
 /* clang-format on */
 
@@ -132,7 +134,7 @@ read_environment(Options *options)
 	return true;
 }
 
-/* Whether texts are among the words that their options take. */
+/* What one option demands of another. */
 static bool
 are_consistent(const Options *options)
 {
@@ -140,6 +142,8 @@ are_consistent(const Options *options)
 
 	if (strcmp(options->auth, "required") != 0 && strcmp(options->auth, "off") != 0)
 		wrong = "--auth must be required or off";
+	else if ((*options->tls_cert == '\0') != (*options->tls_key == '\0'))
+		wrong = "--tls-cert and --tls-key need each other";
 	if (wrong != NULL)
 		fprintf(stderr, "wallet-shim: %s\n", wrong);
 	return wrong == NULL;

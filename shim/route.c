@@ -71,9 +71,9 @@ route_find(Client *client, const char *uri)
 	const char *query;
 
 	/* the absolute form, as sent to proxies: RFC 9112, section 3.2.2 */
-	if (strncasecmp(uri, "http://", 7) == 0)
+	if (strncasecmp(uri, "http://", 7) == 0 || strncasecmp(uri, "https://", 8) == 0)
 	{
-		uri += 7;
+		uri = strstr(uri, "//") + 2;
 		uri += strcspn(uri, "/?");
 	}
 	length = strcspn(uri, "?");
