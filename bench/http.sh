@@ -86,7 +86,7 @@ shim_memory() {
         die "$idle connections need a higher limit of open files than $(ulimit -n)"
     spawn "$RUN_DIR/log/idle_shim.log" "PGHOST=$PGHOST" PGPORT=5432 PGUSER=wallet_shim \
         PGDATABASE=wallet "$RUN_DIR/bin/wallet-shim" --address 127.0.0.1 --port "$port" \
-        --max-connections $((2 * idle))
+        --auth off --max-connections $((2 * idle))
     pid=$!
     wait_until 20 port_taken "$port" || die 'the shim for idle connections did not start'
     : >"$RUN_DIR/idle"

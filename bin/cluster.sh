@@ -98,7 +98,7 @@ BEGIN;
 \endif
 SELECT 'CREATE ROLE wallet_shim LOGIN'
 WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'wallet_shim') \gexec
-SELECT wallet_grant('wallet_shim', 'client');
+SELECT wallet_grant('wallet_shim', 'shim');
 COMMIT;
 END
 }

@@ -42,12 +42,12 @@ major() {
 
 wanted() {
     local pg=$1 group=$2
-    echo 'make gcc libc6-dev pkg-config curl libmicrohttpd-dev libjansson-dev libpq-dev'
+    echo 'make gcc libc6-dev pkg-config curl libmicrohttpd-dev libgnutls28-dev libjansson-dev libpq-dev'
     [[ $pg == own ]] || echo "postgresql-$pg postgresql-server-dev-$pg postgresql-$pg-cron"
     case $group in
         lint | test) echo "shellcheck cppcheck python3 ${clang_format:-}" ;;&
         test)
-            echo 'perl libipc-run-perl libtap-parser-sourcehandler-pgtap-perl sqlsmith'
+            echo 'perl libipc-run-perl libio-socket-ssl-perl openssl libtap-parser-sourcehandler-pgtap-perl sqlsmith'
             [[ $pg == own ]] || echo "postgresql-$pg-pgtap"
             ;;
         bench) echo 'wrk python3 gnuplot-nox' ;;

@@ -2,6 +2,7 @@
 # run.sh run|start|stop|status: a private database cluster and the shim before it.
 #
 #   PORT=8000       where the shim listens on 127.0.0.1
+#   WALLET_AUTH=off whether requests need an API key (required); other WALLET_* reach the shim as well
 #   RUN_DIR=.run    where everything is kept; two instances differ in both
 #   PG_CONFIG       the PostgreSQL to use, if not the usual one
 #
@@ -40,7 +41,8 @@ server_runs() { is_ours "$(recorded postgres)" "$state/data"; }
 shim_runs() { is_ours "$(recorded shim)" "$state/bin/wallet-shim"; }
 
 url() { sed -n 's/^WALLET_URL=//p' "$run_dir/env" 2>/dev/null; }
-ready() { curl -fsS -m 2 -o /dev/null "$(url)/readyz" 2>/dev/null; }
+# With TLS the certificate may be for any name: it is our own shim that is asked.
+ready() { curl -fsSk -m 2 -o /dev/null "$(url)/readyz" 2>/dev/null; }
 ready_or_ended() { ready || ! shim_runs || ! server_runs; }
 
 # --- start ----------------------------------------------------------------------------------
@@ -150,8 +152,9 @@ start_shim() {
     for name in ${!WALLET_*}; do
         [[ $name == WALLET_DB ]] || settings+=("$name=${!name}")
     done
+    # Nobody but this machine's own users reaches it, who are the superuser anyway.
     spawn "$log/shim.log" "${settings[@]}" "$state/bin/wallet-shim" --address 127.0.0.1 \
-        --port "$port"
+        --port "$port" --auth "${WALLET_AUTH:-off}"
     echo "$!" >"$run_dir/shim.pid"
     wait_until 60 ready_or_ended
     ready || fail 'the shim did not become ready' "$log/shim.log"
@@ -160,7 +163,7 @@ start_shim() {
 write_env() {
     {
         printf 'PGHOST=%q\nPGPORT=5432\nPGUSER=postgres\nPGDATABASE=wallet\n' "$socket"
-        printf 'WALLET_URL=http://127.0.0.1:%s\n' "$port"
+        printf 'WALLET_URL=http%s://127.0.0.1:%s\n' "${WALLET_TLS_CERT:+s}" "$port"
         echo 'export PGHOST PGPORT PGUSER PGDATABASE WALLET_URL'
     } >"$run_dir/env"
 }

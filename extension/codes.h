@@ -73,6 +73,9 @@
 	X(CODE_BAD_REQUEST, "bad_request", "PW401", 0, 400, "the HTTP request is malformed", "") \
 	X(CODE_ROUTE_NOT_FOUND, "not_found", "PW404", 0, 404, "there is nothing at this path", "The paths are listed in the documentation.") \
 	X(CODE_METHOD_NOT_ALLOWED, "method_not_allowed", "PW405", 0, 405, "the method is not allowed at this path", "") \
+	X(CODE_UNAUTHENTICATED, "unauthenticated", "PW402", 0, 401, "an API key is needed that is known and not revoked", "Send it in the header field Authorization: Bearer KEY.") \
+	X(CODE_INSUFFICIENT_SCOPE, "insufficient_scope", "PW403", 0, 403, "the scopes of the API key do not allow this", "") \
+	X(CODE_WRONG_USER, "wrong_user", "PW406", 0, 403, "the API key acts for one user alone, whom the request does not name", "") \
 	X(CODE_REQUEST_TIMEOUT, "request_timeout", "PW408", 1, 408, "the request did not arrive in time", "") \
 	X(CODE_BODY_TOO_LARGE, "body_too_large", "PW413", 0, 413, "the body is larger than this path takes", "") \
 	X(CODE_UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "PW415", 0, 415, "the body must be application/json", "") \

@@ -35,6 +35,16 @@ refuse(Client *client, WalletCode code)
 	reply_problem(client, code, NULL);
 }
 
+/* Whether all of them are in the name of the key's user; an element that names none is not. */
+static bool
+allows_all(Client *client, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!auth_allows_payload(client, client->slices[i].text, client->slices[i].length))
+			return false;
+	return true;
+}
+
 static void
 outcome_of_bulk(DbItem *item, const DbResult *result)
 {
@@ -97,6 +107,12 @@ bulk_start(Client *client)
 	if (count == 0)
 	{
 		answer_nothing(client);
+		return;
+	}
+	if (!allows_all(client, count))
+	{
+		bulk_release(client);
+		client_charge(client, 0);
 		return;
 	}
 	item->kind = client->route->kind;

@@ -13,6 +13,7 @@
 
 #include <microhttpd.h>
 
+#include "auth.h"
 #include "buffer.h"
 #include "db.h"
 #include "guard.h"
@@ -33,6 +34,7 @@ typedef enum Phase
 	PHASE_RECEIVING, /* the head is there, the body may be coming */
 	PHASE_COMPLETE,  /* the whole request is there, to be carried out with the next call */
 	PHASE_WAITING,   /* suspended: for the database, or held for the outcome */
+	PHASE_RESUMED,   /* resumed at its head; libmicrohttpd may show the head once more */
 	PHASE_ANSWERING  /* the reply is there, or on its way */
 } Phase;
 
@@ -72,6 +74,8 @@ typedef struct Route
 	const char *kind; /* of request or of what is read */
 	Shape shape;
 	Posting post;
+	Scope post_scope; /* what a key must have for it; 0: no key is needed */
+	Scope read_scope;
 	unsigned allowed; /* members of a read */
 	unsigned required;
 	void (*read)(Client *client); /* NULL: it takes POST alone */
@@ -96,7 +100,9 @@ struct Client
 	const Route *route; /* NULL: there is nothing at its path */
 	Method method;
 	RequestHead head;
-	Buffer query; /* ends in a NUL; empty when there is none */
+	Key key;         /* all zero: none is needed */
+	Phase key_phase; /* in which phase the database was asked for it; PHASE_IDLE: it was not */
+	Buffer query;    /* ends in a NUL; empty when there is none */
 	Buffer body;
 	uint64_t body_seen;
 	Slice *slices;   /* of the body of a bulk request */
@@ -120,6 +126,7 @@ struct Http
 {
 	HttpConfig config;
 	Db *db;
+	KeyCache *keys; /* NULL: no keys are needed */
 	struct MHD_Daemon *daemon;
 	Client *clients;
 	int client_count;
@@ -206,6 +213,12 @@ void reply_forget(Client *client);
  * False when that much is not left; then nothing changes.  Taking less never fails.
  */
 bool client_charge(Client *client, size_t bytes);
+
+/*
+ * The key of a suspended request is known: goes on with the request, or sends
+ * the refusal that is in the client, after a body that may be coming.
+ */
+void client_go_on(Client *client);
 
 /* The reply is in the client: lets libmicrohttpd go on with the connection. */
 void client_resume(Client *client);

@@ -28,6 +28,8 @@
 #include "array.h"
 #include "../extension/codes.h"
 
+#define KEY_HASH_SIZE 32 /* SHA-256 */
+
 typedef enum DbFunction
 {
 	DB_ENQUEUE, /* wallet_enqueue_many: kind, payload, idempotency_key */
@@ -35,6 +37,7 @@ typedef enum DbFunction
 	DB_LOOKUP,  /* wallet_lookup_many: kind, user_id, handshake_id */
 	DB_READ,    /* wallet_read_many: kind, user_id, id */
 	DB_HISTORY, /* wallet_history_page: user_id, id, before, max_rows */
+	DB_KEY,     /* wallet_api_key_check_many: key_hash */
 	DB_READY,   /* wallet_ready: nothing */
 	DB_FUNCTION_COUNT
 } DbFunction;
@@ -76,6 +79,13 @@ enum DbHistoryColumn
 	HISTORY_POSTED_AT
 };
 
+enum DbKeyColumn
+{
+	KEY_ORDINAL,
+	KEY_SCOPES,
+	KEY_USER_ID
+};
+
 enum DbReadyColumn
 {
 	READY_WORKER_ALIVE,
@@ -112,6 +122,7 @@ typedef struct DbItem
 	int slice_count;
 	const char *idempotency_key; /* or NULL; of DB_BULK each has its own: KEY/0, KEY/1, … */
 	const char *handshake_id;
+	const unsigned char *key_hash;
 	int64_t user_id;
 	int64_t id;
 	int64_t before; /* 0: from the newest on */

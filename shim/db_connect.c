@@ -18,6 +18,7 @@
 
 #define RETRY_PAUSE_MIN_MS 100
 #define RETRY_PAUSE_MAX_MS 5000
+#define OID_BYTEA_ARRAY 1001
 #define OID_TEXT_ARRAY 1009
 #define OID_INT8_ARRAY 1016
 #define OID_INT8 20
@@ -31,8 +32,8 @@ typedef struct DbStatement
 	Oid types[DB_PARAMETERS_MAX];
 } DbStatement;
 
-const char *const db_statement_names[DB_FUNCTION_COUNT] = {"enqueue", "bulk",    "lookup",
-                                                           "read",    "history", "ready"};
+const char *const db_statement_names[DB_FUNCTION_COUNT] = {"enqueue", "bulk", "lookup", "read",
+                                                           "history", "key",  "ready"};
 
 #define LOOKUP_COLUMNS                                                                             \
 	"SELECT ordinal, state, code, message, wallet_id, wallet_status, amount, currency, "           \
@@ -60,6 +61,10 @@ static const DbStatement statements[DB_FUNCTION_COUNT] = {
      ".wallet_history_page($1, $2, $3, $4)",
      4,
      {OID_INT8, OID_INT8, OID_INT8, OID_INT4}},
+    {"SELECT ordinal, pg_catalog.array_to_string(scopes, ' '), user_id FROM ",
+     ".wallet_api_key_check_many($1)",
+     1,
+     {OID_BYTEA_ARRAY}},
     {"SELECT worker_alive, detail FROM ", ".wallet_ready()", 0, {0}},
 };
 

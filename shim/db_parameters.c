@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define OID_BYTEA 17
 #define OID_TEXT 25
 #define OID_INT8 20
 
@@ -100,6 +101,18 @@ put_bulk(const DbItem *item, Buffer *parameters)
 }
 
 static int
+put_key_hashes(const DbBatch *batch, Buffer *parameters)
+{
+	put_array_head(&parameters[0], OID_BYTEA, batch->item_count);
+	for (int i = 0; i < batch->item_count; i++)
+	{
+		buffer_put_int32(&parameters[0], KEY_HASH_SIZE);
+		buffer_put(&parameters[0], batch->items[i]->key_hash, KEY_HASH_SIZE);
+	}
+	return 1;
+}
+
+static int
 put_history(const DbItem *item, Buffer *parameters)
 {
 	buffer_put_int64(&parameters[0], item->user_id);
@@ -121,6 +134,8 @@ db_put_parameters(Db *db, const DbBatch *batch)
 		return put_history(batch->items[0], db->parameters);
 	if (batch->function == DB_BULK)
 		return put_bulk(batch->items[0], db->parameters);
+	if (batch->function == DB_KEY)
+		return put_key_hashes(batch, db->parameters);
 	for (int i = 0; i < 3; i++)
 		put_array(batch, i, &db->parameters[i]);
 	return 3;

@@ -87,6 +87,11 @@ read_field(void *argument, enum MHD_ValueKind kind, const char *name, const char
 		head->key_count++;
 		head->key_value = value;
 	}
+	else if (strcasecmp(name, "Authorization") == 0)
+	{
+		head->authorization_count++;
+		head->authorization = value;
+	}
 	else if (strcasecmp(name, "Prefer") == 0)
 		read_prefer(head, value);
 	else if (strcasecmp(name, "Expect") == 0)

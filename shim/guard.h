@@ -25,6 +25,7 @@ typedef struct RequestHead
 	int length_count;
 	int encoding_count;
 	int key_count;
+	int authorization_count;
 	bool malformed_name;
 	bool chunked;
 	bool expects_continue;
@@ -32,7 +33,8 @@ typedef struct RequestHead
 	uint64_t content_length;
 	const char *content_type;
 	const char *key_value;
-	int wait_s; /* from Prefer: wait=N; -1 when it was not asked for */
+	const char *authorization; /* never to be logged or sent */
+	int wait_s;                /* from Prefer: wait=N; -1 when it was not asked for */
 	char idempotency_key[IDEMPOTENCY_KEY_LENGTH_MAX + 1];
 } RequestHead;
 

@@ -215,6 +215,8 @@ begin_request(Client *client, const char *method, const char *version)
 	}
 	if (!route_begin(client, method) && client->head.expects_continue)
 		return send_reply(client);
+	if (client->phase == PHASE_WAITING)
+		MHD_suspend_connection(client->connection);
 	return MHD_YES;
 }
 
@@ -271,6 +273,13 @@ handle_request(void *argument, struct MHD_Connection *connection, const char *ur
 		return begin_request(client, method, version);
 	if (*upload_data_size > 0)
 		return take_body(client, upload_data, upload_data_size);
+	if (client->phase == PHASE_RESUMED)
+	{
+		/* 0.9.75 shows the end of the body, later versions the head once more: asks again. */
+		client->phase = PHASE_RECEIVING;
+		client->http->pending = true;
+		return MHD_YES;
+	}
 	if (client->phase == PHASE_RECEIVING && client->response == NULL)
 	{
 		client->phase = PHASE_COMPLETE;
@@ -285,13 +294,57 @@ handle_request(void *argument, struct MHD_Connection *connection, const char *ur
 	return MHD_YES;
 }
 
-void
-client_resume(Client *client)
+static void
+resume(Client *client, Phase phase, int64_t deadline_ms)
 {
 	client->http->waiting_count--;
 	client->http->pending = true;
-	set_phase(client, PHASE_ANSWERING, client->http->now_ms + ANSWER_TIMEOUT_MS);
+	set_phase(client, phase, deadline_ms);
 	MHD_resume_connection(client->connection);
+}
+
+void
+client_resume(Client *client)
+{
+	resume(client, PHASE_ANSWERING, client->http->now_ms + ANSWER_TIMEOUT_MS);
+}
+
+/* The client is not charged for the time that the database took. */
+void
+client_go_on(Client *client)
+{
+	bool at_head = client->key_phase == PHASE_RECEIVING;
+
+	if (!at_head && client->response != NULL)
+		client_resume(client);
+	else
+		resume(client, at_head ? PHASE_RESUMED : PHASE_COMPLETE,
+		       client->deadline_ms + clock_ms() - client->key.checked_at_ms);
+}
+
+static struct MHD_Daemon *
+start_daemon(Http *http, int listen_fd)
+{
+	const HttpConfig *config = &http->config;
+	unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME;
+	struct MHD_OptionItem tls[] = {{MHD_OPTION_END, 0, NULL},
+	                               {MHD_OPTION_HTTPS_MEM_KEY, 0, NULL},
+	                               {MHD_OPTION_HTTPS_PRIORITIES, 0, TLS_PRIORITIES},
+	                               {MHD_OPTION_END, 0, NULL}};
+
+	if (config->tls != NULL)
+	{
+		flags |= MHD_USE_TLS;
+		tls[0] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0, config->tls->certificate};
+		tls[1].ptr_value = config->tls->key;
+	}
+	return MHD_start_daemon(flags, 0, NULL, NULL, handle_request, http, MHD_OPTION_LISTEN_SOCKET,
+	                        listen_fd, MHD_OPTION_CONNECTION_LIMIT,
+	                        (unsigned) config->connections_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+	                        (size_t) CONNECTION_MEMORY_SIZE, MHD_OPTION_NOTIFY_CONNECTION,
+	                        notify_connection, http, MHD_OPTION_NOTIFY_COMPLETED, notify_completed,
+	                        http, MHD_OPTION_URI_LOG_CALLBACK, notify_request, http,
+	                        MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
 }
 
 Http *
@@ -305,15 +358,13 @@ http_create(const HttpConfig *config, Db *db, int listen_fd)
 	http->db = db;
 	http->now_ms = clock_ms();
 	http->poll_at_ms = INT64_MAX;
-	http->daemon =
-	    MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle_request,
-	                     http, MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_CONNECTION_LIMIT,
-	                     (unsigned) config->connections_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-	                     (size_t) CONNECTION_MEMORY_SIZE, MHD_OPTION_NOTIFY_CONNECTION,
-	                     notify_connection, http, MHD_OPTION_NOTIFY_COMPLETED, notify_completed,
-	                     http, MHD_OPTION_URI_LOG_CALLBACK, notify_request, http, MHD_OPTION_END);
+	if (config->keys_needed)
+		http->keys = auth_create_cache();
+	if (!config->keys_needed || http->keys != NULL)
+		http->daemon = start_daemon(http, listen_fd);
 	if (http->daemon != NULL)
 		return http;
+	free(http->keys);
 	free(http);
 	return NULL;
 }
@@ -378,9 +429,10 @@ cut(Client *client)
 	char head[sizeof(answer) + 16];
 	int length;
 
-	/* Nothing else is being written: the request is not complete. */
-	if (client->phase == PHASE_LINE || client->phase == PHASE_HEAD ||
-	    client->phase == PHASE_RECEIVING)
+	/* Nothing else is being written: the request is not complete.  TLS would have to write it. */
+	if (client->http->config.tls == NULL &&
+	    (client->phase == PHASE_LINE || client->phase == PHASE_HEAD ||
+	     client->phase == PHASE_RESUMED || client->phase == PHASE_RECEIVING))
 	{
 		buffer_reset(text);
 		json_write_problem(text, CODE_REQUEST_TIMEOUT, NULL);
@@ -494,5 +546,6 @@ http_destroy(Http *http)
 	run_daemon(http);
 	MHD_stop_daemon(http->daemon);
 	buffer_free(&http->scratch);
+	free(http->keys);
 	free(http);
 }

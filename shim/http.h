@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "db.h"
+#include "tls.h"
 
 typedef struct HttpConfig
 {
@@ -19,6 +20,8 @@ typedef struct HttpConfig
 	int connections_max;         /* of this loop */
 	int waiting_max;             /* of this loop: requests waiting for the database */
 	size_t bulk_bytes_max;       /* of this loop: memory that bulk requests may take */
+	bool keys_needed;            /* of who asks for anything but the state of the shim */
+	const Tls *tls;              /* NULL: plain HTTP */
 	int loop_count;              /* all of them must be connected to be ready */
 	atomic_int *connected_count; /* how many are */
 } HttpConfig;

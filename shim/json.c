@@ -18,6 +18,8 @@ http_title(int status)
 	{
 		case 400:
 			return "Bad Request";
+		case 401:
+			return "Unauthorized";
 		case 403:
 			return "Forbidden";
 		case 404:
@@ -140,7 +142,7 @@ json_read_members(const char *text, size_t length, unsigned allowed, unsigned re
 bool
 json_read_user_id(const char *text, size_t length, int64_t *user_id)
 {
-	json_t *object = json_loadb(text, length, 0, NULL);
+	json_t *object = json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL);
 	const json_t *value = json_object_get(object, "user_id");
 	bool found = json_is_integer(value);
 

@@ -28,7 +28,10 @@ typedef enum Shape
 WalletCode json_read_members(const char *text, size_t length, unsigned allowed, unsigned required,
                              Members *members, char message[MESSAGE_SIZE]);
 
-/* Reads the user_id of a POST's body, and nothing else; false when it has none. */
+/*
+ * Reads the user_id of a POST's payload, and nothing else.  False when that is
+ * not beyond doubt: there is none, a member stands twice, it is not JSON.
+ */
 bool json_read_user_id(const char *text, size_t length, int64_t *user_id);
 
 /* Writes the answer to what is still queued: every member null but the handshake. */

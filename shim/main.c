@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 #include "log.h"
 #include "loop.h"
 #include "options.h"
+#include "tls.h"
 
 #define BACKLOG 1024
 
@@ -69,6 +71,45 @@ bound_port(int fd)
 	return atoi(service);
 }
 
+static bool
+is_loopback(const struct sockaddr *address)
+{
+	const struct in6_addr *ipv6 =
+	    &((const struct sockaddr_in6 *) (const void *) address)->sin6_addr;
+	const struct in_addr *ipv4 = &((const struct sockaddr_in *) (const void *) address)->sin_addr;
+
+	if (address->sa_family == AF_INET6)
+		return IN6_IS_ADDR_LOOPBACK(ipv6) ||
+		       (IN6_IS_ADDR_V4MAPPED(ipv6) && ipv6->s6_addr[12] == 127);
+	return address->sa_family == AF_INET && ntohl(ipv4->s_addr) >> 24 == 127;
+}
+
+/* Whether requests without a key, or keys without TLS, are safe at this address. */
+static bool
+may_listen(const Options *options, const struct sockaddr *address)
+{
+	bool keys_needed = strcmp(options->auth, "off") != 0;
+
+	if (is_loopback(address))
+		return true;
+	if (!keys_needed && !options->insecure_no_auth)
+	{
+		log_line(
+		    "--auth=off would let anybody who reaches %s move money: listen on a loopback "
+		    "address, or give --insecure-no-auth",
+		    options->address);
+		return false;
+	}
+	if (!keys_needed)
+		log_line("anybody who reaches %s port %d may move money: requests need no API key",
+		         options->address, options->port);
+	else if (*options->tls_cert == '\0')
+		log_line(
+		    "API keys travel unencrypted: give --tls-cert and --tls-key, or put a proxy in "
+		    "front of it that speaks TLS");
+	return true;
+}
+
 /*
  * Opens a listening socket for each loop.  A first one that shares with nobody
  * finds out whether the port is free: sharing alone would let a second shim
@@ -83,6 +124,11 @@ open_sockets(Options *options, int *fds)
 
 	if (!resolve(options->address, options->port, &address))
 		return false;
+	if (!may_listen(options, address->ai_addr))
+	{
+		freeaddrinfo(address);
+		return false;
+	}
 	probe = open_socket(address, false);
 	opened = probe >= 0;
 	if (opened)
@@ -125,7 +171,7 @@ share(int total, int threads)
 }
 
 static bool
-start_loops(const Options *options, const int *fds, Loop **loops)
+start_loops(const Options *options, const Tls *tls, const int *fds, Loop **loops)
 {
 	static atomic_int connected_count;
 	DbConfig db = {.conninfo = options->conninfo,
@@ -136,6 +182,8 @@ start_loops(const Options *options, const int *fds, Loop **loops)
 	                   .connections_max = share(options->max_connections, options->threads),
 	                   .waiting_max = share(options->max_waiting, options->threads),
 	                   .bulk_bytes_max = (size_t) options->bulk_memory_mib * 1024 * 1024,
+	                   .keys_needed = strcmp(options->auth, "off") != 0,
+	                   .tls = tls,
 	                   .loop_count = options->threads,
 	                   .connected_count = &connected_count};
 
@@ -157,6 +205,8 @@ main(int argc, char **argv)
 	Options options;
 	Loop *loops[64];
 	int fds[64];
+	static Tls tls;
+	bool has_tls;
 	int status = options_read(&options, argc, argv);
 	bool clean = true;
 	bool is_ipv6;
@@ -172,11 +222,13 @@ main(int argc, char **argv)
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	raise_descriptor_limit(&options);
-	if (!open_sockets(&options, fds) || !start_loops(&options, fds, loops))
+	has_tls = *options.tls_cert != '\0';
+	if ((has_tls && !tls_load(&tls, options.tls_cert, options.tls_key)) ||
+	    !open_sockets(&options, fds) || !start_loops(&options, has_tls ? &tls : NULL, fds, loops))
 		return 1;
 	is_ipv6 = strchr(options.address, ':') != NULL;
-	log_line("listening on http://%s%s%s:%d", is_ipv6 ? "[" : "", options.address,
-	         is_ipv6 ? "]" : "", options.port);
+	log_line("listening on http%s://%s%s%s:%d", has_tls ? "s" : "", is_ipv6 ? "[" : "",
+	         options.address, is_ipv6 ? "]" : "", options.port);
 	sigwait(&signals, &received);
 	log_line("stopping on signal %d", received);
 	for (int i = 0; i < options.threads; i++)

@@ -14,6 +14,13 @@
 
 #define VERSION "1.0"
 
+typedef enum Kind
+{
+	KIND_TEXT,
+	KIND_NUMBER,
+	KIND_SWITCH /* a flag without an argument; its variable is on or off */
+} Kind;
+
 typedef struct Option
 {
 	const char *flag;
@@ -21,14 +28,15 @@ typedef struct Option
 	const char *argument;
 	const char *fallback;
 	size_t offset;
-	bool is_number;
+	Kind kind;
 	int min;
 	int max;
 	const char *help;
 } Option;
 
-#define TEXT(member) offsetof(Options, member), false, 0, 0
-#define NUMBER(member, min, max) offsetof(Options, member), true, min, max
+#define TEXT(member) offsetof(Options, member), KIND_TEXT, 0, 0
+#define NUMBER(member, min, max) offsetof(Options, member), KIND_NUMBER, min, max
+#define SWITCH(member) offsetof(Options, member), KIND_SWITCH, 0, 0
 
 /* clang-format off */
 static const Option table[] = {
@@ -42,6 +50,10 @@ static const Option table[] = {
 	{"max-connections", "WALLET_MAX_CONNECTIONS", "NUMBER", "4096", NUMBER(max_connections, 1, 1000000), "HTTP connections at once"},
 	{"max-waiting", "WALLET_MAX_WAITING", "NUMBER", "4096", NUMBER(max_waiting, 1, 1000000), "requests waiting for the database at once"},
 	{"bulk-memory", "WALLET_BULK_MEMORY", "MIB", "32", NUMBER(bulk_memory_mib, 8, 65536), "memory that bulk requests may take in each event loop"},
+	{"auth", "WALLET_AUTH", "required|off", "required", TEXT(auth), "whether requests need an API key; off needs a loopback address"},
+	{"insecure-no-auth", "WALLET_INSECURE_NO_AUTH", NULL, "off", SWITCH(insecure_no_auth), "lets --auth=off serve any address"},
+	{"tls-cert", "WALLET_TLS_CERT", "FILE", "", TEXT(tls_cert), "certificate chain in PEM: serves HTTPS"},
+	{"tls-key", "WALLET_TLS_KEY", "FILE", "", TEXT(tls_key), "its private key in PEM, not readable by everybody"},
 };
 /* clang-format on */
 
@@ -59,7 +71,8 @@ print_help(void)
 	{
 		char flag[64];
 
-		snprintf(flag, sizeof(flag), "--%s=%s", table[i].flag, table[i].argument);
+		snprintf(flag, sizeof(flag), "--%s%s%s", table[i].flag, table[i].argument ? "=" : "",
+		         table[i].argument ? table[i].argument : "");
 		printf("  %-26s %s\n%29s[variable %s, default \"%s\"]\n", flag, table[i].help, "",
 		       table[i].variable, table[i].fallback);
 	}
@@ -71,17 +84,29 @@ print_help(void)
 }
 
 static bool
+store_switch(bool *place, const char *source, const char *value)
+{
+	*place = strcmp(value, "on") == 0;
+	if (*place || strcmp(value, "off") == 0)
+		return true;
+	fprintf(stderr, "wallet-shim: %s must be on or off\n", source);
+	return false;
+}
+
+static bool
 store(Options *options, const Option *option, const char *source, const char *value)
 {
 	char *place = (char *) options + option->offset;
 	char *end;
 	long number;
 
-	if (!option->is_number)
+	if (option->kind == KIND_TEXT)
 	{
 		*(const char **) (void *) place = value;
 		return true;
 	}
+	if (option->kind == KIND_SWITCH)
+		return store_switch((bool *) place, source, value);
 	errno = 0;
 	number = strtol(value, &end, 10);
 	if (errno != 0 || end == value || *end != '\0' || number < option->min || number > option->max)
@@ -109,6 +134,21 @@ read_environment(Options *options)
 	return true;
 }
 
+/* What one option demands of another. */
+static bool
+are_consistent(const Options *options)
+{
+	const char *wrong = NULL;
+
+	if (strcmp(options->auth, "required") != 0 && strcmp(options->auth, "off") != 0)
+		wrong = "--auth must be required or off";
+	else if ((*options->tls_cert == '\0') != (*options->tls_key == '\0'))
+		wrong = "--tls-cert and --tls-key need each other";
+	if (wrong != NULL)
+		fprintf(stderr, "wallet-shim: %s\n", wrong);
+	return wrong == NULL;
+}
+
 int
 options_read(Options *options, int argc, char **argv)
 {
@@ -116,7 +156,8 @@ options_read(Options *options, int argc, char **argv)
 	int choice;
 
 	for (int i = 0; i < OPTION_COUNT; i++)
-		flags[i] = (struct option){table[i].flag, required_argument, NULL, i};
+		flags[i] = (struct option){table[i].flag,
+		                           table[i].argument ? required_argument : no_argument, NULL, i};
 	flags[OPTION_HELP] = (struct option){"help", no_argument, NULL, OPTION_HELP};
 	flags[OPTION_VERSION] = (struct option){"version", no_argument, NULL, OPTION_VERSION};
 	if (!read_environment(options))
@@ -133,7 +174,8 @@ options_read(Options *options, int argc, char **argv)
 			puts("wallet-shim " VERSION);
 			return 0;
 		}
-		if (choice == '?' || !store(options, &table[choice], table[choice].flag, optarg))
+		if (choice == '?' ||
+		    !store(options, &table[choice], table[choice].flag, optarg ? optarg : "on"))
 			return 2;
 	}
 	if (optind < argc)
@@ -141,5 +183,5 @@ options_read(Options *options, int argc, char **argv)
 		fprintf(stderr, "wallet-shim: unexpected argument \"%s\"\n", argv[optind]);
 		return 2;
 	}
-	return -1;
+	return are_consistent(options) ? -1 : 2;
 }

@@ -19,6 +19,10 @@ typedef struct Options
 	int max_connections;
 	int max_waiting;
 	int bulk_memory_mib; /* of each loop */
+	const char *auth;    /* "required" or "off" */
+	bool insecure_no_auth;
+	const char *tls_cert; /* both are files, or both empty */
+	const char *tls_key;
 } Options;
 
 /*

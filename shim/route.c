@@ -28,17 +28,18 @@ static void read_openapi(Client *client);
 
 /* clang-format off */
 static const Route routes[] = {
-	{"/api/v1/wallet", "wallet", SHAPE_WALLET, POSTING_ONE, USER_ID | HANDSHAKE_ID | WALLET_ID, USER_ID, read_wallet},
-	{"/api/v1/transaction", "transaction", SHAPE_TRANSACTION, POSTING_ONE, USER_ID | HANDSHAKE_ID, USER_ID | HANDSHAKE_ID, read_handshake},
-	{"/api/v1/transaction/bulk", "transaction", SHAPE_TRANSACTION, POSTING_MANY, 0, 0, NULL},
-	{"/api/v1/deposit", "deposit", SHAPE_TRANSACTION, POSTING_ONE, USER_ID | HANDSHAKE_ID, USER_ID | HANDSHAKE_ID, read_handshake},
-	{"/api/v1/withdrawal", "withdrawal", SHAPE_TRANSACTION, POSTING_ONE, USER_ID | HANDSHAKE_ID, USER_ID | HANDSHAKE_ID, read_handshake},
-	{"/api/v1/wallet/async", "wallet", SHAPE_WALLET, POSTING_NONE, USER_ID | WALLET_ID, USER_ID | WALLET_ID, read_direct},
-	{"/api/v1/transaction/async", "transaction", SHAPE_TRANSACTION, POSTING_NONE, USER_ID | TRANSACTION_ID, USER_ID | TRANSACTION_ID, read_direct},
-	{"/api/v1/wallet/history", "wallet", SHAPE_WALLET, POSTING_NONE, USER_ID | WALLET_ID | PAGE, USER_ID | WALLET_ID, read_history},
-	{"/healthz", NULL, SHAPE_WALLET, POSTING_NONE, 0, 0, read_health},
-	{"/readyz", NULL, SHAPE_WALLET, POSTING_NONE, 0, 0, read_ready},
-	{"/openapi.json", NULL, SHAPE_WALLET, POSTING_NONE, 0, 0, read_openapi},
+	/* path, kind, shape, POST, its scope, scope of a read, members, required members, read */
+	{"/api/v1/wallet", "wallet", SHAPE_WALLET, POSTING_ONE, SCOPE_DEPOSIT, SCOPE_READ, USER_ID | HANDSHAKE_ID | WALLET_ID, USER_ID, read_wallet},
+	{"/api/v1/transaction", "transaction", SHAPE_TRANSACTION, POSTING_ONE, SCOPE_TRANSFER, SCOPE_READ, USER_ID | HANDSHAKE_ID, USER_ID | HANDSHAKE_ID, read_handshake},
+	{"/api/v1/transaction/bulk", "transaction", SHAPE_TRANSACTION, POSTING_MANY, SCOPE_TRANSFER, 0, 0, 0, NULL},
+	{"/api/v1/deposit", "deposit", SHAPE_TRANSACTION, POSTING_ONE, SCOPE_DEPOSIT, SCOPE_READ, USER_ID | HANDSHAKE_ID, USER_ID | HANDSHAKE_ID, read_handshake},
+	{"/api/v1/withdrawal", "withdrawal", SHAPE_TRANSACTION, POSTING_ONE, SCOPE_TRANSFER, SCOPE_READ, USER_ID | HANDSHAKE_ID, USER_ID | HANDSHAKE_ID, read_handshake},
+	{"/api/v1/wallet/async", "wallet", SHAPE_WALLET, POSTING_NONE, 0, SCOPE_READ, USER_ID | WALLET_ID, USER_ID | WALLET_ID, read_direct},
+	{"/api/v1/transaction/async", "transaction", SHAPE_TRANSACTION, POSTING_NONE, 0, SCOPE_READ, USER_ID | TRANSACTION_ID, USER_ID | TRANSACTION_ID, read_direct},
+	{"/api/v1/wallet/history", "wallet", SHAPE_WALLET, POSTING_NONE, 0, SCOPE_READ, USER_ID | WALLET_ID | PAGE, USER_ID | WALLET_ID, read_history},
+	{"/healthz", NULL, SHAPE_WALLET, POSTING_NONE, 0, 0, 0, 0, read_health},
+	{"/readyz", NULL, SHAPE_WALLET, POSTING_NONE, 0, 0, 0, 0, read_ready},
+	{"/openapi.json", NULL, SHAPE_WALLET, POSTING_NONE, 0, 0, 0, 0, read_openapi},
 };
 /* clang-format on */
 
@@ -70,9 +71,9 @@ route_find(Client *client, const char *uri)
 	const char *query;
 
 	/* the absolute form, as sent to proxies: RFC 9112, section 3.2.2 */
-	if (strncasecmp(uri, "http://", 7) == 0)
+	if (strncasecmp(uri, "http://", 7) == 0 || strncasecmp(uri, "https://", 8) == 0)
 	{
-		uri += 7;
+		uri = strstr(uri, "//") + 2;
 		uri += strcspn(uri, "/?");
 	}
 	length = strcspn(uri, "?");
@@ -169,7 +170,7 @@ route_begin(Client *client, const char *method)
 		                                                         : IDEMPOTENCY_KEY_LENGTH_MAX,
 		                             message);
 	if (code == CODE_OK)
-		return true;
+		return auth_begin(client);
 	reply_problem(client, code, message);
 	return false;
 }
@@ -300,6 +301,8 @@ start_post(Client *client)
 		bulk_start(client);
 		return;
 	}
+	if (!auth_allows_payload(client, client->body.data, client->body.length))
+		return;
 	/* The outcome is asked for in the user's name; without one there is nothing to wait for. */
 	if (client->wait_until_ms != 0 && !json_read_user_id(client->body.data, client->body.length,
 	                                                     &client->members.number[MEMBER_USER_ID]))
@@ -332,7 +335,7 @@ start_read(Client *client)
 		                          route->required, &client->members, message);
 	if (code != CODE_OK)
 		reply_problem(client, code, message);
-	else
+	else if (auth_allows_user(client, client->members.number[MEMBER_USER_ID]))
 		route->read(client);
 }
 
@@ -341,6 +344,8 @@ route_start(Client *client)
 {
 	Http *http = client->http;
 
+	if (!auth_confirm(client) || client->phase == PHASE_WAITING)
+		return;
 	client->enqueued = false;
 	client->held_since_ms = 0;
 	if (client->head.wait_s > http->config.wait_s_max)

@@ -1,13 +1,15 @@
--- wallet_grant: what a client, an operator and an auditor can do; nobody else can do anything.
+-- wallet_grant: what a client, the shim, an operator and an auditor can do; nobody else can do anything.
 CREATE EXTENSION pg_wallet;
 \i test/helpers.sql
 SELECT wallet_id FROM wallet_create(1, 10);
 SELECT wallet_id FROM wallet_create(2);
 CREATE ROLE regress_wallet_client;
+CREATE ROLE regress_wallet_shim;
 CREATE ROLE regress_wallet_operator;
 CREATE ROLE "regress wallet auditor";
 CREATE ROLE regress_wallet_nobody;
 SELECT wallet_grant('regress_wallet_client', 'client');
+SELECT wallet_grant('regress_wallet_shim', 'shim');
 SELECT wallet_grant('regress_wallet_operator', 'operator');
 SELECT wallet_grant('"regress wallet auditor"', 'auditor');
 SELECT wallet_grant('regress_wallet_nobody', 'boss');
@@ -44,6 +46,11 @@ INSERT INTO tried (statement) VALUES
     ('SELECT * FROM wallet.idempotency_key'),
     ('SELECT * FROM wallet.queue_position'),
     ('SELECT * FROM wallet.secret'),
+    ('SELECT * FROM wallet.api_key'),
+    ('SELECT wallet_api_key_create(''k'', ''{read}'')'),
+    ('SELECT wallet_api_key_revoke(''k'')'),
+    ('SELECT wallet_api_keys()'),
+    ('SELECT wallet_api_key_check_many(ARRAY[sha256(''k'')])'),
     ('SELECT nextval(''wallet.request_id_seq'')'),
     ('SELECT last_value FROM wallet.transfer_id_seq'),
     ('SELECT wallet_grant(''regress_wallet_nobody'', ''client'')'),
@@ -64,6 +71,8 @@ CREATE TEMPORARY TABLE results (role text, n integer, result text);
 GRANT INSERT ON results TO PUBLIC;
 SET ROLE regress_wallet_client;
 INSERT INTO results SELECT 'client', n, pg_temp.can(statement) FROM tried ORDER BY n;
+SET ROLE regress_wallet_shim;
+INSERT INTO results SELECT 'shim', n, pg_temp.can(statement) FROM tried ORDER BY n;
 SET ROLE regress_wallet_operator;
 INSERT INTO results SELECT 'operator', n, pg_temp.can(statement) FROM tried ORDER BY n;
 SET ROLE "regress wallet auditor";
@@ -71,7 +80,7 @@ INSERT INTO results SELECT 'auditor', n, pg_temp.can(statement) FROM tried ORDER
 SET ROLE regress_wallet_nobody;
 INSERT INTO results SELECT 'nobody', n, pg_temp.can(statement) FROM tried ORDER BY n;
 RESET ROLE;
-SELECT statement, max(result) FILTER (WHERE role = 'client') AS client, max(result) FILTER (WHERE role = 'operator') AS operator,
+SELECT statement, max(result) FILTER (WHERE role = 'client') AS client, max(result) FILTER (WHERE role = 'shim') AS shim, max(result) FILTER (WHERE role = 'operator') AS operator,
        max(result) FILTER (WHERE role = 'auditor') AS auditor, max(result) FILTER (WHERE role = 'nobody') AS nobody
     FROM tried JOIN results USING (n) GROUP BY n, statement ORDER BY n;
 
@@ -92,8 +101,8 @@ DROP SCHEMA regress_trap CASCADE;
 RESET client_min_messages;
 
 -- A role that is not to have its rights any longer gives them back with DROP OWNED, and the money stays.
-DROP OWNED BY regress_wallet_client, regress_wallet_operator, "regress wallet auditor", regress_wallet_nobody;
-DROP ROLE regress_wallet_client, regress_wallet_operator, "regress wallet auditor", regress_wallet_nobody;
+DROP OWNED BY regress_wallet_client, regress_wallet_shim, regress_wallet_operator, "regress wallet auditor", regress_wallet_nobody;
+DROP ROLE regress_wallet_client, regress_wallet_shim, regress_wallet_operator, "regress wallet auditor", regress_wallet_nobody;
 SELECT * FROM pg_temp.faults();
 
 SET pg_wallet.allow_drop = on;

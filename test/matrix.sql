@@ -1,18 +1,20 @@
 -- Who may do what: the one place that says so. Every function, relation and setting of the extension stands here, and
--- the tests that include this file fail for one that does not. Duties: c client, o operator, a auditor; the owner may
+-- the tests that include this file fail for one that does not. Duties: c client, s shim, o operator, a auditor; the owner may
 -- everything, and nobody else anything. `@` stands for the schema of the extension.
 SELECT e.extnamespace::regnamespace AS extension_schema, pg_get_userbyid(e.extowner) AS extension_owner
     FROM pg_extension AS e WHERE e.extname = 'pg_wallet' \gset
 
 CREATE ROLE tap_client;
+CREATE ROLE tap_shim;
 CREATE ROLE tap_operator;
 CREATE ROLE tap_auditor;
 CREATE ROLE tap_nobody;
 SELECT :extension_schema.wallet_grant('tap_client', 'client');
+SELECT :extension_schema.wallet_grant('tap_shim', 'shim');
 SELECT :extension_schema.wallet_grant('tap_operator', 'operator');
 SELECT :extension_schema.wallet_grant('tap_auditor', 'auditor');
 CREATE TEMPORARY TABLE duty (duty text, letter text, role name);
-INSERT INTO duty VALUES ('client', 'c', 'tap_client'), ('operator', 'o', 'tap_operator'), ('auditor', 'a', 'tap_auditor'),
+INSERT INTO duty VALUES ('client', 'c', 'tap_client'), ('shim', 's', 'tap_shim'), ('operator', 'o', 'tap_operator'), ('auditor', 'a', 'tap_auditor'),
     ('nobody', '-', 'tap_nobody'), ('owner', '*', :'extension_owner');
 
 CREATE FUNCTION pg_temp.may(duties text, letter text) RETURNS boolean LANGUAGE sql
@@ -21,15 +23,19 @@ CREATE FUNCTION pg_temp.may(duties text, letter text) RETURNS boolean LANGUAGE s
 -- A call that succeeds for those who may, given the wallets 1 and 2 of the users 1 and 2, with money.
 CREATE TEMPORARY TABLE may_execute (function regprocedure PRIMARY KEY, duties text, call text);
 INSERT INTO may_execute SELECT replace(f, '@', :'extension_schema')::regprocedure, duties, replace(call, '@', :'extension_schema') FROM (VALUES
-    ('@.wallet_enqueue(text, json, text)', 'co', $$SELECT @.wallet_enqueue('deposit', '{"user_id":1,"wallet_id":1,"amount":1}', 'a key')$$),
-    ('@.wallet_enqueue_many(text[], text[], text[])', 'co',
+    ('@.wallet_enqueue(text, json, text)', 'cso', $$SELECT @.wallet_enqueue('deposit', '{"user_id":1,"wallet_id":1,"amount":1}', 'a key')$$),
+    ('@.wallet_enqueue_many(text[], text[], text[])', 'cso',
         $$SELECT @.wallet_enqueue_many('{deposit,wallet,transaction,withdrawal,wallet_read,none}', ARRAY['{"user_id":1,"wallet_id":1,"amount":1.5}', '{"user_id":9,"amount":1,"currency":"jpy"}', '{"user_id":1,"source_wallet_id":1,"dest_wallet_id":2,"trans_sum":"1"}', '{"user_id":2,"wallet_id":2,"amount":0.125}', '{"user_id":1,"wallet_id":1}', '{'], '{a,b,c,d,e,f}')$$),
-    ('@.wallet_lookup(text, bigint, text)', 'co',
+    ('@.wallet_lookup(text, bigint, text)', 'cso',
         $$SELECT @.wallet_lookup('wallet_read', 1, @.wallet_enqueue('wallet_read', '{"user_id":1,"wallet_id":1}'))$$),
-    ('@.wallet_lookup_many(text[], bigint[], text[])', 'co', $$SELECT @.wallet_lookup_many('{wallet,none}', '{1,2}'::bigint[], '{00,NULL}')$$),
-    ('@.wallet_read_many(text[], bigint[], bigint[])', 'co', $$SELECT @.wallet_read_many('{wallet,transaction,wallet}', '{1,1,2}', '{1,1,1}')$$),
-    ('@.wallet_history_page(bigint, bigint, bigint, integer)', 'co', 'SELECT @.wallet_history_page(1, 1, NULL, 5)'),
-    ('@.wallet_ready()', 'coa', 'SELECT @.wallet_ready()'),
+    ('@.wallet_lookup_many(text[], bigint[], text[])', 'cso', $$SELECT @.wallet_lookup_many('{wallet,none}', '{1,2}'::bigint[], '{00,NULL}')$$),
+    ('@.wallet_read_many(text[], bigint[], bigint[])', 'cso', $$SELECT @.wallet_read_many('{wallet,transaction,wallet}', '{1,1,2}', '{1,1,1}')$$),
+    ('@.wallet_history_page(bigint, bigint, bigint, integer)', 'cso', 'SELECT @.wallet_history_page(1, 1, NULL, 5)'),
+    ('@.wallet_ready()', 'csoa', 'SELECT @.wallet_ready()'),
+    ('@.wallet_api_key_check_many(bytea[])', 's', $$SELECT @.wallet_api_key_check_many(ARRAY['\x00'::bytea])$$),
+    ('@.wallet_api_keys()', 'oa', 'SELECT @.wallet_api_keys()'),
+    ('@.wallet_api_key_create(text, text[], bigint)', '', $$SELECT @.wallet_api_key_create('a key', '{read}')$$),
+    ('@.wallet_api_key_revoke(text)', '', $$SELECT @.wallet_api_key_revoke('no key')$$),
     ('@.wallet_get(bigint)', 'oa', 'SELECT @.wallet_get(1)'),
     ('@.wallet_history(bigint, bigint, integer)', 'oa', 'SELECT @.wallet_history(1)'),
     ('@.wallet_verify()', 'oa', 'SELECT @.wallet_verify()'),
@@ -52,6 +58,7 @@ INSERT INTO may_execute SELECT replace(f, '@', :'extension_schema')::regprocedur
     ('wallet.run_audit()', '', 'SELECT wallet.run_audit()'),
     ('wallet.expire_idempotency_keys()', '', 'SELECT wallet.expire_idempotency_keys()'),
     ('wallet.history(bigint, bigint, integer)', '', 'SELECT wallet.history(1, NULL, 5)'),
+    ('wallet.random_key()', '', 'SELECT wallet.random_key()'),
     ('wallet.refuse(text, text)', '', $$SELECT wallet.refuse('wallet_closed')$$),
     ('wallet.code_message(text)', '', $$SELECT wallet.code_message('wallet_closed')$$),
     ('wallet.idempotency_retention()', '', 'SELECT wallet.idempotency_retention()'),
@@ -75,6 +82,7 @@ INSERT INTO may_select VALUES
     ('wallet.queue_position', 'a'),
     ('wallet.opening', ''),
     ('wallet.secret', ''),
+    ('wallet.api_key', ''),
     ('wallet.wallet_id_seq', ''),
     ('wallet.request_id_seq', ''),
     ('wallet.transfer_id_seq', '');

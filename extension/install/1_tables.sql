@@ -1,4 +1,4 @@
-/* pg_wallet 1.0, part 1 of 4 of the install script: types and tables */
+/* pg_wallet 1.0, part 1 of the install script: types and tables */
 
 \echo Use "CREATE EXTENSION pg_wallet" to load this file. \quit
 
@@ -204,9 +204,14 @@ CREATE TRIGGER replace_secret BEFORE INSERT ON wallet.secret
     FOR EACH ROW EXECUTE FUNCTION wallet.replace_secret();
 ALTER TABLE wallet.secret ENABLE ALWAYS TRIGGER replace_secret;
 
-/* gen_random_uuid() has 122 random bits: three of them fill the 256 of the key. */
-INSERT INTO wallet.secret (handshake_key) VALUES (sha256(
-    uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())));
+/* gen_random_uuid() has 122 random bits: three of them fill the 256 of a key. */
+CREATE FUNCTION wallet.random_key() RETURNS bytea
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    SELECT sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()))
+$$;
+COMMENT ON FUNCTION wallet.random_key() IS '32 bytes that nobody can guess';
+
+INSERT INTO wallet.secret (handshake_key) VALUES (wallet.random_key());
 
 CREATE TABLE wallet.audit (
     checked_at timestamptz NOT NULL,

@@ -166,8 +166,9 @@ COMMENT ON FUNCTION @extschema@.wallet_schedule_maintenance() IS
     'sets up pg_cron jobs: audit, analyze and expiry of idempotency keys';
 
 /*
- * A client enqueues and looks up, and reads no table.  An operator moves money by direct calls as
- * well, and cares for wallets and the queue.  An auditor reads everything but the secret.
+ * A client enqueues and looks up, and reads no table.  The shim, which is the HTTP server, checks API
+ * keys as well.  An operator moves money by direct calls, and cares for wallets and the queue.  An
+ * auditor reads everything but the secret and the API keys.
  */
 CREATE FUNCTION @extschema@.wallet_grant(role regrole, duty text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -177,8 +178,10 @@ DECLARE
         'wallet_lookup(text, bigint, text)', 'wallet_lookup_many(text[], bigint[], text[])',
         'wallet_read_many(text[], bigint[], bigint[])', 'wallet_history_page(bigint, bigint, bigint, integer)',
         'wallet_ready()'];
+    shim CONSTANT text[] := client || ARRAY['wallet_api_key_check_many(bytea[])'];
     reader CONSTANT text[] := ARRAY[
-        'wallet_get(bigint)', 'wallet_history(bigint, bigint, integer)', 'wallet_verify()', 'wallet_ready()'];
+        'wallet_get(bigint)', 'wallet_history(bigint, bigint, integer)', 'wallet_verify()', 'wallet_ready()',
+        'wallet_api_keys()'];
     operator CONSTANT text[] := ARRAY[
         'wallet_create(bigint, numeric, text)', 'wallet_deposit(bigint, numeric, jsonb, text)',
         'wallet_withdraw(bigint, numeric, jsonb, text)', 'wallet_transfer(bigint, bigint, numeric, jsonb, text)',
@@ -188,10 +191,11 @@ DECLARE
 BEGIN
     CASE duty
         WHEN 'client' THEN functions := client;
+        WHEN 'shim' THEN functions := shim;
         WHEN 'operator' THEN functions := client || reader || operator;
         WHEN 'auditor' THEN functions := reader;
         ELSE RAISE EXCEPTION 'unknown duty "%"', duty
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'The duties are client, operator and auditor.';
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'The duties are client, shim, operator and auditor.';
     END CASE;
     EXECUTE format('GRANT USAGE ON SCHEMA %s TO %s', '@extschema@', role);
     FOR i IN 1 .. cardinality(functions) LOOP
@@ -208,14 +212,14 @@ BEGIN
         EXECUTE format('GRANT EXECUTE ON FUNCTION wallet.amount(bigint, integer) TO %s', role);
     END IF;
     -- Handshakes are among the parameters of its statements: they stay out of the server's log, whatever that logs.
-    IF duty IN ('client', 'operator') AND current_setting('is_superuser')::boolean THEN
+    IF duty IN ('client', 'shim', 'operator') AND current_setting('is_superuser')::boolean THEN
         EXECUTE format('ALTER ROLE %s IN DATABASE %I SET log_parameter_max_length = 0', role, current_database());
         EXECUTE format('ALTER ROLE %s IN DATABASE %I SET log_parameter_max_length_on_error = 0', role, current_database());
     END IF;
 END
 $$;
 COMMENT ON FUNCTION @extschema@.wallet_grant(regrole, text) IS
-    'gives a role the rights of a client, an operator or an auditor';
+    'gives a role the rights of a client, the shim, an operator or an auditor';
 
 /* ---- Guard against dropping money by accident ---- */
 
@@ -233,36 +237,3 @@ CREATE FUNCTION wallet.announce() RETURNS void
 LANGUAGE c AS 'MODULE_PATHNAME', 'wallet_announce';
 COMMENT ON FUNCTION wallet.announce() IS 'tells the launcher that this database wants a worker';
 SELECT wallet.announce();
-
-/* ---- Nothing for PUBLIC, nor for anybody else whom default privileges would let in ---- */
-
-DO $$
-DECLARE
-    granted text;
-BEGIN
-    FOR granted IN
-        SELECT pg_catalog.format('%s FROM %s', entry.object,
-                   CASE WHEN entry.grantee = 0 THEN 'PUBLIC' ELSE entry.grantee::pg_catalog.regrole::text END)
-            FROM (
-                SELECT 'FUNCTION ' || d.objid::pg_catalog.regprocedure, a.grantee, p.proowner
-                    FROM pg_catalog.pg_depend AS d
-                        JOIN pg_catalog.pg_proc AS p ON p.oid = d.objid
-                        CROSS JOIN LATERAL pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) AS a
-                    WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.deptype = 'e'
-                        AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
-                        AND d.refobjid = (SELECT e.oid FROM pg_catalog.pg_extension AS e WHERE e.extname = 'pg_wallet')
-                UNION
-                SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE ' ELSE 'TABLE ' END || c.oid::pg_catalog.regclass, a.grantee, c.relowner
-                    FROM pg_catalog.pg_class AS c CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) AS a
-                    WHERE c.relnamespace = 'wallet'::pg_catalog.regnamespace
-                UNION
-                SELECT 'SCHEMA wallet', a.grantee, n.nspowner
-                    FROM pg_catalog.pg_namespace AS n CROSS JOIN LATERAL pg_catalog.aclexplode(n.nspacl) AS a
-                    WHERE n.nspname = 'wallet'
-            ) AS entry (object, grantee, owner)
-            WHERE entry.grantee <> entry.owner
-    LOOP
-        EXECUTE 'REVOKE ALL ON ' || granted;
-    END LOOP;
-END
-$$;

@@ -10,7 +10,7 @@ CREATE TEMPORARY VIEW function AS
     SELECT p.* FROM pg_proc AS p JOIN member AS m ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid;
 
 SELECT has_extension('pg_wallet');
-SELECT tables_are('wallet', ARRAY['audit', 'currency', 'idempotency_key', 'outcome', 'queue_position', 'request', 'secret', 'transfer', 'wallet']);
+SELECT tables_are('wallet', ARRAY['api_key', 'audit', 'currency', 'idempotency_key', 'outcome', 'queue_position', 'request', 'secret', 'transfer', 'wallet']);
 SELECT views_are('wallet', ARRAY['operation', 'queue']);
 SELECT materialized_views_are('wallet', ARRAY['opening']);
 SELECT sequences_are('wallet', ARRAY['request_id_seq', 'transfer_id_seq', 'wallet_id_seq']);
@@ -35,7 +35,7 @@ SELECT is(f.prosecdef, f.pronamespace <> 'wallet'::regnamespace AND f.proname NO
 SELECT is(f.proparallel, 'u', f.oid::regprocedure || ' is not for parallel workers') FROM function AS f ORDER BY f.oid::regprocedure::text;
 SELECT results_eq(
     $$SELECT f.oid::regprocedure::text COLLATE "C" FROM function AS f WHERE f.provolatile <> 'v' ORDER BY 1$$,
-    $$VALUES ('wallet.history(bigint,bigint,integer)'::text COLLATE "C"), ('wallet.verify()'), ('wallet_get(bigint)'), ('wallet_history(bigint,bigint,integer)'),
+    $$VALUES ('wallet.history(bigint,bigint,integer)'::text COLLATE "C"), ('wallet.verify()'), ('wallet_api_key_check_many(bytea[])'), ('wallet_api_keys()'), ('wallet_get(bigint)'), ('wallet_history(bigint,bigint,integer)'),
              ('wallet_history_page(bigint,bigint,bigint,integer)'), ('wallet_read_many(text[],bigint[],bigint[])'), ('wallet_verify()')$$,
     'what only reads is stable, all else is volatile');
 SELECT is_empty($$SELECT f.oid::regprocedure FROM function AS f WHERE f.proleakproof$$, 'nothing is leakproof');

@@ -96,11 +96,11 @@ SELECT ok(pg_temp.try_as(d.role, format('SET %s = DEFAULT', m.setting)) ~ '^(425
 SELECT is(pg_temp.try_as(d.role, 'SET session_replication_role = replica'), '42501', format('%s: silences no trigger', d.duty)) FROM duty AS d WHERE d.letter <> '*' ORDER BY d.duty;
 SELECT is(pg_temp.try_as(d.role, 'ALTER EVENT TRIGGER pg_wallet_guard_drop DISABLE'), '42501', format('%s: leaves the guard alone', d.duty)) FROM duty AS d WHERE d.letter <> '*' ORDER BY d.duty;
 SELECT is(pg_temp.try_as(d.role, 'DROP EXTENSION pg_wallet CASCADE'), '42501', format('%s: drops nothing', d.duty)) FROM duty AS d WHERE d.letter <> '*' ORDER BY d.duty;
-SELECT throws_ok($$SELECT wallet_grant('tap_nobody', 'boss')$$, '22023', 'unknown duty "boss"', 'there are three duties');
+SELECT throws_ok($$SELECT wallet_grant('tap_nobody', 'boss')$$, '22023', 'unknown duty "boss"', 'there are four duties');
 
 -- Whose statements may have a handshake among their parameters, which are not for the log.
 SELECT is((SELECT s.setconfig FROM pg_db_role_setting AS s JOIN pg_database AS b ON b.oid = s.setdatabase AND b.datname = current_database() WHERE s.setrole = d.role::regrole),
-          CASE WHEN d.letter IN ('c', 'o') THEN ARRAY['log_parameter_max_length=0', 'log_parameter_max_length_on_error=0'] END, format('%s: what is not logged', d.duty))
+          CASE WHEN d.letter IN ('c', 's', 'o') THEN ARRAY['log_parameter_max_length=0', 'log_parameter_max_length_on_error=0'] END, format('%s: what is not logged', d.duty))
     FROM duty AS d ORDER BY d.duty;
 
 -- Whoever may not call a function may not have it called either, by whatever the server runs for him.

@@ -61,7 +61,10 @@ like 'a port in use is refused' "$(said ways start "$first" "$places/b")" "port 
 is 'before anything is made' "$(ls -A "$places/b/data" 2>/dev/null)" ''
 like 'no port at all' "$(said ways start 70000 "$places/b")" 'is not a port'
 
-ok 'a second instance beside the first' ways start "$second" "$places/b"
+WALLET_AUTH=required ok 'a second instance beside the first' ways start "$second" "$places/b"
+answers() { curl -s -o /dev/null -w '%{http_code}' "http://127.0.0.1:$1/api/v1/wallet/async"; }
+is 'which wants a key, as it was told' "$(answers "$second")" 401
+is 'while the first one wants none' "$(answers "$first")" 422
 is 'with its own data' "$(ask "$places/b" "SELECT to_regclass('kept') IS NULL")" t
 ok 'stop' ways stop "$second" "$places/b"
 is 'status of what is stopped' "$(status_of "$places/b")" 3

@@ -27,6 +27,8 @@ my %handshake = (
     refused => enqueue('withdrawal',  '{"user_id":3,"wallet_id":3,"amount":5000}'),);
 is(ask($node, $db, 'SELECT wallet_process()'), '3', 'some requests are settled');
 $node->safe_psql($db, 'SELECT wallet_audit()');
+$node->safe_psql($db, q{SELECT wallet_api_key_create(name, '{read}') FROM (VALUES ('a'), ('b')) AS v (name)});
+$node->safe_psql($db, q{SELECT wallet_api_key_revoke('a')});
 
 # Requests that are still queued, one of them with an idempotency key, and a gap between them.
 $handshake{queued} = enqueue('transaction', transfer_json(4, 5, 1000), 'key of the queued');
@@ -38,7 +40,7 @@ my %kind    = (done => ['transaction', 1], made => ['wallet', 30], refused => ['
 my $settled = join ' UNION ALL ',
     map { "SELECT * FROM wallet_lookup('$kind{$_}[0]', $kind{$_}[1], '$handshake{$_}')" }
     sort keys %kind;
-my @tables = qw(currency wallet request transfer outcome idempotency_key audit secret);
+my @tables = qw(currency wallet request transfer outcome idempotency_key audit secret api_key);
 my $rows   = join ' UNION ALL ',
     map { "SELECT '$_', md5(string_agg(t::text, E'\\n' ORDER BY t::text)) FROM wallet.$_ AS t" }
     @tables;
