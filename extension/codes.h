@@ -63,12 +63,13 @@
 	X(CODE_IDEMPOTENCY_MISMATCH, "idempotency_mismatch", "PW301", 0, 422, "the idempotency key was used with another payload", "Use a new key for a new request.") \
 	X(CODE_IDEMPOTENCY_IN_PROGRESS, "idempotency_in_progress", "PW306", 1, 409, "another transaction that has not ended yet uses the idempotency key", "Send the same request again later.") \
 	X(CODE_HANDSHAKE_UNKNOWN, "handshake_unknown", "PW302", 0, 404, "there is no such request of this user", "") \
+	X(CODE_HANDSHAKE_EXPIRED, "handshake_expired", "PW307", 0, 410, "the request is older than requests are kept", "Money that it moved is in the wallet's history.") \
 	X(CODE_TRANSACTION_NOT_FOUND, "transaction_not_found", "PW303", 1, 404, "there is no such transaction of this user", "") \
 	X(CODE_INVALID_CURSOR, "invalid_cursor", "PW304", 0, 422, "the cursor is not an operation of this wallet", "Pass the transfer_id of the last row of the previous page.") \
 	X(CODE_INVALID_LIMIT, "invalid_limit", "PW305", 0, 422, "a page must have 1 to 1000 rows", "") \
 	X(CODE_INTERNAL_ERROR, "internal_error", "PW901", 0, 500, "the request could not be carried out", "The server's log has the cause.") \
 	X(CODE_MONEY_KEPT, "money_kept", "PW902", 0, 500, "cannot drop the extension pg_wallet: its journal holds transfers", "Set pg_wallet.allow_drop = on in this session to drop it with all its money.") \
-	X(CODE_APPEND_ONLY, "append_only", "PW903", 0, 500, "cannot change rows that are kept for ever", "To undo a transfer, post another one in the opposite direction.") \
+	X(CODE_APPEND_ONLY, "append_only", "PW903", 0, 500, "cannot change or drop rows that are to be kept", "To undo a transfer, post another one in the opposite direction.") \
 	/* what only HTTP can get wrong */ \
 	X(CODE_BAD_REQUEST, "bad_request", "PW401", 0, 400, "the HTTP request is malformed", "") \
 	X(CODE_ROUTE_NOT_FOUND, "not_found", "PW404", 0, 404, "there is nothing at this path", "The paths are listed in the documentation.") \

@@ -38,7 +38,9 @@ static Statement find_answers = {
     "LEFT JOIN wallet.transfer AS t ON t.request_id = r.request_id AND r.kind <> 'wallet' "
     "LEFT JOIN wallet.wallet AS w ON w.wallet_id = o.wallet_id "
     "LEFT JOIN wallet.currency AS c ON c.code = w.currency "
-    "CROSS JOIN LATERAL (SELECT CASE WHEN r.request_id IS NULL THEN 'handshake_unknown' "
+    "CROSS JOIN LATERAL (SELECT CASE WHEN r.request_id IS NULL THEN "
+    "CASE WHEN a.request_id > 0 AND a.request_id < wallet.expired_below() "
+    "THEN 'handshake_expired' ELSE 'handshake_unknown' END "
     "WHEN t.transfer_id IS NOT NULL THEN 'processed' ELSE o.code END) AS code (name) "
     "ORDER BY a.position",
     1,
@@ -86,7 +88,8 @@ open_handshakes(FunctionCallInfo fcinfo, int *count)
 
 /*
  * wallet_lookup_many(kinds text[], user_ids bigint[], handshake_ids text[]) → setof wallet.answer
- * A handshake that is not known has the state unknown and the code handshake_unknown.
+ * A handshake that is not known has the state unknown and the code handshake_unknown; or
+ * handshake_expired, when it names a request of this kind and user that is no longer kept.
  */
 Datum
 wallet_lookup_many(PG_FUNCTION_ARGS)

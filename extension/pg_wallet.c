@@ -19,6 +19,7 @@ int setting_batch_max = 32768;
 int setting_poll_ms = 1000;
 bool setting_allow_drop = false;
 int setting_retention_s = 7 * 24 * 60 * 60;
+int setting_request_retention_s = 90 * 24 * 60 * 60;
 
 void _PG_init(void);
 
@@ -59,6 +60,11 @@ define_settings(void)
 	    "pg_wallet.idempotency_retention", "Sets how long an idempotency key is kept.",
 	    "The scheduled maintenance forgets older ones.", &setting_retention_s, 7 * 24 * 60 * 60, 60,
 	    INT_MAX, PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("pg_wallet.request_retention", "Sets how long a request is kept.",
+	                        "The scheduled maintenance drops older ones with their outcomes; 0: "
+	                        "they are kept for ever.",
+	                        &setting_request_retention_s, 90 * 24 * 60 * 60, 0, INT_MAX, PGC_SIGHUP,
+	                        GUC_UNIT_S, NULL, NULL, NULL);
 	DefineCustomBoolVariable("pg_wallet.allow_drop",
 	                         "Allows to drop the extension while its journal holds transfers.",
 	                         "Meant to be set in the one session that does it.",

@@ -37,6 +37,9 @@ extern int setting_poll_ms;     /* pg_wallet.poll_interval */
 extern bool setting_allow_drop; /* pg_wallet.allow_drop */
 extern int setting_retention_s; /* pg_wallet.idempotency_retention */
 
+/* pg_wallet.request_retention; 0: for ever */
+extern int setting_request_retention_s;
+
 /* ---- refusal.c: codes as errors ---- */
 
 /* Raise the error of this code; detail may be NULL, else it is a full sentence. */
@@ -93,8 +96,14 @@ extern text *handshake_seal(HandshakeSealer *sealer, const Request *request);
 extern int64 handshake_open(HandshakeSealer *sealer, RequestKind kind, int64 user_id,
                             const char *handshake, int length);
 
+/* ---- expiry.c: old requests ---- */
+
+/* Requests with smaller ids are gone, whatever the active snapshot says. */
+extern int64 expired_below(void);
+
 /* ---- request.c: the table of requests ---- */
 
+/* Those given are in the order of their ids. */
 extern void request_insert(const Request *requests, int count, TimestampTz enqueued_at);
 
 /*
@@ -168,6 +177,8 @@ extern int store_insert_wallets(const Wallet *wallets, int count);
  */
 extern bool store_update_wallets(const Wallet *wallets, int count, bool keep_hints);
 extern void store_update_status(const Wallet *wallet);
+
+/* In the order of the requests' ids. */
 extern void store_insert_outcomes(const Outcome *outcomes, int count, TimestampTz posted_at);
 
 /* metadata: one jsonb for all of them, or NULL. */

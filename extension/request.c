@@ -159,7 +159,8 @@ request_insert(const Request *requests, int count, TimestampTz enqueued_at)
 	RowWriter writer;
 	Datum no_currency = CStringGetTextDatum("");
 
-	if (!writer_open(&writer, &request_layout, CMD_INSERT))
+	if (!writer_open_for_keys(&writer, &request_layout, requests[0].request_id,
+	                          requests[count - 1].request_id))
 	{
 		insert_by_statement(requests, count, enqueued_at);
 		return;
@@ -232,24 +233,39 @@ read_by_statement(Statement *statement, Datum *arguments, Request *requests, boo
 	return count;
 }
 
+/* The reader's rows from an id on, as many as there is room for.  Returns how many. */
+static int
+read_rows(RowReader *reader, int64 request_id, int count_max, Request *requests)
+{
+	int count = 0;
+
+	load_kinds(reader->slot);
+	reader_seek_from(reader, request_id);
+	while (count < count_max && reader_next(reader))
+	{
+		CHECK_FOR_INTERRUPTS();
+		requests[count++] = request_from_slot(reader->slot);
+	}
+	return count;
+}
+
 int
 request_read_after(int64 request_id, int count_max, Request *requests)
 {
 	RowReader reader;
 	int count = 0;
 
-	if (!reader_open(&reader, &request_layout))
-		return read_by_statement(&read_after,
-		                         (Datum[]){Int64GetDatum(request_id), Int64GetDatum(count_max)},
-		                         requests, NULL);
-	load_kinds(reader.slot);
-	reader_seek_from(&reader, request_id + 1);
-	while (count < count_max && reader_next(&reader))
+	/* Partition by partition. */
+	for (int64 next = request_id + 1; count < count_max && next < PG_INT64_MAX; next = reader.end)
 	{
-		CHECK_FOR_INTERRUPTS();
-		requests[count++] = request_from_slot(reader.slot);
+		if (!reader_open_from(&reader, &request_layout, next))
+			return count + read_by_statement(
+			                   &read_after,
+			                   (Datum[]){Int64GetDatum(next - 1), Int64GetDatum(count_max - count)},
+			                   requests + count, NULL);
+		count += read_rows(&reader, next, count_max - count, requests + count);
+		reader_close(&reader);
 	}
-	reader_close(&reader);
 	return count;
 }
 

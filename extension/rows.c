@@ -6,6 +6,8 @@
  *and through its own functions and the table access method, less the planning and the plan.  A
  *table on which something hangs that is not done here is refused; see table_is_plain.
  *
+ * Of a partitioned table one partition is opened, found by the key as the executor would find it.
+ *
  * Locking: tables and indexes are opened with the locks of the statement that they replace, and
  *kept locked until the transaction ends.  Nothing here waits for a row.
  */
@@ -20,14 +22,19 @@
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_enum.h"
+#include "catalog/pg_opfamily.h"
 #include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
+#include "partitioning/partbounds.h"
+#include "partitioning/partdesc.h"
 #include "pgstat.h"
 #include "rows.h"
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/partcache.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
@@ -69,16 +76,119 @@ columns_are_ours(Relation heap, const RowLayout *layout)
 	return true;
 }
 
-/* Is the table as we have made it, as far as it matters for reading and for this command? */
+/* Does nothing hang on the table that only a statement carries out? */
 static bool
-table_is_plain(Relation heap, const RowLayout *layout, CmdType command)
+nothing_hangs_on(Relation table, const RowLayout *layout, CmdType command)
+{
+	const FormData_pg_class *form = table->rd_rel;
+
+	return !form->relhasrules && !form->relrowsecurity && columns_are_ours(table, layout) &&
+	       (command == CMD_SELECT || triggers_allow(table, command));
+}
+
+/*
+ * Is the table as we have made it, as far as it matters for reading and for this command?  The
+ * parent is NULL, or partitioned, with the table as a partition.
+ */
+static bool
+table_is_plain(Relation parent, Relation heap, const RowLayout *layout, CmdType command)
 {
 	const FormData_pg_class *form = heap->rd_rel;
 
 	return form->relkind == RELKIND_RELATION && form->relam == HEAP_TABLE_AM_OID &&
-	       !form->relhasrules && !form->relhassubclass && !form->relispartition &&
-	       !form->relrowsecurity && columns_are_ours(heap, layout) &&
-	       (command == CMD_SELECT || triggers_allow(heap, command));
+	       !form->relhassubclass && form->relispartition == (parent != NULL) &&
+	       nothing_hangs_on(heap, layout, command) &&
+	       (parent == NULL ||
+	        (!parent->rd_rel->relispartition && nothing_hangs_on(parent, layout, command)));
+}
+
+/* Is the table partitioned by ranges of its first column, a bigint, with a place for none else? */
+static bool
+is_partitioned_by_key(Relation table)
+{
+	PartitionKey key = RelationGetPartitionKey(table);
+
+	return key->strategy == PARTITION_STRATEGY_RANGE && key->partnatts == 1 &&
+	       key->partattrs[0] == 1 && key->partopfamily[0] == INTEGER_BTREE_FAM_OID &&
+	       key->parttypid[0] == INT8OID;
+}
+
+/* A bound of a range of keys; what is outside of all bounds is without limit. */
+static int64
+bound_value(const PartitionBoundInfoData *bounds, int bound)
+{
+	if (bound < 0 ||
+	    (bound < bounds->ndatums && bounds->kind[bound][0] == PARTITION_RANGE_DATUM_MINVALUE))
+		return PG_INT64_MIN;
+	if (bound == bounds->ndatums || bounds->kind[bound][0] == PARTITION_RANGE_DATUM_MAXVALUE)
+		return PG_INT64_MAX;
+	return DatumGetInt64(bounds->datums[bound][0]);
+}
+
+/* Is there a partition for this range, or for one after it? */
+static bool
+is_any_from(const PartitionBoundInfoData *bounds, int range)
+{
+	while (range <= bounds->ndatums && bounds->indexes[range] < 0)
+		range++;
+	return range <= bounds->ndatums;
+}
+
+/*
+ * The partition of rows with this key; or else, when or_above, the first one of greater keys.
+ * InvalidOid when there is none.  *end is where its range ends, or with or_above PG_INT64_MAX when
+ * no other one follows.  Most look for the last ranges.
+ */
+static Oid
+find_partition(Relation table, int64 key, bool or_above, int64 *end)
+{
+	PartitionDesc partitions = RelationGetPartitionDesc(table, true);
+	const PartitionBoundInfoData *bounds = partitions->boundinfo;
+	int range;
+
+	if (bounds == NULL || partition_bound_has_default(bounds))
+		return InvalidOid;
+	for (range = bounds->ndatums; bound_value(bounds, range - 1) > key; range--)
+		;
+	while (or_above && range < bounds->ndatums && bounds->indexes[range] < 0)
+		range++;
+	if (bounds->indexes[range] < 0)
+		return InvalidOid;
+	*end = or_above && !is_any_from(bounds, range + 1) ? PG_INT64_MAX : bound_value(bounds, range);
+	return partitions->oids[bounds->indexes[range]];
+}
+
+/*
+ * Open a table, and where it is partitioned the partition of a key (or_above: or else the next)
+ * with it.  NULL when there is no such partition: then all is closed again.
+ */
+static Relation
+open_heap(const char *name, int64 key, bool or_above, LOCKMODE lock, Relation *parent, int64 *end)
+{
+	Relation table = table_open(wallet_relation(name), lock);
+	Oid partition;
+
+	*parent = NULL;
+	*end = PG_INT64_MAX;
+	if (table->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
+		return table;
+	partition =
+	    is_partitioned_by_key(table) ? find_partition(table, key, or_above, end) : InvalidOid;
+	if (!OidIsValid(partition))
+	{
+		table_close(table, NoLock);
+		return NULL;
+	}
+	*parent = table;
+	return table_open(partition, lock);
+}
+
+static void
+close_heap(Relation heap, Relation parent)
+{
+	table_close(heap, NoLock);
+	if (parent != NULL)
+		table_close(parent, NoLock);
 }
 
 /* A constraint that is checked at the end of a transaction needs a trigger's queue. */
@@ -128,16 +238,16 @@ release(RowWriter *writer)
 		ExecDropSingleTupleTableSlot(writer->slots[i]);
 	ExecCloseIndices(writer->result);
 	FreeExecutorState(writer->estate);
-	table_close(writer->heap, NoLock);
+	close_heap(writer->heap, writer->parent);
 }
 
-bool
-writer_open(RowWriter *writer, const RowLayout *layout, CmdType command)
+/* Make the writer of a table that has been opened. */
+static bool
+writer_begin(RowWriter *writer, const RowLayout *layout, CmdType command)
 {
-	writer->heap = table_open(wallet_relation(layout->table), RowExclusiveLock);
-	if (!table_is_plain(writer->heap, layout, command))
+	if (!table_is_plain(writer->parent, writer->heap, layout, command))
 	{
-		table_close(writer->heap, NoLock);
+		close_heap(writer->heap, writer->parent);
 		return false;
 	}
 	CheckCmdReplicaIdentity(writer->heap, command);
@@ -177,6 +287,29 @@ insert_same_entries(RowWriter *writer, TupleTableSlot *slot)
 		index_insert(result->ri_IndexRelationDescs[i], values, nulls, &slot->tts_tid, writer->heap,
 		             UNIQUE_CHECK_NO, true, info);
 	}
+}
+
+bool
+writer_open(RowWriter *writer, const RowLayout *layout, CmdType command)
+{
+	writer->parent = NULL;
+	writer->heap = table_open(wallet_relation(layout->table), RowExclusiveLock);
+	return writer_begin(writer, layout, command);
+}
+
+bool
+writer_open_for_keys(RowWriter *writer, const RowLayout *layout, int64 first_key, int64 last_key)
+{
+	int64 end;
+
+	writer->heap =
+	    open_heap(layout->table, first_key, false, RowExclusiveLock, &writer->parent, &end);
+	if (writer->heap == NULL)
+		return false;
+	if (last_key < end)
+		return writer_begin(writer, layout, CMD_INSERT);
+	close_heap(writer->heap, writer->parent);
+	return false;
 }
 
 static void
@@ -287,17 +420,27 @@ begin_scan(RowReader *reader)
 bool
 reader_open(RowReader *reader, const RowLayout *layout)
 {
+	return reader_open_from(reader, layout, PG_INT64_MIN);
+}
+
+bool
+reader_open_from(RowReader *reader, const RowLayout *layout, int64 key)
+{
 	Oid primary_key;
 
-	reader->heap = table_open(wallet_relation(layout->table), AccessShareLock);
+	reader->heap =
+	    open_heap(layout->table, key, true, AccessShareLock, &reader->parent, &reader->end);
+	if (reader->heap == NULL)
+		return false;
 #if PG_VERSION_NUM >= 180000
 	primary_key = RelationGetPrimaryKeyIndex(reader->heap, false);
 #else
 	primary_key = RelationGetPrimaryKeyIndex(reader->heap);
 #endif
-	if (!OidIsValid(primary_key) || !table_is_plain(reader->heap, layout, CMD_SELECT))
+	if (!OidIsValid(primary_key) ||
+	    !table_is_plain(reader->parent, reader->heap, layout, CMD_SELECT))
 	{
-		table_close(reader->heap, NoLock);
+		close_heap(reader->heap, reader->parent);
 		return false;
 	}
 	reader->index = index_open(primary_key, AccessShareLock);
@@ -423,7 +566,7 @@ reader_close(RowReader *reader)
 	index_endscan(reader->scan);
 	ExecDropSingleTupleTableSlot(reader->slot);
 	index_close(reader->index, NoLock);
-	table_close(reader->heap, NoLock);
+	close_heap(reader->heap, reader->parent);
 }
 
 void

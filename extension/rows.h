@@ -3,7 +3,7 @@
  *		Rows in and out of a table without a statement: the executor's own steps, called directly.
  *
  * For the few tables and columns that the hot paths touch.  Whatever a user may have hung on a
- *table and only a statement carries out (row triggers, rules, row security, partitions, columns of
+ *table and only a statement carries out (row triggers, rules, row security, columns of
  *his own) makes rows_open and reader_open say no; then the caller runs a statement.  What they do
  * themselves: constraints, index entries, replica identity, statistics, write-ahead log. Privileges
  * are those of the function that was called: it is SECURITY DEFINER and belongs to the tables'
@@ -41,6 +41,7 @@ typedef struct RowLayout
 /* A table opened for writing; the caller's transaction keeps its lock. */
 typedef struct RowWriter
 {
+	Relation parent; /* NULL when the table is not partitioned */
 	Relation heap;
 	EState *estate;
 	ResultRelInfo *result;
@@ -56,6 +57,13 @@ typedef struct RowWriter
  * a statement has to do the work.
  */
 extern bool writer_open(RowWriter *writer, const RowLayout *layout, CmdType command);
+
+/*
+ * Open a table for CMD_INSERT of rows whose first column is from first_key to last_key: where it is
+ * partitioned by that, the partition they all belong to.  False also when they belong to several.
+ */
+extern bool writer_open_for_keys(RowWriter *writer, const RowLayout *layout, int64 first_key,
+                                 int64 last_key);
 
 /* A slot for the next row, no column null yet; the caller fills tts_values and tts_isnull. */
 extern TupleTableSlot *writer_next(RowWriter *writer);
@@ -73,6 +81,8 @@ extern void writer_close(RowWriter *writer);
 /* A scan of a primary key of one column, used again for one key after the other. */
 typedef struct RowReader
 {
+	Relation parent; /* NULL when the table is not partitioned */
+	int64 end;       /* keys from here on are in the partitions after this one; else PG_INT64_MAX */
 	Relation heap;
 	Relation index;
 	IndexScanDesc scan;
@@ -83,6 +93,12 @@ typedef struct RowReader
 
 /* With the active snapshot.  False when a statement has to do the work. */
 extern bool reader_open(RowReader *reader, const RowLayout *layout);
+
+/*
+ * The same for keys from this one on: of a partitioned table the first partition that may hold such
+ * a key.  Whoever has read all of that goes on from reader->end, with a reader opened anew.
+ */
+extern bool reader_open_from(RowReader *reader, const RowLayout *layout, int64 key);
 
 /* Read on with a new snapshot, which takes the place of the active one. */
 extern void reader_renew_snapshot(RowReader *reader);

@@ -551,7 +551,8 @@ store_insert_outcomes(const Outcome *outcomes, int count, TimestampTz posted_at)
 {
 	RowWriter writer;
 
-	if (!writer_open(&writer, &outcome_layout, CMD_INSERT))
+	if (!writer_open_for_keys(&writer, &outcome_layout, outcomes[0].request_id,
+	                          outcomes[count - 1].request_id))
 	{
 		sql_insert_outcomes(outcomes, count, posted_at);
 		return;

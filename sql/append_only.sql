@@ -1,4 +1,4 @@
--- The journal, the queue and the outcomes are kept for ever: not even the owner changes a row.
+-- The journal is kept for ever, the queue and the outcomes until they expire: not even the owner changes a row.
 CREATE EXTENSION pg_wallet;
 \i test/helpers.sql
 SELECT wallet_id FROM wallet_create(1, 10);
@@ -19,7 +19,11 @@ INSERT INTO forbidden VALUES
     (105, 'INSERT INTO wallet.transfer SELECT * FROM wallet.transfer ON CONFLICT (transfer_id) DO UPDATE SET amount = 1'),
     (106, 'MERGE INTO wallet.outcome AS o USING wallet.request AS r ON r.request_id = o.request_id WHEN MATCHED THEN DELETE'),
     (107, 'TRUNCATE wallet.wallet, wallet.transfer CASCADE'),
-    (108, 'WITH gone AS (DELETE FROM wallet.outcome RETURNING 1) SELECT count(*) FROM gone');
+    (108, 'WITH gone AS (DELETE FROM wallet.outcome RETURNING 1) SELECT count(*) FROM gone'),
+    (109, 'UPDATE wallet.request_0 SET amount = 1'),
+    (110, 'DELETE FROM wallet.outcome_0'),
+    (111, 'TRUNCATE wallet.request_0, wallet.outcome_0'),
+    (112, 'TRUNCATE ONLY wallet.request_1');
 SET client_min_messages = warning;
 SELECT statement, pg_temp.attempt(statement) FROM forbidden ORDER BY n;
 

@@ -5,7 +5,7 @@ CREATE EXTENSION pg_wallet;
 -- Without pg_cron it says what to do.
 SELECT * FROM wallet_schedule_maintenance();
 
--- With it there are three jobs, whose commands work.  A stand-in here, which keeps what it is told.
+-- With it there are four jobs, whose commands work.  A stand-in here, which keeps what it is told.
 BEGIN;
 CREATE SCHEMA cron;
 CREATE TABLE cron.kept (job text, schedule text, command text);

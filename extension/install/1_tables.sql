@@ -84,8 +84,13 @@ COMMENT ON COLUMN wallet.wallet.last_transfer_id IS 'where the chain of this wal
 
 /* CACHE 1, as is the default: the queue takes an id below another for one that was drawn before. */
 CREATE SEQUENCE wallet.request_id_seq;
+/*
+ * Requests and their outcomes are partitioned by ranges of ids, so that old ones go by dropping a
+ * partition; see wallet.make_partition().  The key is each partition's own, since the ranges do not
+ * overlap.  Were it the parent's too, attaching a restored partition would make a second one.
+ */
 CREATE TABLE wallet.request (
-    request_id bigint PRIMARY KEY,
+    request_id bigint NOT NULL,
     user_id bigint NOT NULL,
     source_wallet_id bigint,
     destination_wallet_id bigint,
@@ -94,10 +99,10 @@ CREATE TABLE wallet.request (
     kind wallet.kind NOT NULL,
     amount_scale smallint,
     currency text NOT NULL DEFAULT ''
-);
+) PARTITION BY RANGE (request_id);
 ALTER SEQUENCE wallet.request_id_seq OWNED BY wallet.request.request_id;
 COMMENT ON SEQUENCE wallet.request_id_seq IS 'ids of requests, in the order in which they were asked';
-COMMENT ON TABLE wallet.request IS 'what was asked for through the queue; append-only';
+COMMENT ON TABLE wallet.request IS 'what was asked for through the queue; append-only, in partitions that go when they are old';
 COMMENT ON COLUMN wallet.request.amount IS
     'the digits as they were written: the amount is amount / 10^amount_scale, in a currency that may not be known yet';
 COMMENT ON COLUMN wallet.request.currency IS
@@ -131,18 +136,25 @@ COMMENT ON COLUMN wallet.transfer.source_previous IS
 COMMENT ON COLUMN wallet.transfer.destination_previous IS 'the destination wallet''s transfer before this one';
 
 CREATE TABLE wallet.outcome (
-    request_id bigint PRIMARY KEY,
+    request_id bigint NOT NULL,
     wallet_id bigint,
     balance bigint,
     updated_at timestamptz,
     posted_at timestamptz NOT NULL,
     status wallet.status,
     code text NOT NULL
-);
+) PARTITION BY RANGE (request_id);
 COMMENT ON TABLE wallet.outcome IS
-    'how each request ended that has no transfer of its own: refusals, new wallets and queued reads; append-only';
+    'how each request ended that has no transfer of its own: refusals, new wallets and queued reads; append-only, partitioned as wallet.request';
 COMMENT ON COLUMN wallet.outcome.balance IS 'what a queued read saw, in minor units';
 COMMENT ON COLUMN wallet.outcome.code IS 'processed, or why it was rejected';
+
+CREATE TABLE wallet.expiry (
+    expired_below bigint PRIMARY KEY,
+    expired_at timestamptz NOT NULL
+);
+COMMENT ON TABLE wallet.expiry IS 'when old requests were dropped, with their outcomes; append-only';
+COMMENT ON COLUMN wallet.expiry.expired_below IS 'requests with smaller ids are gone';
 
 /*
  * One key for each request or direct call that was sent with one.  The user who owns the money
@@ -228,23 +240,76 @@ CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON wallet.reque
     FOR EACH STATEMENT EXECUTE FUNCTION wallet.refuse_change();
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON wallet.outcome
     FOR EACH STATEMENT EXECUTE FUNCTION wallet.refuse_change();
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON wallet.expiry
+    FOR EACH STATEMENT EXECUTE FUNCTION wallet.refuse_change();
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON wallet.currency
     FOR EACH STATEMENT EXECUTE FUNCTION wallet.refuse_change();
 /* Also where session_replication_role would silence an ordinary trigger. */
 ALTER TABLE wallet.transfer ENABLE ALWAYS TRIGGER refuse_change;
 ALTER TABLE wallet.request ENABLE ALWAYS TRIGGER refuse_change;
 ALTER TABLE wallet.outcome ENABLE ALWAYS TRIGGER refuse_change;
+ALTER TABLE wallet.expiry ENABLE ALWAYS TRIGGER refuse_change;
 ALTER TABLE wallet.currency ENABLE ALWAYS TRIGGER refuse_change;
+
+/*
+ * A partition has the ids from number * 2^44 on: more than anybody will ever queue before the next
+ * one is begun, which takes the sequence to the next multiple.  Those made later than here are no
+ * members of the extension: pg_dump keeps them as tables, and a restore attaches them.
+ */
+CREATE FUNCTION wallet.partition_start(number bigint) RETURNS bigint
+LANGUAGE sql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp AS 'SELECT number << 44';
+COMMENT ON FUNCTION wallet.partition_start(bigint) IS 'the first request_id of a partition';
+
+CREATE FUNCTION wallet.current_partition() RETURNS bigint
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS
+    'SELECT q.last_value >> 44 FROM wallet.request_id_seq AS q';
+COMMENT ON FUNCTION wallet.current_partition() IS 'the number of the partition that new requests go to';
+
+CREATE FUNCTION wallet.make_partition(number bigint) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    parent text;
+    part text;
+    grantee text;
+BEGIN
+    FOREACH parent IN ARRAY ARRAY['request', 'outcome'] LOOP
+        part := format('%s_%s', parent, number);
+        EXECUTE format('CREATE TABLE wallet.%I (LIKE wallet.%I INCLUDING ALL EXCLUDING INDEXES, PRIMARY KEY (request_id))', part, parent);
+        EXECUTE format('COMMENT ON TABLE wallet.%I IS %L', part,
+            format('the rows of wallet.%s from request %s on', parent, wallet.partition_start(number)));
+        EXECUTE format('CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON wallet.%I '
+                       'FOR EACH STATEMENT EXECUTE FUNCTION wallet.refuse_change()', part);
+        EXECUTE format('ALTER TABLE wallet.%I ENABLE ALWAYS TRIGGER refuse_change', part);
+        FOR grantee IN
+            SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END
+                FROM pg_class AS c CROSS JOIN LATERAL aclexplode(c.relacl) AS a
+                WHERE c.oid = format('wallet.%I', part)::regclass AND a.grantee <> c.relowner
+        LOOP
+            EXECUTE format('REVOKE ALL ON wallet.%I FROM %s', part, grantee);
+        END LOOP;
+        EXECUTE format('ALTER TABLE wallet.%I ATTACH PARTITION wallet.%I FOR VALUES FROM (%s) TO (%s)',
+            parent, part, wallet.partition_start(number), wallet.partition_start(number + 1));
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION wallet.make_partition(bigint) IS
+    'makes a partition of wallet.request and of wallet.outcome; nobody who queues has to wait for it';
+
+/* The one that is filled, and the next. */
+SELECT wallet.make_partition(0), wallet.make_partition(1);
 
 /* Rows and sequences that belong to the users, so that pg_dump keeps them. */
 SELECT pg_catalog.pg_extension_config_dump('wallet.currency', 'WHERE NOT builtin');
 SELECT pg_catalog.pg_extension_config_dump('wallet.wallet', '');
 SELECT pg_catalog.pg_extension_config_dump('wallet.wallet_id_seq', '');
-SELECT pg_catalog.pg_extension_config_dump('wallet.request', '');
+SELECT pg_catalog.pg_extension_config_dump('wallet.request_0', '');
+SELECT pg_catalog.pg_extension_config_dump('wallet.request_1', '');
 SELECT pg_catalog.pg_extension_config_dump('wallet.request_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('wallet.transfer', '');
 SELECT pg_catalog.pg_extension_config_dump('wallet.transfer_id_seq', '');
-SELECT pg_catalog.pg_extension_config_dump('wallet.outcome', '');
+SELECT pg_catalog.pg_extension_config_dump('wallet.outcome_0', '');
+SELECT pg_catalog.pg_extension_config_dump('wallet.outcome_1', '');
+SELECT pg_catalog.pg_extension_config_dump('wallet.expiry', '');
 SELECT pg_catalog.pg_extension_config_dump('wallet.idempotency_key', '');
 SELECT pg_catalog.pg_extension_config_dump('wallet.queue_position', '');
 SELECT pg_catalog.pg_extension_config_dump('wallet.opening', '');

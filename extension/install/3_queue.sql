@@ -13,6 +13,11 @@ AS 'MODULE_PATHNAME', 'wallet_enqueue_many';
 COMMENT ON FUNCTION @extschema@.wallet_enqueue_many(text[], text[], text[]) IS
     'stores many requests in one go: one that is refused does not fail the others';
 
+CREATE FUNCTION wallet.expired_below() RETURNS bigint
+LANGUAGE c AS 'MODULE_PATHNAME', 'wallet_expired_below';
+COMMENT ON FUNCTION wallet.expired_below() IS
+    'requests with smaller ids are gone, as of now, whatever the snapshot; 0: none has gone yet';
+
 CREATE FUNCTION @extschema@.wallet_lookup_many(kinds text[], user_ids bigint[], handshake_ids text[])
 RETURNS SETOF wallet.answer
 LANGUAGE c STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off

@@ -6,7 +6,9 @@
 CREATE FUNCTION wallet.verify()
 RETURNS TABLE (name text, ok boolean, detail text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    WITH side AS MATERIALIZED (
+    WITH expired AS MATERIALIZED (
+        SELECT wallet.expired_below() AS below
+    ), side AS MATERIALIZED (
         SELECT t.transfer_id, t.source_wallet_id AS wallet_id, - t.amount AS change,
                t.source_balance AS balance, t.source_previous AS previous
             FROM wallet.transfer AS t
@@ -65,7 +67,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
                 LEFT JOIN wallet.outcome AS o USING (request_id)
                 LEFT JOIN wallet.wallet AS w ON w.wallet_id = greatest(t.source_wallet_id, t.destination_wallet_id)
                 LEFT JOIN wallet.currency AS c ON c.code = w.currency
-            WHERE t.request_id IS NOT NULL
+            WHERE t.request_id >= (SELECT e.below FROM expired AS e)
                 AND (t.amount = r.amount * 10::numeric ^ (c.minor_digits - r.amount_scale)
                      AND CASE r.kind
                          WHEN 'wallet' THEN t.kind = 'deposit' AND t.destination_wallet_id = o.wallet_id
@@ -142,6 +144,136 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$ SELECT
 COMMENT ON FUNCTION @extschema@.wallet_expire_idempotency_keys() IS
     'forgets the keys that are older than pg_wallet.idempotency_retention and returns how many';
 
+CREATE FUNCTION wallet.request_retention() RETURNS interval
+LANGUAGE c AS 'MODULE_PATHNAME', 'wallet_request_retention';
+COMMENT ON FUNCTION wallet.request_retention() IS 'pg_wallet.request_retention, also where the library is not preloaded';
+
+/*
+ * The next partition has been there since the last time: what the sequence is told cannot be rolled
+ * back, and others must see the partition at once.  Ids that it leaves out are a gap to the queue, as
+ * any other.  Who has drawn an id just before still finds the partition that it belongs to.
+ */
+CREATE FUNCTION wallet.rotate_requests() RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    next bigint;
+BEGIN
+    /* Then what is the next one may have been made by this transaction. */
+    IF EXISTS (SELECT FROM pg_locks AS l
+                   WHERE l.pid = pg_backend_pid() AND l.relation = 'wallet.request'::regclass
+                       AND l.mode = 'ShareUpdateExclusiveLock') THEN
+        RETURN false;
+    END IF;
+    /* One after the other, or the second would take the sequence back; no hindrance to those who enqueue. */
+    LOCK TABLE ONLY wallet.request IN SHARE UPDATE EXCLUSIVE MODE;
+    next := wallet.current_partition() + 1;
+    IF to_regclass(format('wallet.request_%s', next)) IS NULL THEN
+        PERFORM wallet.make_partition(next);
+        RETURN false;
+    END IF;
+    IF to_regclass(format('wallet.request_%s', next + 1)) IS NULL THEN
+        PERFORM wallet.make_partition(next + 1);
+    END IF;
+    IF NOT EXISTS (SELECT FROM wallet.request AS r WHERE r.request_id >= wallet.partition_start(next - 1)) THEN
+        RETURN false;
+    END IF;
+    PERFORM setval('wallet.request_id_seq', wallet.partition_start(next), false);
+    RETURN true;
+END
+$$;
+COMMENT ON FUNCTION wallet.rotate_requests() IS 'what wallet_rotate_requests() calls';
+
+CREATE FUNCTION @extschema@.wallet_rotate_requests() RETURNS boolean
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$ SELECT wallet.rotate_requests() $$;
+COMMENT ON FUNCTION @extschema@.wallet_rotate_requests() IS
+    'lets the requests to come go to a new partition; false when the present one is empty yet';
+
+/* Whether a partition's requests have all been settled, and are older than is wanted. */
+CREATE FUNCTION wallet.is_expired(number bigint) RETURNS boolean
+LANGUAGE sql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+    SELECT coalesce((SELECT r.request_id <= p.low_water AND r.enqueued_at < clock_timestamp() - wallet.request_retention()
+                         FROM wallet.request AS r
+                         WHERE r.request_id >= wallet.partition_start(number) AND r.request_id < wallet.partition_start(number + 1)
+                         ORDER BY r.request_id DESC LIMIT 1),
+                    wallet.partition_start(number + 1) <= p.low_water)
+        FROM (SELECT coalesce(max(q.low_water), 0) AS low_water
+                  FROM wallet.queue_position AS q JOIN wallet.opening AS o ON o.origin = q.origin) AS p
+$$;
+COMMENT ON FUNCTION wallet.is_expired(bigint) IS
+    'whether all requests of a partition are settled and older than pg_wallet.request_retention';
+
+CREATE FUNCTION wallet.drop_partition(number bigint) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    part text;
+BEGIN
+    INSERT INTO wallet.expiry (expired_below, expired_at)
+        SELECT wallet.partition_start(number + 1), clock_timestamp()
+        ON CONFLICT DO NOTHING;
+    FOREACH part IN ARRAY ARRAY['request', 'outcome'] LOOP
+        part := format('wallet.%I', format('%s_%s', part, number));
+        IF EXISTS (SELECT FROM pg_depend AS d
+                       WHERE d.classid = 'pg_class'::regclass AND d.objid = part::regclass AND d.deptype = 'e') THEN
+            EXECUTE 'ALTER EXTENSION pg_wallet DROP TABLE ' || part;
+        END IF;
+        EXECUTE 'DROP TABLE ' || part;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION wallet.drop_partition(bigint) IS 'drops a partition of requests, with its outcomes';
+
+/*
+ * A partition spans a tenth of the retention, so that there are never many.  Dropping one excludes
+ * everybody for a moment: when that moment does not come soon, the next call will try again.  Until
+ * then nobody has waited for longer than the lock_timeout.
+ */
+CREATE FUNCTION wallet.expire_requests() RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms' AS $$
+DECLARE
+    present bigint := wallet.current_partition();
+    number bigint;
+    dropped bigint := 0;
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'wallet_expire_requests() needs the isolation level READ COMMITTED'
+            USING ERRCODE = 'feature_not_supported';
+    END IF;
+    IF wallet.request_retention() IS NULL THEN
+        RETURN 0;
+    END IF;
+    IF (SELECT r.enqueued_at < clock_timestamp() - wallet.request_retention() / 10
+            FROM wallet.request AS r WHERE r.request_id >= wallet.partition_start(present) ORDER BY r.request_id LIMIT 1) THEN
+        PERFORM wallet.rotate_requests();
+    END IF;
+    FOR number IN
+        SELECT substr(c.relname, 9)::bigint
+            FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+            WHERE i.inhparent = 'wallet.request'::regclass AND c.relname ~ '^request_[0-9]+$'
+            ORDER BY 1
+    LOOP
+        EXIT WHEN number >= present OR NOT wallet.is_expired(number);
+        LOCK TABLE ONLY wallet.request IN ACCESS EXCLUSIVE MODE;
+        /* From here on others wait: for a moment, whatever is locked besides. */
+        EXECUTE format('LOCK TABLE ONLY wallet.outcome, wallet.request_%1$s, wallet.outcome_%1$s '
+                       'IN ACCESS EXCLUSIVE MODE NOWAIT', number);
+        /* Whoever held a lock until now may have added something. */
+        EXIT WHEN NOT wallet.is_expired(number);
+        PERFORM wallet.drop_partition(number);
+        dropped := dropped + 1;
+    END LOOP;
+    RETURN dropped;
+EXCEPTION WHEN lock_not_available THEN
+    RAISE NOTICE 'old requests are in use and stay until the next call' USING DETAIL = SQLERRM || '.';
+    RETURN 0;
+END
+$$;
+COMMENT ON FUNCTION wallet.expire_requests() IS 'what wallet_expire_requests() and the scheduled job call';
+
+CREATE FUNCTION @extschema@.wallet_expire_requests() RETURNS bigint
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$ SELECT wallet.expire_requests() $$;
+COMMENT ON FUNCTION @extschema@.wallet_expire_requests() IS
+    'drops requests older than pg_wallet.request_retention, partition by partition, and returns how many partitions';
+
 CREATE FUNCTION @extschema@.wallet_schedule_maintenance()
 RETURNS TABLE (job text, schedule text, command text)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -149,13 +281,14 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_cron') THEN
         RAISE EXCEPTION 'pg_cron is not installed in this database'
             USING ERRCODE = 'undefined_function',
-                  DETAIL = 'The jobs wallet_audit, analyze and wallet_expire_idempotency_keys were not scheduled.',
-                  HINT = 'Add pg_cron to shared_preload_libraries, set cron.database_name to this database, restart, CREATE EXTENSION pg_cron and call this function again; or call SELECT wallet_audit(), SELECT wallet_expire_idempotency_keys() and ANALYZE of the tables from another scheduler.';
+                  DETAIL = 'The jobs wallet_audit, analyze, wallet_expire_idempotency_keys and wallet_expire_requests were not scheduled.',
+                  HINT = 'Add pg_cron to shared_preload_libraries, set cron.database_name to this database, restart, CREATE EXTENSION pg_cron and call this function again; or call SELECT wallet_audit(), SELECT wallet_expire_idempotency_keys(), SELECT wallet_expire_requests() and ANALYZE of the tables from another scheduler.';
     END IF;
     FOR job, schedule, command IN VALUES
         ('pg_wallet audit', '7 * * * *', 'SELECT wallet.run_audit()'),
         ('pg_wallet analyze', '23 * * * *', 'ANALYZE wallet.wallet, wallet.request, wallet.transfer, wallet.outcome, wallet.idempotency_key'),
-        ('pg_wallet expire idempotency keys', '41 * * * *', 'SELECT wallet.expire_idempotency_keys()')
+        ('pg_wallet expire idempotency keys', '41 * * * *', 'SELECT wallet.expire_idempotency_keys()'),
+        ('pg_wallet expire requests', '53 * * * *', 'SELECT wallet.expire_requests()')
     LOOP
         EXECUTE 'SELECT cron.schedule($1, $2, $3)' USING job, schedule, command;
         RETURN NEXT;
@@ -163,7 +296,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION @extschema@.wallet_schedule_maintenance() IS
-    'sets up pg_cron jobs: audit, analyze and expiry of idempotency keys';
+    'sets up pg_cron jobs: audit, analyze, expiry of idempotency keys and of requests';
 
 /*
  * A client enqueues and looks up, and reads no table.  The shim, which is the HTTP server, checks API
@@ -186,7 +319,7 @@ DECLARE
         'wallet_create(bigint, numeric, text)', 'wallet_deposit(bigint, numeric, jsonb, text)',
         'wallet_withdraw(bigint, numeric, jsonb, text)', 'wallet_transfer(bigint, bigint, numeric, jsonb, text)',
         'wallet_set_status(bigint, text)', 'wallet_process(integer)', 'wallet_audit()',
-        'wallet_expire_idempotency_keys()'];
+        'wallet_expire_idempotency_keys()', 'wallet_rotate_requests()', 'wallet_expire_requests()'];
     functions text[];
 BEGIN
     CASE duty
@@ -208,7 +341,7 @@ BEGIN
     END IF;
     IF duty = 'auditor' THEN
         EXECUTE format('GRANT SELECT ON wallet.wallet, wallet.request, wallet.transfer, wallet.outcome, '
-                       'wallet.operation, wallet.idempotency_key, wallet.queue_position TO %s', role);
+                       'wallet.operation, wallet.idempotency_key, wallet.queue_position, wallet.expiry TO %s', role);
         EXECUTE format('GRANT EXECUTE ON FUNCTION wallet.amount(bigint, integer) TO %s', role);
     END IF;
     -- Handshakes are among the parameters of its statements: they stay out of the server's log, whatever that logs.

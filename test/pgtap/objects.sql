@@ -10,7 +10,7 @@ CREATE TEMPORARY VIEW function AS
     SELECT p.* FROM pg_proc AS p JOIN member AS m ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid;
 
 SELECT has_extension('pg_wallet');
-SELECT tables_are('wallet', ARRAY['api_key', 'audit', 'currency', 'idempotency_key', 'outcome', 'queue_position', 'request', 'secret', 'transfer', 'wallet']);
+SELECT tables_are('wallet', ARRAY['api_key', 'audit', 'currency', 'expiry', 'idempotency_key', 'outcome', 'outcome_0', 'outcome_1', 'queue_position', 'request', 'request_0', 'request_1', 'secret', 'transfer', 'wallet']);
 SELECT views_are('wallet', ARRAY['operation', 'queue']);
 SELECT materialized_views_are('wallet', ARRAY['opening']);
 SELECT sequences_are('wallet', ARRAY['request_id_seq', 'transfer_id_seq', 'wallet_id_seq']);
@@ -35,7 +35,7 @@ SELECT is(f.prosecdef, f.pronamespace <> 'wallet'::regnamespace AND f.proname NO
 SELECT is(f.proparallel, 'u', f.oid::regprocedure || ' is not for parallel workers') FROM function AS f ORDER BY f.oid::regprocedure::text;
 SELECT results_eq(
     $$SELECT f.oid::regprocedure::text COLLATE "C" FROM function AS f WHERE f.provolatile <> 'v' ORDER BY 1$$,
-    $$VALUES ('wallet.history(bigint,bigint,integer)'::text COLLATE "C"), ('wallet.verify()'), ('wallet_api_key_check_many(bytea[])'), ('wallet_api_keys()'), ('wallet_get(bigint)'), ('wallet_history(bigint,bigint,integer)'),
+    $$VALUES ('wallet.history(bigint,bigint,integer)'::text COLLATE "C"), ('wallet.partition_start(bigint)'), ('wallet.verify()'), ('wallet_api_key_check_many(bytea[])'), ('wallet_api_keys()'), ('wallet_get(bigint)'), ('wallet_history(bigint,bigint,integer)'),
              ('wallet_history_page(bigint,bigint,bigint,integer)'), ('wallet_read_many(text[],bigint[],bigint[])'), ('wallet_verify()')$$,
     'what only reads is stable, all else is volatile');
 SELECT is_empty($$SELECT f.oid::regprocedure FROM function AS f WHERE f.proleakproof$$, 'nothing is leakproof');
@@ -46,7 +46,8 @@ SELECT col_type_is('wallet', 'transfer', c, 'bigint', 'transfer.' || c)
     FROM unnest(ARRAY['transfer_id', 'request_id', 'source_wallet_id', 'destination_wallet_id', 'amount', 'source_balance', 'destination_balance']) AS c;
 SELECT col_is_pk('wallet', 'transfer', 'transfer_id', 'a transfer has one id');
 SELECT col_is_unique('wallet', 'transfer', ARRAY['request_id'], 'a request has one transfer');
-SELECT col_is_pk('wallet', 'outcome', 'request_id', 'a request has one outcome');
+SELECT col_is_pk('wallet', 'request_0', 'request_id', 'an id has one request');
+SELECT col_is_pk('wallet', 'outcome_0', 'request_id', 'a request has one outcome');
 SELECT col_is_unique('wallet', 'wallet', ARRAY['user_id'], 'a user has one wallet');
 SELECT col_is_pk('wallet', 'idempotency_key', ARRAY['user_id', 'key'], 'a key belongs to a user');
 SELECT indexes_are('wallet', 'wallet', ARRAY['wallet_pkey', 'wallet_user_id_key'], 'no index on what a transfer changes');

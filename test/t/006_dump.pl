@@ -30,9 +30,13 @@ $node->safe_psql($db, 'SELECT wallet_audit()');
 $node->safe_psql($db, q{SELECT wallet_api_key_create(name, '{read}') FROM (VALUES ('a'), ('b')) AS v (name)});
 $node->safe_psql($db, q{SELECT wallet_api_key_revoke('a')});
 
+# They are in several partitions, later ones than CREATE EXTENSION makes.
+is(ask($node, $db, 'SELECT wallet_rotate_requests()'), 't', 'a new partition');
+
 # Requests that are still queued, one of them with an idempotency key, and a gap between them.
 $handshake{queued} = enqueue('transaction', transfer_json(4, 5, 1000), 'key of the queued');
 ask($node, $db, 'BEGIN; ' . deposits_sql([1, 1000]) . '; ROLLBACK');
+is(ask($node, $db, 'SELECT wallet_rotate_requests()'), 't', 'another one');
 $node->safe_psql($db, transfers_sql(map { [5 + $_ % 10, 6 + $_ % 10, 1] } 1 .. 3000));
 
 # The looks of it, handshakes included.
@@ -40,11 +44,14 @@ my %kind    = (done => ['transaction', 1], made => ['wallet', 30], refused => ['
 my $settled = join ' UNION ALL ',
     map { "SELECT * FROM wallet_lookup('$kind{$_}[0]', $kind{$_}[1], '$handshake{$_}')" }
     sort keys %kind;
-my @tables = qw(currency wallet request transfer outcome idempotency_key audit secret api_key);
+my @tables = qw(currency wallet request transfer outcome idempotency_key audit secret api_key expiry);
+my $parts  = q{SELECT string_agg(concat_ws(' ', c.oid::regclass, pg_get_expr(c.relpartbound, c.oid), c.relowner::regrole, c.relacl,
+        (SELECT string_agg(pg_get_triggerdef(t.oid) || t.tgenabled::text, ' ') FROM pg_trigger AS t WHERE t.tgrelid = c.oid)), E'\n' ORDER BY c.oid::regclass::text)
+    FROM pg_class AS c WHERE c.relispartition AND c.relkind = 'r'};
 my $rows   = join ' UNION ALL ',
     map { "SELECT '$_', md5(string_agg(t::text, E'\\n' ORDER BY t::text)) FROM wallet.$_ AS t" }
     @tables;
-my %before = map { $_ => ask($node, $db, $_) } $settled, $rows;
+my %before = map { $_ => ask($node, $db, $_) } $settled, $rows, $parts;
 my $dump   = PostgreSQL::Test::Utils::tempdir() . '/dump';
 
 $node->command_ok(['pg_dump', '-f', "$dump.sql", $db], 'pg_dump as a script');
@@ -55,6 +62,8 @@ $node->safe_psql('postgres', 'CREATE DATABASE still');
 $node->command_ok(['psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-f', "$dump.sql", 'still'],
     'restored with psql');
 is(ask($node, 'still', $rows),    $before{$rows},    'every row of every table is the same');
+is(ask($node, 'still', $parts),   $before{$parts},   'every partition is as it was');
+like($before{$parts}, qr/wallet\.request_3 /, 'those made later, too');
 is(ask($node, 'still', queued()), '3001',            'the queue is as long as before');
 is(ask($node, 'still', $settled), $before{$settled}, 'the old handshakes say what they said');
 is(ask($node, 'still', 'SELECT count(*) FROM wallet.secret'), '1', 'there is one key');
@@ -106,6 +115,11 @@ foreach my $restored (qw(still script archive))
     is(ask($node, $restored, q{SELECT wallet_id FROM wallet_create(41, 0.0001, 'pts')}),
         '24', "$restored: the currency of our own is there");
     all_is_well($node, $restored, $restored);
+    is(ask($node, $restored, 'SELECT wallet_rotate_requests()'), 't', "$restored: a new partition");
+    $node->safe_psql($restored, deposits_sql([1, 1]));
+    becomes($node, $restored, queued(), '0', "$restored: requests in it are posted");
+    is(ask($node, $restored, 'SET pg_wallet.allow_drop = on; DROP EXTENSION pg_wallet; SELECT count(*) FROM pg_class AS c WHERE c.relispartition'),
+        '0', "$restored: the extension goes with all its partitions");
 }
 
 # Jobs of pg_restore finish in any order.  Here the journal comes last of all: were the queue worked

@@ -29,13 +29,13 @@ $node->safe_psql($db, 'CREATE EXTENSION pg_cron');
 
 my $jobs = 'SELECT jobname, schedule, command, database, active FROM cron.job ORDER BY jobname';
 is(ask($node, $db, 'SELECT count(*) FROM wallet_schedule_maintenance()'),
-    '3', 'with it three jobs are set up');
+    '4', 'with it four jobs are set up');
 my $scheduled = ask($node, $db, $jobs);
 like(
     $scheduled,
-    qr/^pg_wallet analyze\|.*ANALYZE.*\|$db\|t\npg_wallet audit\|.*\npg_wallet expire/,
+    qr/^pg_wallet analyze\|.*ANALYZE.*\|$db\|t\npg_wallet audit\|.*\npg_wallet expire idem.*\npg_wallet expire requests/,
     'they are there');
-is(ask($node, $db, 'SELECT count(*) FROM wallet_schedule_maintenance()'), '3', 'called again');
+is(ask($node, $db, 'SELECT count(*) FROM wallet_schedule_maintenance()'), '4', 'called again');
 is(ask($node, $db, $jobs), $scheduled, 'it changes nothing');
 
 # What the jobs do, each in a session of its own as pg_cron has it.

@@ -1,0 +1,55 @@
+/*
+ * expiry.c
+ *		Old requests: for how long they are kept, and which have gone.
+ *
+ * wallet_expire_requests() drops whole partitions and notes in wallet.expiry up to where.  What it
+ * notes and what it drops become visible together, but tables vanish for every snapshot at once: so
+ * the note is always read with the latest one.
+ */
+#include "pg_wallet.h"
+
+#include "access/table.h"
+#include "access/tableam.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(wallet_expired_below);
+PG_FUNCTION_INFO_V1(wallet_request_retention);
+
+int64
+expired_below(void)
+{
+	Relation expiry = table_open(wallet_relation("expiry"), AccessShareLock);
+	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TableScanDesc scan = table_beginscan(expiry, snapshot, 0, NULL);
+	TupleTableSlot *slot = table_slot_create(expiry, NULL);
+	int64 below = 0;
+
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+		below = Max(below, DatumGetInt64(slot_getattr(slot, 1, &(bool){false})));
+	ExecDropSingleTupleTableSlot(slot);
+	table_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(expiry, AccessShareLock);
+	return below;
+}
+
+/* wallet.expired_below() → bigint: requests with smaller ids are gone. */
+Datum
+wallet_expired_below(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(expired_below());
+}
+
+/* wallet.request_retention() → interval: how long a request is kept; null: for ever. */
+Datum
+wallet_request_retention(PG_FUNCTION_ARGS)
+{
+	Interval *retention = palloc0(sizeof(Interval));
+
+	if (setting_request_retention_s == 0)
+		PG_RETURN_NULL();
+	retention->time = setting_request_retention_s * USECS_PER_SEC;
+	PG_RETURN_INTERVAL_P(retention);
+}
