@@ -47,7 +47,7 @@ wanted() {
     case $group in
         lint | test) echo "shellcheck cppcheck python3 ${clang_format:-}" ;;&
         test)
-            echo 'perl libipc-run-perl libtap-parser-sourcehandler-pgtap-perl'
+            echo 'perl strace libipc-run-perl libtap-parser-sourcehandler-pgtap-perl'
             [[ $pg == own ]] || echo "postgresql-$pg-pgtap"
             ;;
         bench) echo 'wrk python3 gnuplot-nox' ;;
