@@ -22,19 +22,8 @@ def number(name, default):
     return int(os.environ.get(name) or default)
 
 
-def stalls(lines):
-    """[(seconds, when it began)]: from a payment's first sending to its first answer."""
-    asked, found = {}, []
-    for word, at, cents, *_ in sorted((line for line in lines if line[0] in ("op", "ack", "paid", "refused")), key=lambda line: line[1]):
-        if word == "op":
-            asked[cents] = at
-        elif cents in asked:
-            found.append((at - asked.pop(cents), at))
-    return found
-
-
 def report(lines, nemesis):
-    found = [(seconds, at) for seconds, at in stalls(lines) if seconds > 0.1] or [(0.0, 0.0)]
+    found = [(line[3], line[1]) for line in lines if line[0] == "waited"] or [(0.0, 0.0)]
     tap.note(f"{'fault':40} times  recovery median, most   the shim's, most  longest stall")
     for kind in sorted({strike[0] for strike in nemesis.strikes}):
         times, shim = zip(*(strike[1:3] for strike in nemesis.strikes if strike[0] == kind))

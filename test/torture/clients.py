@@ -18,6 +18,7 @@ import journal
 import pq
 
 PAUSE_S = 0.05
+STALL_S = 0.1
 LATELY = 20
 
 Payment = collections.namedtuple("Payment", "cents key source destination")
@@ -70,7 +71,14 @@ class Client(threading.Thread):
             self.pay(payment)
 
     def pay(self, payment):
-        """True when there is an answer that promises something."""
+        """True when there is an answer that promises something; a long wait for it is noted."""
+        begin = time.monotonic()
+        answered = self.pay_at_last(payment)
+        if time.monotonic() - begin > STALL_S:
+            self.journal.write("waited", payment.cents, round(time.monotonic() - begin, 4))
+        return answered
+
+    def pay_at_last(self, payment):
         while True:
             try:
                 self.send(payment)

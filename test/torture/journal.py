@@ -8,6 +8,7 @@ JSON lines, one file for each writer. The first word of a line says what happene
     refused  AT CENTS CODE                          it was refused, or rolled back on purpose
     doubt    AT CENTS WHY                           no answer, or one that promises nothing
     unclean  AT CENTS WHY                           an answer that no client can make sense of
+    waited   AT CENTS SECONDS                       so long did it take to get an answer
     seen     AT TOTAL LEAST OUTSIDE                 one snapshot: all wallets, the least, the outside
     fault    AT UNTIL KIND RECOVERY                 what the nemesis did; seconds until posting again
 
