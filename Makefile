@@ -6,6 +6,7 @@
 #   make run             a private database and the shim in the foreground; PORT=8000 RUN_DIR=.run
 #   make start|stop|status    the same in the background
 #   make test            every suite on throwaway servers; ends with "N passed, N failed"
+#   make torture         the tests with faults, for half an hour; DURATION=1800 SEED= KILLS=1000
 #   make lint            warnings as errors, layout, static analysis
 #   make bench           every figure beside its yardstick (bench-quick: in a minute)
 #
@@ -65,7 +66,7 @@ all install installcheck uninstall clean:
 	$(error $(PG_CONFIG) knows no PGXS: install the postgresql-server-dev package, or give PG_CONFIG)
 endif
 
-.PHONY: build shim clean-shim run start stop status test lint bench bench-quick
+.PHONY: build shim clean-shim run start stop status test torture lint bench bench-quick
 
 build: all shim
 
@@ -82,6 +83,10 @@ run start stop status:
 
 test:
 	@bash test/run.sh
+
+torture:
+	@SUITES=torture DURATION=$(or $(DURATION),1800) KILLS=$(or $(KILLS),1000) \
+		KEYS=$(or $(KEYS),10000) bash test/run.sh
 
 lint:
 	@bash test/lint.sh

@@ -47,7 +47,8 @@ wanted() {
     case $group in
         lint | test) echo "shellcheck cppcheck python3 ${clang_format:-}" ;;&
         test)
-            echo 'perl libipc-run-perl libio-socket-ssl-perl openssl libtap-parser-sourcehandler-pgtap-perl sqlsmith'
+            echo 'perl libipc-run-perl libio-socket-ssl-perl openssl strace sqlsmith'
+            echo libtap-parser-sourcehandler-pgtap-perl
             [[ $pg == own ]] || echo "postgresql-$pg-pgtap"
             ;;
         bench) echo 'wrk python3 gnuplot-nox' ;;

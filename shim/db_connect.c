@@ -17,7 +17,8 @@
 #include "log.h"
 
 #define RETRY_PAUSE_MIN_MS 100
-#define RETRY_PAUSE_MAX_MS 5000
+/* Also after a long outage the shim is back within two seconds of the database. */
+#define RETRY_PAUSE_MAX_MS 1000
 #define OID_BYTEA_ARRAY 1001
 #define OID_TEXT_ARRAY 1009
 #define OID_INT8_ARRAY 1016

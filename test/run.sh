@@ -10,7 +10,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/../bin/cluster.sh"
 
 suite_seconds_max=300
-all_suites='lint unit regress isolation pgtap tap http run'
+all_suites='lint unit regress isolation pgtap tap http run torture'
 passed=0 failed=0 work='' summary=()
 
 # --- counting -------------------------------------------------------------------------------
@@ -108,6 +108,7 @@ stop_servers() {
 clean_up() {
     [[ ! -e $work/e2e ]] || "${there[@]}" RUN_DIR=e2e bash bin/run.sh stop >/dev/null
     stop_servers
+    ! mountpoint -q "$work/small_disk" || umount "$work/small_disk"
     rm -f "$work.log"
     if [[ -n ${KEEP:-} ]]; then
         note "the copy is kept in $work"
@@ -168,6 +169,20 @@ run_http() {
 # The ways in themselves, as the one who called us.
 run_run() { suite run count_prove "${here[@]}" prove --timer "${files[@]}"; }
 
+# Faults. What test/torture/bank.t can be told is passed on.
+run_torture() {
+    local name disk=$work/small_disk settings=()
+    for name in SEED KILLS DURATION KEYS KINDS; do
+        [[ -z ${!name:-} ]] || settings+=("$name=${!name}")
+    done
+    if ((EUID == 0)) && mkdir "$disk" && mount -t tmpfs -o size=192m tmpfs "$disk" 2>/dev/null; then
+        chown "$owner:" "$disk"
+        settings+=("SMALL_DISK=$disk")
+    fi
+    local suite_seconds_max=$((suite_seconds_max + ${DURATION:-0}))
+    suite torture count_prove "${there[@]}" "${settings[@]}" prove --timer -v "${files[@]}"
+}
+
 # What a suite consists of: prints nothing where there is nothing yet.
 files_of() {
     case $1 in
@@ -179,6 +194,7 @@ files_of() {
         tap) compgen -G 'test/t/*.pl' ;;
         http) compgen -G 'test/http/*.t' ;;
         run) compgen -G 'test/run/*.t' ;;
+        torture) compgen -G 'test/torture/*.t' ;;
         *) die "no suite is called $1: $all_suites" ;;
     esac | sort
 }

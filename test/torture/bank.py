@@ -1,0 +1,134 @@
+"""bank.py: the wallets, the clients that pay, and the comparison at the end: what every test with
+faults here has in common."""
+
+import multiprocessing
+import pathlib
+import tempfile
+import time
+
+import checker
+import clients
+import journal
+import tap
+from system import System, wait_until
+
+WALLETS = 20
+# Some wallets are poor: payments from them are refused now and then.
+RICH, POOR = 100_000_00, 10_00
+
+processes = multiprocessing.get_context("fork")
+
+
+class World:
+    """What the clients know, in whichever process they run."""
+
+    stop_s_max = 1.0
+    pause_s = 0.02
+
+    def __init__(self, system, seed, folder):
+        self.seed, self.folder = seed, folder
+        self.url, self.conninfo = system.url, system.conninfo
+        self.stop, self.faults = processes.Event(), processes.Value("i", 0)
+        self.users, self.wallets = {}, []
+
+    def open_wallets(self, connection):
+        """Returns {wallet: cents}. The last two are for the nemesis alone, so that nobody holds them."""
+        initial = {}
+        for user in range(1, WALLETS + 3):
+            cents = POOR if user % 5 == 0 else RICH
+            ((wallet,),) = connection.query("SELECT wallet_id FROM wallet_create($1::bigint, $2::numeric / 100)", user, cents)
+            self.users[int(wallet)] = user
+            initial[int(wallet)] = cents
+        self.wallets = sorted(initial)[:WALLETS]
+        return initial
+
+
+class Bank:
+    """With `as` a running system, its wallets open."""
+
+    def __init__(self, name, seed, keys):
+        tap.note(f"seed {seed}: SEED={seed} repeats what is decided by chance")
+        # strace and sockets want a short path that the test user may reach.
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"torture_{name}."))
+        self.system = System(self.folder / "run")
+        self.seed, self.keys = seed, keys
+        self.children = []
+
+    def __enter__(self):
+        self.system.start()
+        (self.folder / "journals").mkdir()
+        self.world = World(self.system, self.seed, self.folder / "journals")
+        connection = self.system.connect()
+        # Only processes die here, never the machine, so that a crash needs no sync of each file.
+        connection.query("ALTER SYSTEM SET recovery_init_sync_method = 'syncfs'")
+        connection.query("SELECT pg_reload_conf()")
+        # Housekeeping that comes once an hour would fall upon one run or another.
+        connection.query("UPDATE cron.job SET active = false")
+        connection.query("CREATE TABLE application (cents bigint PRIMARY KEY, transfer_id bigint)")
+        self.initial = self.world.open_wallets(connection)
+        connection.close()
+        return self
+
+    def __exit__(self, *_):
+        for child in self.children:
+            child.kill()
+        self.system.stop()
+
+    def payers(self):
+        kinds = [clients.HttpClient] * 4 + [clients.QueueClient] * 2 + [clients.DirectClient] * 2 + [clients.Reader]
+        return [kind(self.world, number, len(kinds) + 2) for number, kind in enumerate(kinds)]
+
+    def crowd(self):
+        return [clients.Crowd(self.world, 9, 11, self.keys)]
+
+    def nemesis_world(self):
+        """The number and the count of the nemesis among the clients, and wallets of its own."""
+        world = World(self.system, self.seed, self.world.folder)
+        world.stop, world.faults, world.users = self.world.stop, self.world.faults, self.world.users
+        world.wallets = sorted(self.initial)[WALLETS:]
+        return world, 10, 11
+
+    def begin(self):
+        for make in (self.payers, self.crowd):
+            child = processes.Process(target=serve, args=(make,))
+            child.start()
+            self.children.append(child)
+
+    def end(self):
+        """Lets the clients finish what they are at, and the queue run dry."""
+        self.world.stop.set()
+        for child in self.children:
+            child.join(120)
+        tap.ok(all(child.exitcode == 0 for child in self.children), "every client has got an answer in the end")
+        connection = self.system.connect()
+        dry = wait_until(lambda: connection.query("SELECT queued FROM wallet.queue") == [["0"]], 60, 0.1)
+        tap.ok(dry, "the queue is worked off")
+        connection.close()
+
+    def compare(self):
+        lines = list(journal.read(self.world.folder))
+        owner = {line[2]: self.world.users[line[5]] for line in lines if line[0] == "op"}
+        handshakes = sorted({(owner[line[2]], line[3]) for line in lines if line[0] == "ack"})
+        connection = self.system.connect()
+        tables = checker.read_tables(connection, self.initial, handshakes)
+        connection.close()
+        faults = checker.check(lines, tables)
+        words = [line[0] for line in lines]
+        tap.note(
+            f"{words.count('op')} payments asked for; {len(handshakes)} acknowledged with a handshake,"
+            f" {words.count('ack')} times; {words.count('paid')} direct ones committed;"
+            f" {words.count('doubt')} answers in doubt, {words.count('refused')} refused; {words.count('seen')} snapshots;"
+            f" {len(tables.transfers)} transfers, {len(tables.outcomes)} refused in the queue"
+        )
+        tap.ok(not faults, "journals and tables agree: nothing lost, nothing doubled, no money made", *faults)
+        tap.ok(handshakes and words.count("paid") and words.count("seen"), "there was something to compare")
+        return lines
+
+
+def serve(make):
+    """A process of clients."""
+    members = make()
+    for member in members:
+        member.start()
+    for member in members:
+        member.join()
