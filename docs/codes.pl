@@ -8,7 +8,11 @@ print <<'END';
 
 Every way in which a request can end, in the order in which the rules are checked: who breaks two
 rules is refused with the code that stands first. (An amount that no currency could hold is refused
-while it is read, before any rule.) SQL errors carry the SQLSTATE; outcomes and HTTP
+while it is read, before any rule. A payload is read from left to right: the first thing that is
+wrong in it counts. A request for the queue is not even stored when its amount is seen at once not to fit its
+currency; that is looked up for new wallets, and for amounts with more than two decimals. A used
+idempotency key is found before all rules by a direct call, and after those for which no wallet is
+needed in the queue.) SQL errors carry the SQLSTATE; outcomes and HTTP
 answers carry the code. *HTTP* is the status of an answer that refuses a request before it is
 queued; a request that is refused in its turn has an outcome, which is read with status 200. *Later*
 says whether the same request, sent again later, may well succeed.

@@ -284,12 +284,13 @@ post_directly(FunctionCallInfo fcinfo, Request *request, int amount_at)
 {
 	Datum metadata;
 	const Datum *metadata_or_null = metadata_argument(fcinfo, amount_at + 1, &metadata);
-	const char *key = key_argument(fcinfo, amount_at + 2);
+	const char *key;
 	Transfer transfer;
 	Currency currency;
 
 	PreventCommandIfReadOnly("a payment");
 	request->amount = amount_argument(fcinfo, amount_at);
+	key = key_argument(fcinfo, amount_at + 2);
 	SPI_connect();
 	move_money(request, key, metadata_or_null, &transfer, &currency);
 	SPI_finish();

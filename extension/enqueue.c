@@ -127,10 +127,10 @@ check_item(EnqueueItem *item)
 {
 	WalletCode code = check_request(&item->request);
 
-	if (code != CODE_OK)
-		refuse_item(item, code);
-	else if (item->key != NULL && !idempotency_key_is_valid(item->key))
+	if (item->key != NULL && !idempotency_key_is_valid(item->key))
 		refuse_item(item, CODE_INVALID_IDEMPOTENCY_KEY);
+	else if (code != CODE_OK)
+		refuse_item(item, code);
 	else if (item->request.kind != KIND_WALLET_READ)
 		check_amount(item);
 }

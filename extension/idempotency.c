@@ -77,15 +77,20 @@ idempotency_fingerprint(const Request *request, const char *extra, uint8 *finger
 	pfree(asked.data);
 }
 
+/* Where calls have the same key, the first one asked for gets it. */
 static int
 compare_calls(const void *a, const void *b)
 {
 	const IdempotentCall *left = *(IdempotentCall *const *) a;
 	const IdempotentCall *right = *(IdempotentCall *const *) b;
+	int order;
 
 	if (left->user_id != right->user_id)
 		return left->user_id < right->user_id ? -1 : 1;
-	return strcmp(left->key, right->key);
+	order = strcmp(left->key, right->key);
+	if (order != 0)
+		return order;
+	return left->request_id < right->request_id ? -1 : left->request_id > right->request_id;
 }
 
 static Datum
