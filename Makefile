@@ -6,6 +6,8 @@
 #   make run             a private database and the shim in the foreground; PORT=8000 RUN_DIR=.run
 #   make start|stop|status    the same in the background
 #   make test            every suite on throwaway servers; ends with "N passed, N failed"
+#   make fuzz            fuzzes the parsers, the rules and the HTTP side: FUZZ_SECONDS=60 FUZZ_SEED=N
+#   make coverage        how much of the money's path the tests go through
 #   make lint            warnings as errors, layout, static analysis
 #   make bench           every figure beside its yardstick (bench-quick: in a minute)
 #
@@ -65,7 +67,7 @@ all install installcheck uninstall clean:
 	$(error $(PG_CONFIG) knows no PGXS: install the postgresql-server-dev package, or give PG_CONFIG)
 endif
 
-.PHONY: build shim clean-shim run start stop status test lint bench bench-quick
+.PHONY: build shim clean-shim run start stop status test fuzz coverage lint bench bench-quick
 
 build: all shim
 
@@ -82,6 +84,12 @@ run start stop status:
 
 test:
 	@bash test/run.sh
+
+fuzz:
+	@bash test/fuzz/run.sh $(or $(FUZZ_SECONDS),60) $(FUZZ_SEED)
+
+coverage:
+	@bash test/unit/coverage.t
 
 lint:
 	@bash test/lint.sh

@@ -48,6 +48,7 @@ wanted() {
         lint | test) echo "shellcheck cppcheck python3 ${clang_format:-}" ;;&
         test)
             echo 'perl libipc-run-perl libtap-parser-sourcehandler-pgtap-perl'
+            echo 'clang libclang-rt-dev'
             [[ $pg == own ]] || echo "postgresql-$pg-pgtap"
             ;;
         bench) echo 'wrk python3 gnuplot-nox' ;;

@@ -10,7 +10,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/../bin/cluster.sh"
 
 suite_seconds_max=300
-all_suites='lint unit regress isolation pgtap tap http run'
+all_suites='lint unit fuzz regress isolation pgtap tap http run'
 passed=0 failed=0 work='' summary=()
 
 # --- counting -------------------------------------------------------------------------------
@@ -122,6 +122,12 @@ run_lint() { suite lint count_prove "${there[@]}" prove test/lint.sh; }
 
 run_unit() { suite unit count_prove "${there[@]}" prove "${files[@]}"; }
 
+# The environment is not passed on: FUZZ_SECONDS and FUZZ_SEED are.
+run_fuzz() {
+    suite fuzz count_prove "${there[@]}" prove "${files[@]}" :: "${FUZZ_SECONDS:-60}" \
+        ${FUZZ_SEED:+"$FUZZ_SEED"}
+}
+
 # PGXS's own suites run by turns, the others switched off.
 run_regress() {
     suite regress count_regress "${checked_make[@]}" installcheck ISOLATION= TAP_TESTS=
@@ -173,6 +179,7 @@ files_of() {
     case $1 in
         lint) compgen -G 'test/lint.sh' ;;
         unit) compgen -G 'test/unit/*.t' ;;
+        fuzz) compgen -G 'test/fuzz/run.sh' ;;
         regress) compgen -G 'sql/*.sql' ;;
         isolation) compgen -G 'test/specs/*.spec' ;;
         pgtap) compgen -G 'test/pgtap/*.sql' ;;
