@@ -161,14 +161,48 @@ run_pgtap() {
         -h "$dir/socket" -p 5432 -U postgres -d wallet "${files[@]}"
 }
 
+# A shim built with sanitizers, whose reports go to files of their own; the program is a script, so
+# that it needs nothing of its environment.
+build_sanitized() {
+    "${there[@]}" cp -r shim sanitized &&
+        "${checked_make[@]}" -s -C sanitized clean &&
+        "${checked_make[@]}" -s -C sanitized -j "$(nproc)" WERROR=1 SANITIZE=1 || return
+    "${there[@]}" tee sanitized/run >/dev/null <<END
+#!/bin/bash
+export ASAN_OPTIONS=log_path=$work/tmp/sanitizer
+export UBSAN_OPTIONS=log_path=$work/tmp/sanitizer:print_stacktrace=1
+exec -a "\$0" $work/sanitized/wallet-shim "\$@"
+END
+    chmod 755 "$work/sanitized/run"
+}
+
+# No leak, and nothing that C does not define: the shims have ended, and have written no report.
+count_reports() {
+    local report good=1
+    for report in "$work"/tmp/sanitizer.*; do
+        [[ -e $report ]] || continue
+        cat "$report"
+        good=0
+    done
+    passed=$((passed + good)) failed=$((failed + 1 - good))
+    summary+=("$(printf '%-10s %5d passed %3d failed' sanitizers "$good" $((1 - good)))")
+}
+
 # Against a whole system, started as a user starts it.
 run_http() {
-    "${there[@]}" "PORT=$(free_port)" RUN_DIR=e2e bash bin/run.sh start || {
+    local sanitized=("SHIM_PROGRAM=$work/sanitized/run")
+    build_sanitized || {
+        broken http 'no shim with sanitizers'
+        return
+    }
+    "${there[@]}" "${sanitized[@]}" "PORT=$(free_port)" RUN_DIR=e2e bash bin/run.sh start || {
         broken http 'the system did not start'
         return
     }
     mapfile -t where < <(grep -v '^export' "$work/e2e/env")
-    suite http count_prove "${there[@]}" "${where[@]}" prove --timer "${files[@]}"
+    suite http count_prove "${there[@]}" "${where[@]}" "${sanitized[@]}" prove --timer "${files[@]}"
+    "${there[@]}" RUN_DIR=e2e bash bin/run.sh stop
+    count_reports
 }
 
 # The ways in themselves, as the one who called us.

@@ -140,11 +140,11 @@ sub talk {
 
 # --- a shim of the test's own ----------------------------------------------------------------
 
-# start_shim(FLAG...): starts the built shim on a free port; its URL, once it listens.
+# start_shim(FLAG...): starts the shim under test on a free port; its URL, once it listens.
 sub start_shim {
     my @flags = @_;
     my $log = File::Temp->new(SUFFIX => '.log');
-    my $program = "$FindBin::Bin/../../shim/wallet-shim";
+    my $program = $ENV{SHIM_PROGRAM} || "$FindBin::Bin/../../shim/wallet-shim";
     my $pid = fork // die "cannot fork: $!";
     if ($pid == 0) {
         open STDERR, '>', $log->filename or die "cannot write $log: $!";
