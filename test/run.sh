@@ -190,7 +190,7 @@ count_reports() {
 
 # Against a whole system, started as a user starts it.
 run_http() {
-    local sanitized=("SHIM_PROGRAM=$work/sanitized/run")
+    local sanitized=("SHIM_PROGRAM=$work/sanitized/run") name
     build_sanitized || {
         broken http 'no shim with sanitizers'
         return
@@ -200,6 +200,7 @@ run_http() {
         return
     }
     mapfile -t where < <(grep -v '^export' "$work/e2e/env")
+    for name in ${!WALLET_MEMORY_*}; do where+=("$name=${!name}"); done
     suite http count_prove "${there[@]}" "${where[@]}" "${sanitized[@]}" prove --timer "${files[@]}"
     "${there[@]}" RUN_DIR=e2e bash bin/run.sh stop
     count_reports
