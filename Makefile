@@ -8,6 +8,7 @@
 #   make test            every suite on throwaway servers; ends with "N passed, N failed"
 #   make fuzz            fuzzes the parsers, the rules and the HTTP side: FUZZ_SECONDS=60 FUZZ_SEED=N
 #   make coverage        how much of the money's path the tests go through
+#   make memcheck        a server and its worker under valgrind, in some minutes
 #   make lint            warnings as errors, layout, static analysis
 #   make bench           every figure beside its yardstick (bench-quick: in a minute)
 #
@@ -67,7 +68,7 @@ all install installcheck uninstall clean:
 	$(error $(PG_CONFIG) knows no PGXS: install the postgresql-server-dev package, or give PG_CONFIG)
 endif
 
-.PHONY: build shim clean-shim run start stop status test fuzz coverage lint bench bench-quick
+.PHONY: build shim clean-shim run start stop status test fuzz coverage memcheck lint bench bench-quick
 
 build: all shim
 
@@ -90,6 +91,9 @@ fuzz:
 
 coverage:
 	@bash test/unit/coverage.t
+
+memcheck:
+	@SUITES=memcheck bash test/run.sh
 
 lint:
 	@bash test/lint.sh

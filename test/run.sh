@@ -206,6 +206,12 @@ run_http() {
     count_reports
 }
 
+# Under valgrind: takes minutes, so it is not one of all_suites.
+run_memcheck() {
+    bash "$TOP/bin/packages.sh" memcheck
+    suite memcheck count_prove "${there[@]}" prove "${files[@]}"
+}
+
 # The ways in themselves, as the one who called us.
 run_run() { suite run count_prove "${here[@]}" prove --timer "${files[@]}"; }
 
@@ -220,6 +226,7 @@ files_of() {
         pgtap) compgen -G 'test/pgtap/*.sql' ;;
         tap) compgen -G 'test/t/*.pl' ;;
         http) compgen -G 'test/http/*.t' ;;
+        memcheck) compgen -G 'test/memcheck.sh' ;;
         run) compgen -G 'test/run/*.t' ;;
         *) die "no suite is called $1: $all_suites" ;;
     esac | sort
