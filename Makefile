@@ -7,6 +7,9 @@
 #   make start|stop|status    the same in the background
 #   make test            every suite on throwaway servers; ends with "N passed, N failed"
 #   make torture         the tests with faults, for half an hour; DURATION=1800 SEED= KILLS=1000
+#   make fuzz            fuzzes the parsers, the rules and the HTTP side: FUZZ_SECONDS=60 FUZZ_SEED=N
+#   make coverage        how much of the money's path the tests go through
+#   make memcheck        a server and its worker under valgrind, in some minutes
 #   make lint            warnings as errors, layout, static analysis
 #   make bench           every figure beside its yardstick (bench-quick: in a minute)
 #
@@ -66,7 +69,7 @@ all install installcheck uninstall clean:
 	$(error $(PG_CONFIG) knows no PGXS: install the postgresql-server-dev package, or give PG_CONFIG)
 endif
 
-.PHONY: build shim clean-shim run start stop status test torture lint bench bench-quick
+.PHONY: build shim clean-shim run start stop status test torture fuzz coverage memcheck lint bench bench-quick
 
 build: all shim
 
@@ -87,6 +90,15 @@ test:
 torture:
 	@SUITES=torture DURATION=$(or $(DURATION),1800) KILLS=$(or $(KILLS),1000) \
 		KEYS=$(or $(KEYS),10000) bash test/run.sh
+
+fuzz:
+	@bash test/fuzz/run.sh $(or $(FUZZ_SECONDS),60) $(FUZZ_SEED)
+
+coverage:
+	@bash test/unit/coverage.t
+
+memcheck:
+	@SUITES=memcheck bash test/run.sh
 
 lint:
 	@bash test/lint.sh

@@ -1,5 +1,5 @@
 #!/bin/bash
-# packages.sh run|lint|test|bench: installs the Debian packages that one way in needs and that are
+# packages.sh run|lint|test|bench|memcheck: installs the Debian packages that one way in needs and that are
 # missing, as root or through sudo; otherwise names them and fails. Does nothing when all is there.
 # shellcheck source=bin/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -49,9 +49,11 @@ wanted() {
         test)
             echo 'perl libipc-run-perl libio-socket-ssl-perl openssl strace sqlsmith'
             echo libtap-parser-sourcehandler-pgtap-perl
+            echo 'clang libclang-rt-dev'
             [[ $pg == own ]] || echo "postgresql-$pg-pgtap"
             ;;
         bench) echo 'wrk python3 gnuplot-nox' ;;
+        memcheck) echo 'valgrind' ;;
     esac
 }
 
@@ -76,7 +78,7 @@ install_packages() {
     return "$status"
 }
 
-group=${1:?usage: packages.sh run|lint|test|bench}
+group=${1:?usage: packages.sh run|lint|test|bench|memcheck}
 pg=$(major)
 if [[ -z $pg ]] && may_install; then
     update_once

@@ -5,6 +5,7 @@
 #   WALLET_AUTH=off whether requests need an API key (required); other WALLET_* reach the shim as well
 #   RUN_DIR=.run    where everything is kept; two instances differ in both
 #   PG_CONFIG       the PostgreSQL to use, if not the usual one
+#   SHIM_PROGRAM    the shim to use, if not the one built here
 #
 # RUN_DIR holds: env (to be sourced by a shell), log/, postgres.pid, shim.pid, lock, and the state:
 # data/ (the cluster), socket/, bin/ (the shim as it runs). Started by root, database and shim run
@@ -147,7 +148,7 @@ start_server() {
 
 start_shim() {
     rm -f "$state/bin/wallet-shim" # a killed shim's last file may still be busy
-    install -m 755 "$TOP/shim/wallet-shim" "$state/bin/wallet-shim"
+    install -m 755 "${SHIM_PROGRAM:-$TOP/shim/wallet-shim}" "$state/bin/wallet-shim"
     local settings=("PGHOST=$socket" PGPORT=5432 PGUSER=wallet_shim PGDATABASE=wallet) name
     for name in ${!WALLET_*}; do
         [[ $name == WALLET_DB ]] || settings+=("$name=${!name}")

@@ -16,6 +16,7 @@
 #include "commands/sequence.h"
 #include "executor/spi.h"
 #include "funcapi.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "rows.h"
 #include "utils/array.h"
@@ -147,7 +148,8 @@ read_item(EnqueueItem *item, const char *kind_name, const char *payload, int len
 		return;
 	}
 	initStringInfo(&message);
-	item->code = payload_parse(kind, payload, length, &item->request, &message);
+	item->code =
+	    payload_parse(kind, GetDatabaseEncoding(), payload, length, &item->request, &message);
 	if (item->code == CODE_OK)
 	{
 		pfree(message.data);

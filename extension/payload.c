@@ -7,9 +7,13 @@
  * never passes through a double.  Escapes in strings are not resolved: no
  * member name and no value that we know needs one.
  */
-#include "pg_wallet.h"
+#ifndef FRONTEND
+#include "postgres.h"
+#else
+#include "postgres_fe.h"
+#endif
 
-#include <ctype.h>
+#include "payload.h"
 
 #include "common/jsonapi.h"
 #include "mb/pg_wchar.h"
@@ -32,9 +36,9 @@ typedef struct Member
 	size_t offset; /* of its value in Request */
 } Member;
 
-#define MEMBERS_MAX 4
+#define MEMBERS_MAX 5 /* of which the last one has no name */
 
-/* The members of each kind; unused places have no name. */
+/* The members of each kind; one without a name ends them. */
 static const Member members[KIND_COUNT][MEMBERS_MAX] = {
     [KIND_WALLET] =
         {
@@ -72,16 +76,34 @@ typedef struct Parser
 {
 	JsonLexContext *lex;
 	RequestKind kind;
+	int encoding;
 	Request *request;
 	StringInfo message;
 	bool seen[MEMBERS_MAX];
 } Parser;
 
+/* How many bytes of a name fit into a message: whole characters, at most NAME_SHOWN_MAX bytes. */
+static int
+shown_length(int encoding, const char *name, int length)
+{
+	int shown = 0;
+
+	while (shown < length)
+	{
+		int next = shown + pg_encoding_mblen(encoding, name + shown);
+
+		if (next > NAME_SHOWN_MAX)
+			break;
+		shown = next;
+	}
+	return shown;
+}
+
 /* Say what is wrong with which member. */
 static WalletCode
 complain(Parser *parser, WalletCode code, const char *name, int length, const char *what)
 {
-	int shown = pg_mbcliplen(name, length, NAME_SHOWN_MAX);
+	int shown = shown_length(parser->encoding, name, length);
 
 	appendStringInfo(parser->message, "member \"%.*s\"%s %s", shown, name,
 	                 shown < length ? " (cut)" : "", what);
@@ -201,7 +223,7 @@ read_currency(Parser *parser, const Member *member, JsonTokenType token)
 static int
 find_member(RequestKind kind, const char *name, int length)
 {
-	for (int i = 0; i < MEMBERS_MAX && members[kind][i].name != NULL; i++)
+	for (int i = 0; members[kind][i].name != NULL; i++)
 	{
 		if (strlen(members[kind][i].name) == (size_t) length &&
 		    memcmp(members[kind][i].name, name, length) == 0)
@@ -287,7 +309,7 @@ read_members(Parser *parser)
 static WalletCode
 check_required(Parser *parser)
 {
-	for (int i = 0; i < MEMBERS_MAX && members[parser->kind][i].name != NULL; i++)
+	for (int i = 0; members[parser->kind][i].name != NULL; i++)
 	{
 		const Member *member = &members[parser->kind][i];
 
@@ -325,15 +347,16 @@ parse_object(Parser *parser)
 }
 
 WalletCode
-payload_parse(RequestKind kind, const char *json, int length, Request *request, StringInfo message)
+payload_parse(RequestKind kind, int encoding, const char *json, int length, Request *request,
+              StringInfo message)
 {
-	Parser parser = {.kind = kind, .request = request, .message = message};
+	Parser parser = {.kind = kind, .encoding = encoding, .request = request, .message = message};
 	WalletCode code;
 
 #if PG_VERSION_NUM >= 170000
-	parser.lex = makeJsonLexContextCstringLen(NULL, json, length, GetDatabaseEncoding(), false);
+	parser.lex = makeJsonLexContextCstringLen(NULL, json, length, encoding, false);
 #else
-	parser.lex = makeJsonLexContextCstringLen((char *) json, length, GetDatabaseEncoding(), false);
+	parser.lex = makeJsonLexContextCstringLen((char *) json, length, encoding, false);
 #endif
 	*request = (Request){.kind = kind};
 	if (kind == KIND_WALLET)
@@ -350,7 +373,7 @@ payload_parse(RequestKind kind, const char *json, int length, Request *request, 
 const char *
 payload_amount_member(RequestKind kind)
 {
-	for (int i = 0; i < MEMBERS_MAX && members[kind][i].name != NULL; i++)
+	for (int i = 0; members[kind][i].name != NULL; i++)
 	{
 		if (members[kind][i].type == MEMBER_AMOUNT)
 			return members[kind][i].name;

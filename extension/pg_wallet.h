@@ -20,6 +20,7 @@
 #include "varatt.h"
 #endif
 
+#include "payload.h"
 #include "post.h"
 
 #define PG_WALLET_VERSION "1.0"
@@ -63,18 +64,6 @@ extern Amount amount_from_numeric(Numeric value);
 
 /* Minor units as a numeric with the currency's decimals. */
 extern Numeric amount_to_numeric(int64 minor, int minor_digits);
-
-/* ---- payload.c: the JSON of a request ---- */
-
-/*
- * Read a payload of this kind.  On anything but CODE_OK the message names the member and the
- * limit.  Never throws for bad input, whatever it holds.
- */
-extern WalletCode payload_parse(RequestKind kind, const char *json, int length, Request *request,
-                                StringInfo message);
-
-/* The name of the member that has the amount, in payloads of this kind; "" where none has. */
-extern const char *payload_amount_member(RequestKind kind);
 
 /* ---- handshake.c: names of requests that nobody can guess ---- */
 

@@ -10,7 +10,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/../bin/cluster.sh"
 
 suite_seconds_max=300
-all_suites='lint unit regress isolation pgtap tap http run torture'
+all_suites='lint unit fuzz regress isolation pgtap tap http run torture'
 passed=0 failed=0 work='' summary=()
 
 # --- counting -------------------------------------------------------------------------------
@@ -123,6 +123,12 @@ run_lint() { suite lint count_prove "${there[@]}" prove test/lint.sh; }
 
 run_unit() { suite unit count_prove "${there[@]}" prove "${files[@]}"; }
 
+# The environment is not passed on: FUZZ_SECONDS and FUZZ_SEED are.
+run_fuzz() {
+    suite fuzz count_prove "${there[@]}" prove "${files[@]}" :: "${FUZZ_SECONDS:-60}" \
+        ${FUZZ_SEED:+"$FUZZ_SEED"}
+}
+
 # PGXS's own suites run by turns, the others switched off.
 run_regress() {
     suite regress count_regress "${checked_make[@]}" installcheck ISOLATION= TAP_TESTS=
@@ -156,14 +162,55 @@ run_pgtap() {
         -h "$dir/socket" -p 5432 -U postgres -d wallet "${files[@]}"
 }
 
+# A shim built with sanitizers, whose reports go to files of their own; the program is a script, so
+# that it needs nothing of its environment.
+build_sanitized() {
+    "${there[@]}" cp -r shim sanitized &&
+        "${checked_make[@]}" -s -C sanitized clean &&
+        "${checked_make[@]}" -s -C sanitized -j "$(nproc)" WERROR=1 SANITIZE=1 || return
+    "${there[@]}" tee sanitized/run >/dev/null <<END
+#!/bin/bash
+export ASAN_OPTIONS=log_path=$work/tmp/sanitizer
+export UBSAN_OPTIONS=log_path=$work/tmp/sanitizer:print_stacktrace=1
+exec -a "\$0" $work/sanitized/wallet-shim "\$@"
+END
+    chmod 755 "$work/sanitized/run"
+}
+
+# No leak, and nothing that C does not define: the shims have ended, and have written no report.
+count_reports() {
+    local report good=1
+    for report in "$work"/tmp/sanitizer.*; do
+        [[ -e $report ]] || continue
+        cat "$report"
+        good=0
+    done
+    passed=$((passed + good)) failed=$((failed + 1 - good))
+    summary+=("$(printf '%-10s %5d passed %3d failed' sanitizers "$good" $((1 - good)))")
+}
+
 # Against a whole system, started as a user starts it.
 run_http() {
-    "${there[@]}" "PORT=$(free_port)" RUN_DIR=e2e bash bin/run.sh start || {
+    local sanitized=("SHIM_PROGRAM=$work/sanitized/run") name
+    build_sanitized || {
+        broken http 'no shim with sanitizers'
+        return
+    }
+    "${there[@]}" "${sanitized[@]}" "PORT=$(free_port)" RUN_DIR=e2e bash bin/run.sh start || {
         broken http 'the system did not start'
         return
     }
     mapfile -t where < <(grep -v '^export' "$work/e2e/env")
-    suite http count_prove "${there[@]}" "${where[@]}" prove --timer "${files[@]}"
+    for name in ${!WALLET_MEMORY_*}; do where+=("$name=${!name}"); done
+    suite http count_prove "${there[@]}" "${where[@]}" "${sanitized[@]}" prove --timer "${files[@]}"
+    "${there[@]}" RUN_DIR=e2e bash bin/run.sh stop
+    count_reports
+}
+
+# Under valgrind: takes minutes, so it is not one of all_suites.
+run_memcheck() {
+    bash "$TOP/bin/packages.sh" memcheck
+    suite memcheck count_prove "${there[@]}" prove "${files[@]}"
 }
 
 # The ways in themselves, as the one who called us.
@@ -188,11 +235,13 @@ files_of() {
     case $1 in
         lint) compgen -G 'test/lint.sh' ;;
         unit) compgen -G 'test/unit/*.t' ;;
+        fuzz) compgen -G 'test/fuzz/run.sh' ;;
         regress) compgen -G 'sql/*.sql' ;;
         isolation) compgen -G 'test/specs/*.spec' ;;
         pgtap) compgen -G 'test/pgtap/*.sql' ;;
         tap) compgen -G 'test/t/*.pl' ;;
         http) compgen -G 'test/http/*.t' ;;
+        memcheck) compgen -G 'test/memcheck.sh' ;;
         run) compgen -G 'test/run/*.t' ;;
         torture) compgen -G 'test/torture/*.t' ;;
         *) die "no suite is called $1: $all_suites" ;;

@@ -21,7 +21,7 @@ use Time::HiRes qw(sleep time);
 our @EXPORT = qw(
     $HANDSHAKE url new_user post get ask json outcome outcome_of wallet pay code_of
     connect_raw talk read_answers
-    start_shim stop_shim shim_log
+    start_shim stop_shim shim_log shim_pid
 );
 
 our $HANDSHAKE = qr/[0-9a-f]{64}/;
@@ -145,12 +145,12 @@ sub talk {
 
 # --- a shim of the test's own ----------------------------------------------------------------
 
-# start_shim(FLAG...): starts the built shim on a free port; its URL, once it listens. Requests
+# start_shim(FLAG...): starts the shim under test on a free port; its URL, once it listens. Requests
 # need no key unless the flags say so.
 sub start_shim {
     my @flags = ('--auth', 'off', @_);
     my $log = File::Temp->new(SUFFIX => '.log');
-    my $program = "$FindBin::Bin/../../shim/wallet-shim";
+    my $program = $ENV{SHIM_PROGRAM} || "$FindBin::Bin/../../shim/wallet-shim";
     my $pid = fork // die "cannot fork: $!";
     if ($pid == 0) {
         open STDERR, '>', $log->filename or die "cannot write $log: $!";
@@ -183,6 +183,8 @@ sub stop_shim {
     delete $shim->{pid};
     return ($status, time - $from);
 }
+
+sub shim_pid { my ($url) = @_; return $started{$url}{pid}; }
 
 sub shim_log {
     my ($url) = @_;

@@ -1,0 +1,70 @@
+# shellcheck shell=bash
+# How the fuzz targets are built: by clang with libFuzzer and sanitizers, or by any compiler with
+# replay.c, to run over files. To be sourced, after find_server.
+
+# shellcheck disable=SC2034 # for those who source this
+fuzz_targets='amount post payload question http'
+
+# fuzz_sources TARGET: what it is made of besides its own file.
+fuzz_sources() {
+    local name sources
+    case $1 in
+        amount | post) sources='extension/post.c' ;;
+        payload)
+            sources='test/fuzz/no_database.c extension/payload.c extension/post.c'
+            sources+=' shim/json.c shim/members.c shim/text.c shim/buffer.c'
+            ;;
+        question)
+            sources='test/fuzz/no_database.c'
+            sources+=' shim/json.c shim/members.c shim/text.c shim/buffer.c shim/array.c'
+            ;;
+        http)
+            # all of the shim but what starts it and what speaks to a database
+            for name in shim/*.c; do
+                case $name in
+                    shim/main.c | shim/loop.c | shim/options.c | shim/log.c | shim/db*.c) ;;
+                    *) sources+=" $name" ;;
+                esac
+            done
+            ;;
+    esac
+    echo "$sources"
+}
+
+# fuzz_flags TARGET: how its sources are compiled.
+fuzz_flags() {
+    echo '-std=c11 -D_GNU_SOURCE -g -Wall -Wextra -Werror -Iextension'
+    case $1 in
+        # The server's headers, for a program; see lint for the tests that are off.
+        payload)
+            echo "-DFRONTEND -I$("$PG_CONFIG" --includedir-server) -Wno-sign-compare"
+            echo '-Wno-unused-parameter -Wno-missing-field-initializers -Wno-attributes'
+            ;;
+    esac
+    case $1 in
+        payload | question | http) pkg-config --cflags jansson libpq libmicrohttpd gnutls ;;
+    esac
+}
+
+fuzz_libraries() {
+    local dir
+    case $1 in
+        payload)
+            for dir in "$("$PG_CONFIG" --pkglibdir)" "$("$PG_CONFIG" --libdir)"; do
+                [[ ! -e $dir/libpgcommon.a ]] || break
+            done
+            echo "$dir/libpgcommon.a $dir/libpgport.a -ljansson -lm"
+            ;;
+        question) echo '-ljansson -lm' ;;
+        http) echo '-lmicrohttpd -lgnutls -ljansson -lm' ;;
+    esac
+}
+
+# fuzz_build TARGET PROGRAM COMPILER FLAG_OR_SOURCE...: in the folder of the sources.
+fuzz_build() {
+    local target=$1 program=$2 compiler=$3
+    shift 3
+    # shellcheck disable=SC2046 # one word a flag
+    "$compiler" $(fuzz_flags "$target") "$@" "test/fuzz/$target.c" $(fuzz_sources "$target") \
+        $(fuzz_libraries "$target") -o "$program"
+}
