@@ -175,7 +175,11 @@ db_fail_all(Db *db)
 			          "the connection to the database was lost");
 }
 
-/* What a failed statement means for an item that stood in it alone. */
+/*
+ * What a failed statement means for an item that stood in it alone.  Later it
+ * may well succeed where the server is short of something, has met an error of
+ * its disk (class 58), is about to stop, or is a standby (25006).
+ */
 static WalletCode
 code_by_sqlstate(const char *sqlstate)
 {
@@ -184,6 +188,7 @@ code_by_sqlstate(const char *sqlstate)
 			return (WalletCode) code;
 	if (strncmp(sqlstate, "08", 2) == 0 || strncmp(sqlstate, "57P", 3) == 0 ||
 	    strncmp(sqlstate, "40", 2) == 0 || strncmp(sqlstate, "53", 2) == 0 ||
+	    strncmp(sqlstate, "58", 2) == 0 || strcmp(sqlstate, "25006") == 0 ||
 	    strcmp(sqlstate, "55P03") == 0 || strcmp(sqlstate, "57014") == 0)
 		return CODE_DATABASE_UNAVAILABLE;
 	return CODE_INTERNAL_ERROR;

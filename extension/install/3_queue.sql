@@ -150,7 +150,7 @@ COMMENT ON VIEW wallet.queue IS
 
 CREATE FUNCTION @extschema@.wallet_ready(OUT worker_alive boolean, OUT detail text)
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT alive, CASE WHEN alive THEN 'the worker is alive' ELSE 'the worker is not running' END
+    SELECT alive, CASE WHEN alive THEN 'the worker is alive' WHEN pg_is_in_recovery() THEN 'the database is a standby' ELSE 'the worker is not running' END
         FROM (SELECT coalesce(s.heartbeat > clock_timestamp() - interval '10 s', false) AS alive
                   FROM wallet.worker_state() AS s) AS state
 $$;

@@ -1,0 +1,65 @@
+# The shim before a standby: it says that nothing is posted there, refuses what it cannot store, and takes both up when
+# the standby is promoted.
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib", "$FindBin::RealBin/../http/lib";
+use PostgreSQL::Test::Utils;
+use Test::More;
+use WalletServer;
+use Shim qw(start_shim);
+
+plan skip_all => 'needs the shim, which is not built' if !-x "$FindBin::RealBin/../../shim/wallet-shim";
+
+my $db   = 'payments';
+my $node = new_server(
+    'primary',
+    conf => "pg_wallet.poll_interval = '50ms'\n",
+    init => {allows_streaming => 1});
+new_database($node, $db);
+make_wallets($node, $db, 2, 1000);
+my $handshake = ask($node, $db,
+    q{SELECT wallet_enqueue('deposit', '{"user_id":1,"wallet_id":1,"amount":1}')});
+becomes($node, $db, queued(), '0', 'a request is posted');
+
+$node->backup('copy');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'copy', has_streaming => 1);
+$standby->start;
+$node->wait_for_catchup($standby);
+
+local $ENV{WALLET_URL} = start_shim('--db', $standby->connstr($db));
+my $deposit = '{"user_id":1,"wallet_id":1,"amount":1}';
+
+# Polls until the shim's answer to /readyz has this status, and returns that answer.
+sub ready
+{
+    my ($status) = @_;
+    my $deadline = time + 60;
+    my $answer;
+
+    do
+    {
+        select undef, undef, undef, 0.05 if $answer;
+        $answer = Shim::ask('GET', '/readyz');
+    } until $answer->{status} == $status || time > $deadline;
+    is($answer->{status}, $status, "readyz becomes $status");
+    return $answer;
+}
+
+like(ready(503)->{content}, qr/the database is a standby/, 'a standby is not ready, and why');
+my $refused = Shim::post('deposit', $deposit);
+is($refused->{status}, 503, 'it stores nothing');
+is(Shim::code_of($refused), 'database_unavailable', 'and says so');
+ok($refused->{headers}{'retry-after'}, 'so that clients come again');
+is(Shim::get("deposit?user_id=1&handshake_id=$handshake")->{status}, 200, 'but outcomes can be read');
+
+$standby->promote;
+ready(200);
+my $stored = Shim::post('deposit', $deposit);
+is($stored->{status}, 202, 'promoted, it stores');
+becomes($standby, $db, queued(), '0', 'and posts');
+all_is_well($standby, $db, 'the promoted standby');
+
+done_testing();
