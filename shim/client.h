@@ -95,6 +95,7 @@ struct Client
 	/* the request */
 	const Route *route; /* NULL: there is nothing at its path */
 	Method method;
+	RequestLine line;
 	RequestHead head;
 	Buffer query; /* ends in a NUL; empty when there is none */
 	Buffer body;

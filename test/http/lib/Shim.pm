@@ -21,7 +21,7 @@ use Time::HiRes qw(sleep time);
 our @EXPORT = qw(
     $HANDSHAKE url new_user post get ask json outcome outcome_of wallet pay code_of
     connect_raw talk read_answers
-    start_shim stop_shim shim_log
+    start_shim stop_shim shim_log shim_pid
 );
 
 our $HANDSHAKE = qr/[0-9a-f]{64}/;
@@ -177,6 +177,8 @@ sub stop_shim {
     delete $shim->{pid};
     return ($status, time - $from);
 }
+
+sub shim_pid { my ($url) = @_; return $started{$url}{pid}; }
 
 sub shim_log {
     my ($url) = @_;
