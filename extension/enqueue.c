@@ -55,6 +55,14 @@ static Statement open_queue = {
     NULL,
 };
 
+/* Asked once after the server's start; from then on the waiting requests are counted. */
+static Statement count_waiting = {
+    "SELECT q.queued FROM wallet.queue AS q",
+    0,
+    {0},
+    NULL,
+};
+
 /* Refuse the item in the code's own words, with the name of the member where it is an amount. */
 static void
 refuse_item(EnqueueItem *item, WalletCode code)
@@ -245,6 +253,31 @@ refuse_busy_keys(EnqueueItem *items, int count)
 	}
 }
 
+/* Refuse the new items for which the queue has no room, the last ones first. */
+static void
+refuse_beyond_limit(EnqueueItem *items, int count)
+{
+	Oid queue = wallet_relation("request");
+	int new_count = 0;
+	int room;
+
+	for (int i = 0; i < count; i++)
+		new_count += is_new(&items[i]) ? 1 : 0;
+	if (new_count == 0)
+		return;
+	if (setting_queue_limit > 0 && !shared_backlog_known(queue))
+	{
+		statement_run(&count_waiting, NULL, NULL, true);
+		shared_backlog_begin(queue, result_int64(0, 1));
+	}
+	room = shared_backlog_admit(new_count, setting_queue_limit);
+	for (int i = 0; i < count; i++)
+	{
+		if (is_new(&items[i]) && room-- <= 0)
+			refuse_item(&items[i], CODE_QUEUE_FULL);
+	}
+}
+
 /* Store the keys of the new items; some may turn out to have been used in the meantime. */
 static void
 claim_keys(EnqueueItem *items, int count)
@@ -307,6 +340,7 @@ store_items(EnqueueItem *items, int count, bool may_wait, MemoryContext result_c
 	find_repeated(items, count);
 	if (!may_wait)
 		refuse_busy_keys(items, count);
+	refuse_beyond_limit(items, count);
 	(void) GetTopTransactionId();
 	for (int i = 0; i < count; i++)
 	{

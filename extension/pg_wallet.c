@@ -20,6 +20,7 @@ int setting_poll_ms = 1000;
 bool setting_allow_drop = false;
 int setting_retention_s = 7 * 24 * 60 * 60;
 int setting_request_retention_s = 90 * 24 * 60 * 60;
+int setting_queue_limit = 1000000;
 
 void _PG_init(void);
 
@@ -65,6 +66,10 @@ define_settings(void)
 	                        "they are kept for ever.",
 	                        &setting_request_retention_s, 90 * 24 * 60 * 60, 0, INT_MAX, PGC_SIGHUP,
 	                        GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable(
+	    "pg_wallet.queue_limit", "Sets how many requests may wait in the queue of a database.",
+	    "Beyond it new ones are refused with queue_full; 0: no limit.", &setting_queue_limit,
+	    1000000, 0, INT_MAX, PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomBoolVariable("pg_wallet.allow_drop",
 	                         "Allows to drop the extension while its journal holds transfers.",
 	                         "Meant to be set in the one session that does it.",

@@ -37,6 +37,7 @@ extern int setting_batch_max;   /* pg_wallet.batch_max */
 extern int setting_poll_ms;     /* pg_wallet.poll_interval */
 extern bool setting_allow_drop; /* pg_wallet.allow_drop */
 extern int setting_retention_s; /* pg_wallet.idempotency_retention */
+extern int setting_queue_limit; /* pg_wallet.queue_limit */
 
 /* pg_wallet.request_retention; 0: for ever */
 extern int setting_request_retention_s;
@@ -276,6 +277,7 @@ typedef struct Round
 	int deferred; /* requests that wait in memory for a locked wallet */
 	int gaps;     /* runs of ids below the highest that are not visible yet */
 	bool more;    /* there may be more to do at once */
+	bool drained; /* all that was visible has been read: what waits now is deferred, or newer */
 	int retry_ms; /* until the deferred ones are worth another try */
 } Round;
 
@@ -362,6 +364,19 @@ extern void shared_request(void);
 
 /* When this transaction commits: wake this database's worker, or have one started. */
 extern void shared_wake_at_commit(void);
+
+/*
+ * How many requests of this database wait in this table, as far as it is known: begin says how many
+ * do at first.
+ * admit counts in as many of these as the limit leaves room for (0: no limit), until the
+ * transaction aborts, and returns how many.  Without shared memory everything is admitted.
+ */
+extern bool shared_backlog_known(Oid queue);
+extern void shared_backlog_begin(Oid queue, int64 waiting);
+extern int shared_backlog_admit(int count, int64 limit);
+
+/* When this transaction commits, so many requests have been posted by somebody but the worker. */
+extern void shared_backlog_done_at_commit(int64 count);
 
 /* The launcher's side: who asked for a worker, and a slot for a new one (-1: none is free). */
 extern void shared_launcher_attach(void);

@@ -91,6 +91,7 @@ wallet_process(PG_FUNCTION_ARGS)
 		settled += round.posted + round.refused;
 	} while (settled < requests_max && (!done || round.more || round.posted + round.refused > 0));
 	queue_free(queue);
+	shared_backlog_done_at_commit(settled);
 	PG_RETURN_INT64(settled);
 }
 

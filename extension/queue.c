@@ -512,6 +512,7 @@ queue_round(Queue *queue, int requests_max, bool taking_over)
 	round.gaps = queue->next.gap_count;
 	round.more = (reading.rows_max > 0 && reading.rows == reading.rows_max) ||
 	             (queue->requests_max != NOT_HALVED && queue->attempted > 0);
+	round.drained = reading.rows < reading.rows_max;
 	store_low_water(queue, taking_over && queue->attempted > 0);
 	SPI_finish();
 	return round;

@@ -27,6 +27,7 @@
 
 #define NO_PROC (-1)
 #define WANTED_MAX 64
+#define BACKLOGS_MAX 64
 
 typedef struct Slot
 {
@@ -36,9 +37,24 @@ typedef struct Slot
 	bool asked;  /* somebody has work for it that it may not have seen */
 } Slot;
 
+/*
+ * How many requests of a database wait: admitted - done.  Both only rise; the worker sets done anew
+ * after each round that has read the whole queue, so that no error in it lasts.
+ */
+typedef struct Backlog
+{
+	Oid database; /* InvalidOid: free */
+	Oid queue;    /* its table; another one after the extension was created again */
+	int64 admitted;
+	int64 done;
+	int64 admitted_before_round;
+} Backlog;
+
 typedef struct Shared
 {
 	LWLock *lock;
+	int next_backlog; /* which one makes room for another database */
+	Backlog backlogs[BACKLOGS_MAX];
 	int launcher_proc;
 	int wanted_count;
 	Oid wanted[WANTED_MAX];
@@ -49,6 +65,8 @@ typedef struct Shared
 static Shared *shared = NULL;
 static Slot *my_slot = NULL;
 static bool wake_pending = false;
+static int64 admitted_pending = 0; /* by this transaction */
+static int64 done_pending = 0;
 static shmem_request_hook_type previous_request_hook = NULL;
 static shmem_startup_hook_type previous_startup_hook = NULL;
 
@@ -162,11 +180,40 @@ wake_worker(void)
 	LWLockRelease(shared->lock);
 }
 
-/* A prepared transaction wakes nobody: the worker's poll finds its requests. */
+/* This database's backlog; NULL when it is not known.  With the lock held. */
+static Backlog *
+find_backlog(void)
+{
+	for (int i = 0; i < BACKLOGS_MAX; i++)
+	{
+		if (shared->backlogs[i].database == MyDatabaseId)
+			return &shared->backlogs[i];
+	}
+	return NULL;
+}
+
+/* So many requests of this database wait no more, or never did. */
+static void
+add_done(int64 count)
+{
+	Backlog *backlog;
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	backlog = find_backlog();
+	if (backlog != NULL)
+		backlog->done = Min(backlog->done + count, backlog->admitted);
+	LWLockRelease(shared->lock);
+}
+
+/*
+ * A prepared transaction wakes nobody: the worker's poll finds its requests.  What a transaction
+ * that aborts was going to store does not wait, and what it was going to post still does.
+ */
 static void
 transaction_ended(XactEvent event, void *argument)
 {
 	bool commits = event == XACT_EVENT_COMMIT && wake_pending;
+	int64 done = event == XACT_EVENT_ABORT ? admitted_pending : done_pending;
 
 	switch (event)
 	{
@@ -174,25 +221,94 @@ transaction_ended(XactEvent event, void *argument)
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:
 			wake_pending = false;
+			admitted_pending = done_pending = 0;
 			break;
 		default:
-			break;
+			return;
 	}
+	if (done > 0 && event != XACT_EVENT_PREPARE)
+		add_done(done);
 	if (commits)
 		wake_worker();
+}
+
+static void
+watch_transaction(void)
+{
+	static bool registered = false;
+
+	if (!registered)
+		RegisterXactCallback(transaction_ended, NULL);
+	registered = true;
 }
 
 void
 shared_wake_at_commit(void)
 {
-	static bool registered = false;
-
 	if (shared == NULL)
 		return;
-	if (!registered)
-		RegisterXactCallback(transaction_ended, NULL);
-	registered = true;
+	watch_transaction();
 	wake_pending = true;
+}
+
+bool
+shared_backlog_known(Oid queue)
+{
+	Backlog *backlog;
+	bool known;
+
+	if (shared == NULL)
+		return true;
+	LWLockAcquire(shared->lock, LW_SHARED);
+	backlog = find_backlog();
+	known = backlog != NULL && backlog->queue == queue;
+	LWLockRelease(shared->lock);
+	return known;
+}
+
+void
+shared_backlog_begin(Oid queue, int64 waiting)
+{
+	Backlog *backlog;
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	backlog = find_backlog();
+	if (backlog == NULL)
+		backlog = &shared->backlogs[shared->next_backlog++ % BACKLOGS_MAX];
+	/* Somebody else may have been faster. */
+	if (backlog->database != MyDatabaseId || backlog->queue != queue)
+		*backlog = (Backlog){.database = MyDatabaseId, .queue = queue, .admitted = waiting};
+	LWLockRelease(shared->lock);
+}
+
+int
+shared_backlog_admit(int count, int64 limit)
+{
+	Backlog *backlog;
+	int admitted = count;
+
+	if (shared == NULL)
+		return count;
+	watch_transaction();
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	backlog = find_backlog();
+	if (backlog != NULL && limit > 0)
+		admitted = (int) Max(0, Min(count, limit - (backlog->admitted - backlog->done)));
+	if (backlog != NULL)
+		backlog->admitted += admitted;
+	LWLockRelease(shared->lock);
+	if (backlog != NULL)
+		admitted_pending += admitted;
+	return admitted;
+}
+
+void
+shared_backlog_done_at_commit(int64 count)
+{
+	if (shared == NULL)
+		return;
+	watch_transaction();
+	done_pending += count;
 }
 
 static void
@@ -298,8 +414,13 @@ shared_worker_attach(int slot)
 void
 shared_worker_looks(void)
 {
+	Backlog *backlog;
+
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	my_slot->asked = false;
+	backlog = find_backlog();
+	if (backlog != NULL)
+		backlog->admitted_before_round = backlog->admitted;
 	LWLockRelease(shared->lock);
 }
 
@@ -327,8 +448,14 @@ void
 shared_worker_report(const Round *round, int64 batch_us)
 {
 	WorkerState *state = &my_slot->state;
+	Backlog *backlog;
 
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	backlog = find_backlog();
+	if (backlog != NULL && round->drained)
+		backlog->done = backlog->admitted_before_round - round->deferred;
+	else if (backlog != NULL)
+		backlog->done = Min(backlog->done + round->posted + round->refused, backlog->admitted);
 	state->heartbeat = GetCurrentTimestamp();
 	state->posted += round->posted;
 	state->refused += round->refused;

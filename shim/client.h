@@ -99,6 +99,7 @@ struct Client
 	/* the request */
 	const Route *route; /* NULL: there is nothing at its path */
 	Method method;
+	RequestLine line;
 	RequestHead head;
 	Key key;         /* all zero: none is needed */
 	Phase key_phase; /* in which phase the database was asked for it; PHASE_IDLE: it was not */

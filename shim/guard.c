@@ -61,14 +61,57 @@ is_token(const char *name)
 	return *name != '\0';
 }
 
+/* What ends a line or a string for somebody: RFC 9110, section 5.5. */
+static bool
+has_line_end(const char *value, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		if (value[i] == '\0' || value[i] == '\r' || value[i] == '\n')
+			return true;
+	return false;
+}
+
+bool
+guard_target(const char *target)
+{
+	bool known_form =
+	    *target == '/' || strcmp(target, "*") == 0 || strncasecmp(target, "http://", 7) == 0;
+
+	for (const char *c = target; *c; c++)
+		if ((unsigned char) *c <= ' ' || (unsigned char) *c >= 127)
+			return false;
+	return known_form;
+}
+
+/*
+ * libmicrohttpd before 1.0 takes a bare LF or CR for a line's end, and joins a
+ * line to the one before that begins with a blank.  Its strings are pieces of
+ * the buffer that it reads to, where CR and LF have become NULs: so each field
+ * begins two bytes behind the end of the line before it, or a line did not end
+ * in CRLF.  Later versions are told to be strict.
+ */
+static void
+check_line(RequestHead *head, const char *name, const char *value, size_t size)
+{
+	if (MHD_VERSION >= 0x01000000)
+		return;
+	if (name != head->line_end + 2)
+		head->malformed_lines = true;
+	head->line_end = value + size;
+}
+
 static enum MHD_Result
-read_field(void *argument, enum MHD_ValueKind kind, const char *name, const char *value)
+read_field(void *argument, enum MHD_ValueKind kind, const char *name, size_t name_size,
+           const char *value, size_t value_size)
 {
 	RequestHead *head = argument;
 
 	(void) kind;
+	check_line(head, name, value, value_size);
 	if (value == NULL)
 		value = "";
+	if (strlen(name) != name_size || has_line_end(value, value_size))
+		head->malformed_value = true;
 	if (!is_token(name))
 		head->malformed_name = true;
 	else if (strcasecmp(name, "Host") == 0)
@@ -100,16 +143,29 @@ read_field(void *argument, enum MHD_ValueKind kind, const char *name, const char
 }
 
 WalletCode
-guard_framing(struct MHD_Connection *connection, const char *version, RequestHead *head,
+guard_framing(struct MHD_Connection *connection, const RequestLine *line, RequestHead *head,
               char message[MESSAGE_SIZE])
 {
-	bool is_1_1 = strcmp(version, MHD_HTTP_VERSION_1_1) == 0;
+	bool is_1_1 = strcmp(line->version, MHD_HTTP_VERSION_1_0) != 0;
 	const char *wrong = NULL;
 
 	memset(head, 0, sizeof(*head));
 	head->wait_s = -1;
-	MHD_get_connection_values(connection, MHD_HEADER_KIND, read_field, head);
-	if (head->malformed_name)
+	head->line_end = line->version + strlen(line->version);
+	if (MHD_VERSION < 0x01000000 && (line->target != line->method + strlen(line->method) + 1 ||
+	                                 line->version != line->target + line->target_length + 1))
+		head->malformed_lines = true;
+	MHD_get_connection_values_n(connection, MHD_HEADER_KIND, read_field, head);
+	/* The last one is followed by its own line's end. */
+	if (MHD_VERSION < 0x01000000 && (head->line_end[0] != '\0' || head->line_end[1] != '\0'))
+		head->malformed_lines = true;
+	if (!is_token(line->method) || !line->target_valid)
+		wrong = "the request line is malformed";
+	else if (head->malformed_lines)
+		wrong = "a line is malformed: each must end in CRLF, and have no NUL";
+	else if (head->malformed_value)
+		wrong = "a header field has a CR, LF or NUL";
+	else if (head->malformed_name)
 		wrong = "a header field's name is malformed";
 	else if (head->host_count > 1 || (is_1_1 && head->host_count == 0))
 		wrong = "there must be exactly one Host";

@@ -27,6 +27,9 @@ typedef struct RequestHead
 	int key_count;
 	int authorization_count;
 	bool malformed_name;
+	bool malformed_value; /* CR, LF or NUL */
+	const char *line_end; /* where the previous line ended; NULL when that is not known */
+	bool malformed_lines; /* not all lines end in CRLF, or one goes on in the next */
 	bool chunked;
 	bool expects_continue;
 	bool length_valid;
@@ -38,12 +41,25 @@ typedef struct RequestHead
 	char idempotency_key[IDEMPOTENCY_KEY_LENGTH_MAX + 1];
 } RequestHead;
 
+/* A request line, as libmicrohttpd has it: pieces of its buffer, each ended by a NUL. */
+typedef struct RequestLine
+{
+	const char *method;
+	const char *target;
+	size_t target_length; /* before libmicrohttpd cut it at its arguments */
+	bool target_valid;
+	const char *version;
+} RequestLine;
+
 /*
  * Fills head from the header fields.  CODE_BAD_REQUEST when the framing is
  * ambiguous: answer, and close the connection.
  */
-WalletCode guard_framing(struct MHD_Connection *connection, const char *version, RequestHead *head,
-                         char message[MESSAGE_SIZE]);
+WalletCode guard_framing(struct MHD_Connection *connection, const RequestLine *line,
+                         RequestHead *head, char message[MESSAGE_SIZE]);
+
+/* Whether a request's target has visible ASCII alone, and a form that an origin server takes. */
+bool guard_target(const char *target);
 
 /* Whether the body's media type is JSON, curl's default, or not told. */
 WalletCode guard_media_type(const RequestHead *head, char message[MESSAGE_SIZE]);

@@ -135,6 +135,8 @@ notify_request(void *argument, const char *uri, struct MHD_Connection *connectio
 	client->wait_until_ms = 0;
 	client->body_seen = 0;
 	buffer_reset(&client->body);
+	client->line = (RequestLine){
+	    .target = uri, .target_length = strlen(uri), .target_valid = guard_target(uri)};
 	route_find(client, uri);
 	return client;
 }
@@ -200,9 +202,12 @@ static enum MHD_Result
 begin_request(Client *client, const char *method, const char *version)
 {
 	char message[MESSAGE_SIZE];
-	WalletCode code = guard_framing(client->connection, version, &client->head, message);
 	size_t size_max = route_body_size_max(client);
+	WalletCode code;
 
+	client->line.method = method;
+	client->line.version = version;
+	code = guard_framing(client->connection, &client->line, &client->head, message);
 	client->phase = PHASE_RECEIVING;
 	if (code != CODE_OK)
 		return refuse_and_close(client, code, message);
@@ -344,6 +349,9 @@ start_daemon(Http *http, int listen_fd)
 	                        (size_t) CONNECTION_MEMORY_SIZE, MHD_OPTION_NOTIFY_CONNECTION,
 	                        notify_connection, http, MHD_OPTION_NOTIFY_COMPLETED, notify_completed,
 	                        http, MHD_OPTION_URI_LOG_CALLBACK, notify_request, http,
+#if MHD_VERSION >= 0x01000000
+	                        MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1,
+#endif
 	                        MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
 }
 

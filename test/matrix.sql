@@ -112,6 +112,7 @@ INSERT INTO may_set VALUES
     ('pg_wallet.idempotency_retention', 'sighup'),
     ('pg_wallet.max_workers', 'postmaster'),
     ('pg_wallet.poll_interval', 'sighup'),
+    ('pg_wallet.queue_limit', 'superuser'),
     ('pg_wallet.request_retention', 'sighup'),
     ('pg_wallet.worker', 'sighup');
 
