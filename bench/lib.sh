@@ -45,6 +45,8 @@ begin() {
     ((EUID != 0)) || act_as postgres
     # Housekeeping that comes once an hour would fall upon one figure or another.
     sql -c 'UPDATE cron.job SET active = false'
+    # What is drained is queued before, all of it.
+    sql -c 'ALTER SYSTEM SET pg_wallet.queue_limit = 0' -c 'SELECT pg_reload_conf()' >/dev/null
 }
 
 finish() {
