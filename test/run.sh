@@ -9,7 +9,7 @@
 # shellcheck source=bin/cluster.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../bin/cluster.sh"
 
-suite_seconds_max=300
+suite_seconds_max=600
 all_suites='lint unit fuzz regress isolation pgtap tap http run torture'
 passed=0 failed=0 work='' summary=()
 

@@ -71,7 +71,7 @@ like(ask($node, $db, $_), qr/ERROR:  .*journal holds transfers/, "$_ is refused 
 $node->safe_psql($db, 'CREATE TABLE parent (); ALTER TABLE wallet.transfer INHERIT parent');
 like(
     ask($node, $db, 'DROP TABLE parent CASCADE'),
-    qr/ERROR:  .*journal holds transfers/,
+    qr/ERROR:  .*(journal holds transfers|rows that are to be kept)/,
     'the journal does not go with a table that it inherits from');
 $node->safe_psql($db, 'ALTER TABLE wallet.transfer NO INHERIT parent; DROP TABLE parent');
 $node->safe_psql('postgres', 'CREATE ROLE owner SUPERUSER LOGIN; CREATE DATABASE owned');

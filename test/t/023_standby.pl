@@ -32,10 +32,10 @@ $node->wait_for_catchup($standby);
 local $ENV{WALLET_URL} = start_shim('--db', $standby->connstr($db));
 my $deposit = '{"user_id":1,"wallet_id":1,"amount":1}';
 
-# Polls until the shim's answer to /readyz has this status, and returns that answer.
-sub ready
+# Polls until the shim's answer to /readyz has this status, and says this.
+sub readyz_becomes
 {
-    my ($status) = @_;
+    my ($status, $words) = @_;
     my $deadline = time + 60;
     my $answer;
 
@@ -43,12 +43,12 @@ sub ready
     {
         select undef, undef, undef, 0.05 if $answer;
         $answer = Shim::ask('GET', '/readyz');
-    } until $answer->{status} == $status || time > $deadline;
-    is($answer->{status}, $status, "readyz becomes $status");
-    return $answer;
+    } until $answer->{status} == $status && $answer->{content} =~ $words || time > $deadline;
+    like("$answer->{status} $answer->{content}", qr/^$status .*$words/s, "readyz becomes $status: $words");
+    return;
 }
 
-like(ready(503)->{content}, qr/the database is a standby/, 'a standby is not ready, and why');
+readyz_becomes(503, 'the database is a standby');
 my $refused = Shim::post('deposit', $deposit);
 is($refused->{status}, 503, 'it stores nothing');
 is(Shim::code_of($refused), 'database_unavailable', 'and says so');
@@ -56,7 +56,7 @@ ok($refused->{headers}{'retry-after'}, 'so that clients come again');
 is(Shim::get("deposit?user_id=1&handshake_id=$handshake")->{status}, 200, 'but outcomes can be read');
 
 $standby->promote;
-ready(200);
+readyz_becomes(200, 'ready');
 my $stored = Shim::post('deposit', $deposit);
 is($stored->{status}, 202, 'promoted, it stores');
 becomes($standby, $db, queued(), '0', 'and posts');

@@ -31,7 +31,8 @@ sub new_server
     my ($name, %with) = @_;
     my $node = PostgreSQL::Test::Cluster->new($name);
 
-    $node->init(%{$with{init} // {}});
+    # Whatever the locale of whoever runs the tests.
+    $node->init(extra => ['--encoding=UTF8', '--no-locale'], %{$with{init} // {}});
     $node->append_conf('postgresql.conf', <<'CONF');
 shared_preload_libraries = 'pg_wallet'
 pg_wallet.poll_interval = '60s'
