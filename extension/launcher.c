@@ -67,6 +67,9 @@ launcher_register(void)
 	    .bgw_restart_time = 1,
 	};
 
+	/* A server of pg_upgrade's is for pg_upgrade alone. */
+	if (IsBinaryUpgrade)
+		return;
 	strlcpy(launcher.bgw_name, "pg_wallet launcher", BGW_MAXLEN);
 	strlcpy(launcher.bgw_type, "pg_wallet launcher", BGW_MAXLEN);
 	strlcpy(launcher.bgw_library_name, "pg_wallet", sizeof(launcher.bgw_library_name));

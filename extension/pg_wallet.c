@@ -85,6 +85,7 @@ start_with_server(void)
 	                        &setting_workers_max, 8, 1, 1024, PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	shared_request();
 	launcher_register();
+	upgrade_register();
 }
 
 void

@@ -416,4 +416,9 @@ extern void guard_install(void);
 extern PGDLLEXPORT void pg_wallet_launcher_main(Datum argument);
 extern PGDLLEXPORT void pg_wallet_worker_main(Datum argument);
 
+/* ---- upgrade.c: for pg_upgrade ---- */
+
+/* Does nothing in any other server than one of pg_upgrade's. */
+extern void upgrade_register(void);
+
 #endif /* PG_WALLET_H */
