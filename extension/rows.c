@@ -2,14 +2,15 @@
  * rows.c
  *		Rows in and out of a table without a statement.
  *
- * These are the steps that the executor takes for INSERT, UPDATE and an index scan, in its order
- *and through its own functions and the table access method, less the planning and the plan.  A
- *table on which something hangs that is not done here is refused; see table_is_plain.
+ * These are the steps that the executor takes for INSERT, UPDATE and an index scan, in its
+ * order and through its own functions and the table access method, less the planning and the
+ * plan.  A table on which something hangs that is not done here is refused; see table_is_plain.
  *
- * Of a partitioned table one partition is opened, found by the key as the executor would find it.
+ * Of a partitioned table one partition is opened, found by the key as the executor would find
+ * it.
  *
  * Locking: tables and indexes are opened with the locks of the statement that they replace, and
- *kept locked until the transaction ends.  Nothing here waits for a row.
+ * kept locked until the transaction ends.  Nothing here waits for a row.
  */
 #include "pg_wallet.h"
 

@@ -3,11 +3,11 @@
  *		Rows in and out of a table without a statement: the executor's own steps, called directly.
  *
  * For the few tables and columns that the hot paths touch.  Whatever a user may have hung on a
- *table and only a statement carries out (row triggers, rules, row security, columns of
- *his own) makes rows_open and reader_open say no; then the caller runs a statement.  What they do
- * themselves: constraints, index entries, replica identity, statistics, write-ahead log. Privileges
- * are those of the function that was called: it is SECURITY DEFINER and belongs to the tables'
- *owner.
+ * table and only a statement carries out (row triggers, rules, row security, columns of his
+ * own) makes writer_open and reader_open say no; then the caller runs a statement.  What they
+ * do themselves: constraints, index entries, replica identity, statistics, write-ahead log.
+ * Privileges are those of the function that was called: it is SECURITY DEFINER and belongs to
+ * the tables' owner.
  */
 #ifndef PG_WALLET_ROWS_H
 #define PG_WALLET_ROWS_H

@@ -6,13 +6,13 @@
  * written without a statement (rows.c), which is several times as fast; where a table is not as we
  * made it, the statements of store_sql.c do the same.
  *
- * Locking: a wallet's row lock protects its balance and its chain.  Everybody takes these locks in
- * the order of wallet_id.  Usually store_lock_wallets takes them.  A batch that meets nobody else
- * (LOCK_LATER) only reads there, and store_update_wallets is what locks: it finds out, row by row,
- * whether somebody has been there in between, and says so; then the caller rolls back what it has
- * written and begins again with locks.  Transfer ids are drawn in between.  That they rise along
- *each wallet's chain holds all the same: whoever posted before had committed before the wallet was
- *read, and whoever posts after waits for the update.
+ * Locking: a wallet's row lock protects its balance and its chain.  Everybody takes these locks
+ * in the order of wallet_id.  Usually store_lock_wallets takes them.  A batch that meets nobody
+ * else (LOCK_LATER) only reads there, and store_update_wallets is what locks: it finds out, row
+ * by row, whether somebody has been there in between, and says so; then the caller rolls back
+ * what it has written and begins again with locks.  Transfer ids are drawn in between.  That
+ * they rise along each wallet's chain holds all the same: whoever posted before had committed
+ * before the wallet was read, and whoever posts after waits for the update.
  */
 #include "pg_wallet.h"
 
