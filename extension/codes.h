@@ -62,7 +62,7 @@
 	/* the queue */ \
 	X(CODE_IDEMPOTENCY_MISMATCH, "idempotency_mismatch", "PW301", 0, 422, "the idempotency key was used with another payload", "Use a new key for a new request.") \
 	X(CODE_IDEMPOTENCY_IN_PROGRESS, "idempotency_in_progress", "PW306", 1, 409, "another transaction that has not ended yet uses the idempotency key", "Send the same request again later.") \
-	X(CODE_QUEUE_FULL, "queue_full", "53W01", 1, 503, "too many requests wait in the queue", "Nothing was stored: send the same request again later.") \
+	X(CODE_QUEUE_FULL, "queue_full", "PW308", 1, 503, "too many requests wait in the queue", "Nothing was stored: send the same request again later.") \
 	X(CODE_HANDSHAKE_UNKNOWN, "handshake_unknown", "PW302", 0, 404, "there is no such request of this user", "") \
 	X(CODE_HANDSHAKE_EXPIRED, "handshake_expired", "PW307", 0, 410, "the request is older than requests are kept", "Money that it moved is in the wallet's history.") \
 	X(CODE_TRANSACTION_NOT_FOUND, "transaction_not_found", "PW303", 1, 404, "there is no such transaction of this user", "") \
