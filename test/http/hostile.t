@@ -49,6 +49,8 @@ my @refused = (
     [ 'chunks and a length', "${post}Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n" ],
     [ 'two lengths, as HTTP/1.9', "POST /api/v1/wallet HTTP/1.9\r\nHost: a\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n{}" ],
 );
+# From 1.0 on libmicrohttpd can be told to be strict: it refuses most of them itself, in words of its own or in none.
+my $is_strict = `pkg-config --modversion libmicrohttpd` =~ /^[1-9]/;
 my @suspects;
 for my $case (@refused) {
     my ($name, $bytes) = @$case;
@@ -58,8 +60,9 @@ for my $case (@refused) {
     my @answers = read_answers($socket, 3);
     my $closed = pop @answers;
     push @suspects, $user;
-    is(join(' ', map { $_->{status} } @answers) . ' ' . ($closed->{closed} // 'open'), '400 1', $name);
-    like($answers[0]{head} // '', qr{application/problem\+json}, "$name: a problem") if @answers;
+    my $said = join(' ', map { $_->{status} } @answers) . ' ' . ($closed->{closed} // 'open');
+    like($said, $is_strict ? qr/^(400)? 1$/ : qr/^400 1$/, $name);
+    like($answers[0]{head} // '', qr{application/problem\+json}, "$name: a problem") if @answers && !$is_strict;
 }
 
 # libmicrohttpd refuses these in words of its own: [what it shows, bytes, status]
