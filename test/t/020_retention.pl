@@ -93,7 +93,8 @@ foreach (1 .. 3)
 }
 $node->safe_psql($db, deposits_sql(map { [3, 1] } 1 .. 100));
 set_conf($node, 'pg_wallet.worker' => 'on');
-$node->restart('immediate');
+$node->stop('immediate');
+$node->start;
 becomes($node, $db, $state, '0|0|0', 'after a crash it posts from all of them');
 is(balance(3), $money + 400 . '.00', 'each once') or note ask($node, $db, $where);
 
