@@ -19,17 +19,6 @@
 
 #define RECONNECT_CHECK_MS 1000
 
-const WalletCodeInfo wallet_codes[CODE_COUNT] = WALLET_CODE_TABLE;
-
-WalletCode
-code_by_name(const char *name)
-{
-	for (int code = 0; code < CODE_COUNT; code++)
-		if (strcmp(wallet_codes[code].name, name) == 0)
-			return (WalletCode) code;
-	return CODE_INTERNAL_ERROR;
-}
-
 const char *
 db_value(const DbResult *result, int row, int column)
 {

@@ -16,7 +16,7 @@ fuzz_sources() {
             ;;
         question)
             sources='test/fuzz/no_database.c'
-            sources+=' shim/json.c shim/members.c shim/text.c shim/buffer.c shim/array.c'
+            sources+=' shim/json.c shim/members.c shim/text.c shim/buffer.c shim/array.c shim/codes.c'
             ;;
         http)
             # all of the shim but what starts it and what speaks to a database

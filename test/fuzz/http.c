@@ -24,8 +24,6 @@
 #define ITEMS_MAX 64
 #define REPLY_MAX (8 * 1024 * 1024)
 
-const WalletCodeInfo wallet_codes[CODE_COUNT] = WALLET_CODE_TABLE;
-
 static uint64_t random_state;
 static int64_t now_ms = 1000000;
 static DbItem *items[ITEMS_MAX];
@@ -100,15 +98,6 @@ db_value(const DbResult *result, int row, int column)
 		default:
 			return column == 0 ? random_below(2) ? "t" : "f" : any_text();
 	}
-}
-
-WalletCode
-code_by_name(const char *name)
-{
-	for (int code = 0; code < CODE_COUNT; code++)
-		if (strcmp(wallet_codes[code].name, name) == 0)
-			return (WalletCode) code;
-	return CODE_INTERNAL_ERROR;
 }
 
 bool

@@ -19,8 +19,6 @@
 #define SLICES_MAX 64
 #define ALL_MEMBERS ((1u << MEMBER_COUNT) - 1)
 
-const WalletCodeInfo wallet_codes[CODE_COUNT] = WALLET_CODE_TABLE;
-
 /* ---- members ---- */
 
 static bool
