@@ -519,6 +519,8 @@ seek(RowReader *reader, StrategyNumber strategy, RegProcedure procedure, Datum k
 {
 	ScanKeyData scan_key;
 
+	reader->direction =
+	    strategy == BTEqualStrategyNumber ? BackwardScanDirection : ForwardScanDirection;
 	ScanKeyInit(&scan_key, 1, strategy, procedure, key);
 	scan_key.sk_collation = reader->index->rd_indcollation[0];
 	index_rescan(reader->scan, &scan_key, 1, NULL, 0);
@@ -547,7 +549,7 @@ reader_next(RowReader *reader)
 {
 	ItemPointer root;
 
-	while ((root = index_getnext_tid(reader->scan, ForwardScanDirection)) != NULL)
+	while ((root = index_getnext_tid(reader->scan, reader->direction)) != NULL)
 	{
 		bool all_dead;
 

@@ -86,6 +86,7 @@ typedef struct RowReader
 	Relation heap;
 	Relation index;
 	IndexScanDesc scan;
+	ScanDirection direction;
 	TupleTableSlot *slot;
 	BlockNumber block_count; /* of the table; InvalidBlockNumber until somebody wants to know */
 	Buffer buffer;           /* the page that was read last, pinned */
@@ -103,7 +104,13 @@ extern bool reader_open_from(RowReader *reader, const RowLayout *layout, int64 k
 /* Read on with a new snapshot, which takes the place of the active one. */
 extern void reader_renew_snapshot(RowReader *reader);
 
-/* Go to where the key is equal to this bigint, or is at least that; or equal to this text. */
+/*
+ * Go to where the key is equal to this bigint, or is at least that; or equal to this text.
+ *
+ * While some snapshot is held, the index has an entry for every version of a row that is not HOT.
+ * Those of one key lie in the order of their places in the table, which grows then: reading equal
+ * keys from the end, the newest version comes first, and the old pages are not looked at.
+ */
 extern void reader_seek(RowReader *reader, int64 key);
 extern void reader_seek_from(RowReader *reader, int64 key);
 extern void reader_seek_text(RowReader *reader, const char *key);
