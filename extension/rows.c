@@ -26,6 +26,7 @@
 #include "catalog/pg_opfamily.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
+#include "checks.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "partitioning/partbounds.h"
@@ -337,11 +338,9 @@ check_row(RowWriter *writer, TupleTableSlot *slot)
 {
 	ExecStoreVirtualTuple(slot);
 	slot->tts_tableOid = RelationGetRelid(writer->heap);
-	if (writer->heap->rd_att->constr != NULL)
-	{
-		ResetPerTupleExprContext(writer->estate);
+	ResetPerTupleExprContext(writer->estate);
+	if (!checks_pass(writer->heap, writer->estate, slot))
 		ExecConstraints(writer->result, slot, writer->estate);
-	}
 }
 
 static void

@@ -17,28 +17,65 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+/* One plan for all arguments: what differs is how many rows an array has. */
+static void
+prepare(Statement *statement)
+{
+	SPIPlanPtr plan = SPI_prepare_cursor(statement->sql, statement->argument_count,
+	                                     statement->argument_types, CURSOR_OPT_GENERIC_PLAN);
+
+	if (plan == NULL || SPI_keepplan(plan) != 0)
+		elog(ERROR, "could not prepare a statement: %s", SPI_result_code_string(SPI_result));
+	statement->plan = plan;
+}
+
+static void
+execute(Statement *statement, Datum *arguments, const char *nulls, bool read_only)
+{
+	int result = SPI_execute_plan(statement->plan, arguments, nulls, read_only, 0);
+
+	if (result < 0)
+		elog(ERROR, "could not execute a statement: %s", SPI_result_code_string(result));
+}
+
+/*
+ * Every statement finds its rows by a key.  It is to do so however empty the tables are while it is
+ * planned: the plan stays while they grow.
+ */
+static void
+set_planner(void)
+{
+	static const char *const settings[][2] = {
+	    {"enable_indexscan", "on"}, {"enable_nestloop", "on"},   {"enable_seqscan", "off"},
+	    {"enable_hashjoin", "off"}, {"enable_mergejoin", "off"}, {"jit", "off"},
+	};
+
+	for (int i = 0; i < lengthof(settings); i++)
+		(void) set_config_option(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_SESSION,
+		                         GUC_ACTION_SAVE, true, 0, false);
+}
+
 void
 statement_run(Statement *statement, Datum *arguments, const char *nulls, bool read_only)
 {
-	int result;
+	int nest_level;
 
-	if (statement->plan == NULL)
+	if (statement->plan != NULL && SPI_plan_is_valid(statement->plan))
 	{
-		/* One plan for all arguments: what differs is how many rows an array has. */
-		SPIPlanPtr plan = SPI_prepare_cursor(statement->sql, statement->argument_count,
-		                                     statement->argument_types, CURSOR_OPT_GENERIC_PLAN);
-
-		if (plan == NULL || SPI_keepplan(plan) != 0)
-			elog(ERROR, "could not prepare a statement: %s", SPI_result_code_string(SPI_result));
-		statement->plan = plan;
+		execute(statement, arguments, nulls, read_only);
+		return;
 	}
-	result = SPI_execute_plan(statement->plan, arguments, nulls, read_only, 0);
-	if (result < 0)
-		elog(ERROR, "could not execute a statement: %s", SPI_result_code_string(result));
+	nest_level = NewGUCNestLevel();
+	set_planner();
+	if (statement->plan == NULL)
+		prepare(statement);
+	execute(statement, arguments, nulls, read_only);
+	AtEOXact_GUC(true, nest_level);
 }
 
 Datum

@@ -184,6 +184,21 @@ column_type(const TupleTableSlot *slot, int column)
 	return TupleDescAttr(slot->tts_tupleDescriptor, column)->atttypid;
 }
 
+/*
+ * The currency that was asked for last, and the table that has it, where it stays as it is: its
+ * rows never change.
+ */
+static Currency known_currency;
+static Oid known_in;
+
+static bool
+is_own_row(TupleTableSlot *slot)
+{
+	const HeapTupleHeader row = ExecFetchSlotHeapTuple(slot, false, NULL)->t_data;
+
+	return TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(row));
+}
+
 /* A currency by its code; the snapshot is active. */
 static bool
 find_currency(const char *code, Currency *currency)
@@ -191,6 +206,11 @@ find_currency(const char *code, Currency *currency)
 	RowReader reader;
 	bool found;
 
+	if (strcmp(code, known_currency.code) == 0 && known_in == wallet_relation("currency"))
+	{
+		*currency = known_currency;
+		return true;
+	}
 	if (!reader_open(&reader, &currency_layout))
 		return sql_find_currency(code, currency);
 	reader_seek_text(&reader, code);
@@ -201,6 +221,12 @@ find_currency(const char *code, Currency *currency)
 		strlcpy(currency->code, code, sizeof(currency->code));
 		currency->minor_digits = DatumGetInt32(reader.slot->tts_values[CURRENCY_MINOR_DIGITS]);
 		currency->outside_wallet_id = slot_int64(reader.slot, CURRENCY_OUTSIDE_WALLET_ID);
+	}
+	/* What our own transaction has written may yet be undone. */
+	if (found && !is_own_row(reader.slot))
+	{
+		known_currency = *currency;
+		known_in = RelationGetRelid(reader.heap);
 	}
 	reader_close(&reader);
 	return found;

@@ -85,15 +85,9 @@ set_session(void)
 	    {"search_path", "pg_catalog, pg_temp"},
 	    {"session_replication_role", "origin"},
 	    {"plan_cache_mode", "auto"},
-	    {"enable_indexscan", "on"},
-	    {"enable_nestloop", "on"},
 	    {"transaction_timeout", "0"},
 	    {"default_transaction_isolation", "read committed"},
 	    {"default_transaction_read_only", "off"},
-	    {"enable_seqscan", "off"},
-	    {"enable_hashjoin", "off"},
-	    {"enable_mergejoin", "off"},
-	    {"jit", "off"},
 	    {"lock_timeout", "2s"},
 	};
 

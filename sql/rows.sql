@@ -1,6 +1,12 @@
 -- What a user hangs on the tables counts, whether rows are written with a statement or without.
 CREATE EXTENSION pg_wallet;
 \i test/helpers.sql
+
+-- What must not be null is not.
+ALTER TABLE wallet.transfer ALTER COLUMN request_id SET NOT NULL;
+SELECT pg_temp.attempt('SELECT wallet_create(1, 1000)');
+ALTER TABLE wallet.transfer ALTER COLUMN request_id DROP NOT NULL;
+SELECT setval('wallet.wallet_id_seq', 1, false), setval('wallet.transfer_id_seq', 1, false);
 SELECT wallet_id FROM wallet_create(1, 1000);
 SELECT wallet_id FROM wallet_create(2);
 CREATE FUNCTION pg_temp.pay(amount text) RETURNS text LANGUAGE plpgsql AS $$
@@ -39,6 +45,17 @@ SELECT wallet_enqueue('transaction', '{"user_id":1,"source_wallet_id":1,"dest_wa
 SELECT wallet_process();
 SELECT state, code FROM wallet_lookup('transaction', 1, :'handshake');
 ALTER TABLE wallet.wallet DROP CONSTRAINT allowance;
+
+-- So does one that calls a function of one's own, as the function is at the time.
+CREATE FUNCTION allowance(wallet_id bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT 100000::bigint';
+ALTER TABLE wallet.wallet ADD CONSTRAINT allowance CHECK (balance <= allowance(wallet_id));
+SELECT pg_temp.pay('4');
+CREATE OR REPLACE FUNCTION allowance(wallet_id bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT CASE wallet_id WHEN 1 THEN 100000 ELSE 500 END';
+SELECT pg_temp.attempt('SELECT wallet_transfer(1, 2, 4)');
+ALTER TABLE wallet.wallet DROP CONSTRAINT allowance;
+DROP FUNCTION allowance;
+
+-- And a unique index.
 CREATE UNIQUE INDEX own_unique ON wallet.transfer (amount) WHERE amount = 600;
 SELECT pg_temp.attempt('SELECT wallet_transfer(1, 2, 6), wallet_transfer(1, 2, 6)');
 SELECT wallet_enqueue('transaction', '{"user_id":1,"source_wallet_id":1,"dest_wallet_id":2,"trans_sum":6}') AS first,

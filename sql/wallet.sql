@@ -53,6 +53,12 @@ SELECT statement, pg_temp.attempt(statement) FROM (VALUES
     (2, 'INSERT INTO wallet.currency (code, number, minor_digits) VALUES (''xyz'', 1001, 9)'),
     (3, 'INSERT INTO wallet.currency (code, number, minor_digits) VALUES (''xyz'', 840, 2)'),
     (4, 'INSERT INTO wallet.currency (code, number, minor_digits) VALUES (''usd'', 1001, 2)')) AS t (n, statement) ORDER BY n;
+-- One that was undone is forgotten.
+BEGIN;
+INSERT INTO wallet.currency (code, number, minor_digits) VALUES ('pts', 1001, 4);
+SELECT wallet_id, amount, currency FROM wallet_create(20, 0.0001, 'pts');
+ROLLBACK;
+SELECT pg_temp.attempt('SELECT wallet_create(20, 0, ''pts'')');
 
 -- A read-only transaction reads.
 BEGIN READ ONLY;

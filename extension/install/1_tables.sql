@@ -72,7 +72,7 @@ CREATE TABLE wallet.wallet (
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
     status wallet.status NOT NULL,
-    currency text NOT NULL CHECK (currency ~ '^[a-z]{3}$')
+    currency text NOT NULL CHECK (octet_length(currency) = 3)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
 ALTER SEQUENCE wallet.wallet_id_seq OWNED BY wallet.wallet.wallet_id;
 COMMENT ON SEQUENCE wallet.wallet_id_seq IS 'ids of wallets';

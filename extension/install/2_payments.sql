@@ -75,32 +75,32 @@ COMMENT ON FUNCTION wallet.time_text(timestamptz) IS 'a moment as JSON shows it:
 
 CREATE FUNCTION @extschema@.wallet_create(user_id bigint, amount numeric DEFAULT 0, currency text DEFAULT 'usd')
 RETURNS wallet.wallet_info
-LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'wallet_create';
 COMMENT ON FUNCTION @extschema@.wallet_create(bigint, numeric, text) IS
     'makes a user''s wallet; an initial amount is recorded as a deposit';
 
 CREATE FUNCTION @extschema@.wallet_deposit(wallet_id bigint, amount numeric, metadata jsonb DEFAULT NULL, idempotency_key text DEFAULT NULL)
 RETURNS wallet.transfer_info
-LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'wallet_deposit';
 COMMENT ON FUNCTION @extschema@.wallet_deposit(bigint, numeric, jsonb, text) IS 'moves money from the outside into a wallet';
 
 CREATE FUNCTION @extschema@.wallet_withdraw(wallet_id bigint, amount numeric, metadata jsonb DEFAULT NULL, idempotency_key text DEFAULT NULL)
 RETURNS wallet.transfer_info
-LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'wallet_withdraw';
 COMMENT ON FUNCTION @extschema@.wallet_withdraw(bigint, numeric, jsonb, text) IS 'moves money from a wallet to the outside';
 
 CREATE FUNCTION @extschema@.wallet_transfer(source_wallet_id bigint, destination_wallet_id bigint, amount numeric, metadata jsonb DEFAULT NULL, idempotency_key text DEFAULT NULL)
 RETURNS wallet.transfer_info
-LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'wallet_transfer';
 COMMENT ON FUNCTION @extschema@.wallet_transfer(bigint, bigint, numeric, jsonb, text) IS 'moves money from one wallet to another';
 
 CREATE FUNCTION @extschema@.wallet_set_status(wallet_id bigint, status text)
 RETURNS wallet.wallet_info
-LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'wallet_set_status';
 COMMENT ON FUNCTION @extschema@.wallet_set_status(bigint, text) IS 'freezes, unfreezes or closes a wallet; closing needs a balance of zero';
 

@@ -2,13 +2,13 @@
 
 CREATE FUNCTION @extschema@.wallet_enqueue(kind text, payload json, idempotency_key text DEFAULT NULL)
 RETURNS text
-LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'wallet_enqueue';
 COMMENT ON FUNCTION @extschema@.wallet_enqueue(text, json, text) IS 'stores a request and returns its handshake';
 
 CREATE FUNCTION @extschema@.wallet_enqueue_many(kinds text[], payloads text[], idempotency_keys text[] DEFAULT NULL)
 RETURNS TABLE (ordinal integer, handshake_id text, code text, message text)
-LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'wallet_enqueue_many';
 COMMENT ON FUNCTION @extschema@.wallet_enqueue_many(text[], text[], text[]) IS
     'stores many requests in one go: one that is refused does not fail the others';
@@ -20,13 +20,13 @@ COMMENT ON FUNCTION wallet.expired_below() IS
 
 CREATE FUNCTION @extschema@.wallet_lookup_many(kinds text[], user_ids bigint[], handshake_ids text[])
 RETURNS SETOF wallet.answer
-LANGUAGE c STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
+LANGUAGE c STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'wallet_lookup_many';
 COMMENT ON FUNCTION @extschema@.wallet_lookup_many(text[], bigint[], text[]) IS 'how many requests stand';
 
 CREATE FUNCTION wallet.lookup_many(kinds text[], user_ids bigint[], handshake_ids text[])
 RETURNS SETOF wallet.answer
-LANGUAGE c STRICT SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
+LANGUAGE c STRICT SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'wallet_lookup_many';
 COMMENT ON FUNCTION wallet.lookup_many(text[], bigint[], text[]) IS 'wallet_lookup_many, for the owner alone';
 
@@ -124,7 +124,6 @@ COMMENT ON FUNCTION @extschema@.wallet_history_page(bigint, bigint, bigint, inte
 
 CREATE FUNCTION @extschema@.wallet_process(max_requests integer DEFAULT NULL) RETURNS bigint
 LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-    SET enable_seqscan = off SET jit = off SET enable_hashjoin = off SET enable_mergejoin = off
 AS 'MODULE_PATHNAME', 'wallet_process';
 COMMENT ON FUNCTION @extschema@.wallet_process(integer) IS
     'posts what is queued, in the caller''s transaction, and returns how many requests got their outcome; it and the worker exclude each other';
