@@ -407,16 +407,6 @@ writer_close(RowWriter *writer)
 	CommandCounterIncrement();
 }
 
-static void
-begin_scan(RowReader *reader)
-{
-#if PG_VERSION_NUM >= 180000
-	reader->scan = index_beginscan(reader->heap, reader->index, GetActiveSnapshot(), NULL, 1, 0);
-#else
-	reader->scan = index_beginscan(reader->heap, reader->index, GetActiveSnapshot(), 1, 0);
-#endif
-}
-
 bool
 reader_open(RowReader *reader, const RowLayout *layout)
 {
@@ -447,7 +437,11 @@ reader_open_from(RowReader *reader, const RowLayout *layout, int64 key)
 	reader->slot = table_slot_create(reader->heap, NULL);
 	reader->block_count = InvalidBlockNumber;
 	reader->buffer = InvalidBuffer;
-	begin_scan(reader);
+#if PG_VERSION_NUM >= 180000
+	reader->scan = index_beginscan(reader->heap, reader->index, GetActiveSnapshot(), NULL, 1, 0);
+#else
+	reader->scan = index_beginscan(reader->heap, reader->index, GetActiveSnapshot(), 1, 0);
+#endif
 	return true;
 }
 
@@ -502,15 +496,6 @@ fetch_version(RowReader *reader, ItemPointer root, bool *all_dead)
 	ExecStoreBufferHeapTuple(row, reader->slot, reader->buffer);
 	pgstat_count_heap_fetch(reader->index);
 	return true;
-}
-
-void
-reader_renew_snapshot(RowReader *reader)
-{
-	index_endscan(reader->scan);
-	PopActiveSnapshot();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	begin_scan(reader);
 }
 
 static void

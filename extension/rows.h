@@ -101,9 +101,6 @@ extern bool reader_open(RowReader *reader, const RowLayout *layout);
  */
 extern bool reader_open_from(RowReader *reader, const RowLayout *layout, int64 key);
 
-/* Read on with a new snapshot, which takes the place of the active one. */
-extern void reader_renew_snapshot(RowReader *reader);
-
 /*
  * Go to where the key is equal to this bigint, or is at least that; or equal to this text.
  *

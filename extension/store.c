@@ -389,12 +389,7 @@ find_wallet(RowReader *reader, int64 wallet_id, LockMode mode, TupleTableSlot *l
 	}
 	if (mode == LOCK_WAIT && !IsolationUsesXactSnapshot() &&
 	    row_holder(reader->slot) == HOLDER_OTHERS)
-	{
 		wait_for_turn(wallet_id);
-		reader_renew_snapshot(reader);
-		if (!find_by_key(reader, wallet_id))
-			return false;
-	}
 	if (!lock_row(reader, mode, locked))
 		return false;
 	wallet_from_slot(locked, true, wallet, last);
