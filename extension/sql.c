@@ -13,14 +13,18 @@
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "executor/spi.h"
+#include "jit/jit.h"
 #include "nodes/parsenodes.h"
+#include "optimizer/cost.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 /* One plan for all arguments: what differs is how many rows an array has. */
 static void
@@ -37,18 +41,28 @@ prepare(Statement *statement)
 static void
 execute(Statement *statement, Datum *arguments, const char *nulls, bool read_only)
 {
-	int result = SPI_execute_plan(statement->plan, arguments, nulls, read_only, 0);
+	int result;
 
+	if (statement->plan == NULL)
+		prepare(statement);
+	result = SPI_execute_plan(statement->plan, arguments, nulls, read_only, 0);
 	if (result < 0)
 		elog(ERROR, "could not execute a statement: %s", SPI_result_code_string(result));
 }
 
 /*
  * Every statement finds its rows by a key.  It is to do so however empty the tables are while it is
- * planned: the plan stays while they grow.
+ * planned, since the plan stays while they grow, and whatever the session has set.
  */
+static bool
+planner_is_set(void)
+{
+	return enable_indexscan && enable_nestloop && !enable_seqscan && !enable_hashjoin &&
+	       !enable_mergejoin && !jit_enabled;
+}
+
 static void
-set_planner(void)
+set_planner(GucSource source, GucAction action)
 {
 	static const char *const settings[][2] = {
 	    {"enable_indexscan", "on"}, {"enable_nestloop", "on"},   {"enable_seqscan", "off"},
@@ -56,24 +70,29 @@ set_planner(void)
 	};
 
 	for (int i = 0; i < lengthof(settings); i++)
-		(void) set_config_option(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_SESSION,
-		                         GUC_ACTION_SAVE, true, 0, false);
+		(void) set_config_option(settings[i][0], settings[i][1], PGC_USERSET, source, action, true,
+		                         0, false);
 }
 
+void
+statement_settle_planner(void)
+{
+	set_planner(PGC_S_OVERRIDE, GUC_ACTION_SET);
+}
+
+/* Planned anew, it is while the plan's locks are taken: nobody can tell before. */
 void
 statement_run(Statement *statement, Datum *arguments, const char *nulls, bool read_only)
 {
 	int nest_level;
 
-	if (statement->plan != NULL && SPI_plan_is_valid(statement->plan))
+	if (planner_is_set())
 	{
 		execute(statement, arguments, nulls, read_only);
 		return;
 	}
 	nest_level = NewGUCNestLevel();
-	set_planner();
-	if (statement->plan == NULL)
-		prepare(statement);
+	set_planner(PGC_S_SESSION, GUC_ACTION_SAVE);
 	execute(statement, arguments, nulls, read_only);
 	AtEOXact_GUC(true, nest_level);
 }
@@ -140,16 +159,69 @@ result_expect(int count, const char *table)
 		                       table, count)));
 }
 
+/* Relations that have been looked up, until one is made or dropped somewhere. */
+#define KNOWN_MAX 16
+
+typedef struct KnownRelation
+{
+	char name[NAMEDATALEN];
+	Oid oid;
+} KnownRelation;
+
+static KnownRelation known_relations[KNOWN_MAX];
+static int known_count = -1; /* nobody has asked to be told yet */
+static uint64 times_forgotten;
+
+static void
+forget_relations(Datum argument, int cache, uint32 hash)
+{
+	known_count = 0;
+	times_forgotten++;
+}
+
+static Oid
+known_relation(const char *name)
+{
+	for (int i = 0; i < known_count; i++)
+	{
+		if (strcmp(known_relations[i].name, name) == 0)
+			return known_relations[i].oid;
+	}
+	return InvalidOid;
+}
+
+static void
+know_relation(const char *name, Oid oid)
+{
+	if (known_count == KNOWN_MAX)
+		return;
+	strlcpy(known_relations[known_count].name, name, NAMEDATALEN);
+	known_relations[known_count++].oid = oid;
+}
+
 Oid
 wallet_relation(const char *relation)
 {
-	Oid schema = get_namespace_oid("wallet", true);
-	Oid found = OidIsValid(schema) ? get_relname_relid(relation, schema) : InvalidOid;
+	Oid found = known_relation(relation);
+	uint64 before = times_forgotten;
+	Oid schema;
 
+	if (OidIsValid(found))
+		return found;
+	if (known_count < 0)
+	{
+		CacheRegisterSyscacheCallback(RELNAMENSP, forget_relations, (Datum) 0);
+		CacheRegisterSyscacheCallback(NAMESPACENAME, forget_relations, (Datum) 0);
+		known_count = 0;
+	}
+	schema = get_namespace_oid("wallet", true);
+	found = OidIsValid(schema) ? get_relname_relid(relation, schema) : InvalidOid;
 	if (!OidIsValid(found))
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
 		                errmsg("relation \"wallet.%s\" does not exist", relation),
 		                errhint("Is the extension pg_wallet installed in this database?")));
+	if (times_forgotten == before)
+		know_relation(relation, found);
 	return found;
 }
 

@@ -106,6 +106,7 @@ set_session(void)
 		if (GetConfigOption(settings[i][0], true, false) != NULL)
 			SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
 	}
+	statement_settle_planner();
 }
 
 /* One round, in a transaction of its own.  Errors are thrown. */
