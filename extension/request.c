@@ -43,7 +43,8 @@ static const RowColumn request_columns[REQUEST_COLUMNS] = {
     [REQUEST_CURRENCY] = {"currency", TEXTOID},
 };
 
-static const RowLayout request_layout = {"request", request_columns, REQUEST_COLUMNS};
+static const RowLayout request_layout = {"request", request_columns, REQUEST_COLUMNS,
+                                         .is_read_once = true};
 
 static EnumValues kind_values;
 

@@ -33,6 +33,7 @@ typedef struct RowLayout
 	const char *table;
 	const RowColumn *columns;
 	int column_count;
+	bool is_read_once; /* its rows are read by the queue, and seldom after that */
 } RowLayout;
 
 /* Rows that are written together. */
@@ -87,6 +88,7 @@ typedef struct RowReader
 	Relation index;
 	IndexScanDesc scan;
 	ScanDirection direction;
+	bool is_read_once;
 	TupleTableSlot *slot;
 	BlockNumber block_count; /* of the table; InvalidBlockNumber until somebody wants to know */
 	Buffer buffer;           /* the page that was read last, pinned */
