@@ -140,8 +140,8 @@ held_snapshot() {
         echo "$(calc "$EPOCHREALTIME - $began") $value" >>"$results/snapshot.txt"
     done
     snapshot_is_held || die 'the snapshot was lost'
-    elsewhere fresh verify
     release_snapshot
+    elsewhere fresh verify # while the snapshot is held, it would look at every dead version
     awk -v last="$hold_s" '!/^#/ && $1 > last * 0.75 { print $2 }' \
         "$results/snapshot.txt" >"$notes/drain_held"
     if ((!quick)); then
