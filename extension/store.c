@@ -149,8 +149,7 @@ typedef struct RowPlace
 /*
  * Where wallets were last seen, by those who post batches.  Only a hint: the row there is taken
  * when it is visible and the wallet's own, since no two versions of a row are visible at once.  It
- * spares the walk through the index, which is long when another session holds an old snapshot: then
- * an entry stays for every version that has found no room on its page.
+ * spares the way down the index, for each wallet in each batch.
  */
 #define HINTS_MAX (1024 * 1024)
 
