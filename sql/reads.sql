@@ -47,5 +47,23 @@ SELECT count(*) FROM wallet_read_many(NULL, NULL, NULL);
 SELECT worker_alive, detail FROM wallet_ready();
 SELECT queued, worker_pid, heartbeat, posted, refused, batch_requests, batch_duration, gaps, deferred FROM wallet.queue;
 
+-- However small tables are, and whatever the session prefers, rows are found by their keys: only tables of a single row
+-- are read from one end to the other.
+SELECT user_id, wallet_id FROM wallet_create(901, 10) \gset
+ANALYZE wallet.wallet, wallet.transfer, wallet.request, wallet.outcome, wallet.idempotency_key;
+SET enable_indexscan = off;
+SET enable_nestloop = off;
+BEGIN;
+CREATE TEMPORARY TABLE before AS SELECT relid, seq_scan FROM pg_stat_xact_user_tables;
+SELECT wallet_enqueue('deposit', json_build_object('user_id', :user_id, 'wallet_id', :wallet_id, 'amount', 1), 'by-key') AS handshake \gset
+SELECT wallet_process();
+SELECT state FROM wallet_lookup('deposit', :user_id, :'handshake');
+SELECT amount FROM wallet_deposit(:wallet_id, 1, idempotency_key => 'by-key-too');
+SELECT t.relname FROM pg_stat_xact_user_tables AS t LEFT JOIN before AS b USING (relid)
+    WHERE t.schemaname = 'wallet' AND t.seq_scan > coalesce(b.seq_scan, 0) ORDER BY 1;
+ROLLBACK;
+RESET enable_indexscan;
+RESET enable_nestloop;
+
 SET pg_wallet.allow_drop = on;
 DROP EXTENSION pg_wallet;
