@@ -3,11 +3,13 @@ and one who reads. Each is a thread with a journal, a seed and a range of amount
 writes down what it is about to ask before it asks.
 
 A payment that has a key is sent until there is an answer that promises something, however often
-that takes; what was sent lately is sent again after every fault, and each answer has to be the
-first one once more."""
+that takes. What was sent lately is sent again after every fault, and in the end everything: the
+last ones as they were sent first, the others many at a time. Each answer has to be the first one
+once more."""
 
 import collections
 import http.client
+import itertools
 import json
 import random
 import threading
@@ -19,7 +21,8 @@ import pq
 
 PAUSE_S = 0.05
 STALL_S = 0.1
-LATELY = 20
+# So many are sent again one by one; and so many keys differ in nothing but their last number.
+SINGLY, BLOCK = 20, 100
 
 Payment = collections.namedtuple("Payment", "cents key source destination")
 
@@ -35,7 +38,7 @@ class Refused(Exception):
 class Client(threading.Thread):
     """run() pays until stop is set, or COUNT times. `of` clients number their amounts by turns."""
 
-    way = "queue"
+    way, word = "queue", "ack"
 
     def __init__(self, world, number, of):
         super().__init__(name=f"{type(self).__name__}{number}", daemon=True)
@@ -43,53 +46,86 @@ class Client(threading.Thread):
         self.random = random.Random(f"{world.seed} {number}")
         self.journal = journal.Journal(world.folder, self.name)
         self.count = 0
-        self.lately = collections.deque(maxlen=LATELY)
+        self.answered = {}  # {payment with a key: its first answer}
         self.faults = 0
 
     def new_payment(self, keyless=0.1):
+        """Keys are such that a bulk request can have the same ones."""
         self.count += 1
         cents = self.count * self.of + self.number + 1
         source, destination = self.random.sample(self.world.wallets, 2)
-        key = None if self.random.random() < keyless else f"torture-{self.world.seed}-{cents}"
+        key = None if self.random.random() < keyless else f"torture-{self.world.seed}-{self.number}-{self.count // BLOCK}/{self.count % BLOCK}"
         payment = Payment(cents, key, source, destination)
         self.journal.write("op", cents, self.way, key, source, destination)
         return payment
 
     def run(self):
         while not self.world.stop.is_set():
-            payment = self.new_payment()
-            if self.pay(payment) and payment.key:
-                self.lately.append(payment)
+            self.pay(self.new_payment())
             if self.faults != self.world.faults.value:
                 self.faults = self.world.faults.value
                 self.repeat()
             time.sleep(self.random.uniform(0, self.world.pause_s))
         self.repeat()
+        self.send_again(self.answered)
 
     def repeat(self):
-        for payment in self.lately:
+        """What was sent lately."""
+        lately = list(self.answered)[-max(SINGLY, self.world.lately) :]
+        for payment in lately[-SINGLY:]:
             self.pay(payment)
+        self.send_again(lately[:-SINGLY])
 
     def pay(self, payment):
-        """True when there is an answer that promises something; a long wait for it is noted."""
+        """Until there is an answer that promises something; a long wait for it is noted."""
         begin = time.monotonic()
-        answered = self.pay_at_last(payment)
+        self.pay_at_last(payment)
         if time.monotonic() - begin > STALL_S:
             self.journal.write("waited", payment.cents, round(time.monotonic() - begin, 4))
-        return answered
 
     def pay_at_last(self, payment):
         while True:
             try:
                 self.send(payment)
-                return True
+                return
             except Refused as why:
                 self.journal.write("refused", payment.cents, str(why))
-                return False
+                return
             except Doubt as why:
                 self.journal.write("doubt", payment.cents, str(why))
                 if payment.key is None:
-                    return False
+                    return
+                time.sleep(PAUSE_S)
+
+    def promise(self, payment, answer):
+        """An answer that promises something."""
+        self.journal.write(self.word, payment.cents, answer)
+        if payment.key:
+            self.answered.setdefault(payment, answer)
+
+    def send_again(self, payments):
+        """Each has to get its first answer once more. Only another one is written down, for the
+        checker to find; the others are counted."""
+        same = 0
+        for _, block in itertools.groupby(payments, lambda payment: payment.key.rpartition("/")[0]):
+            block = list(block)
+            for payment, answer in zip(block, self.ask_at_last(block), strict=True):
+                if isinstance(answer, Refused):
+                    self.journal.write("refused", payment.cents, str(answer))
+                elif answer != self.answered[payment]:
+                    self.journal.write(self.word, payment.cents, answer)
+                else:
+                    same += 1
+        self.journal.write("again", same)
+
+    def ask_at_last(self, block):
+        """What ask_again() answers to each of them: a handshake or a transfer, or Refused."""
+        while True:
+            try:
+                return self.ask_again(block)
+            except Refused as why:
+                return [why] * len(block)
+            except Doubt:
                 time.sleep(PAUSE_S)
 
     def body(self, payment):
@@ -107,7 +143,7 @@ class HttpClient(Client):
         if self.random.random() < 0.2:
             headers["Prefer"] = "wait=2"
         status, answer = self.ask(payment, "POST", "/api/v1/transaction", self.body(payment), headers)
-        self.journal.write("ack", payment.cents, answer["handshake_id"])
+        self.promise(payment, answer["handshake_id"])
         if status == 202 and self.random.random() < 0.5:
             query = {"user_id": self.world.users[payment.source], "handshake_id": answer["handshake_id"]}
             try:
@@ -117,6 +153,14 @@ class HttpClient(Client):
         if status == 200:
             code = "processed" if answer["status"] == "processed" else answer["info"]["code"]
             self.journal.write("told", payment.cents, code, answer["transaction_id"])
+
+    def ask_again(self, block):
+        """A bulk request that has each in the place that its key names, and what is no transfer between them."""
+        places = {int(payment.key.rpartition("/")[2]): self.body(payment) for payment in block}
+        array = "[%s]" % ",".join(places.get(place, "0") for place in range(max(places) + 1))
+        key = {"Idempotency-Key": block[0].key.rpartition("/")[0]}
+        _, answers = self.ask(block[0], "POST", "/api/v1/transaction/bulk", array, key)
+        return [answers[place]["handshake_id"] or Refused(answers[place]["info"]["code"]) for place in places]
 
     def ask(self, payment, method, path, body=None, headers={}):
         """(status, decoded body) of an answer that promises something."""
@@ -139,7 +183,7 @@ class HttpClient(Client):
         except ValueError:
             decoded = None
         expected = "application/json" if answer.status < 300 else "application/problem+json"
-        if not isinstance(decoded, dict) or not kind.startswith(expected):
+        if not isinstance(decoded, (dict, list)) or not kind.startswith(expected):
             self.journal.write("unclean", payment.cents, f"{answer.status} {kind} {text[:80]!r}")
             raise Doubt(answer.status)
         if answer.status in (200, 202):
@@ -153,18 +197,28 @@ class SqlClient(Client):
     connection = None
 
     def send(self, payment):
+        self.attempt(self.transact, payment)
+
+    def ask_again(self, block):
+        return self.attempt(self.transact_again, block)
+
+    def attempt(self, transact, what):
         try:
             if self.connection is None:
                 self.connection = pq.Connection(self.world.conninfo + type(self).__name__)
-            self.transact(payment)
+            return transact(what)
         except pq.Error as error:
-            self.failed(error)
+            return self.failed(error)
 
     def failed(self, error):
         if error.lost:
             self.connection = None
             raise Doubt(str(error)) from error
-        self.connection.query("ROLLBACK")
+        try:
+            self.connection.query("ROLLBACK")
+        except pq.Error:  # which ends the transaction as well
+            self.connection.close()
+            self.connection = None
         if error.sqlstate[:2] in ("PW", "") and error.sqlstate != "PW306":
             raise Refused(error.sqlstate) from error
         raise Doubt(f"{error.sqlstate} {error}") from error
@@ -185,13 +239,22 @@ class QueueClient(SqlClient):
                 self.connection.query("ROLLBACK")
                 raise Refused("rolled back")
             self.connection.query("COMMIT")
-        self.journal.write("ack", payment.cents, handshake)
+        self.promise(payment, handshake)
+
+    def transact_again(self, block):
+        rows = self.connection.query(
+            "SELECT handshake_id, code FROM wallet_enqueue_many(array_fill('transaction'::text, ARRAY[$3::integer]),"
+            " ARRAY(SELECT value::text FROM json_array_elements($1::json)),"
+            " ARRAY(SELECT value FROM json_array_elements_text($2::json))) ORDER BY ordinal",
+            "[%s]" % ",".join(map(self.body, block)), json.dumps([payment.key for payment in block]), len(block),
+        )  # fmt: skip
+        return [handshake or Refused(code) for handshake, code in rows]
 
 
 class DirectClient(SqlClient):
     """wallet_transfer() and a row of the client's own, in one transaction."""
 
-    way = "direct"
+    way, word = "direct", "paid"
 
     def transact(self, payment):
         self.connection.query("BEGIN")
@@ -210,7 +273,19 @@ class DirectClient(SqlClient):
             self.connection.query("ROLLBACK")
             raise Refused("rolled back")
         self.connection.query("COMMIT")
-        self.journal.write("paid", payment.cents, int(transfer))
+        self.promise(payment, int(transfer))
+
+    def transact_again(self, block):
+        """Each in a transaction of its own, so that none holds more than two wallets. It moves no
+        money, and so does not wait for the disk."""
+        rows = self.connection.query(
+            "".join(
+                f"BEGIN; SET LOCAL synchronous_commit = off; SELECT transfer_id FROM wallet_transfer({payment.source}, {payment.destination},"
+                f" {payment.cents}::numeric / 100, idempotency_key => '{payment.key}'); COMMIT;"
+                for payment in block
+            )
+        )
+        return [int(transfer) for (transfer,) in rows]
 
 
 class Reader(SqlClient):
@@ -236,16 +311,19 @@ class Crowd:
     """The same request with the same key from several at once, key after key: most over HTTP, some
     from SQL. Who comes second gets the first one's handshake."""
 
-    SIZE = 8
+    KINDS = [HttpClient, HttpClient, HttpClient, QueueClient] * 2
 
     def __init__(self, world, number, of, keys):
         self.world, self.keys = world, keys
-        self.barrier = threading.Barrier(self.SIZE)
-        self.members = [(QueueClient if i % 4 == 3 else HttpClient)(world, number, of) for i in range(self.SIZE)]
+        self.barrier = threading.Barrier(len(self.KINDS))
+        self.members = [kind(world, number, of) for kind in self.KINDS]
         for i, member in enumerate(self.members):
             member.journal = journal.Journal(world.folder, f"Crowd{i}")
         self.leader, self.payment = self.members[0], None
-        self.threads = [threading.Thread(target=self.run, args=(member,), daemon=True) for member in self.members]
+        self.threads = [
+            threading.Thread(target=self.run, args=(member,), name=f"Crowd{i}", daemon=True)
+            for i, member in enumerate(self.members)
+        ]
 
     def start(self):
         for thread in self.threads:
@@ -267,3 +345,7 @@ class Crowd:
                 self.barrier.wait()
         except threading.BrokenBarrierError:
             pass
+        except BaseException:
+            self.barrier.abort()
+            raise
+        member.send_again(member.answered)

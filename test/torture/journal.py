@@ -9,8 +9,9 @@ JSON lines, one file for each writer. The first word of a line says what happene
     doubt    AT CENTS WHY                           no answer, or one that promises nothing
     unclean  AT CENTS WHY                           an answer that no client can make sense of
     waited   AT CENTS SECONDS                       so long did it take to get an answer
+    again    AT COUNT                               so many were sent again, and answered as at first
     seen     AT TOTAL LEAST OUTSIDE                 one snapshot: all wallets, the least, the outside
-    fault    AT UNTIL KIND RECOVERY                 what the nemesis did; seconds until posting again
+    fault    AT UNTIL BEGIN KIND RECOVERY           what the nemesis did; seconds until posting again
 
 CENTS is the amount. No two payments of a run have the same, so it names the payment in the
 journals and in the database's tables alike, whatever keys and handshakes say."""

@@ -18,6 +18,7 @@ import urllib.request
 
 import clients
 import pq
+import tap
 from system import ended, wait_until
 
 SECONDS_MAX = 60
@@ -74,11 +75,17 @@ class Nemesis(clients.QueueClient):
     def torment(self, count, seconds):
         """Strikes COUNT times, or for as long as there is time."""
         self.metronome.start()
-        deadline, bag = time.monotonic() + seconds, []
-        while len(self.strikes) < count and time.monotonic() < deadline:
+        begin, bag = time.monotonic(), []
+        while len(self.strikes) < count and time.monotonic() < begin + seconds:
             bag = bag or self.random.sample(sorted(self.kinds), len(self.kinds))
             self.strike(bag.pop())
             time.sleep(self.random.uniform(0, 0.2))
+            if len(self.strikes) % 100 == 0:
+                self.note_progress(begin)
+        self.note_progress(begin)
+
+    def note_progress(self, begin):
+        tap.note(f"{len(self.strikes)} faults in {time.monotonic() - begin:.0f} s")
 
     def strike(self, name):
         begin = time.time()
@@ -118,7 +125,7 @@ class Nemesis(clients.QueueClient):
     def transact(self, payment):
         sql = "SELECT wallet_enqueue('transaction', $1::json, $2)"
         ((self.handshake,),) = self.connection.query(sql, self.body(payment), payment.key)
-        self.journal.write("ack", payment.cents, self.handshake)
+        self.promise(payment, self.handshake)
 
     def posted(self, payment):
         sql = "SELECT state <> 'queued' FROM wallet_lookup('transaction', $1::bigint, $2)"

@@ -82,7 +82,7 @@ class Connection:
         return not self._conn
 
     def query(self, sql, *values, seconds=20):
-        """The rows, as lists of texts."""
+        """The rows, as lists of texts; those of several statements one after the other."""
         if not self._conn:
             raise Error("not connected", lost=True)
         if values:
@@ -105,7 +105,7 @@ class Connection:
             if not result:
                 break
             if _pq.PQresultStatus(result) == TUPLES_OK:
-                rows = self._rows(result)
+                rows += self._rows(result)
             elif _pq.PQresultStatus(result) not in (EMPTY_QUERY, COMMAND_OK):
                 error = [(_pq.PQresultErrorField(result, field) or b"").decode() for field in (DIAG_MESSAGE, DIAG_SQLSTATE)]
             _pq.PQclear(result)

@@ -31,6 +31,17 @@ def ended(pid):
         return True
 
 
+def children(pid):
+    found = []
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            if stat.read_text().rpartition(")")[2].split()[1] == str(pid):
+                found.append(int(stat.parent.name))
+        except OSError:
+            pass
+    return found
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -73,11 +84,13 @@ class System:
         )  # fmt: skip
 
     def stop_server(self, how):
-        """SIGINT is a fast shutdown, SIGQUIT an immediate one, SIGKILL none."""
+        """SIGINT is a fast shutdown, SIGQUIT an immediate one, SIGKILL none: then those that it has
+        left end by themselves, and no server starts before."""
         pid = self.pid("postgres")
+        family = [pid, *children(pid)]
         os.kill(pid, how)
-        if not wait_until(lambda: ended(pid), 60):
-            raise RuntimeError(f"the postmaster has not ended on {signal.Signals(how).name}")
+        if not wait_until(lambda: all(map(ended, family)), 60):
+            raise RuntimeError(f"the server has not ended on {signal.Signals(how).name}")
 
     def kill_shim(self):
         pid = self.pid("shim")
