@@ -6,7 +6,8 @@
 #   make run             a private database and the shim in the foreground; PORT=8000 RUN_DIR=.run
 #   make start|stop|status    the same in the background
 #   make test            every suite on throwaway servers; ends with "N passed, N failed"
-#   make torture         the tests with faults, for half an hour; DURATION=1800 SEED= KILLS=1000
+#   make torture         the long version of what chance decides: half an hour of faults, an hour of
+#                        fuzzing, random statements and operations; DURATION=1800 KILLS=1000 SEED=N
 #   make fuzz            fuzzes the parsers, the rules and the HTTP side: FUZZ_SECONDS=60 FUZZ_SEED=N
 #   make coverage        how much of the money's path the tests go through
 #   make memcheck        a server and its worker under valgrind, in some minutes
@@ -87,9 +88,13 @@ run start stop status:
 test:
 	@bash test/run.sh
 
+# Each part's own measure, and its default; DURATION, where it is given, holds for all that take time.
 torture:
-	@SUITES=torture DURATION=$(or $(DURATION),1800) KILLS=$(or $(KILLS),1000) \
-		KEYS=$(or $(KEYS),10000) bash test/run.sh
+	@SUITES="$(or $(SUITES),torture fuzz tap)" TESTS="$(or $(TESTS),torture fuzz model sqlsmith)" \
+		DURATION=$(or $(DURATION),1800) KILLS=$(or $(KILLS),1000) KEYS=$(or $(KEYS),10000) \
+		LATELY=$(or $(LATELY),500) FUZZ_SECONDS=$(or $(FUZZ_SECONDS),$(DURATION),3600) \
+		SQLSMITH_SECONDS=$(or $(SQLSMITH_SECONDS),$(DURATION),1800) \
+		MODEL_OPERATIONS=$(or $(MODEL_OPERATIONS),100000) bash test/run.sh
 
 fuzz:
 	@bash test/fuzz/run.sh $(or $(FUZZ_SECONDS),60) $(FUZZ_SEED)

@@ -5,13 +5,15 @@
 # All of it happens in a copy of the sources, so that nothing is left behind here (KEEP=1 keeps the
 # copy). What starts a server runs as a user who is not root: the caller, or postgres. The
 # extension is installed into the server of PG_CONFIG, since no server loads it from elsewhere.
-# SUITES="regress pgtap" runs only those.
+# SUITES="regress pgtap" runs only those; TESTS="bulk model" only the files with one of these words
+# in their path, in suites that prove runs. SEED=N gives back what chance decides, in all suites.
 # shellcheck source=bin/cluster.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../bin/cluster.sh"
 
 suite_seconds_max=600
 all_suites='lint unit fuzz regress isolation pgtap tap http run torture'
 passed=0 failed=0 work='' summary=()
+seed=${SEED:-$((RANDOM * 32768 + RANDOM + 1))}
 
 # --- counting -------------------------------------------------------------------------------
 # A counter reads a suite's output and prints how many tests passed and how many failed.
@@ -31,7 +33,8 @@ count_prove() {
 }
 
 # suite NAME COUNTER CMD...: runs CMD, shows and counts what it says. A suite that fails without
-# a failed test to show for it counts as one.
+# a failed test to show for it counts as one. It is ended after suite_seconds_max, of which whoever
+# gives it more to do has one of his own.
 suite() {
     local name=$1 counter=$2 status=0 good bad from=$SECONDS
     shift 2
@@ -89,7 +92,7 @@ finish() {
     set +e
     ((status == 0)) || failed=$((failed + 1))
     [[ -z $work ]] || clean_up
-    printf '\n'
+    printf '\nSEED=%s\n' "$seed"
     ((${#summary[@]} == 0)) || printf '%s\n' "${summary[@]}"
     printf '%d passed, %d failed\n' "$passed" "$failed"
     ((failed == 0 && passed > 0)) || exit 1
@@ -125,8 +128,9 @@ run_unit() { suite unit count_prove "${there[@]}" prove "${files[@]}"; }
 
 # The environment is not passed on: FUZZ_SECONDS and FUZZ_SEED are.
 run_fuzz() {
-    suite fuzz count_prove "${there[@]}" prove "${files[@]}" :: "${FUZZ_SECONDS:-60}" \
-        ${FUZZ_SEED:+"$FUZZ_SEED"}
+    local seconds=${FUZZ_SECONDS:-60}
+    local suite_seconds_max=$((suite_seconds_max + seconds * 3 / 2))
+    suite fuzz count_prove "${there[@]}" prove "${files[@]}" :: "$seconds" "${FUZZ_SEED:-$seed}"
 }
 
 # PGXS's own suites run by turns, the others switched off.
@@ -140,7 +144,17 @@ run_isolation() {
     show_differences "$work/output_iso/regression.diffs"
 }
 
-run_tap() { suite tap count_prove "${checked_make[@]}" installcheck REGRESS= ISOLATION=; }
+# What the random ones among them can be told is passed on.
+run_tap() {
+    local name settings=("MODEL_SEED=${MODEL_SEED:-$seed}" "SQLSMITH_SEED=${SQLSMITH_SEED:-$seed}")
+    for name in MODEL_OPERATIONS SQLSMITH_SECONDS; do
+        [[ -z ${!name:-} ]] || settings+=("$name=${!name}")
+    done
+    local more=$((${SQLSMITH_SECONDS:-0} + ${MODEL_OPERATIONS:-0} / 20))
+    local suite_seconds_max=$((suite_seconds_max + more))
+    suite tap count_prove "${checked_make[@]}" installcheck REGRESS= ISOLATION= \
+        "PROVE_TESTS=${files[*]}" "${settings[@]}"
+}
 
 show_differences() { [[ ! -s $1 ]] || cat "$1"; }
 
@@ -218,8 +232,8 @@ run_run() { suite run count_prove "${here[@]}" prove --timer "${files[@]}"; }
 
 # Faults. What test/torture/bank.t can be told is passed on.
 run_torture() {
-    local name disk=$work/small_disk settings=()
-    for name in SEED KILLS DURATION KEYS KINDS; do
+    local name disk=$work/small_disk settings=("SEED=$seed")
+    for name in KILLS DURATION KEYS LATELY KINDS; do
         [[ -z ${!name:-} ]] || settings+=("$name=${!name}")
     done
     if ((EUID == 0)) && mkdir "$disk" && mount -t tmpfs -o size=192m tmpfs "$disk" 2>/dev/null; then
@@ -230,7 +244,7 @@ run_torture() {
     suite torture count_prove "${there[@]}" "${settings[@]}" prove --timer -v "${files[@]}"
 }
 
-# What a suite consists of: prints nothing where there is nothing yet.
+# What a suite consists of: prints nothing where there is nothing to run.
 files_of() {
     case $1 in
         lint) compgen -G 'test/lint.sh' ;;
@@ -245,13 +259,14 @@ files_of() {
         run) compgen -G 'test/run/*.t' ;;
         torture) compgen -G 'test/torture/*.t' ;;
         *) die "no suite is called $1: $all_suites" ;;
-    esac | sort
+    esac | grep -E "${TESTS:+${TESTS// /|}}" | sort
 }
 
 trap finish EXIT
 trap 'exit 130' INT TERM HUP
 bash "$TOP/bin/packages.sh" test
 find_server
+note "seed $seed: SEED=$seed gives back what chance decides"
 copy_sources
 cd "$work"
 build
@@ -260,6 +275,6 @@ for name in ${SUITES:-$all_suites}; do
     if ((${#files[@]})); then
         "run_$name"
     else
-        summary+=("$(printf '%-10s nothing to run yet' "$name")")
+        summary+=("$(printf '%-10s nothing to run' "$name")")
     fi
 done

@@ -3,7 +3,7 @@
 # read that was not granted, and all money is where it was.
 #
 #   SQLSMITH_SEED=N       the same statements once more
-#   SQLSMITH_SECONDS=N    for so long, instead of 450 statements and 1500 calls
+#   SQLSMITH_SECONDS=N    for about so long, instead of 450 statements and 1500 calls
 use strict;
 use warnings;
 
@@ -53,7 +53,7 @@ is(ask($node, $db, $held), '0', 'all money came from outside');
 
 # ---- sqlsmith, in slices: one that has ended by itself has had its connection taken away ----
 
-my $deadline = time() + $seconds;
+my $deadline = time() + $seconds * 2 / 3;
 my $count = $seconds ? 1000 : 150;
 my ($slices, $output) = (0, '');
 do
@@ -110,7 +110,7 @@ my @around = (
     sub { "EXPLAIN (ANALYZE, VERBOSE) SELECT * FROM $_[0];" },
     sub { "DO \$do\$ BEGIN PERFORM $_[0]; EXCEPTION WHEN OTHERS THEN NULL; END \$do\$;" });
 
-$deadline = time() + $seconds / 2;
+$deadline = time() + $seconds / 3;
 my ($called, $answers) = (0, '');
 my $calls_position = log_position($node);
 my $lost = qr/closed the connection|terminating connection|could not connect/;
