@@ -243,12 +243,45 @@ keep_body(Client *client, const char *data, size_t size)
 	}
 }
 
+/*
+ * Cuts a connection, and says why while nothing else is being written: as long
+ * as the request is not complete.  libmicrohttpd notices and cleans up.
+ */
+static void
+cut(Client *client, WalletCode code)
+{
+	static const char answer[] =
+	    "HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Length: %zu\r\n"
+	    "Content-Type: application/problem+json\r\n\r\n";
+	Buffer *text = &client->http->scratch;
+	int status = wallet_codes[code].http_status;
+	char head[sizeof(answer) + 64];
+	int length;
+
+	/* TLS would have to write it. */
+	if (client->http->config.tls == NULL &&
+	    (client->phase == PHASE_LINE || client->phase == PHASE_HEAD ||
+	     client->phase == PHASE_RESUMED || client->phase == PHASE_RECEIVING))
+	{
+		buffer_reset(text);
+		json_write_problem(text, code, NULL);
+		length = snprintf(head, sizeof(head), answer, status,
+		                  MHD_get_reason_phrase_for((unsigned) status), text->length);
+		if (send(client->fd, head, (size_t) length, MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE) > 0)
+			send(client->fd, text->data, text->length, MSG_DONTWAIT | MSG_NOSIGNAL);
+	}
+	shutdown(client->fd, SHUT_RDWR);
+}
+
 static enum MHD_Result
 take_body(Client *client, const char *data, size_t *size)
 {
 	client->body_seen += *size;
 	if (client->body_seen > route_body_size_max(client) + DISCARD_SIZE_MAX)
+	{
+		cut(client, CODE_BODY_TOO_LARGE);
 		return MHD_NO;
+	}
 	if (client->head.chunked || client->body_seen < client->head.content_length)
 		client->http->receiving = true;
 	if (client->response == NULL)
@@ -426,31 +459,6 @@ watch_idle(Client *client)
 		          client->deadline_ms < deadline_ms ? client->deadline_ms : deadline_ms);
 }
 
-/* Cuts a connection; libmicrohttpd notices and cleans up. */
-static void
-cut(Client *client)
-{
-	static const char answer[] =
-	    "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: %zu\r\n"
-	    "Content-Type: application/problem+json\r\n\r\n";
-	Buffer *text = &client->http->scratch;
-	char head[sizeof(answer) + 16];
-	int length;
-
-	/* Nothing else is being written: the request is not complete.  TLS would have to write it. */
-	if (client->http->config.tls == NULL &&
-	    (client->phase == PHASE_LINE || client->phase == PHASE_HEAD ||
-	     client->phase == PHASE_RESUMED || client->phase == PHASE_RECEIVING))
-	{
-		buffer_reset(text);
-		json_write_problem(text, CODE_REQUEST_TIMEOUT, NULL);
-		length = snprintf(head, sizeof(head), answer, text->length);
-		if (send(client->fd, head, (size_t) length, MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE) > 0)
-			send(client->fd, text->data, text->length, MSG_DONTWAIT | MSG_NOSIGNAL);
-	}
-	shutdown(client->fd, SHUT_RDWR);
-}
-
 static void
 sweep_client(Client *client)
 {
@@ -467,7 +475,7 @@ sweep_client(Client *client)
 	if (client->phase != PHASE_ANSWERING && is_gone(client->fd))
 		shutdown(client->fd, SHUT_RDWR);
 	else if (client->http->now_ms >= client->deadline_ms)
-		cut(client);
+		cut(client, CODE_REQUEST_TIMEOUT);
 }
 
 /* Sweeps a part of the clients, so that nobody waits long where there are many. */

@@ -112,6 +112,10 @@ for my $case (@sent) {
 }
 my ($huge, $huge_closed) = talk("POST /api/v1/wallet HTTP/1.1\r\nHost: any\r\nContent-Length: 1000000000\r\n\r\n");
 is("$huge->{status} $huge_closed", '413 1', 'a gigabyte is refused before it comes');
+my ($endless, $endless_closed) = talk("POST /api/v1/wallet HTTP/1.1\r\nHost: any\r\nTransfer-Encoding: chunked\r\n\r\n"
+        . ("10000\r\n" . 'x' x 65_536 . "\r\n") x 20);
+is(join(' ', $endless->{status} // 'none', $endless_closed, code_of({ content => $endless->{body} // '' })), '413 1 body_too_large',
+    'chunks that do not end are cut off, and told why');
 my ($expects) = talk("POST /api/v1/wallet HTTP/1.1\r\nHost: any\r\nContent-Length: 9000\r\nExpect: 100-continue\r\n\r\n");
 is($expects->{status}, 413, 'who asks first is told first');
 
