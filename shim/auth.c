@@ -178,9 +178,9 @@ outcome_of_key(DbItem *item, const DbResult *result)
 	client_go_on(client);
 }
 
-/* Takes what the loop knows of the key, or asks the database. */
+/* Whether what the loop knows of the key decides; then it is the client's. */
 static bool
-check(Client *client)
+is_known(Client *client)
 {
 	KeyCache *cache = client->http->keys;
 	int64_t now_ms = client->http->now_ms;
@@ -189,15 +189,32 @@ check(Client *client)
 	if (key == NULL)
 		key = table_find(&cache->unknown, client->key.hash, now_ms);
 	if (key != NULL)
-	{
 		client->key = *key;
-		return suffices(client);
-	}
-	client->key.checked_at_ms = now_ms;
+	return key != NULL;
+}
+
+static bool
+ask(Client *client)
+{
+	client->key.checked_at_ms = client->http->now_ms;
 	client->key_phase = client->phase;
 	client->item.key_hash = client->key.hash;
 	route_submit(client, DB_KEY, outcome_of_key);
 	return client->phase == PHASE_WAITING;
+}
+
+/*
+ * Whether the database is asked for a key before the body is there: where a
+ * body may be large, or comes only when it is called for.  With any other the
+ * request is not suspended at its head, since libmicrohttpd, resumed there,
+ * begins by reading, and drops a request that is all there when it finds that
+ * the client has closed its end.
+ */
+static bool
+asks_early(const Client *client)
+{
+	return client->head.expects_continue || client->head.content_length > BODY_SIZE_MAX ||
+	       client->route->post == POSTING_MANY;
 }
 
 bool
@@ -217,7 +234,9 @@ auth_begin(Client *client)
 		return false;
 	}
 	client->key_phase = PHASE_IDLE;
-	return check(client);
+	if (is_known(client))
+		return suffices(client);
+	return asks_early(client) ? ask(client) : true;
 }
 
 bool
@@ -228,7 +247,9 @@ auth_confirm(Client *client)
 	if (client->http->keys == NULL || needed_scope(client) == 0)
 		return true;
 	/* Asked for it just now, or once more: however long the answer took, it is one. */
-	return is_fresh || client->key_phase == PHASE_COMPLETE ? suffices(client) : check(client);
+	if (is_fresh || client->key_phase == PHASE_COMPLETE || is_known(client))
+		return suffices(client);
+	return ask(client);
 }
 
 bool

@@ -43,9 +43,9 @@ KeyCache *auth_create_cache(void);
 
 /*
  * Checks the key of a request whose head is there.  False when the reply is a
- * refusal, which then is in the client.  Otherwise its phase is PHASE_WAITING
+ * refusal, which then is in the client.  Otherwise its phase may be PHASE_WAITING
  * while the database is being asked: suspend it, and handle the request as soon
- * as it is resumed.
+ * as it is resumed.  Where the body is small auth_confirm asks instead.
  */
 bool auth_begin(struct Client *client);
 

@@ -234,6 +234,41 @@ SKIP: {
     is(json(outcome('transaction', $user, $handshake // 'none'))->{status}, 'processed', 'which tells the outcome later');
 }
 
+# --- leaving with a key that the shim has not heard of: the database is asked for it first
+
+SKIP: {
+    skip 'needs psql as a superuser', 7 if $super !~ /t/;
+    local $ENV{WALLET_URL} = my $strict = start_shim('--auth', 'required', '--threads', 1, @schema);
+    $deadline = time + 20;
+    sleep 0.02 while status_of('/readyz') ne '200' && time < $deadline;
+    my @keys = split /\n/, scalar `psql -XAtc "SELECT wallet_api_key_create('gone $user ' || i, '{transfer}') FROM generate_series(1, 3 * $times) i"`;
+    for my $case ([ 'a length', 0, 202 ], [ 'chunks', 1, 202 ], [ 'an invented key', 0, 401 ]) {
+        my ($name, $is_chunked, $expected) = @$case;
+        my @half = map {
+            my $key = $expected == 202 ? shift @keys : sprintf 'pgw_%032x%032x', $$, ++$cents;
+            my $socket = connect_raw();
+            print $socket +(payment($is_chunked, "Authorization: Bearer $key"))[0];
+            shutdown $socket, SHUT_WR;
+            $socket;
+        } 1 .. $times;
+        my %statuses;
+        $statuses{ (read_answers($_, 1))[0]{status} // 'closed' }++ for @half;
+        is_deeply(\%statuses, { $expected => $times }, "half closed, with a new key, $name: the answer");
+    }
+    my $first = $cents + 1;
+    my @whole;
+    for my $key (@keys) {
+        my ($bytes, $amount) = payment(0, "Authorization: Bearer $key");
+        my $socket = connect_raw();
+        print $socket $bytes;
+        close $socket;
+        push @whole, $amount;
+    }
+    is(status_of('/healthz'), 200, 'they have all been read');
+    is((stop_shim($strict))[0], 0, 'a shim that asks for keys ends well');
+    check_stored('gone, with a new key', $first, 0, @whole);
+}
+
 my ($status, $seconds) = stop_shim($url);
 is($status, 0, 'the shim ends well');
 cmp_ok($seconds, '<', 5, 'and at once: no request of a client that left is still under way');
