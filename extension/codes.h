@@ -40,6 +40,9 @@
 	X(CODE_INVALID_AMOUNT, "invalid_amount", "PW109", 0, 422, "an amount must be a plain decimal number", "Write it as in 777.88, without an exponent, a plus sign or leading zeros.") \
 	X(CODE_INVALID_IDEMPOTENCY_KEY, "invalid_idempotency_key", "PW110", 0, 422, "an idempotency key must have 1 to 255 characters", "") \
 	X(CODE_INVALID_HANDSHAKE, "invalid_handshake", "PW111", 0, 422, "a handshake must have 64 hexadecimal digits", "") \
+	/* arguments of a call that moves no money, read before any wallet */ \
+	X(CODE_UNKNOWN_STATUS, "unknown_status", "PW217", 0, 422, "unknown wallet status", "The statuses are active, frozen and closed.") \
+	X(CODE_INVALID_LIMIT, "invalid_limit", "PW305", 0, 422, "a page must have 1 to 1000 rows", "") \
 	/* the rules of posting, in their order */ \
 	X(CODE_AMOUNT_NOT_POSITIVE, "amount_not_positive", "PW201", 0, 422, "an amount must be greater than zero", "") \
 	X(CODE_AMOUNT_NEGATIVE, "amount_negative", "PW202", 0, 422, "an initial amount must not be negative", "") \
@@ -57,7 +60,6 @@
 	X(CODE_AMOUNT_TOO_LARGE, "amount_too_large", "PW214", 0, 422, "the amount does not fit into 64 bits of the smallest unit", "The largest amount is 9223372036854775807 of the currency's smallest unit.") \
 	X(CODE_INSUFFICIENT_FUNDS, "insufficient_funds", "PW215", 1, 409, "the source wallet does not hold enough money", "") \
 	X(CODE_BALANCE_LIMIT, "balance_limit", "PW216", 1, 409, "the destination wallet's balance would not fit into 64 bits", "") \
-	X(CODE_UNKNOWN_STATUS, "unknown_status", "PW217", 0, 422, "unknown wallet status", "The statuses are active, frozen and closed.") \
 	X(CODE_WALLET_NOT_EMPTY, "wallet_not_empty", "PW218", 1, 409, "the wallet still holds money", "A wallet can be closed only when its balance is zero.") \
 	/* the queue */ \
 	X(CODE_IDEMPOTENCY_MISMATCH, "idempotency_mismatch", "PW301", 0, 422, "the idempotency key was used with another payload", "Use a new key for a new request.") \
@@ -67,7 +69,6 @@
 	X(CODE_HANDSHAKE_EXPIRED, "handshake_expired", "PW307", 0, 410, "the request is older than requests are kept", "Money that it moved is in the wallet's history.") \
 	X(CODE_TRANSACTION_NOT_FOUND, "transaction_not_found", "PW303", 1, 404, "there is no such transaction of this user", "") \
 	X(CODE_INVALID_CURSOR, "invalid_cursor", "PW304", 0, 422, "the cursor is not an operation of this wallet", "Pass the transfer_id of the last row of the previous page.") \
-	X(CODE_INVALID_LIMIT, "invalid_limit", "PW305", 0, 422, "a page must have 1 to 1000 rows", "") \
 	X(CODE_INTERNAL_ERROR, "internal_error", "PW901", 0, 500, "the request could not be carried out", "The server's log has the cause.") \
 	X(CODE_MONEY_KEPT, "money_kept", "PW902", 0, 500, "cannot drop the extension pg_wallet: its journal holds transfers", "Set pg_wallet.allow_drop = on in this session to drop it with all its money.") \
 	X(CODE_APPEND_ONLY, "append_only", "PW903", 0, 500, "cannot change or drop rows that are to be kept", "To undo a transfer, post another one in the opposite direction.") \

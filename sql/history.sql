@@ -48,7 +48,7 @@ SELECT page_size, cardinality(pages) AS rows,
     FROM unnest(ARRAY[1, 7, 50, 123, 1000]) AS page_size, LATERAL (SELECT pg_temp.pages(2, page_size)) AS p (pages);
 SELECT count(*) AS by_default FROM wallet_history(2);
 
--- Cursors and limits that cannot be.
+-- Cursors and limits that cannot be: the limit comes first, then the wallet, then the cursor.
 SELECT wallet_history(1, 2);
 SELECT wallet_history(1, max_rows => 1001);
 SELECT statement, pg_temp.attempt(statement) FROM (VALUES
@@ -63,7 +63,10 @@ SELECT statement, pg_temp.attempt(statement) FROM (VALUES
     (10, 'SELECT wallet_history(1, NULL, 0)'),
     (11, 'SELECT wallet_history(1, NULL, -1)'),
     (12, 'SELECT wallet_history(1, NULL, NULL)'),
-    (13, 'SELECT wallet_history(1, NULL, 1000)')) AS t (n, statement) ORDER BY n;
+    (13, 'SELECT wallet_history(1, NULL, 1000)'),
+    (14, 'SELECT wallet_history(99, 1)'),
+    (15, 'SELECT wallet_history(99, NULL, 0)'),
+    (16, 'SELECT wallet_history(1, 2, 0)')) AS t (n, statement) ORDER BY n;
 
 -- The same for a user, as JSON shows it: only of the user's own wallet.
 SELECT transfer_id, kind, source_wallet_id AS source, destination_wallet_id AS destination, amount, balance, posted_at ~ '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}$' AS time
@@ -75,7 +78,10 @@ SELECT statement, pg_temp.attempt(statement) FROM (VALUES
     (2, 'SELECT wallet_history_page(NULL, 1, NULL, 3)'),
     (3, 'SELECT wallet_history_page(1, 99, NULL, 3)'),
     (4, 'SELECT wallet_history_page(1, 1, 2, 3)'),
-    (5, 'SELECT wallet_history_page(1, 1, NULL, 0)')) AS t (n, statement) ORDER BY n;
+    (5, 'SELECT wallet_history_page(1, 1, NULL, 0)'),
+    (6, 'SELECT wallet_history_page(1, 99, NULL, 0)'),
+    (7, 'SELECT wallet_history_page(2, 1, 1, 3)'),
+    (8, 'SELECT wallet_history_page(1, 1, 2, NULL)')) AS t (n, statement) ORDER BY n;
 
 SET pg_wallet.allow_drop = on;
 DROP EXTENSION pg_wallet;

@@ -44,7 +44,7 @@ SELECT status FROM wallet_set_status(1, 'active');
 SELECT wallet_process();
 SELECT state, code FROM wallet_lookup('withdrawal', 1, :'handshake');
 
--- Arguments that cannot be.
+-- Arguments that cannot be: the status comes before the wallet.
 SELECT wallet_set_status(1, 'blocked');
 SELECT statement, pg_temp.attempt(statement) FROM (VALUES
     (1, 'SELECT wallet_set_status(99, ''active'')'),
@@ -54,7 +54,9 @@ SELECT statement, pg_temp.attempt(statement) FROM (VALUES
     (5, 'SELECT wallet_set_status(NULL, ''active'')'),
     (6, 'SELECT wallet_set_status(1, NULL)'),
     (7, 'SELECT wallet_set_status(1, ''Active'')'),
-    (8, 'SELECT wallet_set_status(1, '''')')) AS t (n, statement) ORDER BY n;
+    (8, 'SELECT wallet_set_status(1, '''')'),
+    (9, 'SELECT wallet_set_status(0, ''blocked'')'),
+    (10, 'SELECT wallet_set_status(2, ''blocked'')')) AS t (n, statement) ORDER BY n;
 BEGIN READ ONLY;
 SELECT wallet_set_status(1, 'frozen');
 ROLLBACK;

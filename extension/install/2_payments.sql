@@ -146,6 +146,9 @@ BEGIN
             FROM wallet.transfer AS t
             WHERE t.transfer_id = before AND history.wallet_id IN (t.source_wallet_id, t.destination_wallet_id);
         IF NOT FOUND THEN
+            IF NOT EXISTS (SELECT FROM wallet.wallet AS w WHERE w.wallet_id = history.wallet_id) THEN
+                PERFORM wallet.refuse('wallet_not_found', format('Wallet %s.', history.wallet_id));
+            END IF;
             PERFORM wallet.refuse('invalid_cursor', format('Transfer %s, wallet %s.', before, history.wallet_id));
         END IF;
     END IF;

@@ -103,6 +103,10 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp A
 DECLARE
     digits integer;
 BEGIN
+    /* wallet.history would say so, too, but the wallet comes after it. */
+    IF max_rows IS NULL OR max_rows NOT BETWEEN 1 AND 1000 THEN
+        PERFORM wallet.refuse('invalid_limit');
+    END IF;
     SELECT c.minor_digits INTO digits
         FROM wallet.wallet AS w JOIN wallet.currency AS c ON c.code = w.currency
         WHERE w.wallet_id = wallet_history_page.wallet_id AND w.user_id = wallet_history_page.user_id;
