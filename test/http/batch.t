@@ -34,7 +34,11 @@ CREATE SEQUENCE deadlocks;
 CREATE FUNCTION wallet_enqueue_many(kinds text[], payloads text[], idempotency_keys text[])
 RETURNS TABLE (ordinal int, handshake_id text, code text, message text)
 LANGUAGE plpgsql SET search_path = $quoted, pg_catalog AS \$\$
+DECLARE
+    state text;
 BEGIN
+    SELECT substring(p FROM '^fail (.....)\$') INTO state FROM unnest(payloads) AS p WHERE p LIKE 'fail %' LIMIT 1;
+    IF FOUND THEN RAISE EXCEPTION USING errcode = state; END IF;
     IF 'slow' = ANY (payloads) THEN PERFORM pg_sleep(0.5); END IF;
     IF 'poison' = ANY (payloads) THEN RAISE EXCEPTION USING errcode = '22021'; END IF;
     IF 'lock' = ANY (payloads) THEN RAISE EXCEPTION USING errcode = '55P03'; END IF;
@@ -96,6 +100,7 @@ my @batches = (
     [ 'one statement for all', [qw(a b c)], [ ('202 3') x 3 ] ],
     [ 'a bad one fails nobody else', [qw(a poison b)], [ '202 1', '500 internal_error', '202 1' ] ],
     [ 'nor does one that waits for a lock', [qw(lock a)], [ '503 database_unavailable', '202 1' ] ],
+    [ 'nor does one that meets an error of the disk', [ 'a', 'fail 58030', 'b' ], [ '202 1', '503 database_unavailable', '202 1' ] ],
     [ 'a refusal of our own keeps its code', [qw(a refused)], [ '202 1', '422 missing_member' ] ],
     [ 'a deadlock is tried once more', [qw(deadlock)], ['202 1'] ],
     [ 'an answer without its row', [qw(a silent b)], [ '202 3', '500 internal_error', '202 3' ] ],
@@ -122,6 +127,24 @@ for my $case (@bulks) {
     my $bulk = post('transaction/bulk', $body);
     my @found = $bulk->{status} == 202 ? $bulk->{content} =~ /"handshake_id":"0*(\d+)"/g : code_of($bulk);
     is("$bulk->{status} @found", $expected, $name);
+}
+
+# What fails for want of something, or for an error of the disk, may well succeed later. What is
+# wrong with the request or with the functions will not.
+my %states = (
+    '503 database_unavailable 1' => [qw(08006 25006 40001 53100 53200 53300 55P03 57014 57P01 58000 58030 58P01)],
+    '500 internal_error none' => [qw(22021 23514 25P02 42883 55000 XX000 XX001)],
+);
+for my $expected (sort keys %states) {
+    for my $state (@{ $states{$expected} }) {
+        my $before = length shim_log($url);
+        for my $path ('wallet', 'transaction/bulk') {
+            my $failed = post($path, $path eq 'wallet' ? "fail $state" : "[fail $state]");
+            is(join(' ', $failed->{status}, code_of($failed), $failed->{headers}{'retry-after'} // 'none'), $expected,
+                "SQLSTATE $state, $path: $expected");
+        }
+        like(substr(shim_log($url), $before), qr/failed with SQLSTATE $state/, "SQLSTATE $state is in the log");
+    }
 }
 
 is(json(post('wallet', 'refused'))->{detail}, 'no, "thanks"', 'the message is passed on, escaped');
