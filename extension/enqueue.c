@@ -7,7 +7,8 @@
  * woken once.
  *
  * The transaction takes its transaction id before it draws a request id: the
- * queue's rule about dead gaps rests on this (see queue.c).
+ * queue's rule about dead gaps rests on this (see queue.c).  Before that it locks
+ * the table, so that the partition that an id belongs to stays until its row is in.
  */
 #include "pg_wallet.h"
 
@@ -19,6 +20,7 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "rows.h"
+#include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
@@ -341,6 +343,7 @@ store_items(EnqueueItem *items, int count, bool may_wait, MemoryContext result_c
 	if (!may_wait)
 		refuse_busy_keys(items, count);
 	refuse_beyond_limit(items, count);
+	LockRelationOid(wallet_relation("request"), RowExclusiveLock);
 	(void) GetTopTransactionId();
 	for (int i = 0; i < count; i++)
 	{

@@ -22,6 +22,7 @@ my $rotate = q{SET statement_timeout = '5s'; SELECT wallet_rotate_requests()};
 my $where  = 'SELECT max(request_id) >> 44 FROM wallet.request';
 my $caught_up =
     'SELECT (SELECT max(low_water) FROM wallet.queue_position) = (SELECT max(request_id) FROM wallet.request)';
+my $old_enough = "SELECT max(enqueued_at) < clock_timestamp() - interval '1 s' FROM wallet.request";
 
 # A new partition is begun while somebody has queued and not committed.
 is(ask($node, $db, $rotate), 'f', 'nothing is queued yet: the first partition stays');
@@ -146,7 +147,7 @@ $node->safe_psql($db, deposits_sql([1, 1]));
 $node->safe_psql($db, $rotate);
 my $late = enqueue('deposit', '{"user_id":1,"wallet_id":1,"amount":1}', 'late');
 $node->safe_psql($db, $rotate);
-becomes($node, $db, "SELECT max(enqueued_at) < clock_timestamp() - interval '1 s' FROM wallet.request", 't', 'a second later');
+becomes($node, $db, $old_enough, 't', 'a second later');
 
 # Somebody who reads the tables holds it up, and is not held up.
 $open = $node->background_psql($db);
@@ -188,6 +189,54 @@ becomes($node, $db, $state, '0|0|0', 'those that waited are posted');
 becomes($node, $db, $caught_up, 't', 'the low-water mark follows');
 like(poll_for($node, $db, 'SELECT wallet_expire_requests()', qr/^[1-9]/), qr/^[1-9]/, 'then they go, too');
 like(lookup('deposit', 1, $late), $gone, 'and are expired');
+
+# An id that has been drawn, and has no row yet, finds its partition, although all that is in there is
+# settled and old enough. (It waits for a payment with the same key to end.)
+$node->safe_psql($db, deposits_sql([2, 1]));
+becomes($node, $db, $state, '0|0|0', 'one is posted');
+becomes($node, $db, $caught_up, 't', 'the low-water mark follows');
+my $here = ask($node, $db, $where);
+becomes($node, $db, $old_enough, 't', 'a second later');
+$open->query_safe(q{BEGIN; SELECT wallet_deposit(1, 1, NULL, 'drawn')});
+my $drawn = in_background(q{SELECT wallet_enqueue('deposit', '{"user_id":1,"wallet_id":1,"amount":1}', 'drawn') ~ '^[0-9a-f]{64}$'});
+becomes($node, $db, q{SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ 'wallet_enqueue'},
+    '1', 'somebody has drawn an id and waits');
+is(ask($node, $db, $rotate), 't', 'a new partition is begun');
+like(ask($node, $db, 'SELECT wallet_expire_requests()'), qr/NOTICE:  old requests are in use/, 'the old one is still in use');
+$open->query_safe('ROLLBACK');
+is(finished($drawn), "t\n", 'the request is stored where it belongs');
+is(ask($node, $db, $where), $here, 'there indeed');
+becomes($node, $db, $state, '0|0|0', 'and posted');
+
+# What is committed while those who expire wait for the table is seen by them. It is in the oldest
+# partition there is, so that this is the one that they wait for.
+my ($added, $expired, $tries) = ('', '', 0);
+do {
+    becomes($node, $db, 'SELECT wallet_expire_requests(); SELECT count(*) FROM wallet.request', qr/^\d+\n0$/, 'none is left');
+    $node->safe_psql($db, deposits_sql([2, 1]));
+    becomes($node, $db, $state, '0|0|0', 'one is posted');
+    becomes($node, $db, $caught_up, 't', 'the low-water mark follows');
+    becomes($node, $db, $old_enough, 't', 'a second later');
+    $here = ask($node, $db, $where);
+    $added = in_background('BEGIN; ' . deposits_sql([2, 1]) . <<~'SQL');
+        ;
+        DO $$ BEGIN
+            WHILE NOT EXISTS (SELECT FROM pg_locks WHERE relation = 'wallet.request'::regclass AND NOT granted) LOOP
+                PERFORM pg_sleep(0.001);
+            END LOOP;
+        END $$;
+        COMMIT
+        SQL
+    becomes($node, $db, q{SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'}, '1',
+        'another one is stored in the same partition, and not committed');
+    is(ask($node, $db, $rotate), 't', 'a new partition is begun');
+    $expired = ask($node, $db, 'SELECT wallet_expire_requests()');
+    is(finished($added), "1\n", 'it is committed while they wait');
+} while ($expired =~ /NOTICE/ && $tries++ < 10);
+unlike($expired, qr/NOTICE/, 'and they get the table');
+is(ask($node, $db, $where), $here, 'its partition has stayed');
+becomes($node, $db, $state, '0|0|0', 'it is posted');
+
 $node->restart;
 $node->safe_psql($db, deposits_sql([1, 1]));
 becomes($node, $db, $state, '0|0|0', 'a worker that starts after that has nothing amiss');
@@ -227,4 +276,22 @@ sub lookup
     my ($kind, $user, $handshake) = @_;
 
     return ask($node, $db, "SELECT state FROM wallet_lookup('$kind', $user, '$handshake')");
+}
+
+# A psql of its own, which need not answer at once; finished() is what it has said.
+sub in_background
+{
+    my ($sql) = @_;
+    my $said = '';
+
+    return { said => \$said, psql => IPC::Run::start(['psql', '-XAtq', '-h', $node->host, '-p', $node->port, '-d', $db, '-c', $sql],
+        '>', \$said, '2>&1') };
+}
+
+sub finished
+{
+    my ($psql) = @_;
+
+    $psql->{psql}->finish;
+    return ${ $psql->{said} };
 }
