@@ -41,6 +41,12 @@ enqueue() { # WALLETS HOT COUNT
     rate "$3" 0 "$took"
 }
 
+enqueue_and_settle() {
+    enqueue "$some" 0 "$transfers"
+    worker on
+    settle >/dev/null
+}
+
 # The worker alone, from the moment when it is let loose until nothing is queued.
 drain() { # COUNT
     local from=$EPOCHREALTIME
@@ -101,8 +107,9 @@ full_journal() {
     for ((run = 1; run <= runs; run++)); do
         measure drain_fresh fresh_drain
         measure drain_full main_drain
+        pair drain_full drain_fresh
     done
-    steady drain_full drain_fresh fresh_drain
+    steady drain_full drain_fresh fresh_drain main_drain
     verify
 }
 

@@ -148,17 +148,24 @@ wider() { # NAME OTHER: is its spread, largest by smallest, larger?
 
 again_count() { if [[ -e $notes/.again_$1 ]]; then wc -l <"$notes/.again_$1"; else echo 0; fi; }
 
-# steady FIGURE YARDSTICK CMD...: a yardstick that varies more than what it measures is no use: it
-# is taken again, up to $runs times in all. Each time its slowest sample goes: what disturbs a
-# yardstick makes it slower, and would flatter the figure.
+# pair FIGURE YARDSTICK [SAMPLES]: notes the ratio of what was measured last, so that it is one of
+# minutes, not of hours. Of the yardstick the last SAMPLES (1) count, their mean.
+pair() {
+    local base
+    base=$(tail -n "${3:-1}" "$notes/$2" | awk '{ sum += $1 } END { print sum / NR }')
+    record "$1_ratio" "$(calc "$(tail -n 1 "$notes/$1") / $base")"
+}
+
+# steady FIGURE YARDSTICK TAKE_YARDSTICK CMD...: a yardstick that varies more than what it measures is
+# little use: both are taken once more, one after the other, up to twice.
 steady() {
     local figure=$1 yardstick=$2
     ((runs > 1)) || return 0
-    while (($(again_count "$yardstick") < runs)) && wider "$yardstick" "$figure"; do
-        note "$yardstick varies more than $figure: measuring it again"
-        measure "$yardstick" "${@:3}"
-        echo >>"$notes/.again_$yardstick"
-        sort -n "$notes/$yardstick" | tail -n +2 >"$notes/.kept"
-        mv "$notes/.kept" "$notes/$yardstick"
+    while (($(again_count "$figure") < 2)) && wider "$yardstick" "$figure"; do
+        note "$yardstick varies more than $figure: measuring both again"
+        measure "$yardstick" "$3"
+        measure "$figure" "${@:4}"
+        pair "$figure" "$yardstick"
+        echo >>"$notes/.again_$figure"
     done
 }

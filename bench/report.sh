@@ -30,7 +30,7 @@ verdict() {
 print_row() { # NUMBER WHAT FIGURE SPREAD YARDSTICK ITS_SPREAD RATIO MUST AIM MET
     case $form in
         markdown) printf '| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n' "$@" ;;
-        table) printf '%-3s%-53s%15s %17s %21s %15s %7s %7s %7s %5s\n' "$@" ;;
+        table) printf '%-3s%-53s%15s %17s %21s %15s %19s %7s %7s %5s\n' "$@" ;;
     esac
 }
 
@@ -38,16 +38,22 @@ print_row() { # NUMBER WHAT FIGURE SPREAD YARDSTICK ITS_SPREAD RATIO MUST AIM ME
 plot_row() { [[ $form != plot ]] || awk "BEGIN { print \"${1//_/-}\", $2, $3 }"; }
 
 missed=0
-# against NUMBER NAME YARDSTICK MUST AIM WHAT: a figure that is judged by its ratio.
+# against NUMBER NAME YARDSTICK MUST AIM WHAT: a figure that is judged by its ratio, the median of the
+# runs' ratios where there are any.
 against() {
-    local number=$1 name=$2 yardstick=$3 must=$4 aim=$5 what=$6 met quotient
-    quotient=$(awk "BEGIN { print ${value[$name]} / ${value[$yardstick]} }")
-    ratio[$name]=$(printf '%.2f' "$quotient")
+    local number=$1 name=$2 yardstick=$3 must=$4 aim=$5 what=$6 met quotient between=''
+    quotient=${value[${name}_ratio]:-}
+    if [[ -n $quotient ]]; then
+        between=$(printf ' (%.2f-%.2f)' "${value[${name}_ratio_min]}" "${value[${name}_ratio_max]}")
+    else
+        quotient=$(awk "BEGIN { print ${value[$name]} / ${value[$yardstick]} }")
+        ratio[$name]=$quotient
+    fi
     met=$(verdict "$quotient" "$must" "$aim" 1)
     [[ $met != NO ]] || missed=1
     print_row "$number" "$what" "$(shown "$name") /s" "$(spread "$name")" \
-        "$yardstick $(shown "$yardstick")" "$(spread "$yardstick")" "${ratio[$name]}" \
-        ">=$must" ">=$aim" "$met"
+        "$yardstick $(shown "$yardstick")" "$(spread "$yardstick")" \
+        "$(printf '%.2f%s' "$quotient" "$between")" ">=$must" ">=$aim" "$met"
     plot_row "$name" "$quotient / $must" "$aim / $must"
 }
 
@@ -66,7 +72,7 @@ rows() {
     count=$(shown transfers)
     against 1 drain tpcb 12 37 "posting $count queued transfers, 10,000 wallets"
     against 2 drain_many tpcb 7 20 'the same, 100,000 wallets'
-    against 3 drain_hot drain_plain 1.0 1.3 'the same, 90 of 100 into one of 10,000 wallets'
+    against 3 drain_hot drain 1.0 1.3 'the same, 90 of 100 into one of 10,000 wallets'
     against 4 direct tpcb 2.5 4 'wallet_transfer(), 8 clients, 100,000 wallets'
     against 5 direct_hot tpcb_hot 1.5 4 'wallet_transfer(), 8 clients, all into one wallet'
     against 6 enqueue tpcb 12 37 'wallet_enqueue_many(), 1,000 a call, one session'
@@ -100,7 +106,7 @@ remarks() {
     for name in "${!value[@]}"; do
         [[ $name == *_again ]] || continue
         echo
-        echo "${name%_again} varied more than what it measures; taken again: ${value[$name]}"
+        echo "The yardstick of ${name%_again} varied more than that; both were taken again: ${value[$name]}"
     done
 }
 

@@ -19,17 +19,18 @@ prepare() {
     make_handshake
 }
 
-hot_figures() { measure drain_hot drain_of "$some" 90 "$transfers"; }
+hot_drain() { drain_of "$some" 90 "$transfers"; }
 
 # Each yardstick stands next to what it measures. TPC-B, which measures most, is taken twice. Posting
 # with a hot wallet is judged by posting without one: they take turns at being the first, since each
 # leaves some work for autovacuum.
 one_run() {
+    local figure
     measure tpcb tpcb
     measure direct direct
-    if ((run % 2)); then hot_figures; fi
+    if ((run % 2)); then measure drain_hot hot_drain; fi
     queue_figures
-    if ((run % 2 == 0)); then hot_figures; fi
+    if ((run % 2 == 0)); then measure drain_hot hot_drain; fi
     measure drain_many drain_of "$many" 0 "$transfers"
     measure direct_hot direct_hot
     measure tpcb_hot tpcb_hot
@@ -41,18 +42,24 @@ one_run() {
     measure get_bare get_bare
     latency "$(tail -n 1 "$notes/post")"
     measure shim_memory shim_memory
+    for figure in direct drain drain_many enqueue bulk; do pair "$figure" tpcb 2; done
+    pair drain_hot drain
+    pair direct_hot tpcb_hot
+    pair post post_bare
+    pair get get_bare
     verify
 }
 
 steady_yardsticks() {
-    local figure
-    for figure in direct drain drain_many enqueue bulk; do steady "$figure" tpcb tpcb; done
-    steady direct_hot tpcb_hot tpcb_hot
-    cp "$notes/drain" "$notes/drain_plain" # figure 1 itself is what it is
-    steady drain_hot drain_plain main_drain
-    worker on
-    steady post post_bare post_bare
-    steady get get_bare get_bare
+    steady direct tpcb tpcb direct
+    steady drain tpcb tpcb main_drain
+    steady drain_many tpcb tpcb drain_of "$many" 0 "$transfers"
+    steady enqueue tpcb tpcb enqueue_and_settle
+    steady bulk tpcb tpcb bulk
+    steady direct_hot tpcb_hot tpcb_hot direct_hot
+    steady drain_hot drain main_drain hot_drain
+    steady post post_bare post_bare post
+    steady get get_bare get_bare get "$WALLET_URL"
 }
 
 write_results() {
