@@ -106,7 +106,7 @@ SKIP: {
 my $want = $ENV{HOSTILE_CONNECTIONS} || 10_000;
 my ($hard) = `bash -c 'ulimit -Hn'` =~ /^(\d+)/;
 $want = $hard - 200 if defined $hard && $hard - 200 < $want;
-my $url = start_shim('--max-connections', $want + 100, '--request-timeout', 120);
+my $url = start_shim('--max-connections', $want + 1000, '--request-timeout', 120);
 my ($address, $port) = $url =~ m{//([\d.]+):(\d+)};
 # perl's own limit is raised where it starts: a child holds them, and says how many it has.
 pipe my $told, my $tell or die "cannot make a pipe: $!";
