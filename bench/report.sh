@@ -44,7 +44,8 @@ against() {
     local number=$1 name=$2 yardstick=$3 must=$4 aim=$5 what=$6 met quotient between=''
     quotient=${value[${name}_ratio]:-}
     if [[ -n $quotient ]]; then
-        between=$(printf ' (%.2f-%.2f)' "${value[${name}_ratio_min]}" "${value[${name}_ratio_max]}")
+        [[ ${value[${name}_ratio_min]} == "${value[${name}_ratio_max]}" ]] ||
+            between=$(printf ' (%.2f-%.2f)' "${value[${name}_ratio_min]}" "${value[${name}_ratio_max]}")
     else
         quotient=$(awk "BEGIN { print ${value[$name]} / ${value[$yardstick]} }")
         ratio[$name]=$quotient
