@@ -3,10 +3,10 @@
  *		A table's constraints on single rows, ready to be checked again and again.
  *
  * The executor reads and compiles the CHECK expressions of a table in each statement that writes
- * there.  For a payment of its own that is a tenth of all the work, so here they are compiled once
- *in a session, and again after the table was altered.  Only functions that come with PostgreSQL are
- * trusted to stay what they are: a table with a constraint that calls another one is left to the
- * executor.
+ * there.  For a payment of its own that is a tenth of all the work, so here they are compiled
+ * once in a session, and again after the table was altered.  Only functions that come with
+ * PostgreSQL are trusted to stay what they are: a table with a constraint that calls another one
+ * is left to the executor.
  */
 #include "postgres.h"
 

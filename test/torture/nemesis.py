@@ -13,8 +13,6 @@ import signal
 import subprocess
 import threading
 import time
-import urllib.error
-import urllib.request
 
 import clients
 import pq
@@ -93,7 +91,7 @@ class Nemesis(clients.QueueClient):
         method(*arguments)
         accepted, late = self.recover()
         recovery = time.monotonic() - accepted
-        if not wait_until(self.shim_is_ready, SECONDS_MAX, 0.02):
+        if not wait_until(self.system.shim_is_ready, SECONDS_MAX, 0.02):
             raise RuntimeError("the shim does not come back")
         self.strikes.append((name, recovery, time.monotonic() - accepted, self.metronome.late - late))
         self.journal.write("fault", time.time(), begin, name, recovery)
@@ -130,13 +128,6 @@ class Nemesis(clients.QueueClient):
     def posted(self, payment):
         sql = "SELECT state <> 'queued' FROM wallet_lookup('transaction', $1::bigint, $2)"
         return self.connection.query(sql, self.world.users[payment.source], self.handshake) == [["t"]]
-
-    def shim_is_ready(self):
-        try:
-            with urllib.request.urlopen(self.world.url + "/readyz", timeout=12):
-                return True
-        except (OSError, urllib.error.URLError):
-            return False
 
     # --- what hurts ---------------------------------------------------------------------------
 

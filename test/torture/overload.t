@@ -18,8 +18,6 @@ import statistics
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -211,7 +209,7 @@ class Overload(bank.Bank):
                 raise RuntimeError("the shim does not connect again")
             time.sleep(FULL_S)
             self.set(worker="on")
-        if not wait_until(self.ready, 60, 0.02):
+        if not wait_until(self.system.shim_is_ready, 60, 0.02):
             raise RuntimeError("the shim does not come back")
         self.outages.append((begin, time.time() + 1))
 
@@ -220,13 +218,6 @@ class Overload(bank.Bank):
         ((count,),) = connection.query("SELECT count(*) FROM pg_stat_activity WHERE usename = 'wallet_shim'")
         connection.close()
         return count == "2"
-
-    def ready(self):
-        try:
-            with urllib.request.urlopen(self.world.url + "/readyz", timeout=12):
-                return True
-        except (OSError, urllib.error.URLError):
-            return False
 
     def recover(self):
         """Half as many again: seconds until five payments, one after the other, take no longer than usual."""

@@ -8,6 +8,8 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.error
+import urllib.request
 
 import pq
 
@@ -105,6 +107,13 @@ class System:
                 stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         (self.folder / "shim.pid").write_text(f"{shim.pid}\n")
+
+    def shim_is_ready(self):
+        try:
+            with urllib.request.urlopen(self.url + "/readyz", timeout=12):
+                return True
+        except (OSError, urllib.error.URLError):
+            return False
 
     def log(self):
         return (self.folder / "log/postgres.log").read_text(errors="replace")
