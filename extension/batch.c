@@ -11,20 +11,32 @@
  *
  * Usually nobody else touches the wallets of a batch while it is posted.  So they
  * are not locked first: the update locks them, in a subtransaction.  When it finds
- * that somebody has been there, that is rolled back and the batch posted once
- * more, with locks, and so are the next ones.
+ * that somebody has been there, that is rolled back; the next batches take locks.
+ *
+ * A large batch is good for many transfers an update, and bad for whoever pays by
+ * himself meanwhile and has to wait for it.  So batches are small as soon as there
+ * is somebody, and grow again when nobody comes any more.
  */
 #include "pg_wallet.h"
 
 #include "access/xact.h"
 #include "common/hashfn.h"
+#include "storage/lock.h"
+#include "storage/lockdefs.h"
 #include "utils/resowner.h"
 #include "utils/timestamp.h"
 
-/* How many batches are posted with locks after one that somebody has come across. */
+/*
+ * So many batches without company are posted with locks, and are small: they have the usual size
+ * by this power of two.  After them, it doubles with each of so many.
+ */
 #define LOCKING_BATCHES 64
+#define SMALLEST_PART 5
+#define GROWING_BATCHES 8
+#define QUIET_BATCHES (LOCKING_BATCHES + GROWING_BATCHES * SMALLEST_PART)
 
-static int locking_batches = 0;
+/* Batches since somebody has come across one, or has had to wait for one. */
+static int quiet_batches = QUIET_BATCHES;
 
 /* A wallet, or a user who wants one, that requests of the batch touch. */
 typedef struct Touched
@@ -455,6 +467,17 @@ post_requests(Batch *batch, const Job *job)
 	}
 }
 
+/* Does anybody wait for our transaction to end? */
+static bool
+somebody_waits(void)
+{
+	TransactionId ours = GetCurrentTransactionIdIfAny();
+	LOCKTAG tag;
+
+	SET_LOCKTAG_TRANSACTION(tag, ours);
+	return TransactionIdIsValid(ours) && LockHasWaiters(&tag, ExclusiveLock, false);
+}
+
 /* Read, judge, write; false, with nothing written, when LOCK_LATER was too late. */
 static bool
 try_batch(const Job *job, LockMode mode)
@@ -476,21 +499,30 @@ try_batch(const Job *job, LockMode mode)
 	    mode == LOCK_LATER ? try_write_changed_wallets(&batch) : write_changed_wallets(&batch);
 	if (written)
 		write_batch(&batch);
+	if (written && !somebody_waits())
+		quiet_batches = Min(quiet_batches + 1, QUIET_BATCHES);
+	else
+		quiet_batches = 0;
 	return written;
 }
 
-void
+int
+batch_size(void)
+{
+	int doubled = Max(0, quiet_batches - LOCKING_BATCHES) / GROWING_BATCHES;
+
+	return Max(1, setting_batch_max >> Max(0, SMALLEST_PART - doubled));
+}
+
+bool
 batch_post(const Request *requests, const bool *waiting, int count, int requests_max, int64 culprit,
            RequestFate *fates, int64 *last_attempted, int *attempted)
 {
 	Job job = {requests, waiting, count, requests_max, culprit, fates, last_attempted, attempted};
 
-	if (locking_batches > 0)
-		locking_batches--;
-	else if (try_batch(&job, LOCK_LATER))
-		return;
-	else
-		locking_batches = LOCKING_BATCHES;
+	if (quiet_batches >= LOCKING_BATCHES)
+		return try_batch(&job, LOCK_LATER);
 	if (!try_batch(&job, LOCK_SKIP_LOCKED))
 		elog(ERROR, "a locked wallet has changed");
+	return true;
 }

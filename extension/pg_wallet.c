@@ -15,7 +15,7 @@ PG_MODULE_MAGIC;
 bool setting_worker = true;
 char *setting_databases = NULL;
 int setting_workers_max = 8;
-int setting_batch_max = 32768;
+int setting_batch_max = 131072;
 int setting_poll_ms = 1000;
 bool setting_allow_drop = false;
 int setting_retention_s = 7 * 24 * 60 * 60;
@@ -52,7 +52,7 @@ define_settings(void)
 	DefineCustomIntVariable("pg_wallet.batch_max",
 	                        "Sets how many requests one transaction posts at the most.",
 	                        "The larger a batch, the more transfers share one update of a wallet.",
-	                        &setting_batch_max, 32768, 1, 131072, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	                        &setting_batch_max, 131072, 1, 131072, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("pg_wallet.poll_interval",
 	                        "Sets how often an idle worker looks for work of its own accord.",
 	                        "Usually it is woken by whoever queues a request.", &setting_poll_ms,

@@ -303,6 +303,12 @@ extern bool queue_lock(bool wait);
 extern Round queue_round(Queue *queue, int requests_max, bool taking_over);
 extern void queue_advance(Queue *queue);
 
+/*
+ * Store how far the queue has been posted, under the same conditions, before the process ends: who
+ * goes on need not look whether what was posted last has its outcome.
+ */
+extern void queue_store(Queue *queue);
+
 /* How the caller goes on after an error in queue_round. */
 typedef enum Recovery
 {
@@ -337,13 +343,17 @@ typedef enum RequestFate
 	FATE_DEFERRED
 } RequestFate;
 
+/* How many requests the next batch should have at the most. */
+extern int batch_size(void);
+
 /*
  * Post requests in their order; requests_max of them are tried, the rest is deferred, as are those
  * that touch a wallet that is locked elsewhere or that an earlier deferred request touches.  Those
  * that are waiting are not tried at all.  The request with the id culprit is refused with
- * internal_error.  *attempted counts those tried.
+ * internal_error.  *attempted counts those tried.  False when somebody else came across: nothing is
+ * left of it then, and a batch of what batch_size says now comes next.
  */
-extern void batch_post(const Request *requests, const bool *waiting, int count, int requests_max,
+extern bool batch_post(const Request *requests, const bool *waiting, int count, int requests_max,
                        int64 culprit, RequestFate *fates, int64 *last_attempted, int *attempted);
 
 /* ---- shared.c: what processes tell each other ---- */

@@ -414,11 +414,12 @@ read_requests(Queue *queue)
 	bool halving = queue->requests_max != NOT_HALVED;
 	bool full = (halving && queue->tried && state->deferred_count > 0) ||
 	            state->deferred_count >= DEFERRED_MAX;
+	int rows_max = full ? 0 : batch_size();
 	Reading reading = {
-	    .requests = palloc(sizeof(Request) * (state->deferred_count + setting_batch_max)),
-	    .waiting = palloc0(sizeof(bool) * (state->deferred_count + setting_batch_max)),
+	    .requests = palloc(sizeof(Request) * (state->deferred_count + rows_max)),
+	    .waiting = palloc0(sizeof(bool) * (state->deferred_count + rows_max)),
 	    .count = state->deferred_count,
-	    .rows_max = full ? 0 : setting_batch_max,
+	    .rows_max = rows_max,
 	};
 
 	if (state->deferred_count > 0)
@@ -470,20 +471,40 @@ low_water_mark(const QueueState *state)
 }
 
 static void
-store_low_water(Queue *queue, bool taking_over)
+store_low_water(Queue *queue, const QueueState *state, bool taking_over)
 {
-	int64 mark = low_water_mark(&queue->next);
-	TimestampTz now = GetCurrentTimestamp();
-	bool is_due = mark > queue->stored_low_water &&
-	              TimestampDifferenceExceeds(queue->stored_at, now, STORE_INTERVAL_MS);
-
-	if (!taking_over && !is_due)
-		return;
-	statement_run(&store_position, (Datum[]){Int64GetDatum(mark), Int64GetDatum(taking_over)}, NULL,
-	              false);
-	queue->stored_low_water = mark;
-	queue->stored_at = now;
+	queue->stored_low_water = low_water_mark(state);
+	queue->stored_at = GetCurrentTimestamp();
 	queue->takeovers += taking_over ? 1 : 0;
+	statement_run(&store_position,
+	              (Datum[]){Int64GetDatum(queue->stored_low_water), Int64GetDatum(taking_over)},
+	              NULL, false);
+}
+
+static bool
+low_water_is_due(const Queue *queue)
+{
+	return low_water_mark(&queue->next) > queue->stored_low_water &&
+	       TimestampDifferenceExceeds(queue->stored_at, GetCurrentTimestamp(), STORE_INTERVAL_MS);
+}
+
+void
+queue_store(Queue *queue)
+{
+	SPI_connect();
+	if (queue->loaded && find_position(queue) &&
+	    low_water_mark(&queue->state) > queue->stored_low_water)
+		store_low_water(queue, &queue->state, false);
+	SPI_finish();
+}
+
+/* False: nothing is posted, and another reading is wanted. */
+static bool
+post(Queue *queue, const Reading *reading, int requests_max, RequestFate *fates)
+{
+	return reading->count == 0 || batch_post(reading->requests, reading->waiting, reading->count,
+	                                         Min(requests_max, queue->requests_max), queue->culprit,
+	                                         fates, &queue->last_attempted, &queue->attempted);
 }
 
 Round
@@ -500,20 +521,22 @@ queue_round(Queue *queue, int requests_max, bool taking_over)
 		SPI_finish();
 		return round;
 	}
-	replace_state(queue, &queue->next, make_state(queue, queue->state.highest));
-	reading = read_requests(queue);
-	fates = palloc(sizeof(RequestFate) * reading.count);
-	if (reading.count > 0)
-		batch_post(reading.requests, reading.waiting, reading.count,
-		           Min(requests_max, queue->requests_max), queue->culprit, fates,
-		           &queue->last_attempted, &queue->attempted);
+	do
+	{
+		queue->attempted = 0;
+		replace_state(queue, &queue->next, make_state(queue, queue->state.highest));
+		reading = read_requests(queue);
+		fates = palloc(sizeof(RequestFate) * reading.count);
+	} while (!post(queue, &reading, requests_max, fates));
 	sort_by_fate(queue, &reading, fates, &round);
 	plan_retry(queue, &reading, fates, &round);
 	round.gaps = queue->next.gap_count;
 	round.more = (reading.rows_max > 0 && reading.rows == reading.rows_max) ||
 	             (queue->requests_max != NOT_HALVED && queue->attempted > 0);
 	round.drained = reading.rows < reading.rows_max;
-	store_low_water(queue, taking_over && queue->attempted > 0);
+	taking_over = taking_over && queue->attempted > 0;
+	if (taking_over || low_water_is_due(queue))
+		store_low_water(queue, &queue->next, taking_over);
 	SPI_finish();
 	return round;
 }

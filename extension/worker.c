@@ -109,9 +109,9 @@ set_session(void)
 	statement_settle_planner();
 }
 
-/* One round, in a transaction of its own.  Errors are thrown. */
+/* Begin a transaction that may post: ROUND_DONE, or why there is none. */
 static RoundEnd
-try_round(Queue *queue, Round *round)
+begin(void)
 {
 	ExtensionState extension;
 
@@ -125,13 +125,30 @@ try_round(Queue *queue, Round *round)
 		       : extension == EXTENSION_READY ? ROUND_EXCLUDED
 		                                      : ROUND_OTHER_VERSION;
 	}
-	pgstat_report_activity(STATE_RUNNING, "posting");
 	PushActiveSnapshot(GetTransactionSnapshot());
-	*round = queue_round(queue, setting_batch_max, false);
+	return ROUND_DONE;
+}
+
+static void
+commit(void)
+{
 	PopActiveSnapshot();
 	CommitTransactionCommand();
+}
+
+/* One round, in a transaction of its own.  Errors are thrown. */
+static RoundEnd
+try_round(Queue *queue, Round *round)
+{
+	RoundEnd end = begin();
+
+	if (end != ROUND_DONE)
+		return end;
+	pgstat_report_activity(STATE_RUNNING, "posting");
+	*round = queue_round(queue, setting_batch_max, false);
+	commit();
 	queue_advance(queue);
-	return ROUND_DONE;
+	return end;
 }
 
 /* The same; an error is logged, and *recovery says how to go on. */
@@ -186,15 +203,21 @@ leave(bool also_if_asked)
 }
 
 static void
-reload_settings(const char *database)
+reload_settings(const char *database, Queue *queue)
 {
 	if (ConfigReloadPending)
 	{
 		ConfigReloadPending = false;
 		ProcessConfigFile(PGC_SIGHUP);
 	}
-	if (!setting_worker || !database_is_allowed(database))
-		leave(true);
+	if (setting_worker && database_is_allowed(database))
+		return;
+	if (begin() == ROUND_DONE)
+	{
+		queue_store(queue);
+		commit();
+	}
+	leave(true);
 }
 
 static int
@@ -296,7 +319,7 @@ pg_wallet_worker_main(Datum argument)
 		int sleep_ms;
 
 		CHECK_FOR_INTERRUPTS();
-		reload_settings(name);
+		reload_settings(name, queue);
 		sleep_ms = work(queue);
 		pgstat_report_stat(false);
 		pgstat_report_activity(STATE_IDLE, NULL);

@@ -91,10 +91,20 @@ usleep_until_heartbeat_is_older_than(11);
 is(ask($node, $db, 'SELECT worker_alive FROM wallet_ready()'),
     't', 'an idle worker is alive, however seldom it polls');
 
-# Paused, requests wait.
+# Paused, requests wait.  A worker that leaves notes down how far it has come.
+foreach (1 .. 2)
+{
+    $node->safe_psql($db, transfers_sql([2, 3, 0.01]));
+    poll_for($node, $db, queued(), '0');
+}
 set_conf($node, 'pg_wallet.worker' => 'off');
 becomes($node, $db, 'SELECT worker_pid IS NULL AND posted IS NULL FROM wallet.queue',
     't', 'switched off, there is no worker');
+is( ask($node, $db,
+        'SELECT (SELECT max(low_water) FROM wallet.queue_position) = max(request_id) FROM wallet.request'
+    ),
+    't',
+    'and everything that it has posted counts as posted');
 is( ask($node, $db, 'SELECT worker_alive, detail FROM wallet_ready()'),
     'f|the worker is not running',
     'and wallet_ready() says so');
@@ -106,7 +116,7 @@ is(ask($node, $db, 'SELECT wallet_process(1)'), '1', 'wallet_process posts one o
 set_conf($node, 'pg_wallet.worker' => 'on');
 becomes($node, $db, queued(), '0', 'switched on again, the worker posts the rest', 5);
 is(ask($node, $db, 'SELECT posted FROM wallet.queue'),  '2',    'and only the rest');
-is(ask($node, $db, 'SELECT amount FROM wallet_get(3)'), '6.01', 'the money is where it belongs');
+is(ask($node, $db, 'SELECT amount FROM wallet_get(3)'), '6.03', 'the money is where it belongs');
 
 # It and wallet_process exclude each other.
 my $session = $node->background_psql($db);

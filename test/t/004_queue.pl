@@ -186,6 +186,45 @@ $gap->quit;
 becomes($node, 'many', $state, '0|0|0', 'the gap is filled');
 all_is_well($node, 'many', 'the long gap');
 
+# Batches are small while somebody has to wait for them, and grow again when nobody does.
+set_conf($node, 'pg_wallet.batch_max' => 320);
+new_database($node, 'company');
+make_wallets($node, 'company', 2, 1);
+worker_pid($node, 'company');
+$node->safe_psql('company', <<'SQL');
+CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS
+	'BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NULL; END';
+CREATE TRIGGER hold BEFORE INSERT ON wallet.transfer EXECUTE FUNCTION hold();
+SQL
+my $last_batch = 'SELECT batch_requests FROM wallet.worker_state()';
+my $together   = deposits_sql(map { [1, 1] } 1 .. 25);
+$node->safe_psql('company', $together);
+becomes($node, 'company', queued(), '0', 'alone, a worker posts 25 requests');
+is(ask($node, 'company', $last_batch), '25', 'in one batch');
+my ($holder, $payer) = map { $node->background_psql('company') } 0 .. 1;
+$holder->query_safe('SELECT pg_advisory_lock(1)');
+$node->safe_psql('company', deposits_sql([1, 1]));
+poll_for($node, 'company',
+    q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_wallet worker'
+        AND wait_event = 'advisory' AND datname = current_database()}, '1');
+$payer->query_until(qr/paying/, "\\echo paying\nSELECT wallet_deposit(1, 1);\n");
+poll_for($node, 'company',
+    q{SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'transactionid'
+        AND datname = current_database()}, '1');
+$holder->query_safe('SELECT pg_advisory_unlock(1)');
+$payer->query_safe('SELECT 1');
+$node->safe_psql('company', $together);
+becomes($node, 'company', queued(), '0', 'somebody has waited, and it posts 25 more');
+is(ask($node, 'company', $last_batch), '5', 'ten by ten');
+$node->safe_psql('company', deposits_sql(map { [1, 0.01] } 1 .. 4000));
+becomes($node, 'company', queued(), '0', 'nobody comes while it posts thousands');
+$node->safe_psql('company', $together);
+becomes($node, 'company', queued(), '0', 'and 25');
+is(ask($node, 'company', $last_batch), '25', 'in one batch again');
+$_->quit foreach $holder, $payer;
+$node->safe_psql('company', 'DROP TRIGGER hold ON wallet.transfer');
+all_is_well($node, 'company', 'the worker with company');
+
 # Two sessions that queue for the first time at once open the queue twice, and neither waits.
 new_database($node, 'twice');
 make_wallets($node, 'twice', 2, 1);
