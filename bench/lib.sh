@@ -148,12 +148,14 @@ wider() { # NAME OTHER: is its spread, largest by smallest, larger?
 
 again_count() { if [[ -e $notes/.again_$1 ]]; then wc -l <"$notes/.again_$1"; else echo 0; fi; }
 
-# pair FIGURE YARDSTICK [SAMPLES]: notes the ratio of what was measured last, so that it is one of
-# minutes, not of hours. Of the yardstick the last SAMPLES (1) count, their mean.
+# pair FIGURE YARDSTICK [YARDSTICK_SAMPLES [SAMPLES]]: notes the ratio of what was measured last, so
+# that it is one of minutes, not of hours. Of either the last samples count, their mean: mostly one.
 pair() {
-    local base
-    base=$(tail -n "${3:-1}" "$notes/$2" | awk '{ sum += $1 } END { print sum / NR }')
-    record "$1_ratio" "$(calc "$(tail -n 1 "$notes/$1") / $base")"
+    record "$1_ratio" "$(calc "$(mean_of_last "${4:-1}" "$1") / $(mean_of_last "${3:-1}" "$2")")"
+}
+
+mean_of_last() { # SAMPLES NAME
+    tail -n "$1" "$notes/$2" | awk '{ sum += $1 } END { print sum / NR }'
 }
 
 # steady FIGURE YARDSTICK TAKE_YARDSTICK CMD...: a yardstick that varies more than what it measures is
