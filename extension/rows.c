@@ -9,8 +9,8 @@
  * Of a partitioned table one partition is opened, found by the key as the executor would find
  * it.
  *
- * Locking: tables and indexes are opened with the locks of the statement that they replace, and
- * kept locked until the transaction ends.  Nothing here waits for a row.
+ * Locking: tables, and the indexes that are needed, are opened with the locks of the statement that
+ * they replace, and kept locked until the transaction ends.  Nothing here waits for a row.
  */
 #include "pg_wallet.h"
 
@@ -21,89 +21,22 @@
 #include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/index.h"
-#include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_enum.h"
 #include "catalog/pg_opfamily.h"
-#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
-#include "checks.h"
-#include "commands/trigger.h"
 #include "executor/executor.h"
 #include "partitioning/partbounds.h"
 #include "partitioning/partdesc.h"
 #include "pgstat.h"
 #include "rows.h"
 #include "storage/bufmgr.h"
+#include "tables.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/partcache.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
-
-/* Does a trigger of the user's want to see this command?  Foreign keys that point here watch keys.
- */
-static bool
-triggers_allow(Relation heap, CmdType command)
-{
-	TriggerDesc *triggers = heap->trigdesc;
-
-	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
-	{
-		const Trigger *trigger = &triggers->triggers[i];
-		bool is_fired = command == CMD_INSERT ? TRIGGER_FOR_INSERT(trigger->tgtype)
-		                                      : TRIGGER_FOR_UPDATE(trigger->tgtype);
-
-		if (is_fired && trigger->tgenabled != TRIGGER_DISABLED &&
-		    RI_FKey_trigger_type(trigger->tgfoid) != RI_TRIGGER_PK)
-			return false;
-	}
-	return true;
-}
-
-/* Has the table the columns that we gave it, and no others? */
-static bool
-columns_are_ours(Relation heap, const RowLayout *layout)
-{
-	if (RelationGetNumberOfAttributes(heap) != layout->column_count)
-		return false;
-	for (int i = 0; i < layout->column_count; i++)
-	{
-		const FormData_pg_attribute *attribute = TupleDescAttr(RelationGetDescr(heap), i);
-		Oid type = layout->columns[i].type;
-
-		if (attribute->attisdropped || (OidIsValid(type) && attribute->atttypid != type) ||
-		    strcmp(NameStr(attribute->attname), layout->columns[i].name) != 0)
-			return false;
-	}
-	return true;
-}
-
-/* Does nothing hang on the table that only a statement carries out? */
-static bool
-nothing_hangs_on(Relation table, const RowLayout *layout, CmdType command)
-{
-	const FormData_pg_class *form = table->rd_rel;
-
-	return !form->relhasrules && !form->relrowsecurity && columns_are_ours(table, layout) &&
-	       (command == CMD_SELECT || triggers_allow(table, command));
-}
-
-/*
- * Is the table as we have made it, as far as it matters for reading and for this command?  The
- * parent is NULL, or partitioned, with the table as a partition.
- */
-static bool
-table_is_plain(Relation parent, Relation heap, const RowLayout *layout, CmdType command)
-{
-	const FormData_pg_class *form = heap->rd_rel;
-
-	return form->relkind == RELKIND_RELATION && form->relam == HEAP_TABLE_AM_OID &&
-	       !form->relhassubclass && form->relispartition == (parent != NULL) &&
-	       nothing_hangs_on(heap, layout, command) &&
-	       (parent == NULL ||
-	        (!parent->rd_rel->relispartition && nothing_hangs_on(parent, layout, command)));
-}
 
 /* Is the table partitioned by ranges of its first column, a bigint, with a place for none else? */
 static bool
@@ -194,46 +127,6 @@ close_heap(Relation heap, Relation parent)
 		table_close(parent, NoLock);
 }
 
-/* A constraint that is checked at the end of a transaction needs a trigger's queue. */
-static bool
-indexes_are_immediate(const ResultRelInfo *result)
-{
-	for (int i = 0; i < result->ri_NumIndices; i++)
-	{
-		if (!result->ri_IndexRelationDescs[i]->rd_index->indimmediate)
-			return false;
-	}
-	return true;
-}
-
-/* Is the index on nothing but columns that an update leaves as they are? */
-static bool
-index_is_fixed(const IndexInfo *info, const RowLayout *layout)
-{
-	if (info->ii_Expressions != NIL || info->ii_Predicate != NIL || info->ii_ExclusionOps != NULL ||
-	    info->ii_Am != BTREE_AM_OID)
-		return false;
-	for (int i = 0; i < info->ii_NumIndexAttrs; i++)
-	{
-		AttrNumber column = info->ii_IndexAttrNumbers[i];
-
-		if (column <= 0 || !layout->columns[column - 1].is_fixed)
-			return false;
-	}
-	return true;
-}
-
-static bool
-indexes_are_fixed(const ResultRelInfo *result, const RowLayout *layout)
-{
-	for (int i = 0; i < result->ri_NumIndices; i++)
-	{
-		if (!index_is_fixed(result->ri_IndexRelationInfo[i], layout))
-			return false;
-	}
-	return true;
-}
-
 static void
 release(RowWriter *writer)
 {
@@ -244,28 +137,31 @@ release(RowWriter *writer)
 	close_heap(writer->heap, writer->parent);
 }
 
-/* Make the writer of a table that has been opened. */
+/*
+ * Make the writer of a table that has been opened.  An update that leaves all keys as they are
+ * needs the indexes only when it is not HOT, which most are.
+ */
 static bool
 writer_begin(RowWriter *writer, const RowLayout *layout, CmdType command)
 {
-	if (!table_is_plain(writer->parent, writer->heap, layout, command))
+	if (!table_is_plain(writer->parent, writer->heap, layout, command) ||
+	    !indexes_are_immediate(writer->heap, layout))
 	{
 		close_heap(writer->heap, writer->parent);
 		return false;
 	}
+	writer->layout = layout;
+	writer->keys_stay = command == CMD_UPDATE && indexes_are_fixed(writer->heap, layout);
 	CheckCmdReplicaIdentity(writer->heap, command);
 	writer->estate = CreateExecutorState();
 	writer->result = makeNode(ResultRelInfo);
 	InitResultRelInfo(writer->result, writer->heap, 0, NULL, 0);
-	ExecOpenIndices(writer->result, false);
+	if (!writer->keys_stay)
+		ExecOpenIndices(writer->result, false);
 	writer->command = GetCurrentCommandId(true);
 	writer->slot_count = 0;
 	writer->filled = 0;
-	writer->keys_stay = indexes_are_fixed(writer->result, layout);
-	if (indexes_are_immediate(writer->result))
-		return true;
-	release(writer);
-	return false;
+	return true;
 }
 
 /*
@@ -276,10 +172,12 @@ writer_begin(RowWriter *writer, const RowLayout *layout, CmdType command)
 static void
 insert_same_entries(RowWriter *writer, TupleTableSlot *slot)
 {
-	const ResultRelInfo *result = writer->result;
+	ResultRelInfo *result = writer->result;
 	Datum values[INDEX_MAX_KEYS];
 	bool nulls[INDEX_MAX_KEYS];
 
+	if (result->ri_IndexRelationDescs == NULL)
+		ExecOpenIndices(result, false);
 	for (int i = 0; i < result->ri_NumIndices; i++)
 	{
 		IndexInfo *info = result->ri_IndexRelationInfo[i];
@@ -318,13 +216,13 @@ writer_open_for_keys(RowWriter *writer, const RowLayout *layout, int64 first_key
 static void
 insert_index_entries(RowWriter *writer, TupleTableSlot *slot, bool is_update, bool only_summarizing)
 {
-	if (writer->result->ri_NumIndices == 0)
-		return;
-	if (is_update && writer->keys_stay)
+	if (writer->keys_stay)
 	{
 		insert_same_entries(writer, slot);
 		return;
 	}
+	if (writer->result->ri_NumIndices == 0)
+		return;
 	ResetPerTupleExprContext(writer->estate);
 #if PG_VERSION_NUM >= 160000
 	ExecInsertIndexTuples(writer->result, slot, writer->estate, is_update, false, NULL, NIL,
@@ -340,7 +238,7 @@ check_row(RowWriter *writer, TupleTableSlot *slot)
 	ExecStoreVirtualTuple(slot);
 	slot->tts_tableOid = RelationGetRelid(writer->heap);
 	ResetPerTupleExprContext(writer->estate);
-	if (!checks_pass(writer->heap, writer->estate, slot))
+	if (!checks_pass(writer->heap, writer->layout, writer->estate, slot))
 		ExecConstraints(writer->result, slot, writer->estate);
 }
 

@@ -44,10 +44,11 @@ typedef struct RowWriter
 {
 	Relation parent; /* NULL when the table is not partitioned */
 	Relation heap;
+	const RowLayout *layout;
 	EState *estate;
 	ResultRelInfo *result;
 	CommandId command;
-	bool keys_stay; /* no update of ours changes what any index holds */
+	bool keys_stay; /* an update, which changes nothing that any index holds */
 	int slot_count; /* made so far */
 	int filled;     /* of them, not written yet */
 	TupleTableSlot *slots[ROWS_AT_ONCE];
