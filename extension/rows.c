@@ -31,6 +31,7 @@
 #include "pgstat.h"
 #include "rows.h"
 #include "storage/bufmgr.h"
+#include "storage/procarray.h"
 #include "tables.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -165,6 +166,21 @@ writer_begin(RowWriter *writer, const RowLayout *layout, CmdType command)
 }
 
 /*
+ * Have versions of rows become superfluous since this was asked last?  Not while somebody holds a
+ * snapshot; then it is in vain to look for some among an index's entries.
+ */
+static bool
+is_horizon_moving(Relation heap)
+{
+	static TransactionId last = InvalidTransactionId;
+	TransactionId horizon = GetOldestNonRemovableTransactionId(heap);
+	bool is_moving = horizon != last;
+
+	last = horizon;
+	return is_moving;
+}
+
+/*
  * Entries for another version of a row whose keys are the same.  It cannot be the double of a row
  * other than itself.  The executor would look all the same, at every version that some snapshot
  * still needs.
@@ -177,7 +193,10 @@ insert_same_entries(RowWriter *writer, TupleTableSlot *slot)
 	bool nulls[INDEX_MAX_KEYS];
 
 	if (result->ri_IndexRelationDescs == NULL)
+	{
 		ExecOpenIndices(result, false);
+		writer->may_delete = is_horizon_moving(writer->heap);
+	}
 	for (int i = 0; i < result->ri_NumIndices; i++)
 	{
 		IndexInfo *info = result->ri_IndexRelationInfo[i];
@@ -186,7 +205,7 @@ insert_same_entries(RowWriter *writer, TupleTableSlot *slot)
 			continue;
 		FormIndexDatum(info, slot, writer->estate, values, nulls);
 		index_insert(result->ri_IndexRelationDescs[i], values, nulls, &slot->tts_tid, writer->heap,
-		             UNIQUE_CHECK_NO, true, info);
+		             UNIQUE_CHECK_NO, writer->may_delete, info);
 	}
 }
 

@@ -48,9 +48,10 @@ typedef struct RowWriter
 	EState *estate;
 	ResultRelInfo *result;
 	CommandId command;
-	bool keys_stay; /* an update, which changes nothing that any index holds */
-	int slot_count; /* made so far */
-	int filled;     /* of them, not written yet */
+	bool keys_stay;  /* an update, which changes nothing that any index holds */
+	bool may_delete; /* then: entries of superfluous versions, when an index's page is full */
+	int slot_count;  /* made so far */
+	int filled;      /* of them, not written yet */
 	TupleTableSlot *slots[ROWS_AT_ONCE];
 } RowWriter;
 
