@@ -193,7 +193,10 @@ make_wallets($node, 'company', 2, 1);
 worker_pid($node, 'company');
 $node->safe_psql('company', <<'SQL');
 CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS
-	'BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NULL; END';
+	'BEGIN
+		WHILE NOT pg_try_advisory_xact_lock_shared(1) LOOP PERFORM pg_sleep(0.01); END LOOP;
+		RETURN NULL;
+	END';
 CREATE TRIGGER hold BEFORE INSERT ON wallet.transfer EXECUTE FUNCTION hold();
 SQL
 my $last_batch = 'SELECT batch_requests FROM wallet.worker_state()';
@@ -206,7 +209,7 @@ $holder->query_safe('SELECT pg_advisory_lock(1)');
 $node->safe_psql('company', deposits_sql([1, 1]));
 poll_for($node, 'company',
     q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_wallet worker'
-        AND wait_event = 'advisory' AND datname = current_database()}, '1');
+        AND wait_event = 'PgSleep' AND datname = current_database()}, '1');
 $payer->query_until(qr/paying/, "\\echo paying\nSELECT wallet_deposit(1, 1);\n");
 poll_for($node, 'company',
     q{SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'transactionid'
