@@ -499,6 +499,8 @@ try_batch(const Job *job, LockMode mode)
 	    mode == LOCK_LATER ? try_write_changed_wallets(&batch) : write_changed_wallets(&batch);
 	if (written)
 		write_batch(&batch);
+	else
+		*job->attempted = 0;
 	if (written && !somebody_waits())
 		quiet_batches = Min(quiet_batches + 1, QUIET_BATCHES);
 	else

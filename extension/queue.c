@@ -523,7 +523,6 @@ queue_round(Queue *queue, int requests_max, bool taking_over)
 	}
 	do
 	{
-		queue->attempted = 0;
 		replace_state(queue, &queue->next, make_state(queue, queue->state.highest));
 		reading = read_requests(queue);
 		fates = palloc(sizeof(RequestFate) * reading.count);
