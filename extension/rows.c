@@ -31,6 +31,7 @@
 #include "pgstat.h"
 #include "rows.h"
 #include "storage/bufmgr.h"
+#include "storage/lmgr.h"
 #include "storage/procarray.h"
 #include "tables.h"
 #include "utils/builtins.h"
@@ -138,6 +139,12 @@ release(RowWriter *writer)
 	close_heap(writer->heap, writer->parent);
 }
 
+static bool
+is_writable(Relation parent, Relation heap, const RowLayout *layout, CmdType command)
+{
+	return table_is_plain(parent, heap, layout, command) && indexes_are_immediate(heap, layout);
+}
+
 /*
  * Make the writer of a table that has been opened.  An update that leaves all keys as they are
  * needs the indexes only when it is not HOT, which most are.
@@ -145,8 +152,7 @@ release(RowWriter *writer)
 static bool
 writer_begin(RowWriter *writer, const RowLayout *layout, CmdType command)
 {
-	if (!table_is_plain(writer->parent, writer->heap, layout, command) ||
-	    !indexes_are_immediate(writer->heap, layout))
+	if (!is_writable(writer->parent, writer->heap, layout, command))
 	{
 		close_heap(writer->heap, writer->parent);
 		return false;
@@ -362,6 +368,13 @@ reader_open_from(RowReader *reader, const RowLayout *layout, int64 key)
 	reader->scan = index_beginscan(reader->heap, reader->index, GetActiveSnapshot(), 1, 0);
 #endif
 	return true;
+}
+
+bool
+reader_may_update(RowReader *reader, const RowLayout *layout)
+{
+	LockRelationOid(RelationGetRelid(reader->heap), RowExclusiveLock);
+	return reader->parent == NULL && is_writable(NULL, reader->heap, layout, CMD_UPDATE);
 }
 
 /*

@@ -106,6 +106,12 @@ extern bool reader_open(RowReader *reader, const RowLayout *layout);
 extern bool reader_open_from(RowReader *reader, const RowLayout *layout, int64 key);
 
 /*
+ * Lock the table for updates: will writer_open say yes to them?  What it says stays true until the
+ * transaction ends.
+ */
+extern bool reader_may_update(RowReader *reader, const RowLayout *layout);
+
+/*
  * Go to where the key is equal to this bigint, or is at least that; or equal to this text.
  *
  * While some snapshot is held, the index has an entry for every version of a row that is not HOT.

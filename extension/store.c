@@ -429,7 +429,9 @@ store_lock_wallets(const int64 *wallet_ids, int count, LockMode mode, Wallet *wa
 		PopActiveSnapshot();
 		return sql_lock_wallets(wallet_ids, count, mode, wallets);
 	}
-	LockRelationOid(RelationGetRelid(reader.heap), RowShareLock);
+	/* A statement would not notice that a row which was not locked has changed. */
+	if (!reader_may_update(&reader, &wallet_layout) && mode == LOCK_LATER)
+		mode = LOCK_SKIP_LOCKED;
 	enum_values_load(&status_values, column_type(reader.slot, WALLET_STATUS), status_names,
 	                 STATUS_COUNT);
 	locked = table_slot_create(reader.heap, NULL);
