@@ -237,7 +237,7 @@ store_key(IdempotentCall *call, int64 transfer_id)
 
 /* Lock the request's wallets, in the order of their ids; returns how many there are. */
 static int
-lock_request_wallets(const Request *request, Wallet *wallets)
+lock_request_wallets(const Request *request, LockMode mode, Wallet *wallets)
 {
 	int64 ids[2];
 	int count = 0;
@@ -246,16 +246,28 @@ lock_request_wallets(const Request *request, Wallet *wallets)
 		ids[count++] = request->source_wallet_id;
 	if (request->destination_wallet_id > 0)
 		ids[count++] = request->destination_wallet_id;
-	return store_lock_wallets(ids, count, LOCK_WAIT, wallets);
+	return store_lock_wallets(ids, count, mode, wallets);
 }
 
-/* Carry out the request, or find what it did when it came before with the same key. */
-static void
-move_money(const Request *request, const char *key, const Datum *metadata, Transfer *transfer,
-           Currency *currency)
+/* The last one first: where it has not been locked, nothing is to be undone if that is too late. */
+static bool
+update_request_wallets(const Wallet *wallets, int count)
+{
+	const Wallet changed[2] = {wallets[count - 1], wallets[0]};
+
+	return store_update_wallets(changed, count, false);
+}
+
+/*
+ * Carry out the request, or find what it did when it came before with the same key.  False, with
+ * nothing done, when a wallet that was not locked has changed, or would be the reason to refuse.
+ */
+static bool
+try_to_move_money(const Request *request, const char *key, const Datum *metadata, LockMode mode,
+                  Transfer *transfer, Currency *currency)
 {
 	Wallet wallets[2];
-	int count = lock_request_wallets(request, wallets);
+	int count = lock_request_wallets(request, mode, wallets);
 	Wallet *source = find_locked(wallets, count, request->source_wallet_id);
 	Wallet *destination = find_locked(wallets, count, request->destination_wallet_id);
 	Wallet *own = request->source_wallet_id > 0 ? source : destination;
@@ -266,17 +278,32 @@ move_money(const Request *request, const char *key, const Datum *metadata, Trans
 	    is_repeated(request, key, metadata_text(metadata), own, &call))
 	{
 		store_get_transfer(call.transfer_id, transfer, currency);
-		return;
+		return true;
 	}
 	code = post_money(request, source, destination, GetCurrentTimestamp(), transfer);
+	if (code != CODE_OK && mode == LOCK_ALL_BUT_LAST)
+		return false;
 	if (code != CODE_OK)
 		refuse(code, describe(request, code, source));
-	if (!store_update_wallets(wallets, count, false))
-		elog(ERROR, "a locked wallet has changed");
+	if (!update_request_wallets(wallets, count))
+		return false;
 	store_insert_transfers(transfer, 1, metadata);
 	if (key != NULL)
 		store_key(&call, transfer->transfer_id);
 	*currency = own->currency;
+	return true;
+}
+
+/* A key is looked up under the lock of the wallet that it belongs to. */
+static void
+move_money(const Request *request, const char *key, const Datum *metadata, Transfer *transfer,
+           Currency *currency)
+{
+	if (key == NULL &&
+	    try_to_move_money(request, key, metadata, LOCK_ALL_BUT_LAST, transfer, currency))
+		return;
+	if (!try_to_move_money(request, key, metadata, LOCK_WAIT, transfer, currency))
+		elog(ERROR, "a locked wallet has changed");
 }
 
 static Datum

@@ -112,10 +112,17 @@ extern int request_read_ranges(const int64 *firsts, const int64 *lasts, int rang
 
 typedef enum LockMode
 {
-	LOCK_WAIT,        /* a direct call waits for a wallet that another transaction holds */
-	LOCK_SKIP_LOCKED, /* the queue goes on without it */
-	LOCK_LATER        /* the same, but a wallet that nobody holds is locked by its update */
+	LOCK_WAIT,         /* a direct call waits for a wallet that another transaction holds */
+	LOCK_ALL_BUT_LAST, /* the same, but the last one, if nobody holds it, is locked by its update */
+	LOCK_SKIP_LOCKED,  /* the queue goes on without it */
+	LOCK_LATER         /* the same, but all that nobody holds are locked by their update */
 } LockMode;
+
+static inline bool
+lock_waits(LockMode mode)
+{
+	return mode == LOCK_WAIT || mode == LOCK_ALL_BUT_LAST;
+}
 
 /* What became of a request that has no transfer of its own. */
 typedef struct Outcome
@@ -160,10 +167,10 @@ extern int64 store_next_transfer_id(void);
 extern int store_insert_wallets(const Wallet *wallets, int count);
 
 /*
- * Store the new state of wallets that store_lock_wallets has read, in the order of their ids. False
- * when a wallet that was read with LOCK_LATER has been locked or changed since by somebody else:
- * the caller must roll back to before the call.  keep_hints: the caller will read them again by
- * store_lock_wallets, and soon.
+ * Store the new state of wallets that store_lock_wallets has read, one after the other.  False when
+ * one that was not locked there has been locked or changed since by somebody else: it and those
+ * after it are as they were, and the caller must undo what came before.  keep_hints: the caller
+ * will read them again by store_lock_wallets, and soon.
  */
 extern bool store_update_wallets(const Wallet *wallets, int count, bool keep_hints);
 extern void store_update_status(const Wallet *wallet);

@@ -7,12 +7,14 @@
  * made it, the statements of store_sql.c do the same.
  *
  * Locking: a wallet's row lock protects its balance and its chain.  Everybody takes these locks
- * in the order of wallet_id.  Usually store_lock_wallets takes them.  A batch that meets nobody
- * else (LOCK_LATER) only reads there, and store_update_wallets is what locks: it finds out, row
- * by row, whether somebody has been there in between, and says so; then the caller rolls back
- * what it has written and begins again with locks.  Transfer ids are drawn in between.  That
- * they rise along each wallet's chain holds all the same: whoever posted before had committed
- * before the wallet was read, and whoever posts after waits for the update.
+ * in the order of wallet_id.  Usually store_lock_wallets takes them.  What nobody else holds may be
+ * only read there, all wallets of a batch (LOCK_LATER) or the last one of a direct payment
+ * (LOCK_ALL_BUT_LAST).  Then store_update_wallets is what locks: it finds out, row by row, whether
+ * somebody has been there in between, and says so.  A batch rolls back what it has written and
+ * begins again with locks; a payment updates that wallet first, so that nothing has been written.
+ * Transfer ids are drawn in between.  That they rise along each wallet's chain holds all the same:
+ * whoever posted before had committed before the wallet was read, and whoever posts after waits for
+ * the update.
  */
 #include "pg_wallet.h"
 
@@ -273,6 +275,15 @@ wallet_from_slot(TupleTableSlot *slot, bool locked, Wallet *wallet, Currency *la
 	memcpy(&wallet->row, &place, sizeof(place));
 }
 
+static RowPlace
+row_place(const Wallet *wallet)
+{
+	RowPlace place;
+
+	memcpy(&place, &wallet->row, sizeof(place));
+	return place;
+}
+
 /* Who has locked this version of the row, or replaced it? */
 typedef enum RowHolder
 {
@@ -299,19 +310,18 @@ row_holder(TupleTableSlot *slot)
 }
 
 /*
- * Lock the newest version of the reader's row, and read it into slot, by the rules of SELECT FOR NO
- * KEY UPDATE.  False when it is gone, or somebody else's.
+ * Lock the newest version of the row at this place, and read it into slot, by the rules of SELECT
+ * FOR NO KEY UPDATE.  False when it is gone, or somebody else's.
  */
 static bool
-lock_row(RowReader *reader, LockMode mode, TupleTableSlot *slot)
+lock_row(RowReader *reader, ItemPointerData tid, LockWaitPolicy policy, TupleTableSlot *slot)
 {
-	ItemPointerData tid = reader->slot->tts_tid;
 	uint8 flags = IsolationUsesXactSnapshot() ? 0 : TUPLE_LOCK_FLAG_FIND_LAST_VERSION;
 	TM_FailureData failure;
 
 	switch (table_tuple_lock(reader->heap, &tid, GetActiveSnapshot(), slot,
-	                         GetCurrentCommandId(false), LockTupleNoKeyExclusive,
-	                         mode == LOCK_WAIT ? LockWaitBlock : LockWaitSkip, flags, &failure))
+	                         GetCurrentCommandId(false), LockTupleNoKeyExclusive, policy, flags,
+	                         &failure))
 	{
 		case TM_Ok:
 			return true;
@@ -361,38 +371,78 @@ find_by_key(RowReader *reader, int64 wallet_id)
  * Queue up for a wallet that somebody else has locked.  Waiting for the row itself, all who wait
  * would be woken by each one who is done, and run after its newest version; here one is woken, the
  * first.  The lock is kept, as the row's will be, until the transaction ends.
+ *
+ * What has to be done at some time anyway is done before the turn comes, when all wait for us.
  */
 static void
 wait_for_turn(int64 wallet_id)
 {
 	LOCKTAG tag;
 
+	(void) GetCurrentTransactionId();
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (wallet_id >> 32), (uint32) wallet_id,
 	                     TURN_LOCK_CLASS);
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
 }
 
-/* Read one wallet, locked as the mode wants it; false where there is none to be had. */
-static bool
-find_wallet(RowReader *reader, int64 wallet_id, LockMode mode, TupleTableSlot *locked,
-            Wallet *wallet, Currency *last)
+/* Read the wallets that there are, locked as the mode wants it, without waiting for anybody. */
+static int
+take_wallets(RowReader *reader, const int64 *ids, int count, LockMode mode, TupleTableSlot *locked,
+             Wallet *wallets)
 {
-	bool hinted = mode != LOCK_WAIT && find_by_hint(reader, wallet_id);
+	Currency currency = {0};
+	int taken = 0;
 
-	if (!hinted && !find_by_key(reader, wallet_id))
-		return false;
-	if (mode == LOCK_LATER && row_holder(reader->slot) == HOLDER_NOBODY)
+	for (int i = 0; i < count; i++)
 	{
-		wallet_from_slot(reader->slot, false, wallet, last);
-		return true;
+		CHECK_FOR_INTERRUPTS();
+		if (!find_by_hint(reader, ids[i]) && !find_by_key(reader, ids[i]))
+			continue;
+		if (mode == LOCK_LATER && row_holder(reader->slot) == HOLDER_NOBODY)
+			wallet_from_slot(reader->slot, false, &wallets[taken++], &currency);
+		else if (lock_row(reader, reader->slot->tts_tid, LockWaitSkip, locked))
+			wallet_from_slot(locked, true, &wallets[taken++], &currency);
 	}
-	if (mode == LOCK_WAIT && !IsolationUsesXactSnapshot() &&
-	    row_holder(reader->slot) == HOLDER_OTHERS)
-		wait_for_turn(wallet_id);
-	if (!lock_row(reader, mode, locked))
-		return false;
-	wallet_from_slot(locked, true, wallet, last);
-	return true;
+	return taken;
+}
+
+/*
+ * The same, but wait for whoever holds one.  All are looked for before the first is locked: others
+ * may be waiting for it then.
+ */
+static int
+wait_for_wallets(RowReader *reader, const int64 *ids, int count, LockMode mode,
+                 TupleTableSlot *locked, Wallet *wallets)
+{
+	RowHolder *holders = palloc(sizeof(RowHolder) * count);
+	Currency currency = {0};
+	int found = 0;
+	int taken = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		if (!find_by_key(reader, ids[i]))
+			continue;
+		holders[found] = row_holder(reader->slot);
+		wallet_from_slot(reader->slot, false, &wallets[found++], &currency);
+	}
+	for (int i = 0; i < found; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (mode == LOCK_ALL_BUT_LAST && i == found - 1 && holders[i] == HOLDER_NOBODY)
+			wallets[taken++] = wallets[i];
+		else
+		{
+			RowPlace place = row_place(&wallets[i]);
+
+			if (holders[i] == HOLDER_OTHERS && !IsolationUsesXactSnapshot())
+				wait_for_turn(wallets[i].wallet_id);
+			if (lock_row(reader, place.tid, LockWaitBlock, locked))
+				wallet_from_slot(locked, true, &wallets[taken++], &currency);
+		}
+	}
+	pfree(holders);
+	return taken;
 }
 
 /* What the statements before have written is visible to what follows, as after a statement. */
@@ -419,9 +469,8 @@ store_lock_wallets(const int64 *wallet_ids, int count, LockMode mode, Wallet *wa
 {
 	RowReader reader;
 	TupleTableSlot *locked;
-	Currency currency = {0};
 	int64 *ids;
-	int found = 0;
+	int found;
 
 	push_new_snapshot();
 	if (!reader_open(&reader, &wallet_layout))
@@ -430,20 +479,16 @@ store_lock_wallets(const int64 *wallet_ids, int count, LockMode mode, Wallet *wa
 		return sql_lock_wallets(wallet_ids, count, mode, wallets);
 	}
 	/* A statement would not notice that a row which was not locked has changed. */
-	if (!reader_may_update(&reader, &wallet_layout) && mode == LOCK_LATER)
-		mode = LOCK_SKIP_LOCKED;
+	if (!reader_may_update(&reader, &wallet_layout))
+		mode = lock_waits(mode) ? LOCK_WAIT : LOCK_SKIP_LOCKED;
 	enum_values_load(&status_values, column_type(reader.slot, WALLET_STATUS), status_names,
 	                 STATUS_COUNT);
 	locked = table_slot_create(reader.heap, NULL);
 	ids = palloc(sizeof(int64) * count);
 	memcpy(ids, wallet_ids, sizeof(int64) * count);
 	qsort(ids, count, sizeof(int64), compare_ids);
-	for (int i = 0; i < count; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (find_wallet(&reader, ids[i], mode, locked, &wallets[found], &currency))
-			found++;
-	}
+	found = lock_waits(mode) ? wait_for_wallets(&reader, ids, count, mode, locked, wallets)
+	                         : take_wallets(&reader, ids, count, mode, locked, wallets);
 	pfree(ids);
 	ExecDropSingleTupleTableSlot(locked);
 	reader_close(&reader);
@@ -490,20 +535,17 @@ store_update_wallets(const Wallet *wallets, int count, bool keep_hints)
 		sql_update_wallets(wallets, count);
 		return true;
 	}
-	push_new_snapshot();
 	for (int i = 0; i < count && updated; i++)
 	{
 		TupleTableSlot *slot = writer_next(&writer);
-		RowPlace place;
+		RowPlace place = row_place(&wallets[i]);
 
 		CHECK_FOR_INTERRUPTS();
-		memcpy(&place, &wallets[i].row, sizeof(place));
 		wallet_to_slot(&wallets[i], currency_text(&wallets[i], &code, &currency), slot);
 		updated = writer_update(&writer, &place.tid, place.locked);
 		if (updated && keep_hints)
 			keep_hint(wallets[i].wallet_id, &slot->tts_tid);
 	}
-	PopActiveSnapshot();
 	writer_close(&writer);
 	return updated;
 }

@@ -172,7 +172,7 @@ sql_lock_wallets(const int64 *wallet_ids, int count, LockMode mode, Wallet *wall
 {
 	Datum ids = int64_array(wallet_ids, count);
 
-	statement_run(mode == LOCK_WAIT ? &lock_wallets_waiting : &lock_wallets_skipping, &ids, NULL,
+	statement_run(lock_waits(mode) ? &lock_wallets_waiting : &lock_wallets_skipping, &ids, NULL,
 	              false);
 	for (uint64 row = 0; row < SPI_processed; row++)
 		wallets[row] = result_wallet(row);

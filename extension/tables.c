@@ -4,9 +4,9 @@
  *
  * The executor finds that out in each statement: it looks at triggers and indexes, and reads and
  * compiles the CHECK expressions.  For a payment of its own that is a tenth of all the work, so
- *here it is done once in a session, and again after the table was altered.  Only functions that
- *come with PostgreSQL are trusted to stay what they are: a table with a constraint that calls
- *another one is left to the executor.
+ * here it is done once in a session, and again after the table was altered.  Only functions that
+ * come with PostgreSQL are trusted to stay what they are: a table with a constraint that calls
+ * another one is left to the executor.
  */
 #include "postgres.h"
 
