@@ -134,21 +134,40 @@ release(RowWriter *writer)
 {
 	for (int i = 0; i < writer->slot_count; i++)
 		ExecDropSingleTupleTableSlot(writer->slots[i]);
-	ExecCloseIndices(writer->result);
-	FreeExecutorState(writer->estate);
+	for (int i = 0; writer->indexes != NULL && i < writer->facts->index_count; i++)
+		index_close(writer->indexes[i], NoLock);
+	if (writer->estate != NULL)
+	{
+		ExecCloseIndices(writer->result);
+		FreeExecutorState(writer->estate);
+	}
 	close_heap(writer->heap, writer->parent);
 }
 
 static bool
 is_writable(Relation parent, Relation heap, const RowLayout *layout, CmdType command)
 {
-	return table_is_plain(parent, heap, layout, command) && indexes_are_immediate(heap, layout);
+	return table_is_plain(parent, heap, layout, command) && table_facts(heap, layout)->is_immediate;
 }
 
-/*
- * Make the writer of a table that has been opened.  An update that leaves all keys as they are
- * needs the indexes only when it is not HOT, which most are.
- */
+/* Can the writer make the index entries itself?  Those of an update have the keys they had. */
+static bool
+makes_entries(const RowWriter *writer)
+{
+	return writer->is_update ? writer->facts->is_fixed : writer->facts->is_simple;
+}
+
+static void
+call_executor(RowWriter *writer)
+{
+	writer->estate = CreateExecutorState();
+	writer->result = makeNode(ResultRelInfo);
+	InitResultRelInfo(writer->result, writer->heap, 0, NULL, 0);
+	if (!makes_entries(writer))
+		ExecOpenIndices(writer->result, false);
+}
+
+/* Make the writer of a table that has been opened. */
 static bool
 writer_begin(RowWriter *writer, const RowLayout *layout, CmdType command)
 {
@@ -157,17 +176,16 @@ writer_begin(RowWriter *writer, const RowLayout *layout, CmdType command)
 		close_heap(writer->heap, writer->parent);
 		return false;
 	}
-	writer->layout = layout;
-	writer->keys_stay = command == CMD_UPDATE && indexes_are_fixed(writer->heap, layout);
+	writer->facts = table_facts(writer->heap, layout);
 	CheckCmdReplicaIdentity(writer->heap, command);
-	writer->estate = CreateExecutorState();
-	writer->result = makeNode(ResultRelInfo);
-	InitResultRelInfo(writer->result, writer->heap, 0, NULL, 0);
-	if (!writer->keys_stay)
-		ExecOpenIndices(writer->result, false);
 	writer->command = GetCurrentCommandId(true);
+	writer->is_update = command == CMD_UPDATE;
+	writer->indexes = NULL;
+	writer->estate = NULL;
 	writer->slot_count = 0;
 	writer->filled = 0;
+	if (!makes_entries(writer))
+		call_executor(writer);
 	return true;
 }
 
@@ -186,32 +204,41 @@ is_horizon_moving(Relation heap)
 	return is_moving;
 }
 
+static void
+open_indexes(RowWriter *writer)
+{
+	const TableFacts *facts = writer->facts;
+
+	writer->indexes = palloc(sizeof(Relation) * facts->index_count);
+	for (int i = 0; i < facts->index_count; i++)
+		writer->indexes[i] = index_open(facts->indexes[i].oid, RowExclusiveLock);
+	writer->may_delete = writer->is_update && is_horizon_moving(writer->heap);
+}
+
 /*
- * Entries for another version of a row whose keys are the same.  It cannot be the double of a row
- * other than itself.  The executor would look all the same, at every version that some snapshot
- * still needs.
+ * Index entries for a new row, or for a version of a row that has the same keys.  That one cannot
+ * be the double of a row other than itself; the executor would look all the same, at every version
+ * that some snapshot still needs.
  */
 static void
-insert_same_entries(RowWriter *writer, TupleTableSlot *slot)
+make_entries(RowWriter *writer, TupleTableSlot *slot)
 {
-	ResultRelInfo *result = writer->result;
 	Datum values[INDEX_MAX_KEYS];
 	bool nulls[INDEX_MAX_KEYS];
 
-	if (result->ri_IndexRelationDescs == NULL)
+	if (writer->indexes == NULL)
+		open_indexes(writer);
+	for (int i = 0; i < writer->facts->index_count; i++)
 	{
-		ExecOpenIndices(result, false);
-		writer->may_delete = is_horizon_moving(writer->heap);
-	}
-	for (int i = 0; i < result->ri_NumIndices; i++)
-	{
-		IndexInfo *info = result->ri_IndexRelationInfo[i];
+		const SimpleIndex *index = &writer->facts->indexes[i];
+		bool is_unique = index->info->ii_Unique && !writer->is_update;
 
-		if (!info->ii_ReadyForInserts)
+		if (!index->info->ii_ReadyForInserts || !index_covers(writer->facts, index, slot))
 			continue;
-		FormIndexDatum(info, slot, writer->estate, values, nulls);
-		index_insert(result->ri_IndexRelationDescs[i], values, nulls, &slot->tts_tid, writer->heap,
-		             UNIQUE_CHECK_NO, writer->may_delete, info);
+		FormIndexDatum(index->info, slot, NULL, values, nulls);
+		index_insert(writer->indexes[i], values, nulls, &slot->tts_tid, writer->heap,
+		             is_unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO, writer->may_delete,
+		             index->info);
 	}
 }
 
@@ -239,21 +266,20 @@ writer_open_for_keys(RowWriter *writer, const RowLayout *layout, int64 first_key
 }
 
 static void
-insert_index_entries(RowWriter *writer, TupleTableSlot *slot, bool is_update, bool only_summarizing)
+insert_index_entries(RowWriter *writer, TupleTableSlot *slot, bool only_summarizing)
 {
-	if (writer->keys_stay)
+	if (makes_entries(writer))
 	{
-		insert_same_entries(writer, slot);
+		make_entries(writer, slot);
 		return;
 	}
-	if (writer->result->ri_NumIndices == 0)
-		return;
 	ResetPerTupleExprContext(writer->estate);
 #if PG_VERSION_NUM >= 160000
-	ExecInsertIndexTuples(writer->result, slot, writer->estate, is_update, false, NULL, NIL,
+	ExecInsertIndexTuples(writer->result, slot, writer->estate, writer->is_update, false, NULL, NIL,
 	                      only_summarizing);
 #else
-	ExecInsertIndexTuples(writer->result, slot, writer->estate, is_update, false, NULL, NIL);
+	ExecInsertIndexTuples(writer->result, slot, writer->estate, writer->is_update, false, NULL,
+	                      NIL);
 #endif
 }
 
@@ -262,9 +288,12 @@ check_row(RowWriter *writer, TupleTableSlot *slot)
 {
 	ExecStoreVirtualTuple(slot);
 	slot->tts_tableOid = RelationGetRelid(writer->heap);
+	if (checks_pass(writer->facts, writer->heap, slot))
+		return;
+	if (writer->estate == NULL)
+		call_executor(writer);
 	ResetPerTupleExprContext(writer->estate);
-	if (!checks_pass(writer->heap, writer->layout, writer->estate, slot))
-		ExecConstraints(writer->result, slot, writer->estate);
+	ExecConstraints(writer->result, slot, writer->estate);
 }
 
 static void
@@ -274,7 +303,7 @@ flush(RowWriter *writer)
 		check_row(writer, writer->slots[i]);
 	table_multi_insert(writer->heap, writer->slots, writer->filled, writer->command, 0, NULL);
 	for (int i = 0; i < writer->filled; i++)
-		insert_index_entries(writer, writer->slots[i], false, false);
+		insert_index_entries(writer, writer->slots[i], false);
 	writer->filled = 0;
 }
 
@@ -314,10 +343,10 @@ writer_update(RowWriter *writer, ItemPointer tid, bool is_locked)
 		return false;
 #if PG_VERSION_NUM >= 160000
 	if (indexes != TU_None)
-		insert_index_entries(writer, slot, true, indexes == TU_Summarizing);
+		insert_index_entries(writer, slot, indexes == TU_Summarizing);
 #else
 	if (indexes)
-		insert_index_entries(writer, slot, true, false);
+		insert_index_entries(writer, slot, false);
 #endif
 	return true;
 }

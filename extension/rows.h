@@ -39,19 +39,22 @@ typedef struct RowLayout
 /* Rows that are written together. */
 #define ROWS_AT_ONCE 1000
 
+struct TableFacts;
+
 /* A table opened for writing; the caller's transaction keeps its lock. */
 typedef struct RowWriter
 {
 	Relation parent; /* NULL when the table is not partitioned */
 	Relation heap;
-	const RowLayout *layout;
-	EState *estate;
-	ResultRelInfo *result;
+	const struct TableFacts *facts;
 	CommandId command;
-	bool keys_stay;  /* an update, which changes nothing that any index holds */
-	bool may_delete; /* then: entries of superfluous versions, when an index's page is full */
-	int slot_count;  /* made so far */
-	int filled;      /* of them, not written yet */
+	bool is_update;
+	Relation *indexes;     /* NULL before one is needed, which for most updates is never */
+	bool may_delete;       /* entries of superfluous versions, when an index's page is full */
+	EState *estate;        /* NULL where we can do without the executor */
+	ResultRelInfo *result; /* of the executor's */
+	int slot_count;        /* made so far */
+	int filled;            /* of them, not written yet */
 	TupleTableSlot *slots[ROWS_AT_ONCE];
 } RowWriter;
 

@@ -25,18 +25,6 @@
 #include "utils/inval.h"
 #include "utils/memutils.h"
 
-typedef struct TableFacts
-{
-	Oid table; /* the key */
-	bool is_valid;
-	bool is_bare[CMD_INSERT + 1]; /* nothing hangs on it that is only done in such a statement */
-	bool is_immediate;
-	bool is_fixed;
-	bool has_usable_checks;
-	List *checks;          /* of ExprState */
-	MemoryContext context; /* of the checks; NULL before there were any */
-} TableFacts;
-
 static HTAB *cache;
 
 /* How often we have heard that a table was altered. */
@@ -113,41 +101,6 @@ nothing_hangs_on(Relation table, const RowLayout *layout, CmdType command)
 	       (command == CMD_SELECT || triggers_allow(table, command));
 }
 
-/* Is the index on nothing but columns that an update leaves as they are? */
-static bool
-index_is_fixed(const IndexInfo *info, const RowLayout *layout)
-{
-	if (info->ii_Expressions != NIL || info->ii_Predicate != NIL || info->ii_ExclusionOps != NULL ||
-	    info->ii_Am != BTREE_AM_OID)
-		return false;
-	for (int i = 0; i < info->ii_NumIndexAttrs; i++)
-	{
-		AttrNumber column = info->ii_IndexAttrNumbers[i];
-
-		if (column <= 0 || !layout->columns[column - 1].is_fixed)
-			return false;
-	}
-	return true;
-}
-
-static void
-look_at_indexes(TableFacts *facts, Relation heap, const RowLayout *layout)
-{
-	List *oids = RelationGetIndexList(heap);
-	ListCell *cell;
-
-	facts->is_immediate = facts->is_fixed = true;
-	foreach (cell, oids)
-	{
-		Relation index = index_open(lfirst_oid(cell), AccessShareLock);
-
-		facts->is_immediate = facts->is_immediate && index->rd_index->indimmediate;
-		facts->is_fixed = facts->is_fixed && index_is_fixed(BuildIndexInfo(index), layout);
-		index_close(index, NoLock);
-	}
-	list_free(oids);
-}
-
 static bool
 is_foreign_function(Oid function, void *argument)
 {
@@ -162,30 +115,96 @@ calls_foreign_function(Node *node, void *argument)
 	        expression_tree_walker(node, calls_foreign_function, argument));
 }
 
+/* Does the expression depend on nothing but the row? */
+static bool
+is_usable(Node *expression)
+{
+	return !calls_foreign_function(expression, NULL) && !contain_mutable_functions(expression);
+}
+
+static bool
+index_is_simple(const IndexInfo *info)
+{
+	return info->ii_Am == BTREE_AM_OID && info->ii_Expressions == NIL &&
+	       info->ii_ExclusionOps == NULL && is_usable((Node *) info->ii_Predicate);
+}
+
+/* Is the simple index on nothing but columns that an update leaves as they are? */
+static bool
+index_is_fixed(const IndexInfo *info, const RowLayout *layout)
+{
+	if (info->ii_Predicate != NIL)
+		return false;
+	for (int i = 0; i < info->ii_NumIndexAttrs; i++)
+	{
+		AttrNumber column = info->ii_IndexAttrNumbers[i];
+
+		if (column <= 0 || !layout->columns[column - 1].is_fixed)
+			return false;
+	}
+	return true;
+}
+
+/* Look at all indexes, and compile their predicates. */
+static void
+look_at_indexes(TableFacts *facts, Relation heap, const RowLayout *layout)
+{
+	List *oids = RelationGetIndexList(heap);
+	ListCell *cell;
+
+	facts->is_immediate = facts->is_simple = facts->is_fixed = true;
+	facts->index_count = 0;
+	facts->indexes = palloc(sizeof(SimpleIndex) * list_length(oids));
+	foreach (cell, oids)
+	{
+		Relation index = index_open(lfirst_oid(cell), AccessShareLock);
+		SimpleIndex *simple = &facts->indexes[facts->index_count++];
+
+		*simple = (SimpleIndex){.oid = lfirst_oid(cell), .info = BuildIndexInfo(index)};
+		facts->is_immediate = facts->is_immediate && index->rd_index->indimmediate;
+		facts->is_simple = facts->is_simple && index_is_simple(simple->info);
+		facts->is_fixed =
+		    facts->is_simple && facts->is_fixed && index_is_fixed(simple->info, layout);
+		if (facts->is_simple && simple->info->ii_Predicate != NIL)
+			simple->predicate = ExecInitQual(
+			    (List *) expression_planner((Expr *) simple->info->ii_Predicate), NULL);
+		index_close(index, NoLock);
+	}
+	list_free(oids);
+}
+
 /* Read and compile the CHECK expressions. */
 static void
 compile_checks(TableFacts *facts, const TupleConstr *constraints)
 {
-	MemoryContext before;
-
-	if (facts->context == NULL)
-		facts->context =
-		    AllocSetContextCreate(CacheMemoryContext, "pg_wallet checks", ALLOCSET_SMALL_SIZES);
-	MemoryContextReset(facts->context);
-	before = MemoryContextSwitchTo(facts->context);
 	facts->checks = NIL;
 	facts->has_usable_checks = true;
 	for (int i = 0; constraints != NULL && i < constraints->num_check; i++)
 	{
 		Expr *expression = stringToNode(constraints->check[i].ccbin);
 
-		if (calls_foreign_function((Node *) expression, NULL) ||
-		    contain_mutable_functions((Node *) expression))
-			facts->has_usable_checks = false;
-		else
+		if (is_usable((Node *) expression))
 			facts->checks =
 			    lappend(facts->checks, ExecInitExpr(expression_planner(expression), NULL));
+		else
+			facts->has_usable_checks = false;
 	}
+}
+
+/* What is compiled for the table. */
+static void
+compile_facts(TableFacts *facts, Relation table, const RowLayout *layout)
+{
+	MemoryContext before;
+
+	if (facts->context == NULL)
+		facts->context =
+		    AllocSetContextCreate(CacheMemoryContext, "pg_wallet table", ALLOCSET_SMALL_SIZES);
+	MemoryContextReset(facts->context);
+	before = MemoryContextSwitchTo(facts->context);
+	look_at_indexes(facts, table, layout);
+	compile_checks(facts, RelationGetDescr(table)->constr);
+	facts->expressions = CreateStandaloneExprContext();
 	MemoryContextSwitchTo(before);
 }
 
@@ -193,8 +212,8 @@ compile_checks(TableFacts *facts, const TupleConstr *constraints)
  * The caller has locked the table.  What is altered nevertheless while this looks (an index that is
  * being made concurrently) waits for him before it matters, and is looked at the next time.
  */
-static const TableFacts *
-facts_of(Relation table, const RowLayout *layout)
+const TableFacts *
+table_facts(Relation table, const RowLayout *layout)
 {
 	Oid oid = RelationGetRelid(table);
 	TableFacts *facts;
@@ -212,10 +231,7 @@ facts_of(Relation table, const RowLayout *layout)
 	for (int command = CMD_SELECT; command <= CMD_INSERT; command++)
 		facts->is_bare[command] = nothing_hangs_on(table, layout, (CmdType) command);
 	if (facts->is_bare[CMD_SELECT] && table->rd_rel->relkind == RELKIND_RELATION)
-	{
-		look_at_indexes(facts, table, layout);
-		compile_checks(facts, RelationGetDescr(table)->constr);
-	}
+		compile_facts(facts, table, layout);
 	facts->is_valid = alterations == before;
 	return facts;
 }
@@ -227,21 +243,22 @@ table_is_plain(Relation parent, Relation heap, const RowLayout *layout, CmdType 
 
 	return form->relkind == RELKIND_RELATION && form->relam == HEAP_TABLE_AM_OID &&
 	       !form->relhassubclass && form->relispartition == (parent != NULL) &&
-	       facts_of(heap, layout)->is_bare[command] &&
+	       table_facts(heap, layout)->is_bare[command] &&
 	       (parent == NULL ||
-	        (!parent->rd_rel->relispartition && facts_of(parent, layout)->is_bare[command]));
+	        (!parent->rd_rel->relispartition && table_facts(parent, layout)->is_bare[command]));
 }
 
 bool
-indexes_are_immediate(Relation heap, const RowLayout *layout)
+index_covers(const TableFacts *facts, const SimpleIndex *index, TupleTableSlot *slot)
 {
-	return facts_of(heap, layout)->is_immediate;
-}
+	bool covers;
 
-bool
-indexes_are_fixed(Relation heap, const RowLayout *layout)
-{
-	return facts_of(heap, layout)->is_fixed;
+	if (index->predicate == NULL)
+		return true;
+	facts->expressions->ecxt_scantuple = slot;
+	covers = ExecQual(index->predicate, facts->expressions);
+	ResetExprContext(facts->expressions);
+	return covers;
 }
 
 static bool
@@ -256,22 +273,18 @@ has_null(const TupleDesc columns, const TupleTableSlot *slot)
 }
 
 bool
-checks_pass(Relation heap, const RowLayout *layout, EState *estate, TupleTableSlot *slot)
+checks_pass(const TableFacts *facts, Relation heap, TupleTableSlot *slot)
 {
-	ExprContext *context = GetPerTupleExprContext(estate);
-	const TableFacts *facts;
 	ListCell *cell;
+	bool pass = true;
 
-	if (heap->rd_att->constr == NULL)
+	if (RelationGetDescr(heap)->constr == NULL)
 		return true;
-	facts = facts_of(heap, layout);
 	if (!facts->has_usable_checks || has_null(RelationGetDescr(heap), slot))
 		return false;
-	context->ecxt_scantuple = slot;
+	facts->expressions->ecxt_scantuple = slot;
 	foreach (cell, facts->checks)
-	{
-		if (!ExecCheck(lfirst(cell), context))
-			return false;
-	}
-	return true;
+		pass = pass && ExecCheck(lfirst(cell), facts->expressions);
+	ResetExprContext(facts->expressions);
+	return pass;
 }

@@ -13,6 +13,30 @@
 #include "rows.h"
 #include "utils/rel.h"
 
+/* An index whose entries the row's columns alone tell: a B-tree on columns, maybe of some rows. */
+typedef struct SimpleIndex
+{
+	Oid oid;
+	IndexInfo *info;
+	ExprState *predicate; /* NULL: there is an entry for every row */
+} SimpleIndex;
+
+typedef struct TableFacts
+{
+	Oid table; /* the key */
+	bool is_valid;
+	bool is_bare[CMD_INSERT + 1]; /* nothing hangs on it that is only done in such a statement */
+	bool is_immediate;            /* no constraint is checked at the end of a transaction */
+	bool is_simple;               /* all indexes are simple */
+	bool is_fixed;                /* and on nothing but columns that an update leaves as they are */
+	int index_count;
+	SimpleIndex *indexes; /* when simple */
+	bool has_usable_checks;
+	List *checks;             /* of ExprState */
+	ExprContext *expressions; /* what checks and predicates are evaluated in */
+	MemoryContext context;    /* of the last five; NULL before there were any */
+} TableFacts;
+
 /*
  * Is the table as we have made it, as far as it matters for reading and for this command?  The
  * parent is NULL, or partitioned, with the table as a partition.
@@ -20,17 +44,19 @@
 extern bool table_is_plain(Relation parent, Relation heap, const RowLayout *layout,
                            CmdType command);
 
-/* Of a plain table: is no constraint checked at the end of a transaction, by a trigger's queue? */
-extern bool indexes_are_immediate(Relation heap, const RowLayout *layout);
+/*
+ * What is known of a plain table.  It stays true as long as the table is locked, and in place until
+ * the table is opened the next time.
+ */
+extern const TableFacts *table_facts(Relation heap, const RowLayout *layout);
 
-/* Of a plain table: are all indexes on nothing but columns that an update leaves as they are? */
-extern bool indexes_are_fixed(Relation heap, const RowLayout *layout);
+/* Is the row one of those that the index has entries for? */
+extern bool index_covers(const TableFacts *facts, const SimpleIndex *index, TupleTableSlot *slot);
 
 /*
  * Does the row meet the table's NOT NULL and CHECK constraints, for sure?  When not,
  * ExecConstraints finds out which one is broken, if any, and says so.
  */
-extern bool checks_pass(Relation heap, const RowLayout *layout, EState *estate,
-                        TupleTableSlot *slot);
+extern bool checks_pass(const TableFacts *facts, Relation heap, TupleTableSlot *slot);
 
 #endif /* PG_WALLET_TABLES_H */

@@ -26,6 +26,32 @@ SELECT bt_index_check('wallet.own_balance', true);
 ROLLBACK PREPARED 'old';
 SELECT * FROM pg_temp.faults();
 
+-- An index of one's own on a part of the journal has an entry for every transfer of that part.
+CREATE INDEX own_large ON wallet.transfer (amount) WHERE amount >= 5000;
+SELECT transfer_id > 0 AS paid FROM wallet_transfer(1, 2, 60);
+SELECT transfer_id > 0 AS paid FROM wallet_transfer(1, 2, 40);
+SELECT count(wallet_enqueue('transaction', '{"user_id":1,"source_wallet_id":1,"dest_wallet_id":2,"trans_sum":60}')) AS queued;
+SELECT wallet_process();
+SET enable_seqscan = off;
+SELECT count(*) FROM wallet.transfer WHERE amount >= 5000 AND amount < 7000;
+
+-- So have indexes of other sorts: of an expression, with another access method, with a predicate of the user's.
+CREATE INDEX own_order ON wallet.transfer ((metadata->>'order'));
+SELECT transfer_id > 0 AS paid FROM wallet_transfer(1, 2, 60, '{"order": "A1"}');
+SELECT amount FROM wallet.transfer WHERE metadata->>'order' = 'A1';
+SELECT bt_index_check('wallet.own_order', true);
+DROP INDEX wallet.own_order;
+CREATE INDEX own_metadata ON wallet.transfer USING gin (metadata);
+SELECT transfer_id > 0 AS paid FROM wallet_transfer(1, 2, 60, '{"order": "A2"}');
+SELECT amount FROM wallet.transfer WHERE metadata @> '{"order": "A2"}';
+DROP INDEX wallet.own_metadata;
+CREATE FUNCTION pg_temp.is_large(amount bigint) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT amount >= 5000';
+CREATE INDEX own_judged ON wallet.transfer (amount) WHERE pg_temp.is_large(amount);
+SELECT transfer_id > 0 AS paid FROM wallet_transfer(1, 2, 60);
+SELECT count(*) FROM wallet.transfer WHERE pg_temp.is_large(amount) AND amount < 7000;
+SELECT bt_index_check('wallet.own_judged', true), bt_index_check('wallet.own_large', true);
+RESET enable_seqscan;
+
 SET pg_wallet.allow_drop = on;
 DROP EXTENSION pg_wallet;
 DROP EXTENSION amcheck;
