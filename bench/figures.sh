@@ -126,7 +126,7 @@ hold_snapshot() {
 }
 holders() { sql -c "SELECT $1 FROM pg_stat_activity WHERE application_name = 'holder'"; }
 snapshot_is_held() { [[ $(holders 'count(backend_xmin)') == 1 ]]; }
-release_snapshot() { holders 'pg_terminate_backend(pid)' >/dev/null; }
+release_snapshot() { holders 'pg_terminate_backend(pid, 20000)' >/dev/null; }
 
 chunk_drain() { drain_of "$some" 0 "$chunk"; }
 
@@ -148,7 +148,8 @@ held_snapshot() {
     done
     snapshot_is_held || die 'the snapshot was lost'
     release_snapshot
-    elsewhere fresh verify # while the snapshot is held, it would look at every dead version
+    elsewhere fresh sql -c 'VACUUM ANALYZE wallet.wallet' # else it would look at every dead version
+    elsewhere fresh verify
     awk -v last="$hold_s" '!/^#/ && $1 > last * 0.75 { print $2 }' \
         "$results/snapshot.txt" >"$notes/drain_held"
     if ((!quick)); then

@@ -18,7 +18,7 @@ settings() {
     some=10000 many=100000 idle=10000 # wallets, wallets, connections
     quick=0 runs=5 seconds=10 scale=50 transfers=1000000 chunk=200000 fill=10000000 hold_s=600
     if [[ $1 == quick ]]; then
-        quick=1 runs=1 seconds=2 scale=10 transfers=50000 chunk=50000 fill=0 hold_s=3
+        quick=1 runs=1 seconds=1 scale=10 transfers=50000 chunk=50000 fill=0 hold_s=3
         idle=2000
     fi
     runs=${RUNS:-$runs} transfers=${TRANSFERS:-$transfers} fill=${FILL:-$fill}
@@ -85,7 +85,7 @@ drop_fresh() {
 
 verify() {
     local faults
-    faults=$(sql -c 'SELECT name, detail FROM wallet_verify() WHERE NOT ok')
+    faults=$(sql -c "SET work_mem = '256MB'" -c 'SELECT name, detail FROM wallet_verify() WHERE NOT ok')
     [[ -z $faults ]] || die "wallet_verify() found a fault: $faults"
 }
 
