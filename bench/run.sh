@@ -38,6 +38,7 @@ one_run() {
     measure tpcb tpcb
     measure drain_many drain_of "$many" 0 "$transfers"
     queue_figures
+    measure drain main_drain
     measure drain_hot hot_drain
     measure drain_hot hot_drain
     measure drain main_drain
