@@ -157,6 +157,7 @@ makes_entries(const RowWriter *writer)
 	return writer->is_update ? writer->facts->is_fixed : writer->facts->is_simple;
 }
 
+/* What the executor wants to have for its checks, and for entries that we do not make. */
 static void
 call_executor(RowWriter *writer)
 {
