@@ -34,7 +34,7 @@ typedef struct TableFacts
 	bool has_usable_checks;
 	List *checks;             /* of ExprState */
 	ExprContext *expressions; /* what checks and predicates are evaluated in */
-	MemoryContext context;    /* of the last five; NULL before there were any */
+	MemoryContext context;    /* of all that is compiled; NULL before anything was */
 } TableFacts;
 
 /*
