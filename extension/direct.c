@@ -255,7 +255,7 @@ update_request_wallets(const Wallet *wallets, int count)
 {
 	const Wallet changed[2] = {wallets[count - 1], wallets[0]};
 
-	return store_update_wallets(changed, count, false);
+	return store_update_wallets(changed, count);
 }
 
 /*

@@ -20,6 +20,8 @@
 #include "varatt.h"
 #endif
 
+#include "storage/itemptr.h"
+
 #include "payload.h"
 #include "post.h"
 
@@ -169,10 +171,9 @@ extern int store_insert_wallets(const Wallet *wallets, int count);
 /*
  * Store the new state of wallets that store_lock_wallets has read, one after the other.  False when
  * one that was not locked there has been locked or changed since by somebody else: it and those
- * after it are as they were, and the caller must undo what came before.  keep_hints: the caller
- * will read them again by store_lock_wallets, and soon.
+ * after it are as they were, and the caller must undo what came before.
  */
-extern bool store_update_wallets(const Wallet *wallets, int count, bool keep_hints);
+extern bool store_update_wallets(const Wallet *wallets, int count);
 extern void store_update_status(const Wallet *wallet);
 
 /* In the order of the requests' ids. */
@@ -362,6 +363,17 @@ extern int batch_size(void);
  */
 extern bool batch_post(const Request *requests, const bool *waiting, int count, int requests_max,
                        int64 culprit, RequestFate *fates, int64 *last_attempted, int *attempted);
+
+/* ---- hints.c: where the rows of wallets were last seen ---- */
+
+extern Size hints_size(void);
+
+/* At the server's start, with AddinShmemInitLock held. */
+extern void hints_start(void);
+
+/* Maybe the wallet's row is there; false when nothing is known. */
+extern bool hint_find(int64 wallet_id, ItemPointer tid);
+extern void hint_keep(int64 wallet_id, const ItemPointerData *tid);
 
 /* ---- shared.c: what processes tell each other ---- */
 

@@ -361,6 +361,16 @@ writer_close(RowWriter *writer)
 	CommandCounterIncrement();
 }
 
+static Oid
+primary_key_of(Relation heap)
+{
+#if PG_VERSION_NUM >= 180000
+	return RelationGetPrimaryKeyIndex(heap, false);
+#else
+	return RelationGetPrimaryKeyIndex(heap);
+#endif
+}
+
 bool
 reader_open(RowReader *reader, const RowLayout *layout)
 {
@@ -370,33 +380,21 @@ reader_open(RowReader *reader, const RowLayout *layout)
 bool
 reader_open_from(RowReader *reader, const RowLayout *layout, int64 key)
 {
-	Oid primary_key;
-
 	reader->heap =
 	    open_heap(layout->table, key, true, AccessShareLock, &reader->parent, &reader->end);
 	if (reader->heap == NULL)
 		return false;
-#if PG_VERSION_NUM >= 180000
-	primary_key = RelationGetPrimaryKeyIndex(reader->heap, false);
-#else
-	primary_key = RelationGetPrimaryKeyIndex(reader->heap);
-#endif
-	if (!OidIsValid(primary_key) ||
+	if (!OidIsValid(primary_key_of(reader->heap)) ||
 	    !table_is_plain(reader->parent, reader->heap, layout, CMD_SELECT))
 	{
 		close_heap(reader->heap, reader->parent);
 		return false;
 	}
-	reader->index = index_open(primary_key, AccessShareLock);
+	reader->index = NULL;
 	reader->slot = table_slot_create(reader->heap, NULL);
 	reader->is_read_once = layout->is_read_once;
 	reader->block_count = InvalidBlockNumber;
 	reader->buffer = InvalidBuffer;
-#if PG_VERSION_NUM >= 180000
-	reader->scan = index_beginscan(reader->heap, reader->index, GetActiveSnapshot(), NULL, 1, 0);
-#else
-	reader->scan = index_beginscan(reader->heap, reader->index, GetActiveSnapshot(), 1, 0);
-#endif
 	return true;
 }
 
@@ -499,11 +497,25 @@ fetch_version(RowReader *reader, ItemPointer root, bool *all_dead)
 	return true;
 }
 
+/* Begin with the scan, which is not needed where hints lead to all rows. */
+static void
+open_index(RowReader *reader)
+{
+	reader->index = index_open(primary_key_of(reader->heap), AccessShareLock);
+#if PG_VERSION_NUM >= 180000
+	reader->scan = index_beginscan(reader->heap, reader->index, GetActiveSnapshot(), NULL, 1, 0);
+#else
+	reader->scan = index_beginscan(reader->heap, reader->index, GetActiveSnapshot(), 1, 0);
+#endif
+}
+
 static void
 seek(RowReader *reader, StrategyNumber strategy, RegProcedure procedure, Datum key)
 {
 	ScanKeyData scan_key;
 
+	if (reader->index == NULL)
+		open_index(reader);
 	reader->direction =
 	    strategy == BTEqualStrategyNumber ? BackwardScanDirection : ForwardScanDirection;
 	ScanKeyInit(&scan_key, 1, strategy, procedure, key);
@@ -551,9 +563,12 @@ reader_close(RowReader *reader)
 {
 	if (BufferIsValid(reader->buffer))
 		ReleaseBuffer(reader->buffer);
-	index_endscan(reader->scan);
+	if (reader->index != NULL)
+	{
+		index_endscan(reader->scan);
+		index_close(reader->index, NoLock);
+	}
 	ExecDropSingleTupleTableSlot(reader->slot);
-	index_close(reader->index, NoLock);
 	close_heap(reader->heap, reader->parent);
 }
 

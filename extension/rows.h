@@ -90,7 +90,7 @@ typedef struct RowReader
 	Relation parent; /* NULL when the table is not partitioned */
 	int64 end;       /* keys from here on are in the partitions after this one; else PG_INT64_MAX */
 	Relation heap;
-	Relation index;
+	Relation index; /* NULL before the first seek */
 	IndexScanDesc scan;
 	ScanDirection direction;
 	bool is_read_once;

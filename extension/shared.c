@@ -81,7 +81,7 @@ request_memory(void)
 {
 	if (previous_request_hook != NULL)
 		previous_request_hook();
-	RequestAddinShmemSpace(shared_size());
+	RequestAddinShmemSpace(add_size(shared_size(), hints_size()));
 	RequestNamedLWLockTranche("pg_wallet", 1);
 }
 
@@ -101,6 +101,7 @@ start_memory(void)
 		shared->launcher_proc = NO_PROC;
 		shared->slot_count = setting_workers_max;
 	}
+	hints_start();
 	LWLockRelease(AddinShmemInitLock);
 }
 

@@ -22,7 +22,6 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "rows.h"
 #include "storage/lmgr.h"
@@ -147,33 +146,6 @@ typedef struct RowPlace
 	ItemPointerData tid;
 	uint16 locked; /* by us */
 } RowPlace;
-
-/*
- * Where wallets were last seen, by those who post batches.  Only a hint: the row there is taken
- * when it is visible and the wallet's own, since no two versions of a row are visible at once.  It
- * spares the way down the index, for each wallet in each batch.
- */
-#define HINTS_MAX (1024 * 1024)
-
-typedef struct Hint
-{
-	int64 wallet_id;
-	ItemPointerData tid;
-	char status; /* of the hash table's slot */
-} Hint;
-
-#define SH_PREFIX hints
-#define SH_ELEMENT_TYPE Hint
-#define SH_KEY_TYPE int64
-#define SH_KEY wallet_id
-#define SH_HASH_KEY(table, key) murmurhash32((uint32) (key) ^ (uint32) ((uint64) (key) >> 32))
-#define SH_EQUAL(table, a, b) ((a) == (b))
-#define SH_SCOPE static inline
-#define SH_DECLARE
-#define SH_DEFINE
-#include "lib/simplehash.h"
-
-static hints_hash *hints;
 
 static EnumValues status_values;
 static EnumValues kind_values;
@@ -338,31 +310,15 @@ lock_row(RowReader *reader, ItemPointerData tid, LockWaitPolicy policy, TupleTab
 	}
 }
 
-static void
-keep_hint(int64 wallet_id, const ItemPointerData *tid)
-{
-	bool found;
-
-	if (hints == NULL)
-		hints = hints_create(TopMemoryContext, 1024, NULL);
-	if (hints->members >= HINTS_MAX)
-		hints_reset(hints);
-	hints_insert(hints, wallet_id, &found)->tid = *tid;
-}
-
-/* Read the wallet where it was last seen. */
+/* Read the wallet where it was last seen, or else where its key leads to. */
 static bool
-find_by_hint(RowReader *reader, int64 wallet_id)
+find_wallet(RowReader *reader, int64 wallet_id)
 {
-	Hint *hint = hints == NULL ? NULL : hints_lookup(hints, wallet_id);
+	ItemPointerData tid;
 
-	return hint != NULL && reader_fetch(reader, &hint->tid) &&
-	       DatumGetInt64(slot_getattr(reader->slot, WALLET_ID + 1, &(bool){false})) == wallet_id;
-}
-
-static bool
-find_by_key(RowReader *reader, int64 wallet_id)
-{
+	if (hint_find(wallet_id, &tid) && reader_fetch(reader, &tid) &&
+	    DatumGetInt64(slot_getattr(reader->slot, WALLET_ID + 1, &(bool){false})) == wallet_id)
+		return true;
 	reader_seek(reader, wallet_id);
 	return reader_next(reader);
 }
@@ -396,7 +352,7 @@ take_wallets(RowReader *reader, const int64 *ids, int count, LockMode mode, Tupl
 	for (int i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (!find_by_hint(reader, ids[i]) && !find_by_key(reader, ids[i]))
+		if (!find_wallet(reader, ids[i]))
 			continue;
 		if (mode == LOCK_LATER && row_holder(reader->slot) == HOLDER_NOBODY)
 			wallet_from_slot(reader->slot, false, &wallets[taken++], &currency);
@@ -421,7 +377,7 @@ wait_for_wallets(RowReader *reader, const int64 *ids, int count, LockMode mode,
 
 	for (int i = 0; i < count; i++)
 	{
-		if (!find_by_key(reader, ids[i]))
+		if (!find_wallet(reader, ids[i]))
 			continue;
 		holders[found] = row_holder(reader->slot);
 		wallet_from_slot(reader->slot, false, &wallets[found++], &currency);
@@ -523,7 +479,7 @@ currency_text(const Wallet *wallet, const char **last_code, Datum *last)
 }
 
 bool
-store_update_wallets(const Wallet *wallets, int count, bool keep_hints)
+store_update_wallets(const Wallet *wallets, int count)
 {
 	RowWriter writer;
 	const char *code = NULL;
@@ -543,8 +499,8 @@ store_update_wallets(const Wallet *wallets, int count, bool keep_hints)
 		CHECK_FOR_INTERRUPTS();
 		wallet_to_slot(&wallets[i], currency_text(&wallets[i], &code, &currency), slot);
 		updated = writer_update(&writer, &place.tid, place.locked);
-		if (updated && keep_hints)
-			keep_hint(wallets[i].wallet_id, &slot->tts_tid);
+		if (updated)
+			hint_keep(wallets[i].wallet_id, &slot->tts_tid);
 	}
 	writer_close(&writer);
 	return updated;
