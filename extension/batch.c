@@ -390,7 +390,7 @@ write_changed_wallets(Batch *batch)
 		if (batch->stored[i].last_transfer_id != batch->stored_transfer_ids[i])
 			batch->stored[count++] = batch->stored[i];
 	}
-	return count == 0 || store_update_wallets(batch->stored, count);
+	return count == 0 || store_update_wallets(batch->stored, count) == count;
 }
 
 /* The same, so that nothing is left of it when it says false or throws an error. */

@@ -249,18 +249,28 @@ lock_request_wallets(const Request *request, LockMode mode, Wallet *wallets)
 	return store_lock_wallets(ids, count, mode, wallets);
 }
 
-/* The last one first: where it has not been locked, nothing is to be undone if that is too late. */
+/*
+ * Store the wallets, which were as before when they were read.  If that is too late for the second
+ * one, the first is put back: it is ours now, so that we wait for the other in the order of the
+ * ids.
+ */
 static bool
-update_request_wallets(const Wallet *wallets, int count)
+update_request_wallets(Wallet *before, Wallet *wallets, int count)
 {
-	const Wallet changed[2] = {wallets[count - 1], wallets[0]};
+	int updated = store_update_wallets(wallets, count);
 
-	return store_update_wallets(changed, count);
+	if (updated == count)
+		return true;
+	for (int i = 0; i < updated; i++)
+		before[i].row = wallets[i].row;
+	if (updated > 0)
+		(void) store_update_wallets(before, updated);
+	return false;
 }
 
 /*
  * Carry out the request, or find what it did when it came before with the same key.  False, with
- * nothing done, when a wallet that was not locked has changed, or would be the reason to refuse.
+ * nothing changed, when it is to be refused or too late, and not all wallets were locked.
  */
 static bool
 try_to_move_money(const Request *request, const char *key, const Datum *metadata, LockMode mode,
@@ -268,6 +278,7 @@ try_to_move_money(const Request *request, const char *key, const Datum *metadata
 {
 	Wallet wallets[2];
 	int count = lock_request_wallets(request, mode, wallets);
+	Wallet before[2] = {wallets[0], wallets[1]};
 	Wallet *source = find_locked(wallets, count, request->source_wallet_id);
 	Wallet *destination = find_locked(wallets, count, request->destination_wallet_id);
 	Wallet *own = request->source_wallet_id > 0 ? source : destination;
@@ -281,11 +292,11 @@ try_to_move_money(const Request *request, const char *key, const Datum *metadata
 		return true;
 	}
 	code = post_money(request, source, destination, GetCurrentTimestamp(), transfer);
-	if (code != CODE_OK && mode == LOCK_ALL_BUT_LAST)
+	if (code != CODE_OK && mode == LOCK_WHAT_IS_HELD)
 		return false;
 	if (code != CODE_OK)
 		refuse(code, describe(request, code, source));
-	if (!update_request_wallets(wallets, count))
+	if (!update_request_wallets(before, wallets, count))
 		return false;
 	store_insert_transfers(transfer, 1, metadata);
 	if (key != NULL)
@@ -300,7 +311,7 @@ move_money(const Request *request, const char *key, const Datum *metadata, Trans
            Currency *currency)
 {
 	if (key == NULL &&
-	    try_to_move_money(request, key, metadata, LOCK_ALL_BUT_LAST, transfer, currency))
+	    try_to_move_money(request, key, metadata, LOCK_WHAT_IS_HELD, transfer, currency))
 		return;
 	if (!try_to_move_money(request, key, metadata, LOCK_WAIT, transfer, currency))
 		elog(ERROR, "a locked wallet has changed");

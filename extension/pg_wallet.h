@@ -115,7 +115,7 @@ extern int request_read_ranges(const int64 *firsts, const int64 *lasts, int rang
 typedef enum LockMode
 {
 	LOCK_WAIT,         /* a direct call waits for a wallet that another transaction holds */
-	LOCK_ALL_BUT_LAST, /* the same, but the last one, if nobody holds it, is locked by its update */
+	LOCK_WHAT_IS_HELD, /* the same, but those after the last such one are locked by their update */
 	LOCK_SKIP_LOCKED,  /* the queue goes on without it */
 	LOCK_LATER         /* the same, but all that nobody holds are locked by their update */
 } LockMode;
@@ -123,7 +123,7 @@ typedef enum LockMode
 static inline bool
 lock_waits(LockMode mode)
 {
-	return mode == LOCK_WAIT || mode == LOCK_ALL_BUT_LAST;
+	return mode == LOCK_WAIT || mode == LOCK_WHAT_IS_HELD;
 }
 
 /* What became of a request that has no transfer of its own. */
@@ -169,11 +169,12 @@ extern int64 store_next_transfer_id(void);
 extern int store_insert_wallets(const Wallet *wallets, int count);
 
 /*
- * Store the new state of wallets that store_lock_wallets has read, one after the other.  False when
- * one that was not locked there has been locked or changed since by somebody else: it and those
- * after it are as they were, and the caller must undo what came before.
+ * Store the new state of wallets that store_lock_wallets has read, one after the other, until one
+ * that was not locked there has been locked or changed since by somebody else.  Returns how many
+ * have been stored, which the caller must undo if it is not all of them; row says where they are
+ * now.
  */
-extern bool store_update_wallets(const Wallet *wallets, int count);
+extern int store_update_wallets(Wallet *wallets, int count);
 extern void store_update_status(const Wallet *wallet);
 
 /* In the order of the requests' ids. */

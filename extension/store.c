@@ -8,10 +8,10 @@
  *
  * Locking: a wallet's row lock protects its balance and its chain.  Everybody takes these locks
  * in the order of wallet_id.  Usually store_lock_wallets takes them.  What nobody else holds may be
- * only read there, all wallets of a batch (LOCK_LATER) or the last one of a direct payment
- * (LOCK_ALL_BUT_LAST).  Then store_update_wallets is what locks: it finds out, row by row, whether
- * somebody has been there in between, and says so.  A batch rolls back what it has written and
- * begins again with locks; a payment updates that wallet first, so that nothing has been written.
+ * only read there, by a batch (LOCK_LATER) or a direct payment (LOCK_WHAT_IS_HELD).  Then
+ * store_update_wallets is what locks: it finds out, row by row, whether somebody has been there in
+ * between, and says so.  A batch rolls back what it has written, a payment puts back what its first
+ * wallet had, and either begins again with locks.
  * Transfer ids are drawn in between.  That they rise along each wallet's chain holds all the same:
  * whoever posted before had committed before the wallet was read, and whoever posts after waits for
  * the update.
@@ -226,11 +226,27 @@ set_currency(Wallet *wallet, const text *code, Currency *last)
 	wallet->currency = *last;
 }
 
+static RowPlace
+row_place(const Wallet *wallet)
+{
+	RowPlace place;
+
+	memcpy(&place, &wallet->row, sizeof(place));
+	return place;
+}
+
+static void
+set_row_place(Wallet *wallet, ItemPointerData tid, bool locked)
+{
+	RowPlace place = {tid, locked};
+
+	StaticAssertStmt(sizeof(RowPlace) == sizeof(wallet->row), "a row's place fits exactly");
+	memcpy(&wallet->row, &place, sizeof(place));
+}
+
 static void
 wallet_from_slot(TupleTableSlot *slot, bool locked, Wallet *wallet, Currency *last)
 {
-	RowPlace place = {slot->tts_tid, locked};
-
 	slot_getallattrs(slot);
 	*wallet = (Wallet){
 	    .wallet_id = slot_int64(slot, WALLET_ID),
@@ -243,17 +259,7 @@ wallet_from_slot(TupleTableSlot *slot, bool locked, Wallet *wallet, Currency *la
 	wallet->status =
 	    enum_values_find(&status_values, DatumGetObjectId(slot->tts_values[WALLET_STATUS]));
 	set_currency(wallet, DatumGetTextPP(slot->tts_values[WALLET_CURRENCY]), last);
-	StaticAssertStmt(sizeof(RowPlace) == sizeof(wallet->row), "a row's place fits exactly");
-	memcpy(&wallet->row, &place, sizeof(place));
-}
-
-static RowPlace
-row_place(const Wallet *wallet)
-{
-	RowPlace place;
-
-	memcpy(&place, &wallet->row, sizeof(place));
-	return place;
+	set_row_place(wallet, slot->tts_tid, locked);
 }
 
 /* Who has locked this version of the row, or replaced it? */
@@ -362,6 +368,15 @@ take_wallets(RowReader *reader, const int64 *ids, int count, LockMode mode, Tupl
 	return taken;
 }
 
+/* So many of the first wallets are to be locked: up to the last one that somebody holds. */
+static int
+count_to_lock(const RowHolder *holders, int count, LockMode mode)
+{
+	while (mode == LOCK_WHAT_IS_HELD && count > 0 && holders[count - 1] == HOLDER_NOBODY)
+		count--;
+	return count;
+}
+
 /*
  * The same, but wait for whoever holds one.  All are looked for before the first is locked: others
  * may be waiting for it then.
@@ -374,6 +389,7 @@ wait_for_wallets(RowReader *reader, const int64 *ids, int count, LockMode mode,
 	Currency currency = {0};
 	int found = 0;
 	int taken = 0;
+	int to_lock;
 
 	for (int i = 0; i < count; i++)
 	{
@@ -382,10 +398,11 @@ wait_for_wallets(RowReader *reader, const int64 *ids, int count, LockMode mode,
 		holders[found] = row_holder(reader->slot);
 		wallet_from_slot(reader->slot, false, &wallets[found++], &currency);
 	}
+	to_lock = count_to_lock(holders, found, mode);
 	for (int i = 0; i < found; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (mode == LOCK_ALL_BUT_LAST && i == found - 1 && holders[i] == HOLDER_NOBODY)
+		if (i >= to_lock)
 			wallets[taken++] = wallets[i];
 		else
 		{
@@ -478,29 +495,31 @@ currency_text(const Wallet *wallet, const char **last_code, Datum *last)
 	return *last;
 }
 
-bool
-store_update_wallets(const Wallet *wallets, int count)
+int
+store_update_wallets(Wallet *wallets, int count)
 {
 	RowWriter writer;
 	const char *code = NULL;
 	Datum currency = (Datum) 0;
-	bool updated = true;
+	int updated = 0;
 
 	if (wallets[0].row == 0 || !writer_open(&writer, &wallet_layout, CMD_UPDATE))
 	{
 		sql_update_wallets(wallets, count);
-		return true;
+		return count;
 	}
-	for (int i = 0; i < count && updated; i++)
+	for (; updated < count; updated++)
 	{
 		TupleTableSlot *slot = writer_next(&writer);
-		RowPlace place = row_place(&wallets[i]);
+		Wallet *wallet = &wallets[updated];
+		RowPlace place = row_place(wallet);
 
 		CHECK_FOR_INTERRUPTS();
-		wallet_to_slot(&wallets[i], currency_text(&wallets[i], &code, &currency), slot);
-		updated = writer_update(&writer, &place.tid, place.locked);
-		if (updated)
-			hint_keep(wallets[i].wallet_id, &slot->tts_tid);
+		wallet_to_slot(wallet, currency_text(wallet, &code, &currency), slot);
+		if (!writer_update(&writer, &place.tid, place.locked))
+			break;
+		set_row_place(wallet, slot->tts_tid, true);
+		hint_keep(wallet->wallet_id, &slot->tts_tid);
 	}
 	writer_close(&writer);
 	return updated;
