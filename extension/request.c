@@ -259,7 +259,7 @@ request_read_after(int64 request_id, int count_max, Request *requests)
 	/* Partition by partition. */
 	for (int64 next = request_id + 1; count < count_max && next < PG_INT64_MAX; next = reader.end)
 	{
-		if (!reader_open_from(&reader, &request_layout, next))
+		if (!reader_open_from(&reader, &request_layout, next, AccessShareLock))
 			return count + read_by_statement(
 			                   &read_after,
 			                   (Datum[]){Int64GetDatum(next - 1), Int64GetDatum(count_max - count)},

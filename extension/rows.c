@@ -135,7 +135,10 @@ release(RowWriter *writer)
 	for (int i = 0; i < writer->slot_count; i++)
 		ExecDropSingleTupleTableSlot(writer->slots[i]);
 	for (int i = 0; writer->indexes != NULL && i < writer->facts->index_count; i++)
-		index_close(writer->indexes[i], NoLock);
+	{
+		if (writer->indexes[i] != NULL)
+			index_close(writer->indexes[i], NoLock);
+	}
 	if (writer->estate != NULL)
 	{
 		ExecCloseIndices(writer->result);
@@ -144,10 +147,16 @@ release(RowWriter *writer)
 	close_heap(writer->heap, writer->parent);
 }
 
-static bool
-is_writable(Relation parent, Relation heap, const RowLayout *layout, CmdType command)
+/* What is known of a table that can be written to without a statement; else NULL. */
+static const TableFacts *
+writable_facts(Relation parent, Relation heap, const RowLayout *layout, CmdType command)
 {
-	return table_is_plain(parent, heap, layout, command) && table_facts(heap, layout)->is_immediate;
+	const TableFacts *facts;
+
+	if (!table_is_plain(parent, heap, layout, command))
+		return NULL;
+	facts = table_facts(heap, layout);
+	return facts->is_immediate ? facts : NULL;
 }
 
 /* Can the writer make the index entries itself?  Those of an update have the keys they had. */
@@ -172,12 +181,12 @@ call_executor(RowWriter *writer)
 static bool
 writer_begin(RowWriter *writer, const RowLayout *layout, CmdType command)
 {
-	if (!is_writable(writer->parent, writer->heap, layout, command))
+	writer->facts = writable_facts(writer->parent, writer->heap, layout, command);
+	if (writer->facts == NULL)
 	{
 		close_heap(writer->heap, writer->parent);
 		return false;
 	}
-	writer->facts = table_facts(writer->heap, layout);
 	CheckCmdReplicaIdentity(writer->heap, command);
 	writer->command = GetCurrentCommandId(true);
 	writer->is_update = command == CMD_UPDATE;
@@ -205,15 +214,13 @@ is_horizon_moving(Relation heap)
 	return is_moving;
 }
 
-static void
-open_indexes(RowWriter *writer)
+/* One of the table's indexes, opened when the first entry is made. */
+static Relation
+writer_index(RowWriter *writer, int i)
 {
-	const TableFacts *facts = writer->facts;
-
-	writer->indexes = palloc(sizeof(Relation) * facts->index_count);
-	for (int i = 0; i < facts->index_count; i++)
-		writer->indexes[i] = index_open(facts->indexes[i].oid, RowExclusiveLock);
-	writer->may_delete = writer->is_update && is_horizon_moving(writer->heap);
+	if (writer->indexes[i] == NULL)
+		writer->indexes[i] = index_open(writer->facts->indexes[i].oid, RowExclusiveLock);
+	return writer->indexes[i];
 }
 
 /*
@@ -228,7 +235,10 @@ make_entries(RowWriter *writer, TupleTableSlot *slot)
 	bool nulls[INDEX_MAX_KEYS];
 
 	if (writer->indexes == NULL)
-		open_indexes(writer);
+	{
+		writer->indexes = palloc0(sizeof(Relation) * writer->facts->index_count);
+		writer->may_delete = writer->is_update && is_horizon_moving(writer->heap);
+	}
 	for (int i = 0; i < writer->facts->index_count; i++)
 	{
 		const SimpleIndex *index = &writer->facts->indexes[i];
@@ -237,7 +247,7 @@ make_entries(RowWriter *writer, TupleTableSlot *slot)
 		if (!index->info->ii_ReadyForInserts || !index_covers(writer->facts, index, slot))
 			continue;
 		FormIndexDatum(index->info, slot, NULL, values, nulls);
-		index_insert(writer->indexes[i], values, nulls, &slot->tts_tid, writer->heap,
+		index_insert(writer_index(writer, i), values, nulls, &slot->tts_tid, writer->heap,
 		             is_unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO, writer->may_delete,
 		             index->info);
 	}
@@ -372,16 +382,15 @@ primary_key_of(Relation heap)
 }
 
 bool
-reader_open(RowReader *reader, const RowLayout *layout)
+reader_open(RowReader *reader, const RowLayout *layout, LOCKMODE lock)
 {
-	return reader_open_from(reader, layout, PG_INT64_MIN);
+	return reader_open_from(reader, layout, PG_INT64_MIN, lock);
 }
 
 bool
-reader_open_from(RowReader *reader, const RowLayout *layout, int64 key)
+reader_open_from(RowReader *reader, const RowLayout *layout, int64 key, LOCKMODE lock)
 {
-	reader->heap =
-	    open_heap(layout->table, key, true, AccessShareLock, &reader->parent, &reader->end);
+	reader->heap = open_heap(layout->table, key, true, lock, &reader->parent, &reader->end);
 	if (reader->heap == NULL)
 		return false;
 	if (!OidIsValid(primary_key_of(reader->heap)) ||
@@ -401,8 +410,7 @@ reader_open_from(RowReader *reader, const RowLayout *layout, int64 key)
 bool
 reader_may_update(RowReader *reader, const RowLayout *layout)
 {
-	LockRelationOid(RelationGetRelid(reader->heap), RowExclusiveLock);
-	return reader->parent == NULL && is_writable(NULL, reader->heap, layout, CMD_UPDATE);
+	return reader->parent == NULL && writable_facts(NULL, reader->heap, layout, CMD_UPDATE) != NULL;
 }
 
 /*

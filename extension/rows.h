@@ -18,6 +18,7 @@
 #include "nodes/execnodes.h"
 #include "nodes/nodes.h"
 #include "storage/buf.h"
+#include "storage/lockdefs.h"
 #include "utils/rel.h"
 
 /* A table of the schema wallet as we have made it. */
@@ -49,7 +50,7 @@ typedef struct RowWriter
 	const struct TableFacts *facts;
 	CommandId command;
 	bool is_update;
-	Relation *indexes;     /* NULL before one is needed, which for most updates is never */
+	Relation *indexes;     /* those that have got entries; for most updates none, and NULL */
 	bool may_delete;       /* entries of superfluous versions, when an index's page is full */
 	EState *estate;        /* NULL where we can do without the executor */
 	ResultRelInfo *result; /* of the executor's */
@@ -100,17 +101,17 @@ typedef struct RowReader
 } RowReader;
 
 /* With the active snapshot.  False when a statement has to do the work. */
-extern bool reader_open(RowReader *reader, const RowLayout *layout);
+extern bool reader_open(RowReader *reader, const RowLayout *layout, LOCKMODE lock);
 
 /*
  * The same for keys from this one on: of a partitioned table the first partition that may hold such
  * a key.  Whoever has read all of that goes on from reader->end, with a reader opened anew.
  */
-extern bool reader_open_from(RowReader *reader, const RowLayout *layout, int64 key);
+extern bool reader_open_from(RowReader *reader, const RowLayout *layout, int64 key, LOCKMODE lock);
 
 /*
- * Lock the table for updates: will writer_open say yes to them?  What it says stays true until the
- * transaction ends.
+ * Will writer_open say yes to updates?  The reader was opened with their lock, so that the answer
+ * stays true until the transaction ends.
  */
 extern bool reader_may_update(RowReader *reader, const RowLayout *layout);
 

@@ -184,7 +184,7 @@ find_currency(const char *code, Currency *currency)
 		*currency = known_currency;
 		return true;
 	}
-	if (!reader_open(&reader, &currency_layout))
+	if (!reader_open(&reader, &currency_layout, AccessShareLock))
 		return sql_find_currency(code, currency);
 	reader_seek_text(&reader, code);
 	found = reader_next(&reader);
@@ -288,16 +288,17 @@ row_holder(TupleTableSlot *slot)
 }
 
 /*
- * Lock the newest version of the row at this place, and read it into slot, by the rules of SELECT
- * FOR NO KEY UPDATE.  False when it is gone, or somebody else's.
+ * Lock the newest version of the row at this place, and read it, by the rules of SELECT FOR NO KEY
+ * UPDATE.  False when it is gone, or somebody else's.
  */
 static bool
-lock_row(RowReader *reader, ItemPointerData tid, LockWaitPolicy policy, TupleTableSlot *slot)
+lock_row(RowReader *reader, ItemPointerData tid, LockWaitPolicy policy)
 {
 	uint8 flags = IsolationUsesXactSnapshot() ? 0 : TUPLE_LOCK_FLAG_FIND_LAST_VERSION;
 	TM_FailureData failure;
 
-	switch (table_tuple_lock(reader->heap, &tid, GetActiveSnapshot(), slot,
+	ExecClearTuple(reader->slot);
+	switch (table_tuple_lock(reader->heap, &tid, GetActiveSnapshot(), reader->slot,
 	                         GetCurrentCommandId(false), LockTupleNoKeyExclusive, policy, flags,
 	                         &failure))
 	{
@@ -349,8 +350,7 @@ wait_for_turn(int64 wallet_id)
 
 /* Read the wallets that there are, locked as the mode wants it, without waiting for anybody. */
 static int
-take_wallets(RowReader *reader, const int64 *ids, int count, LockMode mode, TupleTableSlot *locked,
-             Wallet *wallets)
+take_wallets(RowReader *reader, const int64 *ids, int count, LockMode mode, Wallet *wallets)
 {
 	Currency currency = {0};
 	int taken = 0;
@@ -362,8 +362,8 @@ take_wallets(RowReader *reader, const int64 *ids, int count, LockMode mode, Tupl
 			continue;
 		if (mode == LOCK_LATER && row_holder(reader->slot) == HOLDER_NOBODY)
 			wallet_from_slot(reader->slot, false, &wallets[taken++], &currency);
-		else if (lock_row(reader, reader->slot->tts_tid, LockWaitSkip, locked))
-			wallet_from_slot(locked, true, &wallets[taken++], &currency);
+		else if (lock_row(reader, reader->slot->tts_tid, LockWaitSkip))
+			wallet_from_slot(reader->slot, true, &wallets[taken++], &currency);
 	}
 	return taken;
 }
@@ -382,8 +382,7 @@ count_to_lock(const RowHolder *holders, int count, LockMode mode)
  * may be waiting for it then.
  */
 static int
-wait_for_wallets(RowReader *reader, const int64 *ids, int count, LockMode mode,
-                 TupleTableSlot *locked, Wallet *wallets)
+wait_for_wallets(RowReader *reader, const int64 *ids, int count, LockMode mode, Wallet *wallets)
 {
 	RowHolder *holders = palloc(sizeof(RowHolder) * count);
 	Currency currency = {0};
@@ -410,8 +409,8 @@ wait_for_wallets(RowReader *reader, const int64 *ids, int count, LockMode mode,
 
 			if (holders[i] == HOLDER_OTHERS && !IsolationUsesXactSnapshot())
 				wait_for_turn(wallets[i].wallet_id);
-			if (lock_row(reader, place.tid, LockWaitBlock, locked))
-				wallet_from_slot(locked, true, &wallets[taken++], &currency);
+			if (lock_row(reader, place.tid, LockWaitBlock))
+				wallet_from_slot(reader->slot, true, &wallets[taken++], &currency);
 		}
 	}
 	pfree(holders);
@@ -441,12 +440,11 @@ int
 store_lock_wallets(const int64 *wallet_ids, int count, LockMode mode, Wallet *wallets)
 {
 	RowReader reader;
-	TupleTableSlot *locked;
 	int64 *ids;
 	int found;
 
 	push_new_snapshot();
-	if (!reader_open(&reader, &wallet_layout))
+	if (!reader_open(&reader, &wallet_layout, RowExclusiveLock))
 	{
 		PopActiveSnapshot();
 		return sql_lock_wallets(wallet_ids, count, mode, wallets);
@@ -456,14 +454,12 @@ store_lock_wallets(const int64 *wallet_ids, int count, LockMode mode, Wallet *wa
 		mode = lock_waits(mode) ? LOCK_WAIT : LOCK_SKIP_LOCKED;
 	enum_values_load(&status_values, column_type(reader.slot, WALLET_STATUS), status_names,
 	                 STATUS_COUNT);
-	locked = table_slot_create(reader.heap, NULL);
 	ids = palloc(sizeof(int64) * count);
 	memcpy(ids, wallet_ids, sizeof(int64) * count);
 	qsort(ids, count, sizeof(int64), compare_ids);
-	found = lock_waits(mode) ? wait_for_wallets(&reader, ids, count, mode, locked, wallets)
-	                         : take_wallets(&reader, ids, count, mode, locked, wallets);
+	found = lock_waits(mode) ? wait_for_wallets(&reader, ids, count, mode, wallets)
+	                         : take_wallets(&reader, ids, count, mode, wallets);
 	pfree(ids);
-	ExecDropSingleTupleTableSlot(locked);
 	reader_close(&reader);
 	PopActiveSnapshot();
 	return found;
