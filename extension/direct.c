@@ -14,7 +14,9 @@
 #include "utils/builtins.h"
 #include "utils/formatting.h"
 #include "utils/jsonb.h"
+#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
+#include "utils/typcache.h"
 
 PG_FUNCTION_INFO_V1(wallet_create);
 PG_FUNCTION_INFO_V1(wallet_deposit);
@@ -26,11 +28,11 @@ PG_FUNCTION_INFO_V1(wallet_set_status);
 static Datum
 form_result(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
 {
-	TupleDesc descriptor;
+	TupleDesc columns = lookup_rowtype_tupdesc(get_func_rettype(fcinfo->flinfo->fn_oid), -1);
+	HeapTuple row = heap_form_tuple(columns, values, nulls);
 
-	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "the result must be a row");
-	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls));
+	ReleaseTupleDesc(columns);
+	return HeapTupleGetDatum(row);
 }
 
 /* As wallet.wallet_info. */
