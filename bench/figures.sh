@@ -60,7 +60,10 @@ drain_of() { # WALLETS HOT COUNT
     drain "$3"
 }
 
-main_drain() { drain_of "$some" 0 "$transfers"; }
+take_drain() { drain_of "$some" 0 "$transfers"; }
+take_drain_hot() { drain_of "$some" 90 "$transfers"; }
+take_drain_many() { drain_of "$many" 0 "$transfers"; }
+take_drain_many_hot() { drain_of "$many" 90 "$transfers"; }
 
 # Bytes: on disk in all tables and indexes, and in the write-ahead log.
 disk() {
@@ -101,21 +104,21 @@ full_journal() {
     filled=$(transfer_count)
     note "the journal holds $filled transfers, and is to hold $fill"
     while ((filled < fill)); do
-        main_drain >/dev/null
+        take_drain >/dev/null
         filled=$(transfer_count)
     done
     for ((run = 1; run <= runs; run++)); do
         measure drain_fresh fresh_drain
-        measure drain_full main_drain
+        measure drain_full take_drain
         pair drain_full drain_fresh
     done
-    steady drain_full drain_fresh fresh_drain main_drain
+    steady drain_full drain_fresh fresh_drain take_drain
     verify
 }
 
 fresh_drain() {
     make_fresh
-    elsewhere fresh main_drain
+    elsewhere fresh take_drain
     drop_fresh
 }
 

@@ -159,7 +159,7 @@ mean_of_last() { # SAMPLES NAME
 }
 
 # steady FIGURE YARDSTICK TAKE_YARDSTICK CMD...: a yardstick that varies more than what it measures is
-# little use: both are taken once more, one after the other, up to twice.
+# little use: both are taken again, twice and in mirrored order, up to two times.
 steady() {
     local figure=$1 yardstick=$2
     ((runs > 1)) || return 0
@@ -167,7 +167,9 @@ steady() {
         note "$yardstick varies more than $figure: measuring both again"
         measure "$yardstick" "$3"
         measure "$figure" "${@:4}"
-        pair "$figure" "$yardstick"
+        measure "$figure" "${@:4}"
+        measure "$yardstick" "$3"
+        pair "$figure" "$yardstick" 2 2
         echo >>"$notes/.again_$figure"
     done
 }

@@ -19,13 +19,13 @@ prepare() {
     make_handshake
 }
 
-hot_drain() { drain_of "$some" 90 "$transfers"; }
-
 # Each yardstick stands next to what it measures. Where they are only a tenth or two from what must be,
-# both are taken twice, the yardstick first and last, and the mean counts: whatever makes the machine
-# slower or faster steadily meanwhile makes no difference then. The first drain finds in the wallets
-# what the payments have left. After the drains comes what writes nothing, so that the checkpoints and
-# vacuums that they cause fall upon nobody.
+# both are taken twice, in mirrored order, and the mean counts: whatever makes the machine slower or
+# faster steadily meanwhile makes no difference then. The first drain finds in the wallets what the
+# payments have left, so it is not one of a yardstick. Where next to nothing lies between the two, they
+# are taken four times, in an order that favours neither when checkpoints come every few drains. After
+# the drains comes what writes nothing, so that the checkpoints and vacuums that they cause fall upon
+# nobody.
 one_run() {
     local figure
     measure tpcb tpcb
@@ -36,12 +36,14 @@ one_run() {
     measure tpcb_hot tpcb_hot
     measure direct direct
     measure tpcb tpcb
-    measure drain_many drain_of "$many" 0 "$transfers"
+    measure drain_many_hot take_drain_many_hot
+    measure drain_many take_drain_many
+    measure drain_many take_drain_many
+    measure drain_many_hot take_drain_many_hot
     queue_figures
-    measure drain main_drain
-    measure drain_hot hot_drain
-    measure drain_hot hot_drain
-    measure drain main_drain
+    for figure in drain drain_hot drain_hot drain drain_hot drain drain drain_hot; do
+        measure "$figure" "take_$figure"
+    done
     measure get get "$WALLET_URL"
     measure get_bare get_bare
     measure bulk bulk
@@ -49,10 +51,12 @@ one_run() {
     measure post post
     latency "$(tail -n 1 "$notes/post")"
     measure shim_memory shim_memory
-    for figure in drain_many enqueue bulk; do pair "$figure" tpcb 2; done
-    for figure in direct drain; do pair "$figure" tpcb 2 2; done
+    for figure in enqueue bulk; do pair "$figure" tpcb 2; done
+    for figure in direct drain_many; do pair "$figure" tpcb 2 2; done
+    pair drain tpcb 2 4
     pair direct_hot tpcb_hot 2 2
-    pair drain_hot drain 2 2
+    pair drain_many_hot drain_many 2 2
+    pair drain_hot drain 4 4
     pair post post_bare
     pair get get_bare
     verify
@@ -60,12 +64,13 @@ one_run() {
 
 steady_yardsticks() {
     steady direct tpcb tpcb direct
-    steady drain tpcb tpcb main_drain
-    steady drain_many tpcb tpcb drain_of "$many" 0 "$transfers"
+    steady drain tpcb tpcb take_drain
+    steady drain_many tpcb tpcb take_drain_many
     steady enqueue tpcb tpcb enqueue_and_settle
     steady bulk tpcb tpcb bulk
     steady direct_hot tpcb_hot tpcb_hot direct_hot
-    steady drain_hot drain main_drain hot_drain
+    steady drain_many_hot drain_many take_drain_many take_drain_many_hot
+    steady drain_hot drain take_drain take_drain_hot
     steady post post_bare post_bare post
     steady get get_bare get_bare get "$WALLET_URL"
 }
