@@ -37,22 +37,38 @@ begin() {
     chmod 755 "$RUN_DIR"
     mkdir -p "$notes" "$results"
     trap finish EXIT
+    start_system
+    ((EUID != 0)) || act_as postgres
+}
+
+start_system() {
     bash "$TOP/bin/run.sh" start >&2
     set -a
     # shellcheck source=/dev/null
     . "$RUN_DIR/env"
     set +a
-    ((EUID != 0)) || act_as postgres
     # Housekeeping that comes once an hour would fall upon one figure or another.
     sql -c 'UPDATE cron.job SET active = false'
     # What is drained is queued before, all of it.
     sql -c 'ALTER SYSTEM SET pg_wallet.queue_limit = 0' -c 'SELECT pg_reload_conf()' >/dev/null
 }
 
-finish() {
+stop_system() {
     local pid
     for pid in "${helpers[@]}"; do kill "$pid" 2>/dev/null || true; done
+    helpers=()
     bash "$TOP/bin/run.sh" stop >&2
+}
+
+# Another system in the place of this one, whose data take much of the disk by now.
+begin_anew() {
+    stop_system
+    rm -rf "$RUN_DIR/data"
+    start_system
+}
+
+finish() {
+    stop_system
     rm -rf "$RUN_DIR"
 }
 
