@@ -109,7 +109,7 @@ for ((run = 1; run <= runs; run++)); do
 done
 steady_yardsticks
 full_journal
-begin_anew
+((quick)) || begin_anew
 held_snapshot
 write_results
 note "measured for $((SECONDS - began)) s"
