@@ -25,6 +25,11 @@
 #include "payload.h"
 #include "post.h"
 
+/* Its name since PostgreSQL 18. */
+#ifndef pg_noreturn
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
 #define PG_WALLET_VERSION "1.0"
 
 /* Requests that may wait in memory for a locked wallet; the queue is not read further beyond. */
@@ -47,10 +52,10 @@ extern int setting_request_retention_s;
 /* ---- refusal.c: codes as errors ---- */
 
 /* Raise the error of this code; detail may be NULL, else it is a full sentence. */
-extern void refuse(WalletCode code, const char *detail) pg_attribute_noreturn();
+extern pg_noreturn void refuse(WalletCode code, const char *detail);
 
 /* The same with a message that is more specific than the code's own. */
-extern void refuse_with_message(WalletCode code, const char *message) pg_attribute_noreturn();
+extern pg_noreturn void refuse_with_message(WalletCode code, const char *message);
 
 /*
  * Can a request be to blame for an error of this SQLSTATE?  No space, a shutdown, a deadlock, a
