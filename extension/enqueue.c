@@ -234,7 +234,7 @@ find_repeated(EnqueueItem *items, int count)
 static void
 refuse_busy_keys(EnqueueItem *items, int count)
 {
-	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), BUSY_KEY_WAIT_MS);
+	int64 until_ms = monotonic_ms() + BUSY_KEY_WAIT_MS;
 
 	for (int i = 0; i < count; i++)
 	{
@@ -245,7 +245,7 @@ refuse_busy_keys(EnqueueItem *items, int count)
 		while (idempotency_key_is_busy(&item->call))
 		{
 			CHECK_FOR_INTERRUPTS();
-			if (GetCurrentTimestamp() >= until)
+			if (monotonic_ms() >= until_ms)
 			{
 				refuse_item(item, CODE_IDEMPOTENCY_IN_PROGRESS);
 				break;

@@ -34,7 +34,6 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
-#include "utils/timestamp.h"
 #include "utils/varlena.h"
 
 /* A database that was made from a template with the extension is found after this time. */
@@ -51,7 +50,7 @@ typedef struct Wanted
 {
 	Oid database;
 	bool pending;
-	TimestampTz started_at;
+	int64 started_ms; /* of monotonic_ms(); 0: never */
 } Wanted;
 
 static Wanted *databases = NULL;
@@ -176,19 +175,19 @@ may_have_worker(Oid database)
 static int
 reserve_slot(Oid database)
 {
-	static TimestampTz full_since = 0;
+	static int64 full_since_ms = 0;
 	static bool logged = false;
-	TimestampTz now = GetCurrentTimestamp();
+	int64 now_ms = monotonic_ms();
 	int slot = shared_worker_reserve(database);
 
 	if (slot >= 0)
 	{
-		full_since = 0;
+		full_since_ms = 0;
 		logged = false;
 		return slot;
 	}
-	full_since = full_since == 0 ? now : full_since;
-	if (!logged && TimestampDifferenceExceeds(full_since, now, FULL_LOG_MS))
+	full_since_ms = full_since_ms == 0 ? now_ms : full_since_ms;
+	if (!logged && now_ms - full_since_ms >= FULL_LOG_MS)
 	{
 		ereport(LOG,
 		        (errmsg("could not start a pg_wallet worker for database %u: all %d are in use",
@@ -203,7 +202,7 @@ reserve_slot(Oid database)
 static bool
 start_workers(void)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	int64 now_ms = monotonic_ms();
 	bool waiting = false;
 
 	for (int i = 0; i < database_count; i++)
@@ -217,13 +216,13 @@ start_workers(void)
 			wanted->pending = false;
 			continue;
 		}
-		if (!TimestampDifferenceExceeds(wanted->started_at, now, RESTART_MS) ||
+		if ((wanted->started_ms != 0 && now_ms - wanted->started_ms < RESTART_MS) ||
 		    (slot = reserve_slot(wanted->database)) < 0)
 		{
 			waiting = true;
 			continue;
 		}
-		wanted->started_at = now;
+		wanted->started_ms = now_ms;
 		wanted->pending = !worker_start(slot);
 		if (wanted->pending)
 			shared_worker_release(slot);
@@ -248,7 +247,7 @@ take_wanted(void)
 void
 pg_wallet_launcher_main(Datum argument)
 {
-	TimestampTz looked_at = 0;
+	int64 looked_ms = 0; /* 0: look at once */
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
@@ -265,13 +264,13 @@ pg_wallet_launcher_main(Datum argument)
 		{
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
-			looked_at = 0;
+			looked_ms = 0;
 		}
 		take_wanted();
-		if (TimestampDifferenceExceeds(looked_at, GetCurrentTimestamp(), LOOK_AT_ALL_MS))
+		if (looked_ms == 0 || monotonic_ms() - looked_ms >= LOOK_AT_ALL_MS)
 		{
 			look_at_all_databases();
-			looked_at = GetCurrentTimestamp();
+			looked_ms = monotonic_ms();
 		}
 		if (setting_worker)
 			waiting = start_workers();

@@ -49,6 +49,13 @@ extern int setting_queue_limit; /* pg_wallet.queue_limit */
 /* pg_wallet.request_retention; 0: for ever */
 extern int setting_request_retention_s;
 
+/* ---- clock.c: intervals ---- */
+
+/* Since some moment before the server's start, the same for all processes.  No interval is measured
+ * with the wall clock, which may be set while the server runs. */
+extern int64 monotonic_ms(void);
+extern int64 monotonic_us(void);
+
 /* ---- refusal.c: codes as errors ---- */
 
 /* Raise the error of this code; detail may be NULL, else it is a full sentence. */
@@ -388,8 +395,8 @@ typedef struct WorkerState
 	Oid database; /* InvalidOid: a free slot */
 	int pid;      /* 0 while it starts */
 	TimestampTz started_at;
-	TimestampTz heartbeat;
-	int64 posted; /* requests, since the worker started */
+	int64 heartbeat_us; /* of monotonic_us() */
+	int64 posted;       /* requests, since the worker started */
 	int64 refused;
 	int batch_requests; /* of the last batch that had any */
 	int64 batch_us;

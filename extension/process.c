@@ -101,24 +101,27 @@ wallet_worker_state(PG_FUNCTION_ARGS)
 {
 	TupleDesc descriptor;
 	WorkerState state = {0};
-	Datum values[9] = {0};
-	bool nulls[9];
+	Datum values[10] = {0};
+	bool nulls[10];
 	bool found = shared_worker_state(&state);
 	Interval *duration = palloc0(sizeof(Interval));
+	Interval *heartbeat_age = palloc0(sizeof(Interval));
 
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "the result must be a row");
 	memset(nulls, !found, sizeof(nulls));
 	duration->time = state.batch_us;
+	heartbeat_age->time = monotonic_us() - state.heartbeat_us;
 	values[0] = Int32GetDatum(state.pid);
 	values[1] = TimestampTzGetDatum(state.started_at);
-	values[2] = TimestampTzGetDatum(state.heartbeat);
+	values[2] = TimestampTzGetDatum(GetCurrentTimestamp() - heartbeat_age->time);
 	values[3] = Int64GetDatum(state.posted);
 	values[4] = Int64GetDatum(state.refused);
 	values[5] = Int32GetDatum(state.batch_requests);
 	values[6] = IntervalPGetDatum(duration);
 	values[7] = Int32GetDatum(state.gaps);
 	values[8] = Int32GetDatum(state.deferred);
+	values[9] = IntervalPGetDatum(heartbeat_age);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));
 }
 

@@ -30,7 +30,6 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
-#include "utils/timestamp.h"
 
 /* The low-water mark is stored at most this often. */
 #define STORE_INTERVAL_MS 1000
@@ -72,13 +71,13 @@ struct Queue
 	int64 takeovers;
 	int64 settled_until; /* up to here a request may have its outcome already */
 	int64 stored_low_water;
-	TimestampTz stored_at;
-	TimestampTz retry_at; /* when the deferred requests are tried again */
-	int retry_ms;
-	int requests_max; /* halved while a batch fails */
-	int failures;     /* of the same batch, one after the other */
-	int64 suspect;    /* failed alone once */
-	bool tried;       /* the last round tried a request at all */
+	int64 stored_ms;   /* of monotonic_ms(), as is the next one */
+	int64 retry_at_ms; /* when the deferred requests are tried again */
+	int retry_ms;      /* the pause before that */
+	int requests_max;  /* halved while a batch fails */
+	int failures;      /* of the same batch, one after the other */
+	int64 suspect;     /* failed alone once */
+	bool tried;        /* the last round tried a request at all */
 	int attempted;
 	int64 last_attempted;
 	int64 culprit;
@@ -368,7 +367,7 @@ mark_waiting(Queue *queue, Reading *reading, bool halving)
 	const QueueState *state = &queue->state;
 	int deferred = 0;
 
-	if (halving || GetCurrentTimestamp() >= queue->retry_at)
+	if (halving || monotonic_ms() >= queue->retry_at_ms)
 		return;
 	for (int i = 0; i < reading->count && deferred < state->deferred_count; i++)
 	{
@@ -382,7 +381,7 @@ mark_waiting(Queue *queue, Reading *reading, bool halving)
 static void
 plan_retry(Queue *queue, const Reading *reading, const RequestFate *fates, Round *round)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	int64 now_ms = monotonic_ms();
 	bool tried = false;
 	bool passed = false;
 
@@ -399,8 +398,8 @@ plan_retry(Queue *queue, const Reading *reading, const RequestFate *fates, Round
 	else if (tried)
 		queue->retry_ms = Min(queue->retry_ms * 2, RETRY_MAX_MS);
 	if (queue->state.deferred_count == 0 || tried)
-		queue->retry_at = TimestampTzPlusMilliseconds(now, queue->retry_ms);
-	round->retry_ms = (int) Max(1, TimestampDifferenceMilliseconds(now, queue->retry_at));
+		queue->retry_at_ms = now_ms + queue->retry_ms;
+	round->retry_ms = (int) Max(1, queue->retry_at_ms - now_ms);
 }
 
 /*
@@ -474,7 +473,7 @@ static void
 store_low_water(Queue *queue, const QueueState *state, bool taking_over)
 {
 	queue->stored_low_water = low_water_mark(state);
-	queue->stored_at = GetCurrentTimestamp();
+	queue->stored_ms = monotonic_ms();
 	queue->takeovers += taking_over ? 1 : 0;
 	statement_run(&store_position,
 	              (Datum[]){Int64GetDatum(queue->stored_low_water), Int64GetDatum(taking_over)},
@@ -485,7 +484,7 @@ static bool
 low_water_is_due(const Queue *queue)
 {
 	return low_water_mark(&queue->next) > queue->stored_low_water &&
-	       TimestampDifferenceExceeds(queue->stored_at, GetCurrentTimestamp(), STORE_INTERVAL_MS);
+	       monotonic_ms() - queue->stored_ms >= STORE_INTERVAL_MS;
 }
 
 void

@@ -406,7 +406,8 @@ shared_worker_attach(int slot)
 	}
 	my_slot->proc = MY_PROC_NUMBER;
 	my_slot->state.pid = MyProcPid;
-	my_slot->state.started_at = my_slot->state.heartbeat = GetCurrentTimestamp();
+	my_slot->state.started_at = GetCurrentTimestamp();
+	my_slot->state.heartbeat_us = monotonic_us();
 	LWLockRelease(shared->lock);
 	before_shmem_exit(worker_detach, (Datum) 0);
 	return my_slot->state.database;
@@ -441,7 +442,7 @@ void
 shared_worker_beat(void)
 {
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	my_slot->state.heartbeat = GetCurrentTimestamp();
+	my_slot->state.heartbeat_us = monotonic_us();
 	LWLockRelease(shared->lock);
 }
 
@@ -457,7 +458,7 @@ shared_worker_report(const Round *round, int64 batch_us)
 		backlog->done = backlog->admitted_before_round - round->deferred;
 	else if (backlog != NULL)
 		backlog->done = Min(backlog->done + round->posted + round->refused, backlog->admitted);
-	state->heartbeat = GetCurrentTimestamp();
+	state->heartbeat_us = monotonic_us();
 	state->posted += round->posted;
 	state->refused += round->refused;
 	state->gaps = round->gaps;

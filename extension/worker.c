@@ -21,7 +21,6 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
-#include "utils/timestamp.h"
 
 /* How soon to look again whether somebody else still posts. */
 #define LOCKED_RETRY_MS 50
@@ -228,10 +227,9 @@ next_backoff(void)
 
 /* Let requests gather after a round that left none. */
 static void
-gather(const Round *round, TimestampTz started_at)
+gather(const Round *round, int64 started_us)
 {
-	long left_ms =
-	    ROUND_INTERVAL_MS - TimestampDifferenceMilliseconds(started_at, GetCurrentTimestamp());
+	long left_ms = ROUND_INTERVAL_MS - (monotonic_us() - started_us) / 1000;
 
 	if (!round->more && round->posted + round->refused >= BUSY_ROUND && left_ms > 0)
 		(void) WaitLatch(NULL, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, left_ms, PG_WAIT_EXTENSION);
@@ -243,7 +241,7 @@ work(Queue *queue)
 {
 	Round round = {0};
 	Recovery recovery = RECOVERY_LATER;
-	TimestampTz started_at = GetCurrentTimestamp();
+	int64 started_us = monotonic_us();
 	RoundEnd end;
 
 	shared_worker_looks();
@@ -260,8 +258,8 @@ work(Queue *queue)
 		log_other_version();
 	if (end == ROUND_EXCLUDED)
 		return LOCKED_RETRY_MS;
-	shared_worker_report(&round, GetCurrentTimestamp() - started_at);
-	gather(&round, started_at);
+	shared_worker_report(&round, monotonic_us() - started_us);
+	gather(&round, started_us);
 	/* A commit may wait for a standby, and lose a wake-up over it: look once more. */
 	if (round.more || round.posted + round.refused > 0)
 		return 0;
@@ -272,13 +270,13 @@ work(Queue *queue)
 static void
 wait_for_work(int sleep_ms)
 {
-	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz until = TimestampTzPlusMilliseconds(now, sleep_ms);
+	int64 now_ms = monotonic_ms();
+	int64 until_ms = now_ms + sleep_ms;
 	bool woken = false;
 
-	while (!woken && !ConfigReloadPending && now < until)
+	while (!woken && !ConfigReloadPending && now_ms < until_ms)
 	{
-		long left_ms = TimestampDifferenceMilliseconds(now, until);
+		long left_ms = until_ms - now_ms;
 		int events = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 		                       Min(left_ms, HEARTBEAT_MS), PG_WAIT_EXTENSION);
 
@@ -288,7 +286,7 @@ wait_for_work(int sleep_ms)
 		if (backoff_ms == 0)
 			shared_worker_beat();
 		woken = (events & WL_LATCH_SET) != 0 && backoff_ms == 0;
-		now = GetCurrentTimestamp();
+		now_ms = monotonic_ms();
 	}
 }
 

@@ -135,14 +135,14 @@ COMMENT ON FUNCTION @extschema@.wallet_process(integer) IS
 CREATE FUNCTION wallet.worker_state(
     OUT worker_pid integer, OUT started_at timestamptz, OUT heartbeat timestamptz,
     OUT posted bigint, OUT refused bigint, OUT batch_requests integer, OUT batch_duration interval,
-    OUT gaps integer, OUT deferred integer)
+    OUT gaps integer, OUT deferred integer, OUT heartbeat_age interval)
 LANGUAGE c AS 'MODULE_PATHNAME', 'wallet_worker_state';
 COMMENT ON FUNCTION wallet.worker_state() IS 'what this database''s worker says of itself; nulls when there is none';
 
 CREATE VIEW wallet.queue AS
     SELECT waiting.queued, waiting.oldest_age, s.posted, s.refused, s.batch_requests, s.batch_duration,
            s.worker_pid, s.started_at, s.heartbeat, s.gaps, s.deferred
-        FROM (SELECT count(*) AS queued, clock_timestamp() - min(r.enqueued_at) AS oldest_age
+        FROM (SELECT count(*) AS queued, CASE WHEN count(*) > 0 THEN greatest(clock_timestamp() - min(r.enqueued_at), interval '0') END AS oldest_age
                   FROM wallet.request AS r
                   WHERE r.request_id > (SELECT coalesce(max(p.low_water), 0) FROM wallet.queue_position AS p)
                       AND (SELECT true FROM wallet.outcome AS o WHERE o.request_id = r.request_id) IS NULL
@@ -154,7 +154,7 @@ COMMENT ON VIEW wallet.queue IS
 CREATE FUNCTION @extschema@.wallet_ready(OUT worker_alive boolean, OUT detail text)
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT alive, CASE WHEN alive THEN 'the worker is alive' WHEN pg_is_in_recovery() THEN 'the database is a standby' ELSE 'the worker is not running' END
-        FROM (SELECT coalesce(s.heartbeat > clock_timestamp() - interval '10 s', false) AS alive
+        FROM (SELECT coalesce(s.heartbeat_age < interval '10 s', false) AS alive
                   FROM wallet.worker_state() AS s) AS state
 $$;
 COMMENT ON FUNCTION @extschema@.wallet_ready() IS 'whether this database''s worker is alive';
