@@ -11,6 +11,7 @@
 #   make fuzz            fuzzes the parsers, the rules and the HTTP side: FUZZ_SECONDS=60 FUZZ_SEED=N
 #   make coverage        how much of the money's path the tests go through
 #   make memcheck        a server and its worker under valgrind, in some minutes
+#   make assertcheck     SQL, isolation and TAP tests on a server built with --enable-cassert: PG_CONFIG=
 #   make lint            warnings as errors, layout, static analysis
 #   make bench           every figure beside its yardstick (bench-quick: in a minute)
 #
@@ -70,7 +71,7 @@ all install installcheck uninstall clean:
 	$(error $(PG_CONFIG) knows no PGXS: install the postgresql-server-dev package, or give PG_CONFIG)
 endif
 
-.PHONY: build shim clean-shim run start stop status test torture fuzz coverage memcheck lint bench bench-quick
+.PHONY: build shim clean-shim run start stop status test torture fuzz coverage memcheck assertcheck lint bench bench-quick
 
 build: all shim
 
@@ -104,6 +105,9 @@ coverage:
 
 memcheck:
 	@SUITES=memcheck bash test/run.sh
+
+assertcheck:
+	@SUITES=assertcheck bash test/run.sh
 
 lint:
 	@bash test/lint.sh

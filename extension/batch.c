@@ -23,6 +23,7 @@
 #include "common/hashfn.h"
 #include "storage/lock.h"
 #include "storage/lockdefs.h"
+#include "utils/guc.h"
 #include "utils/resowner.h"
 #include "utils/timestamp.h"
 
@@ -34,6 +35,9 @@
 #define SMALLEST_PART 5
 #define GROWING_BATCHES 8
 #define QUIET_BATCHES (LOCKING_BATCHES + GROWING_BATCHES * SMALLEST_PART)
+
+/* How long an update waits whose wallet has just been taken by somebody else. */
+#define OVERTAKEN_WAIT "10ms"
 
 /* Batches since somebody has come across one, or has had to wait for one. */
 static int quiet_batches = QUIET_BATCHES;
@@ -393,7 +397,12 @@ write_changed_wallets(Batch *batch)
 	return count == 0 || store_update_wallets(batch->stored, count) == count;
 }
 
-/* The same, so that nothing is left of it when it says false or throws an error. */
+/*
+ * The same, so that nothing is left of it when it says false or throws an error.
+ *
+ * An update waits where somebody takes its wallet in the moment between the look at the row and the
+ * update.  The others of the batch are not to wait long: then it says false too.
+ */
 static bool
 try_write_changed_wallets(Batch *batch)
 {
@@ -406,7 +415,12 @@ try_write_changed_wallets(Batch *batch)
 	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
+		int nest_level = NewGUCNestLevel();
+
+		(void) set_config_option("lock_timeout", OVERTAKEN_WAIT, PGC_USERSET, PGC_S_SESSION,
+		                         GUC_ACTION_SAVE, true, 0, false);
 		written = write_changed_wallets(batch);
+		AtEOXact_GUC(true, nest_level);
 	}
 	PG_CATCH();
 	{
@@ -421,7 +435,7 @@ try_write_changed_wallets(Batch *batch)
 		RollbackAndReleaseCurrentSubTransaction();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
-	if (error != NULL)
+	if (error != NULL && error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
 		ReThrowError(error);
 	return written;
 }

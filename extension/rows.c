@@ -6,11 +6,12 @@
  * order and through its own functions and the table access method, less the planning and the
  * plan.  A table on which something hangs that is not done here is refused; see table_is_plain.
  *
- * Of a partitioned table one partition is opened, found by the key as the executor would find
- * it.
+ * Of a partitioned table one partition is opened: partitions.c.
  *
  * Locking: tables, and the indexes that are needed, are opened with the locks of the statement that
- * they replace, and kept locked until the transaction ends.  Nothing here waits for a row.
+ * they replace, and kept locked until the transaction ends.  Who holds a row is read from the row's
+ * header with the page's lock held in share mode, as the server does it.  No page is locked, and no
+ * page but the reader's and the writer's last one is pinned, while another function is called.
  */
 #include "pg_wallet.h"
 
@@ -23,11 +24,8 @@
 #include "catalog/index.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_enum.h"
-#include "catalog/pg_opfamily.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
-#include "partitioning/partbounds.h"
-#include "partitioning/partdesc.h"
 #include "pgstat.h"
 #include "rows.h"
 #include "storage/bufmgr.h"
@@ -36,98 +34,8 @@
 #include "tables.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
-#include "utils/partcache.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
-
-/* Is the table partitioned by ranges of its first column, a bigint, with a place for none else? */
-static bool
-is_partitioned_by_key(Relation table)
-{
-	PartitionKey key = RelationGetPartitionKey(table);
-
-	return key->strategy == PARTITION_STRATEGY_RANGE && key->partnatts == 1 &&
-	       key->partattrs[0] == 1 && key->partopfamily[0] == INTEGER_BTREE_FAM_OID &&
-	       key->parttypid[0] == INT8OID;
-}
-
-/* A bound of a range of keys; what is outside of all bounds is without limit. */
-static int64
-bound_value(const PartitionBoundInfoData *bounds, int bound)
-{
-	if (bound < 0 ||
-	    (bound < bounds->ndatums && bounds->kind[bound][0] == PARTITION_RANGE_DATUM_MINVALUE))
-		return PG_INT64_MIN;
-	if (bound == bounds->ndatums || bounds->kind[bound][0] == PARTITION_RANGE_DATUM_MAXVALUE)
-		return PG_INT64_MAX;
-	return DatumGetInt64(bounds->datums[bound][0]);
-}
-
-/* Is there a partition for this range, or for one after it? */
-static bool
-is_any_from(const PartitionBoundInfoData *bounds, int range)
-{
-	while (range <= bounds->ndatums && bounds->indexes[range] < 0)
-		range++;
-	return range <= bounds->ndatums;
-}
-
-/*
- * The partition of rows with this key; or else, when or_above, the first one of greater keys.
- * InvalidOid when there is none.  *end is where its range ends, or with or_above PG_INT64_MAX when
- * no other one follows.  Most look for the last ranges.
- */
-static Oid
-find_partition(Relation table, int64 key, bool or_above, int64 *end)
-{
-	PartitionDesc partitions = RelationGetPartitionDesc(table, true);
-	const PartitionBoundInfoData *bounds = partitions->boundinfo;
-	int range;
-
-	if (bounds == NULL || partition_bound_has_default(bounds))
-		return InvalidOid;
-	for (range = bounds->ndatums; bound_value(bounds, range - 1) > key; range--)
-		;
-	while (or_above && range < bounds->ndatums && bounds->indexes[range] < 0)
-		range++;
-	if (bounds->indexes[range] < 0)
-		return InvalidOid;
-	*end = or_above && !is_any_from(bounds, range + 1) ? PG_INT64_MAX : bound_value(bounds, range);
-	return partitions->oids[bounds->indexes[range]];
-}
-
-/*
- * Open a table, and where it is partitioned the partition of a key (or_above: or else the next)
- * with it.  NULL when there is no such partition: then all is closed again.
- */
-static Relation
-open_heap(const char *name, int64 key, bool or_above, LOCKMODE lock, Relation *parent, int64 *end)
-{
-	Relation table = table_open(wallet_relation(name), lock);
-	Oid partition;
-
-	*parent = NULL;
-	*end = PG_INT64_MAX;
-	if (table->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
-		return table;
-	partition =
-	    is_partitioned_by_key(table) ? find_partition(table, key, or_above, end) : InvalidOid;
-	if (!OidIsValid(partition))
-	{
-		table_close(table, NoLock);
-		return NULL;
-	}
-	*parent = table;
-	return table_open(partition, lock);
-}
-
-static void
-close_heap(Relation heap, Relation parent)
-{
-	table_close(heap, NoLock);
-	if (parent != NULL)
-		table_close(parent, NoLock);
-}
 
 static void
 release(RowWriter *writer)
@@ -139,6 +47,8 @@ release(RowWriter *writer)
 		if (writer->indexes[i] != NULL)
 			index_close(writer->indexes[i], NoLock);
 	}
+	if (BufferIsValid(writer->buffer))
+		ReleaseBuffer(writer->buffer);
 	if (writer->estate != NULL)
 	{
 		ExecCloseIndices(writer->result);
@@ -192,6 +102,7 @@ writer_begin(RowWriter *writer, const RowLayout *layout, CmdType command)
 	writer->is_update = command == CMD_UPDATE;
 	writer->indexes = NULL;
 	writer->estate = NULL;
+	writer->buffer = InvalidBuffer;
 	writer->slot_count = 0;
 	writer->filled = 0;
 	if (!makes_entries(writer))
@@ -333,6 +244,57 @@ writer_next(RowWriter *writer)
 	return slot;
 }
 
+/* Who holds the row of this header?  With the page's lock held. */
+static RowHolder
+header_holder(HeapTupleHeader row)
+{
+	TransactionId xmax = HeapTupleHeaderGetRawXmax(row);
+
+	if (row->t_infomask & HEAP_XMAX_INVALID)
+		return HOLDER_NOBODY;
+	if (row->t_infomask & HEAP_XMAX_IS_MULTI)
+		return HOLDER_OTHERS;
+	if (TransactionIdIsCurrentTransactionId(xmax))
+		return HOLDER_OURSELVES;
+	if (TransactionIdIsInProgress(xmax))
+		return HOLDER_OTHERS;
+	/* A lock has ended with its transaction.  A change counts when it has been committed. */
+	return !HEAP_XMAX_IS_LOCKED_ONLY(row->t_infomask) && TransactionIdDidCommit(xmax)
+	           ? HOLDER_OTHERS
+	           : HOLDER_NOBODY;
+}
+
+RowHolder
+row_holder(TupleTableSlot *slot)
+{
+	const BufferHeapTupleTableSlot *stored = (BufferHeapTupleTableSlot *) slot;
+	RowHolder holder;
+
+	Assert(TTS_IS_BUFFERTUPLE(slot) && BufferIsValid(stored->buffer));
+	LockBuffer(stored->buffer, BUFFER_LOCK_SHARE);
+	holder = header_holder(stored->base.tuple->t_data);
+	LockBuffer(stored->buffer, BUFFER_LOCK_UNLOCK);
+	return holder;
+}
+
+/* The same of the row at this place, or HOLDER_OTHERS where there is none any more. */
+static RowHolder
+place_holder(RowWriter *writer, ItemPointer tid)
+{
+	BlockNumber block = ItemPointerGetBlockNumber(tid);
+	RowHolder holder = HOLDER_OTHERS;
+	ItemId item;
+
+	writer->buffer = ReleaseAndReadBuffer(writer->buffer, writer->heap, block);
+	LockBuffer(writer->buffer, BUFFER_LOCK_SHARE);
+	item = PageGetItemId(BufferGetPage(writer->buffer), ItemPointerGetOffsetNumber(tid));
+	Assert(ItemIdIsNormal(item));
+	if (ItemIdIsNormal(item))
+		holder = header_holder((HeapTupleHeader) PageGetItem(BufferGetPage(writer->buffer), item));
+	LockBuffer(writer->buffer, BUFFER_LOCK_UNLOCK);
+	return holder;
+}
+
 bool
 writer_update(RowWriter *writer, ItemPointer tid, bool is_locked)
 {
@@ -346,10 +308,14 @@ writer_update(RowWriter *writer, ItemPointer tid, bool is_locked)
 	bool indexes;
 #endif
 
+	Assert(writer->is_update && writer->filled == 0);
 	check_row(writer, slot);
-	/* It would not look who holds a lock if it were not to wait. */
+	if (!is_locked && place_holder(writer, tid) == HOLDER_OTHERS)
+		return false;
+	/* An update that is not to wait is not supported: heap_update asserts that none comes across
+	 * a row that is being changed. */
 	result = table_tuple_update(writer->heap, tid, slot, writer->command, GetActiveSnapshot(),
-	                            InvalidSnapshot, is_locked, &failure, &lock_mode, &indexes);
+	                            InvalidSnapshot, true, &failure, &lock_mode, &indexes);
 	if (result != TM_Ok)
 		return false;
 #if PG_VERSION_NUM >= 160000

@@ -54,6 +54,7 @@ typedef struct RowWriter
 	bool may_delete;       /* entries of superfluous versions, when an index's page is full */
 	EState *estate;        /* NULL where we can do without the executor */
 	ResultRelInfo *result; /* of the executor's */
+	Buffer buffer;         /* the page of the row that was looked at last, pinned */
 	int slot_count;        /* made so far */
 	int filled;            /* of them, not written yet */
 	TupleTableSlot *slots[ROWS_AT_ONCE];
@@ -77,8 +78,13 @@ extern TupleTableSlot *writer_next(RowWriter *writer);
 
 /*
  * Put the last slot's row in the place of the one at tid, which our transaction has locked or not.
- * Does not wait: false when another transaction has changed or locked that row; then the caller's
- * (sub)transaction must be rolled back.
+ * A snapshot of ours that shows the row at tid is in force, so that the row is not pruned.
+ *
+ * Returns false when another transaction has changed a row that was not locked, or holds that row;
+ * then nothing has been written.  Does not wait for a transaction that holds the row when this is
+ * called.  The update waits for one that takes the row in the moment between the look and the
+ * update: the caller updates rows in the order in which everybody locks them, and bounds the wait
+ * with lock_timeout where a wait is not wanted.
  */
 extern bool writer_update(RowWriter *writer, ItemPointer tid, bool is_locked);
 
@@ -99,6 +105,17 @@ typedef struct RowReader
 	BlockNumber block_count; /* of the table; InvalidBlockNumber until somebody wants to know */
 	Buffer buffer;           /* the page that was read last, pinned */
 } RowReader;
+
+/* Who has locked a version of a row, or replaced it? */
+typedef enum RowHolder
+{
+	HOLDER_NOBODY,
+	HOLDER_OURSELVES,
+	HOLDER_OTHERS /* or so it seems */
+} RowHolder;
+
+/* Of the version in a slot of the reader's.  The answer may be out of date when it is given. */
+extern RowHolder row_holder(TupleTableSlot *slot);
 
 /* With the active snapshot.  False when a statement has to do the work. */
 extern bool reader_open(RowReader *reader, const RowLayout *layout, LOCKMODE lock);

@@ -26,7 +26,6 @@
 #include "rows.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
-#include "storage/procarray.h"
 #include "store_sql.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -260,31 +259,6 @@ wallet_from_slot(TupleTableSlot *slot, bool locked, Wallet *wallet, Currency *la
 	    enum_values_find(&status_values, DatumGetObjectId(slot->tts_values[WALLET_STATUS]));
 	set_currency(wallet, DatumGetTextPP(slot->tts_values[WALLET_CURRENCY]), last);
 	set_row_place(wallet, slot->tts_tid, locked);
-}
-
-/* Who has locked this version of the row, or replaced it? */
-typedef enum RowHolder
-{
-	HOLDER_NOBODY,
-	HOLDER_OURSELVES,
-	HOLDER_OTHERS /* or so it seems */
-} RowHolder;
-
-static RowHolder
-row_holder(TupleTableSlot *slot)
-{
-	const HeapTupleHeader row = ExecFetchSlotHeapTuple(slot, false, NULL)->t_data;
-	TransactionId xmax = HeapTupleHeaderGetRawXmax(row);
-
-	if (row->t_infomask & HEAP_XMAX_INVALID)
-		return HOLDER_NOBODY;
-	if (row->t_infomask & HEAP_XMAX_IS_MULTI)
-		return HOLDER_OTHERS;
-	if (TransactionIdIsCurrentTransactionId(xmax))
-		return HOLDER_OURSELVES;
-	if (HEAP_XMAX_IS_LOCKED_ONLY(row->t_infomask) && !TransactionIdIsInProgress(xmax))
-		return HOLDER_NOBODY;
-	return HOLDER_OTHERS;
 }
 
 /*

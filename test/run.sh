@@ -50,7 +50,7 @@ suite() {
 
 # What a suite needs could not be set up.
 broken() {
-    note "$1: $2"
+    note "$1: ${*:2}"
     failed=$((failed + 1))
     summary+=("$(printf '%-10s could not be set up' "$1")")
 }
@@ -227,6 +227,36 @@ run_memcheck() {
     suite memcheck count_prove "${there[@]}" prove "${files[@]}"
 }
 
+# A server that does not check its own assertions, of which `make` then compiles ours without.
+checks_assertions() {
+    grep -q '^#define USE_ASSERT_CHECKING 1' "$("$PG_CONFIG" --includedir-server)/pg_config.h"
+}
+
+# An assertion that has failed ends its process. The server starts again, so that a test may pass in
+# spite of it: what the servers have logged decides.
+count_assertions() {
+    local good=1
+    if grep -rhs '^TRAP: ' "$@"; then good=0; fi
+    passed=$((passed + good)) failed=$((failed + 1 - good))
+    summary+=("$(printf '%-10s %5d passed %3d failed' assertions "$good" $((1 - good)))")
+}
+
+# Every suite that has the extension work for it, on a server built with --enable-cassert; slow, and
+# such a server is seldom at hand, so it is not one of all_suites.
+run_assertcheck() {
+    local part suite_seconds_max=3600
+    if ! checks_assertions; then
+        broken assertcheck "the server of $PG_CONFIG was built without --enable-cassert;" \
+            'docs/fuzzing.md says how to build one that PG_CONFIG can name'
+        return
+    fi
+    for part in regress isolation tap; do
+        mapfile -t files < <(files_of "$part")
+        ((${#files[@]} == 0)) || "run_$part"
+        count_assertions tmp_check tmp_check_iso
+    done
+}
+
 # The ways in themselves, as the one who called us.
 run_run() { suite run count_prove "${here[@]}" prove --timer "${files[@]}"; }
 
@@ -256,6 +286,7 @@ files_of() {
         tap) compgen -G 'test/t/*.pl' ;;
         http) compgen -G 'test/http/*.t' ;;
         memcheck) compgen -G 'test/memcheck.sh' ;;
+        assertcheck) files_of regress && files_of isolation && files_of tap ;;
         run) compgen -G 'test/run/*.t' ;;
         torture) compgen -G 'test/torture/*.t' ;;
         *) die "no suite is called $1: $all_suites" ;;
