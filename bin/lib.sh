@@ -40,6 +40,37 @@ find_server() {
     export PG_CONFIG
 }
 
+# mirror WHERE DIR: WHERE$DIR has links to all that DIR has, beside what is there already; where
+# nothing is, it is one link.
+mirror() {
+    local copy=$1$2
+    if [[ -d $copy ]]; then
+        ln -s -t "$copy" "$2"/* 2>/dev/null || true # not what is there already
+    else
+        mkdir -p "${copy%/*}"
+        ln -s "$2" "$copy"
+    fi
+}
+
+# private_server WHERE: makes a copy of the server that find_server has found; from here on
+# $PG_CONFIG and $PGBIN are the copy's. What is installed into the copy reaches no other server,
+# which may have its own library loaded. A server finds its files by where its programs lie: so the
+# programs are copied, and all else is links in folders of the same names.
+private_server() {
+    local where=$1 bin share lib option
+    bin=$("$PG_CONFIG" --bindir) share=$("$PG_CONFIG" --sharedir) lib=$("$PG_CONFIG" --pkglibdir)
+    rm -rf "$where"
+    mkdir -p "$where$bin" "$where$lib" "$where$share/extension"
+    cp -L "$bin"/* "$where$bin/"
+    mirror "$where" "$share/extension"
+    for option in sharedir pkglibdir libdir includedir localedir; do
+        mirror "$where" "$("$PG_CONFIG" "--$option")"
+    done
+    # Ours, which somebody may have installed there, come from here.
+    rm -f "$where$lib"/pg_wallet.so "$where$share"/extension/pg_wallet{.control,--*}
+    PG_CONFIG=$where$bin/pg_config PGBIN=$where$bin
+}
+
 port_taken() { (: <>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 free_port() {

@@ -8,7 +8,8 @@
 #   SHIM_PROGRAM    the shim to use, if not the one built here
 #
 # RUN_DIR holds: env (to be sourced by a shell), log/, postgres.pid, shim.pid, lock, and the state:
-# data/ (the cluster), socket/, bin/ (the shim as it runs). Started by root, database and shim run
+# data/ (the cluster), socket/, bin/ (the shim as it runs), server/ (a copy of PostgreSQL, for the
+# library that belongs to this instance). Started by root, database and shim run
 # as the user postgres. Where that user cannot reach RUN_DIR, as under /root, the state is kept
 # under /var/lib/pg_wallet instead, and RUN_DIR/state points there. Another folder under /tmp
 # takes the socket's place where the path is too long for one.
@@ -56,22 +57,6 @@ check_port() {
         die "port $port on 127.0.0.1 is in use: choose another, as in make start PORT=$((port + 1))"
 }
 
-# Puts the built extension where the server looks, if it is not there as it is.
-install_extension() {
-    local lib dir file
-    lib=$("$PG_CONFIG" --pkglibdir) dir=$("$PG_CONFIG" --sharedir)/extension
-    local changed=0
-    cmp -s "$TOP/pg_wallet.so" "$lib/pg_wallet.so" || changed=1
-    for file in "$TOP"/extension/pg_wallet.control "$TOP"/extension/pg_wallet--*.sql; do
-        cmp -s "$file" "$dir/${file##*/}" || changed=1
-    done
-    ((changed)) || return 0
-    local root=()
-    [[ -w $lib && -w $dir ]] || root=(sudo)
-    "${root[@]}" make -s -C "$TOP" install "PG_CONFIG=$PG_CONFIG" ||
-        die "could not install the extension: run make install PG_CONFIG=$PG_CONFIG as root"
-}
-
 build() {
     bash "$TOP/bin/packages.sh" run
     find_server
@@ -79,8 +64,21 @@ build() {
     flock 8
     note "building for $("$PG_CONFIG" --version)"
     make -s -C "$TOP" -j "$(nproc)" "PG_CONFIG=$PG_CONFIG" || die 'the build failed'
-    install_extension
     exec 8<&-
+}
+
+# The extension goes into the instance's own copy of the server, which stays as it is while it runs.
+install_extension() {
+    local server=$state/server
+    if server_runs; then
+        PG_CONFIG=$server$PGBIN/pg_config
+        PGBIN=$server$PGBIN
+    else
+        private_server "$server"
+    fi
+    install -m 755 "$TOP/pg_wallet.so" "$("$PG_CONFIG" --pkglibdir)"
+    install -m 644 "$TOP"/extension/pg_wallet{.control,--*.sql} \
+        "$("$PG_CONFIG" --sharedir)/extension"
 }
 
 own_dir() { # DIR MODE
@@ -201,6 +199,7 @@ start() {
     ((EUID != 0)) || [[ $owner != root ]] || die 'no user postgres to run the database as'
     make_places
     check_data
+    install_extension
     make_cluster
     stop_shim
     write_env

@@ -4,7 +4,8 @@
 #
 # All of it happens in a copy of the sources, so that nothing is left behind here (KEEP=1 keeps the
 # copy). What starts a server runs as a user who is not root: the caller, or postgres. The
-# extension is installed into the server of PG_CONFIG, since no server loads it from elsewhere.
+# extension is installed into a private copy of the server of PG_CONFIG: another server that runs
+# here keeps the library that it has.
 # SUITES="regress pgtap" runs only those; TESTS="bulk model" only the files with one of these words
 # in their path, in suites that prove runs. SEED=N gives back what chance decides, in all suites.
 # shellcheck source=bin/cluster.sh
@@ -65,6 +66,7 @@ copy_sources() {
     tar -C "$TOP" --exclude=./.git --exclude='./.run*' --exclude='./tmp_check*' --exclude='*.o' \
         --exclude='*.so' --exclude=./shim/wallet-shim --exclude=./bench/results -cf - . |
         tar -C "$work" --no-same-owner -xf -
+    private_server "$work/server"
     if ((EUID == 0)); then
         act_as postgres
         chown -R "$owner:" "$work"
@@ -81,9 +83,7 @@ copy_sources() {
 build() {
     printf '\n=== build for %s\n' "$("$PG_CONFIG" --version)"
     "${checked_make[@]}" -j "$(nproc)" WERROR=1
-    local root=()
-    [[ -w $("$PG_CONFIG" --pkglibdir) ]] || root=(sudo)
-    "${root[@]}" "${here[@]}" make -s install "PG_CONFIG=$PG_CONFIG"
+    "${checked_make[@]}" -s install
 }
 
 finish() {

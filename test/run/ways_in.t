@@ -46,6 +46,10 @@ is 'status where nothing ever ran' "$(status_of "$places/a")" 3
 ok 'start' ways start "$first" "$places/a"
 is 'status of what runs' "$(status_of "$places/a")" 0
 ok 'ready at once' curl -fsS "http://127.0.0.1:$first/readyz"
+# /proc/PID/maps names the files that a process has loaded.
+libraries_of() { sed -nE 's|.* (/.*/pg_wallet\.so)$|\1|p' "/proc/$1/maps" | sort -u; }
+like 'the library that it has loaded is its own' "$(libraries_of "$(pid_of a/postgres)")" \
+    "^$places/a/server/"
 ok 'psql is the superuser' ask "$places/a" 'CREATE TABLE kept AS SELECT 777.88 AS money'
 if ((EUID == 0)); then
     is 'the database is not root' "$(stat -c %U "/proc/$(pid_of a/postgres)")" postgres
