@@ -20,7 +20,8 @@
 #include "pg_wallet.h"
 
 #include "access/xact.h"
-#include "common/hashfn.h"
+#include "chosen.h"
+#include "miscadmin.h"
 #include "storage/lock.h"
 #include "storage/lockdefs.h"
 #include "utils/guc.h"
@@ -58,7 +59,7 @@ typedef struct Touched
 #define SH_ELEMENT_TYPE Touched
 #define SH_KEY_TYPE int64
 #define SH_KEY id
-#define SH_HASH_KEY(table, key) murmurhash32((uint32) (key) ^ (uint32) ((uint64) (key) >> 32))
+#define SH_HASH_KEY(table, key) chosen_hash(key)
 #define SH_EQUAL(table, a, b) ((a) == (b))
 #define SH_SCOPE static inline
 #define SH_DECLARE
@@ -111,6 +112,7 @@ open_ids(touched_hash *table, int *count)
 	touched_start_iterate(table, &iterator);
 	while ((entry = touched_iterate(table, &iterator)) != NULL)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (!entry->stored && !entry->busy)
 			ids[(*count)++] = entry->id;
 	}
@@ -134,6 +136,7 @@ load_wallets(Batch *batch, LockMode mode)
 	{
 		Touched *entry = touched_lookup(table, batch->stored[i].wallet_id);
 
+		CHECK_FOR_INTERRUPTS();
 		entry->wallet = &batch->stored[i];
 		entry->stored = true;
 		batch->stored_transfer_ids[i] = batch->stored[i].last_transfer_id;
@@ -161,7 +164,10 @@ load_users(touched_hash *table)
 	int found;
 
 	for (int i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		touched_lookup(table, ids[i])->busy = store_user_is_busy(ids[i]);
+	}
 	found = count == 0 ? 0 : store_users_with_wallets(ids, count, ids);
 	for (int i = 0; i < found; i++)
 		touched_lookup(table, ids[i])->stored = true;
@@ -190,7 +196,10 @@ load_batch(Batch *batch, const Request *requests, const bool *waiting, int count
 
 	/* A table that grows moves its entries: they can be used only when all are in it. */
 	for (int i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		(void) touch_all(batch, &requests[i], entries);
+	}
 	for (int i = 0; i < count; i++)
 	{
 		int touched = waiting[i] ? touch_all(batch, &requests[i], entries) : 0;
@@ -470,6 +479,7 @@ post_requests(Batch *batch, const Job *job)
 	*job->attempted = 0;
 	for (int i = 0; i < job->count; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (*job->attempted == job->requests_max || must_wait(batch, &job->requests[i]))
 		{
 			job->fates[i] = FATE_DEFERRED;

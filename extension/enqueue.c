@@ -216,6 +216,7 @@ find_repeated(EnqueueItem *items, int count)
 	{
 		EnqueueItem *item = &items[i];
 
+		CHECK_FOR_INTERRUPTS();
 		if (item->code != CODE_OK || item->key == NULL)
 			continue;
 		item->call = (IdempotentCall){.user_id = item->request.user_id, .key = item->key};
@@ -240,6 +241,7 @@ refuse_busy_keys(EnqueueItem *items, int count)
 	{
 		EnqueueItem *item = &items[i];
 
+		CHECK_FOR_INTERRUPTS();
 		if (item->code != CODE_OK || item->key == NULL || item->call.repeated)
 			continue;
 		while (idempotency_key_is_busy(&item->call))
@@ -323,6 +325,7 @@ seal_items(EnqueueItem *items, int count, MemoryContext result_context)
 
 	for (int i = 0; i < count; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (items[i].code == CODE_OK)
 			items[i].handshake = handshake_seal(sealer, &items[i].request);
 	}
@@ -347,6 +350,7 @@ store_items(EnqueueItem *items, int count, bool may_wait, MemoryContext result_c
 	(void) GetTopTransactionId();
 	for (int i = 0; i < count; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (is_new(&items[i]))
 			items[i].request.request_id = nextval_internal(sequence, false);
 	}
@@ -420,6 +424,7 @@ read_items(FunctionCallInfo fcinfo, EnqueueItem **items, int *count)
 		EnqueueItem *item = &(*items)[i];
 		text *payload;
 
+		CHECK_FOR_INTERRUPTS();
 		if (keys != NULL && !key_nulls[i])
 			item->key = TextDatumGetCString(keys[i]);
 		if (kind_nulls[i])
@@ -472,7 +477,10 @@ wallet_enqueue_many(PG_FUNCTION_ARGS)
 	read_items(fcinfo, &items, &count);
 	store_items(items, count, false, CurrentMemoryContext);
 	for (int i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		put_item((ReturnSetInfo *) fcinfo->resultinfo, i + 1, &items[i]);
+	}
 	SPI_finish();
 	return (Datum) 0;
 }

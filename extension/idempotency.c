@@ -10,8 +10,10 @@
 
 #include "access/stratnum.h"
 #include "catalog/pg_type.h"
+#include "chosen.h"
 #include "executor/spi.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -99,8 +101,11 @@ fingerprint_array(IdempotentCall **calls, int count)
 	Datum *items = palloc(sizeof(Datum) * count);
 
 	for (int i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		items[i] = PointerGetDatum(
 		    cstring_to_text_with_len((char *) calls[i]->fingerprint, FINGERPRINT_SIZE));
+	}
 	return PointerGetDatum(construct_array(items, count, BYTEAOID, -1, false, TYPALIGN_INT));
 }
 
@@ -139,7 +144,10 @@ find_stored(IdempotentCall **calls, int count, const int64 *user_ids, const char
 	              NULL, false);
 	found = (int) SPI_processed;
 	for (int row = 0; row < found; row++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		compare_with_stored(calls[result_int64(row, 1) - 1], row);
+	}
 	SPI_freetuptable(SPI_tuptable);
 	return found;
 }
@@ -176,6 +184,7 @@ idempotency_claim(IdempotentCall **calls, int count)
 	int64 *transfer_ids = palloc(sizeof(int64) * count);
 	const char **keys = palloc(sizeof(char *) * count);
 
+	chosen_shuffle((void **) calls, count);
 	qsort(calls, count, sizeof(IdempotentCall *), compare_calls);
 	for (int i = 0; i < count; i++)
 	{

@@ -75,6 +75,7 @@ open_handshakes(FunctionCallInfo fcinfo, int *count)
 		RequestKind kind;
 		text *handshake;
 
+		CHECK_FOR_INTERRUPTS();
 		if (kind_nulls[i] || user_nulls[i] || handshake_nulls[i] ||
 		    !kind_from_name(TextDatumGetCString(kinds[i]), &kind))
 			continue;
@@ -105,7 +106,10 @@ wallet_lookup_many(PG_FUNCTION_ARGS)
 	argument = int64_array(request_ids, count);
 	statement_run(&find_answers, &argument, NULL, false);
 	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[row]);
+	}
 	SPI_finish();
 	return (Datum) 0;
 }

@@ -170,6 +170,7 @@ request_insert(const Request *requests, int count, TimestampTz enqueued_at)
 	{
 		TupleTableSlot *slot = writer_next(&writer);
 
+		CHECK_FOR_INTERRUPTS();
 		if (i == 0)
 			load_kinds(slot);
 		request_to_slot(&requests[i], enqueued_at, no_currency, slot);
@@ -226,6 +227,7 @@ read_by_statement(Statement *statement, Datum *arguments, Request *requests, boo
 	count = (int) SPI_processed;
 	for (int row = 0; row < count; row++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		requests[row] = request_from_result(row);
 		if (settled != NULL)
 			settled[row] = result_int64(row, 9) != 0;

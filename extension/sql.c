@@ -14,6 +14,7 @@
 #include "commands/extension.h"
 #include "executor/spi.h"
 #include "jit/jit.h"
+#include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "optimizer/cost.h"
 #include "utils/array.h"
@@ -104,7 +105,10 @@ member_array(const void *structs, int count, size_t size, size_t offset, Oid typ
 	ArrayType *array;
 
 	for (int i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		items[i] = Int64GetDatum(*(const int64 *) ((const char *) structs + i * size + offset));
+	}
 	array = construct_array(items, count, type, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
 	pfree(items);
 	return PointerGetDatum(array);
@@ -122,7 +126,10 @@ text_array(const char *const *values, int count)
 	Datum *items = palloc(sizeof(Datum) * count);
 
 	for (int i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		items[i] = CStringGetTextDatum(values[i]);
+	}
 	return PointerGetDatum(construct_array(items, count, TEXTOID, -1, false, TYPALIGN_INT));
 }
 

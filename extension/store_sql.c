@@ -13,6 +13,7 @@
 #include "catalog/pg_type.h"
 #include "commands/sequence.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -175,7 +176,10 @@ sql_lock_wallets(const int64 *wallet_ids, int count, LockMode mode, Wallet *wall
 	statement_run(lock_waits(mode) ? &lock_wallets_waiting : &lock_wallets_skipping, &ids, NULL,
 	              false);
 	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		wallets[row] = result_wallet(row);
+	}
 	SPI_freetuptable(SPI_tuptable);
 	return (int) SPI_processed;
 }
@@ -188,7 +192,10 @@ find_ids(Statement *statement, const int64 *ids, int count, int64 *found)
 
 	statement_run(statement, &argument, NULL, false);
 	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		found[row] = result_int64(row, 1);
+	}
 	SPI_freetuptable(SPI_tuptable);
 	return (int) SPI_processed;
 }
