@@ -65,11 +65,11 @@ extern pg_noreturn void refuse(WalletCode code, const char *detail);
 extern pg_noreturn void refuse_with_message(WalletCode code, const char *message);
 
 /*
- * Can a request be to blame for an error of this SQLSTATE?  No space, a shutdown, a deadlock, a
- * cancelled statement and the like are nobody's fault, and neither is a table that an operator has
- * changed.
+ * Is a request to blame for this error, so that it may be refused with internal_error?  No space, a
+ * shutdown, a deadlock, a sequence at its end, a table that an operator has changed and the like
+ * are nobody's fault.
  */
-extern bool is_fault_of_request(int sqlstate);
+extern bool is_fault_of_request(const ErrorData *error);
 
 /* ---- money.c: amounts as SQL has them ---- */
 
@@ -337,7 +337,7 @@ typedef enum Recovery
 	RECOVERY_LATER    /* nobody's fault: try the same again after a pause */
 } Recovery;
 
-extern Recovery queue_failed(Queue *queue, int sqlstate);
+extern Recovery queue_failed(Queue *queue, const ErrorData *error);
 
 /* ---- batch.c: posts one batch ---- */
 

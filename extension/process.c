@@ -49,7 +49,7 @@ process_round(Queue *queue, int requests_max, Round *round)
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
 		CurrentResourceOwner = owner;
-		if (queue_failed(queue, error->sqlerrcode) == RECOVERY_LATER)
+		if (queue_failed(queue, error) == RECOVERY_LATER)
 			ReThrowError(error);
 		error->elevel = LOG;
 		ThrowErrorData(error);

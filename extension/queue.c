@@ -562,13 +562,13 @@ queue_advance(Queue *queue)
  * that it is halved, until the culprit stands alone; when it fails so twice, it is refused.
  */
 Recovery
-queue_failed(Queue *queue, int sqlstate)
+queue_failed(Queue *queue, const ErrorData *error)
 {
 	bool alone = queue->attempted == 1;
 
 	queue->loaded = false;
 	replace_state(queue, &queue->next, (QueueState){0});
-	if (!is_fault_of_request(sqlstate) || queue->attempted == 0 ||
+	if (!is_fault_of_request(error) || queue->attempted == 0 ||
 	    (alone && queue->last_attempted == queue->culprit))
 		return RECOVERY_LATER;
 	if (alone && queue->last_attempted == queue->suspect)

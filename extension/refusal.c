@@ -4,6 +4,7 @@
  */
 #include "pg_wallet.h"
 
+#include "common/string.h"
 #include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(wallet_refuse);
@@ -42,26 +43,104 @@ refuse_with_message(WalletCode code, const char *message)
 	                errhidestmt(true)));
 }
 
-bool
-is_fault_of_request(int sqlstate)
+/* Whose fault an error is, by the first characters of its SQLSTATE. */
+typedef struct Fault
 {
-	switch (ERRCODE_TO_CATEGORY(sqlstate))
+	const char *prefix; /* of the SQLSTATE; the longest one that fits decides */
+	bool is_of_request;
+} Fault;
+
+/*
+ * A request is refused only for what its own data have brought about.  It was acknowledged, so
+ * everything else (resources, settings, objects that an operator has changed, the state of a
+ * session or of another server) makes it wait, and is charged to nobody.  docs/operations.md,
+ * "Whose fault an error is", has the reasons.  A class that is not listed here is none of
+ * PostgreSQL's: somebody's trigger has raised it, to refuse this request.
+ */
+static const Fault faults[] = {
+    {"03", false},    /* SQL statement not yet complete: a function that is wrong */
+    {"08", false},    /* connection: another server is away */
+    {"0A", false},    /* feature not supported: a table or a function that is wrong */
+    {"0B", false},    /* invalid transaction initiation */
+    {"0F", false},    /* locator */
+    {"0L", false},    /* invalid grantor: rights */
+    {"0P", false},    /* invalid role specification: rights */
+    {"0Z", false},    /* diagnostics: a function that is wrong */
+    {"22", true},     /* data exception */
+    {"2200H", false}, /* a sequence is at its end */
+    {"23", true},     /* constraint violation; see also is_broken_table */
+    {"24", false},    /* invalid cursor state: a function that is wrong */
+    {"25", false},    /* invalid transaction state: read-only, aborted */
+    {"26", false},    /* invalid statement name */
+    {"28", false},    /* invalid authorization: another server refuses us */
+    {"2B", false},    /* dependent objects exist */
+    {"2D", false},    /* invalid transaction termination */
+    {"2F", false},    /* SQL routine: a function that is wrong */
+    {"34", false},    /* invalid cursor name */
+    {"39", false},    /* external routine invocation: a function that is wrong */
+    {"3B", false},    /* savepoint */
+    {"3D", false},    /* invalid catalog name: a database is gone */
+    {"3F", false},    /* invalid schema name: a schema is gone */
+    {"40", false},    /* transaction rollback: serialization, deadlock */
+    {"42", false},    /* syntax or access: objects and rights that were changed */
+    {"53", false},    /* insufficient resources: disk, memory, connections */
+    {"54", false},    /* program limit exceeded: stack depth, width of an index */
+    {"55", false},    /* object not in prerequisite state: locked, not initialized */
+    {"57", false},    /* operator intervention: cancelled, shut down */
+    {"58", false},    /* system error: I/O */
+    {"72", false},    /* snapshot too old */
+    {"F0", false},    /* configuration file */
+    {"HV", false},    /* foreign data wrapper: another server */
+    {"XX", false},    /* internal error, damaged data or index */
+};
+
+/*
+ * A constraint of ours is violated only when something else is wrong: a sequence was set back, so
+ * that a key comes twice; a partition is missing; somebody has added a column that may not be null.
+ */
+static bool
+is_broken_table(const ErrorData *error)
+{
+	static const char *const own_keys[] = {"wallet_pkey",   "wallet_user_id_key",
+	                                       "transfer_pkey", "transfer_request_id_key",
+	                                       "request_",      "outcome_"};
+
+	if (error->schema_name == NULL || strcmp(error->schema_name, "wallet") != 0)
+		return false;
+	if (error->sqlerrcode == ERRCODE_NOT_NULL_VIOLATION)
+		return true;
+	if (error->sqlerrcode == ERRCODE_CHECK_VIOLATION)
+		return error->constraint_name == NULL;
+	for (int i = 0; error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION && i < lengthof(own_keys); i++)
 	{
-		case ERRCODE_CONNECTION_EXCEPTION:
-		case ERRCODE_FEATURE_NOT_SUPPORTED:
-		case ERRCODE_INVALID_TRANSACTION_STATE:
-		case ERRCODE_TRANSACTION_ROLLBACK:
-		case ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION:
-		case ERRCODE_INSUFFICIENT_RESOURCES:
-		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:
-		case MAKE_SQLSTATE('5', '7', '0', '0', '0'): /* operator intervention */
-		case MAKE_SQLSTATE('5', '8', '0', '0', '0'): /* system error */
-		case ERRCODE_CONFIG_FILE_ERROR:
-		case ERRCODE_INTERNAL_ERROR:
+		size_t length = strlen(own_keys[i]);
+		bool is_prefix = own_keys[i][length - 1] == '_';
+
+		if (error->constraint_name == NULL)
 			return false;
-		default:
+		if (is_prefix ? strncmp(error->constraint_name, own_keys[i], length) == 0 &&
+		                    pg_str_endswith(error->constraint_name, "_pkey")
+		              : strcmp(error->constraint_name, own_keys[i]) == 0)
 			return true;
 	}
+	return false;
+}
+
+bool
+is_fault_of_request(const ErrorData *error)
+{
+	const char *sqlstate = unpack_sql_state(error->sqlerrcode);
+	const Fault *decides = NULL;
+
+	for (int i = 0; i < lengthof(faults); i++)
+	{
+		size_t length = strlen(faults[i].prefix);
+
+		if (strncmp(sqlstate, faults[i].prefix, length) == 0 &&
+		    (decides == NULL || length > strlen(decides->prefix)))
+			decides = &faults[i];
+	}
+	return (decides == NULL || decides->is_of_request) && !is_broken_table(error);
 }
 
 static WalletCode

@@ -163,13 +163,15 @@ run_round(Queue *queue, Round *round, Recovery *recovery)
 	}
 	PG_CATCH();
 	{
-		int sqlstate = geterrcode();
+		ErrorData *error;
 
 		HOLD_INTERRUPTS();
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
 		EmitErrorReport();
 		AbortCurrentTransaction();
 		FlushErrorState();
-		*recovery = queue_failed(queue, sqlstate);
+		*recovery = queue_failed(queue, error);
 		RESUME_INTERRUPTS();
 	}
 	PG_END_TRY();

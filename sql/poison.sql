@@ -82,8 +82,19 @@ BEGIN
 END
 $$;
 SELECT code, pg_temp.bitten(code) FROM unnest(ARRAY[
-    'AP001', 'WALLT', '01000', '02000', '09000', '21000', '22012', '23505', '24000', '28000', '2F000', '38000', '39000', '44000', 'HV000', 'P0001', 'P0002',
-    '08006', '0A000', '25006', '40001', '42P01', '53100', '55P03', '57P03', '58030', 'F0000', 'XX000']) WITH ORDINALITY AS t (code, n) ORDER BY n;
+    'AP001', 'WALLT', '01000', '02000', '09000', '20000', '21000', '22000', '22003', '22012', '22P02', '23000', '23502', '23503', '23505', '23514', '23P01',
+    '27000', '38000', '44000', 'P0001', 'P0002', 'P0003', 'P0004',
+    '03000', '08006', '0A000', '0B000', '0F000', '0LP01', '0P000', '0Z000', '2200H', '24000', '25006', '26000', '28000', '2BP01', '2D000', '2F000', '34000',
+    '39000', '39P01', '3B000', '3D000', '3F000', '40001', '40P01', '42501', '42703', '42704', '42883', '42P01', '53100', '53200', '53300', '54000', '54001',
+    '55000', '55P03', '57P03', '58030', '72000', 'F0000', 'HV000', 'XX000', 'XX001', 'XX002']) WITH ORDINALITY AS t (code, n) ORDER BY n;
+
+-- A constraint of ours is violated only when something else is wrong; one of somebody else's by the request.
+CREATE OR REPLACE FUNCTION pg_temp.bite() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'bitten' USING ERRCODE = split_part(TG_ARGV[0], ' ', 1),
+    SCHEMA = split_part(TG_ARGV[0], ' ', 2), TABLE = split_part(TG_ARGV[0], ' ', 3), CONSTRAINT = split_part(TG_ARGV[0], ' ', 4); END $$;
+SELECT code, pg_temp.bitten(code) FROM unnest(ARRAY[
+    '23505 wallet transfer transfer_pkey', '23505 wallet transfer transfer_request_id_key', '23505 wallet wallet wallet_pkey', '23505 wallet outcome_0 outcome_0_pkey',
+    '23502 wallet transfer', '23505 wallet transfer transfer_order_key', '23505 public transfer transfer_pkey', '23502 public log', '23514 wallet transfer poison'])
+    WITH ORDINALITY AS t (code, n) ORDER BY n;
 
 -- A trigger that keeps a row out without an error would lose money: that is an error, and nobody's fault.
 CREATE OR REPLACE FUNCTION pg_temp.bite() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
