@@ -330,6 +330,7 @@ seal_items(EnqueueItem *items, int count, MemoryContext result_context)
 			items[i].handshake = handshake_seal(sealer, &items[i].request);
 	}
 	MemoryContextSwitchTo(previous);
+	handshake_keep_key(sealer);
 	handshake_sealer_free(sealer);
 }
 

@@ -7,14 +7,28 @@
  * id, XORed with HMAC-SHA-256(key, tag).  So the id, and with it the row, can
  * be found again from the handshake alone, while to anybody without the key it
  * is noise.
+ *
+ * The key is in wallet.secret, beside the oid of the database that it was made
+ * for or restored into.  CREATE DATABASE ... TEMPLATE copies both; the oid tells
+ * a copy that the key is another database's.  The copy's own key is
+ * HMAC-SHA-256(stored key, oid of the copy): each session can compute this key
+ * without a write, and no handshake of one database opens a request of another.
+ * The first enqueue in the copy, or the copy's worker, stores that key, so that
+ * a dump of the copy keeps the copy's handshakes valid.  Who stores the key
+ * holds SHARE ROW EXCLUSIVE on wallet.secret until its transaction ends; nobody
+ * waits for that lock, since the others compute the same key.
  */
 #include "pg_wallet.h"
 
 #include "access/table.h"
 #include "access/tableam.h"
+#include "catalog/pg_type.h"
 #include "common/hmac.h"
 #include "common/sha2.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
 #include "port/pg_bswap.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -26,6 +40,7 @@ struct HandshakeSealer
 {
 	pg_hmac_ctx *hmac;
 	uint8 key[KEY_SIZE];
+	Oid key_database; /* whose key it is */
 };
 
 typedef struct Handshake
@@ -36,9 +51,16 @@ typedef struct Handshake
 
 StaticAssertDecl(sizeof(Handshake) * 2 == HANDSHAKE_TEXT_LENGTH, "a handshake has 64 digits");
 
-/* Read the only row of wallet.secret. */
+/* The trigger of wallet.secret adds this database's oid. */
+static Statement store_key = {
+    .sql = "UPDATE wallet.secret SET handshake_key = $1",
+    .argument_count = 1,
+    .argument_types = {BYTEAOID},
+};
+
+/* Read the only row of wallet.secret, whatever the active snapshot says. */
 static void
-read_key(uint8 *key)
+read_key(HandshakeSealer *sealer)
 {
 	Relation secret = table_open(wallet_relation("secret"), AccessShareLock);
 	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
@@ -54,7 +76,10 @@ read_key(uint8 *key)
 	stored = is_null ? NULL : DatumGetByteaPP(value);
 	if (stored == NULL || VARSIZE_ANY_EXHDR(stored) != KEY_SIZE)
 		elog(ERROR, "the key in wallet.secret is damaged");
-	memcpy(key, VARDATA_ANY(stored), KEY_SIZE);
+	memcpy(sealer->key, VARDATA_ANY(stored), KEY_SIZE);
+	sealer->key_database = DatumGetObjectId(slot_getattr(slot, 3, &is_null));
+	if (is_null)
+		elog(ERROR, "the row of wallet.secret names no database");
 
 	ExecDropSingleTupleTableSlot(slot);
 	table_endscan(scan);
@@ -62,15 +87,42 @@ read_key(uint8 *key)
 	table_close(secret, AccessShareLock);
 }
 
+static void
+compute_hmac(HandshakeSealer *sealer, const uint8 *data, size_t length, uint8 *result)
+{
+	if (pg_hmac_init(sealer->hmac, sealer->key, KEY_SIZE) < 0 ||
+	    pg_hmac_update(sealer->hmac, data, length) < 0 ||
+	    pg_hmac_final(sealer->hmac, result, PG_SHA256_DIGEST_LENGTH) < 0)
+		elog(ERROR, "could not compute an HMAC: %s", pg_hmac_error(sealer->hmac));
+}
+
+/*
+ * From the key of the database that this one is a copy of to the key of this one.  The oid has 4
+ * bytes and all that is sealed with a key has 24: no handshake contains a byte of the new key.
+ */
+static void
+derive_key(HandshakeSealer *sealer)
+{
+	uint32 database = pg_hton32(MyDatabaseId);
+	uint8 derived[PG_SHA256_DIGEST_LENGTH];
+
+	StaticAssertStmt(PG_SHA256_DIGEST_LENGTH == KEY_SIZE, "a digest serves as a key");
+	compute_hmac(sealer, (const uint8 *) &database, sizeof(database), derived);
+	memcpy(sealer->key, derived, KEY_SIZE);
+	explicit_bzero(derived, KEY_SIZE);
+}
+
 HandshakeSealer *
 handshake_sealer_make(void)
 {
 	HandshakeSealer *sealer = palloc(sizeof(HandshakeSealer));
 
-	read_key(sealer->key);
 	sealer->hmac = pg_hmac_create(PG_SHA256);
 	if (sealer->hmac == NULL)
 		elog(ERROR, "could not create an HMAC context");
+	read_key(sealer);
+	if (sealer->key_database != MyDatabaseId)
+		derive_key(sealer);
 	return sealer;
 }
 
@@ -82,13 +134,30 @@ handshake_sealer_free(HandshakeSealer *sealer)
 	pfree(sealer);
 }
 
-static void
-compute_hmac(HandshakeSealer *sealer, const uint8 *data, size_t length, uint8 *result)
+void
+handshake_keep_key(const HandshakeSealer *sealer)
 {
-	if (pg_hmac_init(sealer->hmac, sealer->key, KEY_SIZE) < 0 ||
-	    pg_hmac_update(sealer->hmac, data, length) < 0 ||
-	    pg_hmac_final(sealer->hmac, result, PG_SHA256_DIGEST_LENGTH) < 0)
-		elog(ERROR, "could not compute an HMAC: %s", pg_hmac_error(sealer->hmac));
+	HandshakeSealer stored;
+	bytea *key;
+	Datum argument;
+
+	if (sealer->key_database == MyDatabaseId ||
+	    !ConditionalLockRelationOid(wallet_relation("secret"), ShareRowExclusiveLock))
+		return;
+	/* Somebody may have stored it a moment ago: an older snapshot could not change that row. */
+	read_key(&stored);
+	explicit_bzero(stored.key, KEY_SIZE);
+	if (stored.key_database == MyDatabaseId)
+		return;
+	SPI_connect();
+	key = palloc(VARHDRSZ + KEY_SIZE);
+	SET_VARSIZE(key, VARHDRSZ + KEY_SIZE);
+	memcpy(VARDATA(key), sealer->key, KEY_SIZE);
+	argument = PointerGetDatum(key);
+	statement_run(&store_key, &argument, NULL, false);
+	result_expect(1, "wallet.secret");
+	explicit_bzero(key, VARHDRSZ + KEY_SIZE);
+	SPI_finish();
 }
 
 static void

@@ -90,6 +90,12 @@ typedef struct HandshakeSealer HandshakeSealer;
 extern HandshakeSealer *handshake_sealer_make(void);
 extern void handshake_sealer_free(HandshakeSealer *sealer);
 
+/*
+ * Store the sealer's key where this database is a copy that has not stored a key of its own yet,
+ * unless another transaction does so just now.  In a transaction that may write.
+ */
+extern void handshake_keep_key(const HandshakeSealer *sealer);
+
 /* The handshake of a request, as text; the same request always has the same. */
 extern text *handshake_seal(HandshakeSealer *sealer, const Request *request);
 

@@ -237,6 +237,42 @@ gather(const Round *round, int64 started_us)
 		(void) WaitLatch(NULL, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, left_ms, PG_WAIT_EXTENSION);
 }
 
+/*
+ * In a copy made by CREATE DATABASE ... TEMPLATE: store the copy's own key of handshakes before
+ * somebody dumps the copy.  A failure is logged and harms nothing: an enqueue stores the key as
+ * well.
+ */
+static void
+keep_key(void)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		SetCurrentStatementStartTimestamp();
+		StartTransactionCommand();
+		PushActiveSnapshot(GetTransactionSnapshot());
+		if (extension_state() == EXTENSION_READY)
+		{
+			HandshakeSealer *sealer = handshake_sealer_make();
+
+			handshake_keep_key(sealer);
+			handshake_sealer_free(sealer);
+		}
+		commit();
+	}
+	PG_CATCH();
+	{
+		HOLD_INTERRUPTS();
+		EmitErrorReport();
+		AbortCurrentTransaction();
+		FlushErrorState();
+		RESUME_INTERRUPTS();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+}
+
 /* Run a round; returns how long to sleep before the next (0: not at all). */
 static int
 work(Queue *queue)
@@ -313,6 +349,7 @@ pg_wallet_worker_main(Datum argument)
 	MemoryContextSwitchTo(
 	    AllocSetContextCreate(TopMemoryContext, "pg_wallet worker", ALLOCSET_DEFAULT_SIZES));
 	queue = queue_make(TopMemoryContext);
+	keep_key();
 
 	for (;;)
 	{

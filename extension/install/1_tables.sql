@@ -206,20 +206,30 @@ COMMENT ON MATERIALIZED VIEW wallet.opening IS
 
 CREATE TABLE wallet.secret (
     single boolean PRIMARY KEY DEFAULT true CHECK (single),
-    handshake_key bytea NOT NULL CHECK (octet_length(handshake_key) = 32)
+    handshake_key bytea NOT NULL CHECK (octet_length(handshake_key) = 32),
+    database oid NOT NULL
 );
 COMMENT ON TABLE wallet.secret IS 'the key that handshakes are sealed with; for the owner alone';
+COMMENT ON COLUMN wallet.secret.database IS
+    'the database that the key was made for or restored into; a copy made by CREATE DATABASE ... TEMPLATE derives a key of its own';
 
-/* A restored key takes the place of the one that CREATE EXTENSION has just made. */
+/*
+ * A restored key takes the place of the one that CREATE EXTENSION has just made.  Whoever writes a key,
+ * a restore and logical replication too, makes it the key of this database.
+ */
 CREATE FUNCTION wallet.replace_secret() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    DELETE FROM wallet.secret;
+    IF TG_OP = 'INSERT' THEN
+        DELETE FROM wallet.secret;
+    END IF;
+    NEW.database := (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database());
     RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION wallet.replace_secret() IS 'trigger: keeps the secret a single row when a dump is restored';
-CREATE TRIGGER replace_secret BEFORE INSERT ON wallet.secret
+COMMENT ON FUNCTION wallet.replace_secret() IS
+    'trigger: keeps the secret a single row when a dump is restored, and a key of this database';
+CREATE TRIGGER replace_secret BEFORE INSERT OR UPDATE ON wallet.secret
     FOR EACH ROW EXECUTE FUNCTION wallet.replace_secret();
 ALTER TABLE wallet.secret ENABLE ALWAYS TRIGGER replace_secret;
 
