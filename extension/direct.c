@@ -8,9 +8,11 @@
 #include "pg_wallet.h"
 
 #include "access/htup_details.h"
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "result.h"
 #include "utils/builtins.h"
 #include "utils/formatting.h"
 #include "utils/jsonb.h"
@@ -24,12 +26,12 @@ PG_FUNCTION_INFO_V1(wallet_withdraw);
 PG_FUNCTION_INFO_V1(wallet_transfer);
 PG_FUNCTION_INFO_V1(wallet_set_status);
 
-/* The tuple of the function's composite result type. */
+/* The tuple of the function's composite result type, of which we have made these columns. */
 static Datum
-form_result(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
+form_result(FunctionCallInfo fcinfo, const Oid *types, int count, Datum *values, bool *nulls)
 {
 	TupleDesc columns = lookup_rowtype_tupdesc(get_func_rettype(fcinfo->flinfo->fn_oid), -1);
-	HeapTuple row = heap_form_tuple(columns, values, nulls);
+	HeapTuple row = result_row(columns, types, count, values, nulls);
 
 	ReleaseTupleDesc(columns);
 	return HeapTupleGetDatum(row);
@@ -39,8 +41,10 @@ form_result(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
 static Datum
 wallet_result(FunctionCallInfo fcinfo, const Wallet *wallet)
 {
-	bool nulls[7] = {false};
-	Datum values[7] = {
+	static const Oid types[] = {INT8OID, INT8OID,        TEXTOID,       NUMERICOID,
+	                            TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
+	bool nulls[lengthof(types)] = {false};
+	Datum values[lengthof(types)] = {
 	    Int64GetDatum(wallet->wallet_id),
 	    Int64GetDatum(wallet->user_id),
 	    CStringGetTextDatum(status_names[wallet->status]),
@@ -50,18 +54,21 @@ wallet_result(FunctionCallInfo fcinfo, const Wallet *wallet)
 	    TimestampTzGetDatum(wallet->updated_at),
 	};
 
-	return form_result(fcinfo, values, nulls);
+	return form_result(fcinfo, types, lengthof(types), values, nulls);
 }
 
 /* As wallet.transfer_info: the outside is null. */
 static Datum
 transfer_result(FunctionCallInfo fcinfo, const Transfer *transfer, const Currency *currency)
 {
+	static const Oid types[] = {INT8OID,    INT8OID,    INT8OID,       NUMERICOID,
+	                            NUMERICOID, NUMERICOID, TIMESTAMPTZOID};
 	bool from_outside = transfer->source_wallet_id < 0;
 	bool to_outside = transfer->destination_wallet_id < 0;
 	int digits = currency->minor_digits;
-	bool nulls[7] = {false, from_outside, to_outside, false, from_outside, to_outside, false};
-	Datum values[7] = {
+	bool nulls[lengthof(types)] = {false,        from_outside, to_outside, false,
+	                               from_outside, to_outside,   false};
+	Datum values[lengthof(types)] = {
 	    Int64GetDatum(transfer->transfer_id),
 	    Int64GetDatum(transfer->source_wallet_id),
 	    Int64GetDatum(transfer->destination_wallet_id),
@@ -71,7 +78,7 @@ transfer_result(FunctionCallInfo fcinfo, const Transfer *transfer, const Currenc
 	    TimestampTzGetDatum(transfer->posted_at),
 	};
 
-	return form_result(fcinfo, values, nulls);
+	return form_result(fcinfo, types, lengthof(types), values, nulls);
 }
 
 static void

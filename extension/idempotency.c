@@ -37,7 +37,7 @@ static Statement insert_keys = {
 };
 
 static Statement find_keys = {
-    "SELECT a.position, k.fingerprint, k.request_id, k.transfer_id "
+    "SELECT a.position, k.fingerprint::bytea, k.request_id::bigint, k.transfer_id::bigint "
     "FROM unnest($1, $2) WITH ORDINALITY AS a (user_id, key, position) "
     "JOIN wallet.idempotency_key AS k ON k.user_id = a.user_id AND k.key = a.key",
     2,
@@ -173,7 +173,7 @@ idempotency_key_is_busy(const IdempotentCall *call)
 
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(call->user_id));
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_TEXTEQ, CStringGetTextDatum(call->key));
-	return index_entry_is_busy("idempotency_key", "idempotency_key_pkey", keys, 2);
+	return index_entry_is_busy("idempotency_key", (const char *[]){"user_id", "key"}, keys, 2);
 }
 
 void

@@ -7,10 +7,12 @@
  */
 #include "pg_wallet.h"
 
+#include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "result.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 
@@ -24,14 +26,15 @@ static Statement find_answers = {
     "SELECT a.position::integer, "
     "CASE WHEN r.request_id IS NULL THEN 'unknown' WHEN code.name IS NULL THEN 'queued' "
     "WHEN code.name = 'processed' THEN 'processed' ELSE 'rejected' END, "
-    "code.name, wallet.code_message(code.name), w.wallet_id, "
-    "CASE r.kind WHEN 'wallet_read' THEN o.status ELSE w.status END::text, "
-    "wallet.amount_text(CASE r.kind WHEN 'wallet_read' THEN o.balance ELSE w.balance END, "
-    "c.minor_digits), "
-    "w.currency, wallet.time_text(w.created_at), "
-    "wallet.time_text(CASE r.kind WHEN 'wallet_read' THEN o.updated_at ELSE w.updated_at END), "
-    "t.transfer_id, nullif(greatest(t.source_wallet_id, 0), 0), "
-    "nullif(greatest(t.destination_wallet_id, 0), 0) "
+    "code.name, wallet.code_message(code.name), w.wallet_id::bigint, "
+    "CASE r.kind WHEN 'wallet_read' THEN o.status::text ELSE w.status::text END, "
+    "wallet.amount_text(CASE r.kind WHEN 'wallet_read' THEN o.balance::bigint "
+    "ELSE w.balance::bigint END, c.minor_digits::integer), "
+    "w.currency::text, wallet.time_text(w.created_at::timestamptz), "
+    "wallet.time_text(CASE r.kind WHEN 'wallet_read' THEN o.updated_at::timestamptz "
+    "ELSE w.updated_at::timestamptz END), "
+    "t.transfer_id::bigint, nullif(greatest(t.source_wallet_id::bigint, 0), 0), "
+    "nullif(greatest(t.destination_wallet_id::bigint, 0), 0) "
     "FROM unnest($1) WITH ORDINALITY AS a (request_id, position) "
     "LEFT JOIN wallet.request AS r ON r.request_id = a.request_id "
     "LEFT JOIN wallet.outcome AS o ON o.request_id = r.request_id "
@@ -41,7 +44,7 @@ static Statement find_answers = {
     "CROSS JOIN LATERAL (SELECT CASE WHEN r.request_id IS NULL THEN "
     "CASE WHEN a.request_id > 0 AND a.request_id < wallet.expired_below() "
     "THEN 'handshake_expired' ELSE 'handshake_unknown' END "
-    "WHEN t.transfer_id IS NOT NULL THEN 'processed' ELSE o.code END) AS code (name) "
+    "WHEN t.transfer_id IS NOT NULL THEN 'processed' ELSE o.code::text END) AS code (name) "
     "ORDER BY a.position",
     1,
     {INT8ARRAYOID},
@@ -87,6 +90,33 @@ open_handshakes(FunctionCallInfo fcinfo, int *count)
 	return request_ids;
 }
 
+/* Hand over the rows of find_answers, as rows of wallet.answer. */
+static void
+put_answers(ReturnSetInfo *result)
+{
+	TupleDesc columns = SPI_tuptable->tupdesc;
+	Oid *types = palloc(sizeof(Oid) * columns->natts);
+	Datum *values = palloc(sizeof(Datum) * columns->natts);
+	bool *nulls = palloc(sizeof(bool) * columns->natts);
+	bool is_as_made;
+
+	for (int i = 0; i < columns->natts; i++)
+		types[i] = TupleDescAttr(columns, i)->atttypid;
+	is_as_made = result_is_as_made(result->setDesc, types, columns->natts);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		HeapTuple answer = SPI_tuptable->vals[row];
+
+		CHECK_FOR_INTERRUPTS();
+		if (!is_as_made)
+		{
+			heap_deform_tuple(answer, columns, values, nulls);
+			answer = result_row(result->setDesc, types, columns->natts, values, nulls);
+		}
+		tuplestore_puttuple(result->setResult, answer);
+	}
+}
+
 /*
  * wallet_lookup_many(kinds text[], user_ids bigint[], handshake_ids text[]) → setof wallet.answer
  * A handshake that is not known has the state unknown and the code handshake_unknown; or
@@ -95,7 +125,6 @@ open_handshakes(FunctionCallInfo fcinfo, int *count)
 Datum
 wallet_lookup_many(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	int count;
 	int64 *request_ids;
 	Datum argument;
@@ -105,11 +134,7 @@ wallet_lookup_many(PG_FUNCTION_ARGS)
 	request_ids = open_handshakes(fcinfo, &count);
 	argument = int64_array(request_ids, count);
 	statement_run(&find_answers, &argument, NULL, false);
-	for (uint64 row = 0; row < SPI_processed; row++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[row]);
-	}
+	put_answers((ReturnSetInfo *) fcinfo->resultinfo);
 	SPI_finish();
 	return (Datum) 0;
 }

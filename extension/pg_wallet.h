@@ -230,7 +230,7 @@ extern Datum member_array(const void *structs, int count, size_t size, size_t of
 extern Datum int64_array(const int64 *values, int count);
 extern Datum text_array(const char *const *values, int count);
 
-/* Columns of the result's row; null reads as 0 or "". */
+/* Columns of the result's row, bigint or timestamptz and text; null reads as 0 or "". */
 extern int64 result_int64(uint64 row, int column);
 extern const char *result_text(uint64 row, int column);
 
@@ -241,10 +241,11 @@ extern const char *result_text(uint64 row, int column);
 extern void result_expect(int count, const char *table);
 
 /*
- * Is another open transaction inserting an entry with these keys into the unique index of a table
- * of the schema wallet?
+ * Is another open transaction inserting a row with these keys into a table of the schema wallet,
+ * whose columns of these names have a unique index?  The keys are in the order of the columns;
+ * false where there is no such index, whatever it is called.
  */
-extern bool index_entry_is_busy(const char *table, const char *index, ScanKeyData *keys,
+extern bool index_entry_is_busy(const char *table, const char *const *columns, ScanKeyData *keys,
                                 int key_count);
 
 /* A table of the schema wallet by name; an error when the extension is absent. */

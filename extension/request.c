@@ -63,8 +63,8 @@ static Statement insert_requests = {
 };
 
 #define SELECT_REQUESTS                                                                            \
-	"SELECT r.request_id, r.kind::text, r.user_id, r.source_wallet_id, r.destination_wallet_id, "  \
-	"r.amount, r.amount_scale::bigint, r.currency"
+	"SELECT r.request_id::bigint, r.kind::text, r.user_id::bigint, r.source_wallet_id::bigint, "   \
+	"r.destination_wallet_id::bigint, r.amount::bigint, r.amount_scale::bigint, r.currency::text"
 
 static Statement read_after = {
     SELECT_REQUESTS
@@ -140,7 +140,7 @@ request_to_slot(const Request *request, TimestampTz enqueued_at, Datum no_curren
 	slot->tts_values[REQUEST_AMOUNT] = Int64GetDatum(request->amount.digits);
 	slot->tts_isnull[REQUEST_AMOUNT] = !has_amount;
 	slot->tts_values[REQUEST_ENQUEUED_AT] = TimestampTzGetDatum(enqueued_at);
-	slot->tts_values[REQUEST_KIND] = ObjectIdGetDatum(kind_values.values[request->kind]);
+	slot->tts_values[REQUEST_KIND] = ObjectIdGetDatum(enum_values_get(&kind_values, request->kind));
 	slot->tts_values[REQUEST_AMOUNT_SCALE] = Int16GetDatum(request->amount.scale);
 	slot->tts_isnull[REQUEST_AMOUNT_SCALE] = !has_amount;
 	slot->tts_values[REQUEST_CURRENCY] =

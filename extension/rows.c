@@ -4,7 +4,7 @@
  *
  * These are the steps that the executor takes for INSERT, UPDATE and an index scan, in its
  * order and through its own functions and the table access method, less the planning and the
- * plan.  A table on which something hangs that is not done here is refused; see table_is_plain.
+ * plan.  A table on which something hangs that is not done here is refused; see plain_facts.
  *
  * Of a partitioned table one partition is opened: partitions.c.
  *
@@ -34,6 +34,7 @@
 #include "tables.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/inval.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
@@ -61,12 +62,9 @@ release(RowWriter *writer)
 static const TableFacts *
 writable_facts(Relation parent, Relation heap, const RowLayout *layout, CmdType command)
 {
-	const TableFacts *facts;
+	const TableFacts *facts = plain_facts(parent, heap, layout, command);
 
-	if (!table_is_plain(parent, heap, layout, command))
-		return NULL;
-	facts = table_facts(heap, layout);
-	return facts->is_immediate ? facts : NULL;
+	return facts != NULL && facts->is_immediate ? facts : NULL;
 }
 
 /* Can the writer make the index entries itself?  Those of an update have the keys they had. */
@@ -337,16 +335,6 @@ writer_close(RowWriter *writer)
 	CommandCounterIncrement();
 }
 
-static Oid
-primary_key_of(Relation heap)
-{
-#if PG_VERSION_NUM >= 180000
-	return RelationGetPrimaryKeyIndex(heap, false);
-#else
-	return RelationGetPrimaryKeyIndex(heap);
-#endif
-}
-
 bool
 reader_open(RowReader *reader, const RowLayout *layout, LOCKMODE lock)
 {
@@ -356,15 +344,18 @@ reader_open(RowReader *reader, const RowLayout *layout, LOCKMODE lock)
 bool
 reader_open_from(RowReader *reader, const RowLayout *layout, int64 key, LOCKMODE lock)
 {
+	const TableFacts *facts;
+
 	reader->heap = open_heap(layout->table, key, true, lock, &reader->parent, &reader->end);
 	if (reader->heap == NULL)
 		return false;
-	if (!OidIsValid(primary_key_of(reader->heap)) ||
-	    !table_is_plain(reader->parent, reader->heap, layout, CMD_SELECT))
+	facts = plain_facts(reader->parent, reader->heap, layout, CMD_SELECT);
+	if (facts == NULL || !OidIsValid(facts->key_index))
 	{
 		close_heap(reader->heap, reader->parent);
 		return false;
 	}
+	reader->key_index = facts->key_index;
 	reader->index = NULL;
 	reader->slot = table_slot_create(reader->heap, NULL);
 	reader->is_read_once = layout->is_read_once;
@@ -475,7 +466,7 @@ fetch_version(RowReader *reader, ItemPointer root, bool *all_dead)
 static void
 open_index(RowReader *reader)
 {
-	reader->index = index_open(primary_key_of(reader->heap), AccessShareLock);
+	reader->index = index_open(reader->key_index, AccessShareLock);
 #if PG_VERSION_NUM >= 180000
 	reader->scan = index_beginscan(reader->heap, reader->index, GetActiveSnapshot(), NULL, 1, 0);
 #else
@@ -546,22 +537,43 @@ reader_close(RowReader *reader)
 	close_heap(reader->heap, reader->parent);
 }
 
+/* How often we have heard that an enum type was changed. */
+static uint64 enum_changes = 1;
+
+static void
+forget_values(Datum argument, int cache, uint32 hash)
+{
+	enum_changes++;
+}
+
 void
 enum_values_load(EnumValues *values, Oid type, const char *const *names, int count)
 {
-	if (values->type == type)
+	static bool is_told = false;
+
+	if (values->type == type && values->changes == enum_changes)
 		return;
 	Assert(count <= ENUM_VALUES_MAX);
-	values->type = InvalidOid;
-	values->count = count;
+	if (!is_told)
+		CacheRegisterSyscacheCallback(ENUMTYPOIDNAME, forget_values, (Datum) 0);
+	is_told = true;
+	*values = (EnumValues){.changes = enum_changes, .names = names, .count = count};
 	for (int i = 0; i < count; i++)
-	{
 		values->values[i] = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
 		                                    ObjectIdGetDatum(type), CStringGetDatum(names[i]));
-		if (!OidIsValid(values->values[i]))
-			elog(ERROR, "enum type %u has no value \"%s\"", type, names[i]);
-	}
 	values->type = type;
+}
+
+Oid
+enum_values_get(const EnumValues *values, int i)
+{
+	Assert(i >= 0 && i < values->count);
+	if (!OidIsValid(values->values[i]))
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+		                errmsg("type %s has no value \"%s\"", format_type_be(values->type),
+		                       values->names[i]),
+		                errhint("Give the value back the name that it had.")));
+	return values->values[i];
 }
 
 int
@@ -572,7 +584,8 @@ enum_values_find(const EnumValues *values, Oid value)
 		if (values->values[i] == value)
 			return i;
 	}
-	elog(ERROR, "%u is no value of enum type %u", value, values->type);
+	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+	                errmsg("a row has an unknown value of type %s", format_type_be(values->type))));
 }
 
 bool

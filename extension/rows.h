@@ -97,7 +97,8 @@ typedef struct RowReader
 	Relation parent; /* NULL when the table is not partitioned */
 	int64 end;       /* keys from here on are in the partitions after this one; else PG_INT64_MAX */
 	Relation heap;
-	Relation index; /* NULL before the first seek */
+	Oid key_index;
+	Relation index; /* of it; NULL before the first seek */
 	IndexScanDesc scan;
 	ScanDirection direction;
 	bool is_read_once;
@@ -173,12 +174,18 @@ slot_put_int64(TupleTableSlot *slot, int column, int64 value)
 
 typedef struct EnumValues
 {
-	Oid type; /* one that is made anew has another oid */
+	Oid type;       /* one that is made anew has another oid */
+	uint64 changes; /* of enum types, when the values were looked up */
+	const char *const *names;
 	int count;
-	Oid values[ENUM_VALUES_MAX];
+	Oid values[ENUM_VALUES_MAX]; /* InvalidOid where somebody has renamed a value */
 } EnumValues;
 
+/* Look the values up, where that has not been done since a type was changed. */
 extern void enum_values_load(EnumValues *values, Oid type, const char *const *names, int count);
+
+/* The value of a name, and the place of a value's name; an error where there is none. */
+extern Oid enum_values_get(const EnumValues *values, int i);
 extern int enum_values_find(const EnumValues *values, Oid value);
 
 #endif /* PG_WALLET_ROWS_H */

@@ -9,7 +9,9 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_extension.h"
+#include "catalog/pg_opfamily.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "executor/spi.h"
@@ -49,6 +51,12 @@ execute(Statement *statement, Datum *arguments, const char *nulls, bool read_onl
 	result = SPI_execute_plan(statement->plan, arguments, nulls, read_only, 0);
 	if (result < 0)
 		elog(ERROR, "could not execute a statement: %s", SPI_result_code_string(result));
+	/* A rule of the user's that does nothing instead leaves a plan that does not notice its end. */
+	if (result == SPI_OK_REWRITTEN)
+	{
+		SPI_freeplan(statement->plan);
+		statement->plan = NULL;
+	}
 }
 
 /*
@@ -133,9 +141,15 @@ text_array(const char *const *values, int count)
 	return PointerGetDatum(construct_array(items, count, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
+/* Read as something else a number could be any amount of money. */
 static Datum
-result_column(uint64 row, int column, bool *is_null)
+result_column(uint64 row, int column, Oid type, bool *is_null)
 {
+	Oid actual = SPI_gettypeid(SPI_tuptable->tupdesc, column);
+
+	if (actual != type && !(actual == TIMESTAMPTZOID && type == INT8OID))
+		elog(ERROR, "column %d of a statement's result is of type %u, not %u", column, actual,
+		     type);
 	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, is_null);
 }
 
@@ -143,7 +157,7 @@ int64
 result_int64(uint64 row, int column)
 {
 	bool is_null;
-	Datum value = result_column(row, column, &is_null);
+	Datum value = result_column(row, column, INT8OID, &is_null);
 
 	return is_null ? 0 : DatumGetInt64(value);
 }
@@ -152,7 +166,7 @@ const char *
 result_text(uint64 row, int column)
 {
 	bool is_null;
-	Datum value = result_column(row, column, &is_null);
+	Datum value = result_column(row, column, TEXTOID, &is_null);
 
 	return is_null ? "" : TextDatumGetCString(value);
 }
@@ -232,15 +246,58 @@ wallet_relation(const char *relation)
 	return found;
 }
 
+/* Is the index unique, on just the columns of these names, each compared as its key is? */
+static bool
+index_has_columns(Relation index, Relation heap, const char *const *columns,
+                  const ScanKeyData *keys, int count)
+{
+	const FormData_pg_index *form = index->rd_index;
+
+	if (!form->indisunique || !form->indisvalid || form->indnkeyatts != count ||
+	    index->rd_rel->relam != BTREE_AM_OID || RelationGetIndexPredicate(index) != NIL)
+		return false;
+	for (int i = 0; i < count; i++)
+	{
+		Oid family =
+		    keys[i].sk_func.fn_oid == F_TEXTEQ ? TEXT_BTREE_FAM_OID : INTEGER_BTREE_FAM_OID;
+		Oid type = family == TEXT_BTREE_FAM_OID ? TEXTOID : INT8OID;
+		AttrNumber column = get_attnum(RelationGetRelid(heap), columns[i]);
+
+		if (column == InvalidAttrNumber || form->indkey.values[i] != column ||
+		    index->rd_opfamily[i] != family || get_atttype(RelationGetRelid(heap), column) != type)
+			return false;
+	}
+	return true;
+}
+
+/* The unique index on these columns, opened; NULL where there is none. */
+static Relation
+open_unique_index(Relation heap, const char *const *columns, const ScanKeyData *keys, int count)
+{
+	List *oids = RelationGetIndexList(heap);
+	Relation found = NULL;
+	ListCell *cell;
+
+	foreach (cell, oids)
+	{
+		Relation index = index_open(lfirst_oid(cell), AccessShareLock);
+
+		if (found == NULL && index_has_columns(index, heap, columns, keys, count))
+			found = index;
+		else
+			index_close(index, AccessShareLock);
+	}
+	list_free(oids);
+	return found;
+}
+
 /*
  * An insertion with the same key would wait for the end of the transaction that has inserted it: a
  * dirty snapshot shows the row before that has committed.
  */
-bool
-index_entry_is_busy(const char *table, const char *index, ScanKeyData *keys, int key_count)
+static bool
+entry_is_busy(Relation heap, Relation unique, ScanKeyData *keys, int key_count)
 {
-	Relation heap = table_open(wallet_relation(table), AccessShareLock);
-	Relation unique = index_open(wallet_relation(index), AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(heap, NULL);
 	SnapshotData dirty;
 	IndexScanDesc scan;
@@ -260,7 +317,21 @@ index_entry_is_busy(const char *table, const char *index, ScanKeyData *keys, int
 		busy = TransactionIdIsValid(dirty.xmin);
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
-	index_close(unique, AccessShareLock);
+	return busy;
+}
+
+bool
+index_entry_is_busy(const char *table, const char *const *columns, ScanKeyData *keys, int key_count)
+{
+	Relation heap = table_open(wallet_relation(table), AccessShareLock);
+	Relation unique = open_unique_index(heap, columns, keys, key_count);
+	bool busy = false;
+
+	if (unique != NULL)
+	{
+		busy = entry_is_busy(heap, unique, keys, key_count);
+		index_close(unique, AccessShareLock);
+	}
 	table_close(heap, AccessShareLock);
 	return busy;
 }

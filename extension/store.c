@@ -451,7 +451,7 @@ wallet_to_slot(const Wallet *wallet, Datum currency, TupleTableSlot *slot)
 	values[WALLET_LAST_TRANSFER_ID] = Int64GetDatum(wallet->last_transfer_id);
 	values[WALLET_CREATED_AT] = TimestampTzGetDatum(wallet->created_at);
 	values[WALLET_UPDATED_AT] = TimestampTzGetDatum(wallet->updated_at);
-	values[WALLET_STATUS] = ObjectIdGetDatum(status_values.values[wallet->status]);
+	values[WALLET_STATUS] = ObjectIdGetDatum(enum_values_get(&status_values, wallet->status));
 	values[WALLET_CURRENCY] = currency;
 }
 
@@ -511,7 +511,8 @@ transfer_to_slot(const Transfer *transfer, const Datum *metadata, TupleTableSlot
 	slot->tts_values[TRANSFER_DESTINATION_BALANCE] = Int64GetDatum(transfer->destination_balance);
 	slot->tts_isnull[TRANSFER_DESTINATION_BALANCE] = transfer->destination_wallet_id < 0;
 	slot->tts_values[TRANSFER_POSTED_AT] = TimestampTzGetDatum(transfer->posted_at);
-	slot->tts_values[TRANSFER_KIND] = ObjectIdGetDatum(kind_values.values[transfer->kind]);
+	slot->tts_values[TRANSFER_KIND] =
+	    ObjectIdGetDatum(enum_values_get(&kind_values, transfer->kind));
 	slot->tts_values[TRANSFER_METADATA] = metadata == NULL ? (Datum) 0 : *metadata;
 	slot->tts_isnull[TRANSFER_METADATA] = metadata == NULL;
 }
@@ -550,7 +551,8 @@ outcome_to_slot(const Outcome *outcome, TimestampTz posted_at, TupleTableSlot *s
 	slot->tts_values[OUTCOME_BALANCE] = Int64GetDatum(outcome->balance);
 	slot->tts_isnull[OUTCOME_BALANCE] = !is_read;
 	slot->tts_values[OUTCOME_POSTED_AT] = TimestampTzGetDatum(posted_at);
-	slot->tts_values[OUTCOME_STATUS] = ObjectIdGetDatum(status_values.values[outcome->status]);
+	slot->tts_values[OUTCOME_STATUS] =
+	    ObjectIdGetDatum(enum_values_get(&status_values, outcome->status));
 	slot->tts_isnull[OUTCOME_STATUS] = !is_read;
 	slot->tts_values[OUTCOME_CODE] = CStringGetTextDatum(wallet_codes[outcome->code].name);
 }

@@ -5,7 +5,8 @@
  *
  * What is not on the hot paths is here alone.  The functions sql_* do what those of store.c do, for
  * tables that store.c leaves to statements: with triggers, rules or row security of the user's,
- * partitioned, or on another server.
+ * partitioned, or on another server.  Columns are cast to the types that we read, since their own
+ * may have been altered.
  */
 #include "store_sql.h"
 
@@ -20,8 +21,9 @@
 #include "utils/timestamp.h"
 
 #define SELECT_WALLETS                                                                             \
-	"SELECT w.wallet_id, w.user_id, w.balance, w.last_transfer_id, w.created_at, w.updated_at, "   \
-	"w.status::text, w.currency, c.minor_digits::bigint, c.outside_wallet_id "                     \
+	"SELECT w.wallet_id::bigint, w.user_id::bigint, w.balance::bigint, "                           \
+	"w.last_transfer_id::bigint, w.created_at::timestamptz, w.updated_at::timestamptz, "           \
+	"w.status::text, w.currency::text, c.minor_digits::bigint, c.outside_wallet_id::bigint "       \
 	"FROM wallet.wallet AS w JOIN wallet.currency AS c ON c.code = w.currency "
 
 static Statement lock_wallets_waiting = {
@@ -42,30 +44,31 @@ static Statement lock_wallets_skipping = {
 static Statement find_wallet = {SELECT_WALLETS "WHERE w.wallet_id = $1", 1, {INT8OID}, NULL};
 
 static Statement find_wallet_ids = {
-    "SELECT w.wallet_id FROM wallet.wallet AS w WHERE w.wallet_id = ANY ($1)",
+    "SELECT w.wallet_id::bigint FROM wallet.wallet AS w WHERE w.wallet_id = ANY ($1)",
     1,
     {INT8ARRAYOID},
     NULL,
 };
 
 static Statement find_user_ids = {
-    "SELECT w.user_id FROM wallet.wallet AS w WHERE w.user_id = ANY ($1)",
+    "SELECT w.user_id::bigint FROM wallet.wallet AS w WHERE w.user_id = ANY ($1)",
     1,
     {INT8ARRAYOID},
     NULL,
 };
 
 static Statement find_currency = {
-    "SELECT c.code, c.minor_digits::bigint, c.outside_wallet_id FROM wallet.currency AS c "
-    "WHERE c.code = $1",
+    "SELECT c.code::text, c.minor_digits::bigint, c.outside_wallet_id::bigint "
+    "FROM wallet.currency AS c WHERE c.code = $1",
     1,
     {TEXTOID},
     NULL,
 };
 
 static Statement get_transfer = {
-    "SELECT t.source_wallet_id, t.destination_wallet_id, t.amount, t.source_balance, "
-    "t.destination_balance, t.posted_at, c.code, c.minor_digits::bigint "
+    "SELECT t.source_wallet_id::bigint, t.destination_wallet_id::bigint, t.amount::bigint, "
+    "t.source_balance::bigint, t.destination_balance::bigint, t.posted_at::timestamptz, "
+    "c.code::text, c.minor_digits::bigint "
     "FROM wallet.transfer AS t "
     "JOIN wallet.wallet AS w ON w.wallet_id = greatest(t.source_wallet_id, "
     "t.destination_wallet_id) "
@@ -218,7 +221,7 @@ store_user_is_busy(int64 user_id)
 	ScanKeyData key;
 
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(user_id));
-	return index_entry_is_busy("wallet", "wallet_user_id_key", &key, 1);
+	return index_entry_is_busy("wallet", (const char *[]){"user_id"}, &key, 1);
 }
 
 bool
@@ -283,10 +286,27 @@ store_next_transfer_id(void)
 	return nextval_internal(wallet_relation("transfer_id_seq"), false);
 }
 
+/*
+ * A wallet that was not inserted is one whose user has got another wallet meanwhile; or else a
+ * trigger or a rule of the user's has swallowed the wallet.
+ */
+static void
+expect_users_with_wallets(const Wallet *wallets, int count)
+{
+	int64 *users = palloc(sizeof(int64) * count);
+
+	for (int i = 0; i < count; i++)
+		users[i] = wallets[i].user_id;
+	(void) store_users_with_wallets(users, count, users);
+	result_expect(count, "wallet.wallet");
+	pfree(users);
+}
+
 int
 store_insert_wallets(const Wallet *wallets, int count)
 {
 	const char **currencies = palloc(sizeof(char *) * count);
+	int inserted;
 
 	for (int i = 0; i < count; i++)
 		currencies[i] = wallets[i].currency.code;
@@ -301,7 +321,10 @@ store_insert_wallets(const Wallet *wallets, int count)
 	                  text_array(currencies, count),
 	              },
 	              NULL, false);
-	return (int) SPI_processed;
+	inserted = (int) SPI_processed;
+	if (inserted < count)
+		expect_users_with_wallets(wallets, count);
+	return inserted;
 }
 
 void
@@ -328,6 +351,7 @@ store_update_status(const Wallet *wallet)
 	                  TimestampTzGetDatum(wallet->updated_at),
 	              },
 	              NULL, false);
+	result_expect(1, "wallet.wallet");
 }
 
 void

@@ -10,6 +10,7 @@
 #include "executor/tuptable.h"
 #include "nodes/execnodes.h"
 #include "nodes/nodes.h"
+#include "nodes/parsenodes.h"
 #include "rows.h"
 #include "utils/rel.h"
 
@@ -25,6 +26,8 @@ typedef struct TableFacts
 {
 	Oid table; /* the key */
 	bool is_valid;
+	AclMode owner_rights;         /* of those that statements need */
+	Oid key_index;                /* the primary key, on the first column alone; else InvalidOid */
 	bool is_bare[CMD_INSERT + 1]; /* nothing hangs on it that is only done in such a statement */
 	bool is_immediate;            /* no constraint is checked at the end of a transaction */
 	bool is_simple;               /* all indexes are simple */
@@ -38,17 +41,16 @@ typedef struct TableFacts
 } TableFacts;
 
 /*
- * Is the table as we have made it, as far as it matters for reading and for this command?  The
- * parent is NULL, or partitioned, with the table as a partition.
+ * What is known of a table, when the table is as we have made it, as far as it matters for reading
+ * and for this command, and the user whose rights are in force may do what the statement would do;
+ * else NULL.  The parent is NULL, or partitioned, with the table as a partition.  What each
+ * alteration means stands in tables.c.
+ *
+ * It stays true as long as the table is locked, and in place until the table is opened the next
+ * time.
  */
-extern bool table_is_plain(Relation parent, Relation heap, const RowLayout *layout,
-                           CmdType command);
-
-/*
- * What is known of a plain table.  It stays true as long as the table is locked, and in place until
- * the table is opened the next time.
- */
-extern const TableFacts *table_facts(Relation heap, const RowLayout *layout);
+extern const TableFacts *plain_facts(Relation parent, Relation heap, const RowLayout *layout,
+                                     CmdType command);
 
 /* Is the row one of those that the index has entries for? */
 extern bool index_covers(const TableFacts *facts, const SimpleIndex *index, TupleTableSlot *slot);

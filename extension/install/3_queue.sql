@@ -63,29 +63,38 @@ COMMENT ON FUNCTION @extschema@.wallet_lookup(text, bigint, text) IS 'how a requ
 /* Reads past the queue; a wallet or transfer of somebody else is one that does not exist. */
 CREATE FUNCTION @extschema@.wallet_read_many(kinds text[], user_ids bigint[], ids bigint[])
 RETURNS SETOF wallet.answer
-LANGUAGE sql STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
-    SELECT a.ordinal::integer,
-           CASE WHEN found.id IS NULL THEN 'unknown' ELSE 'processed' END,
-           code.name,
-           wallet.code_message(code.name),
-           w.wallet_id, w.status::text,
-           wallet.amount_text(w.balance, c.minor_digits), w.currency,
-           wallet.time_text(w.created_at), wallet.time_text(w.updated_at),
-           t.transfer_id,
-           nullif(greatest(t.source_wallet_id, 0), 0),
-           nullif(greatest(t.destination_wallet_id, 0), 0)
-        FROM unnest(kinds, user_ids, ids) WITH ORDINALITY AS a (kind, user_id, id, ordinal)
-            LEFT JOIN wallet.wallet AS w ON a.kind = 'wallet' AND w.wallet_id = a.id AND w.user_id = a.user_id
-            LEFT JOIN wallet.currency AS c ON c.code = w.currency
-            LEFT JOIN wallet.transfer AS t ON a.kind = 'transaction' AND t.transfer_id = a.id
-                AND EXISTS (SELECT FROM wallet.wallet AS own
-                                WHERE own.wallet_id IN (t.source_wallet_id, t.destination_wallet_id)
-                                    AND own.user_id = a.user_id)
-            CROSS JOIN LATERAL (SELECT coalesce(w.wallet_id, t.transfer_id)) AS found (id)
-            CROSS JOIN LATERAL (SELECT CASE WHEN found.id IS NOT NULL THEN 'processed'
-                                            WHEN a.kind = 'wallet' THEN 'wallet_not_found'
-                                            ELSE 'transaction_not_found' END) AS code (name)
-        ORDER BY a.ordinal
+LANGUAGE plpgsql STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+DECLARE
+    answer wallet.answer;
+BEGIN
+    /* One by one, since somebody may have added attributes to the type: they are null. */
+    FOR answer IN
+        SELECT a.ordinal::integer,
+               CASE WHEN found.id IS NULL THEN 'unknown' ELSE 'processed' END,
+               code.name,
+               wallet.code_message(code.name),
+               w.wallet_id, w.status::text,
+               wallet.amount_text(w.balance, c.minor_digits), w.currency,
+               wallet.time_text(w.created_at), wallet.time_text(w.updated_at),
+               t.transfer_id,
+               nullif(greatest(t.source_wallet_id, 0), 0),
+               nullif(greatest(t.destination_wallet_id, 0), 0)
+            FROM unnest(kinds, user_ids, ids) WITH ORDINALITY AS a (kind, user_id, id, ordinal)
+                LEFT JOIN wallet.wallet AS w ON a.kind = 'wallet' AND w.wallet_id = a.id AND w.user_id = a.user_id
+                LEFT JOIN wallet.currency AS c ON c.code = w.currency
+                LEFT JOIN wallet.transfer AS t ON a.kind = 'transaction' AND t.transfer_id = a.id
+                    AND EXISTS (SELECT FROM wallet.wallet AS own
+                                    WHERE own.wallet_id IN (t.source_wallet_id, t.destination_wallet_id)
+                                        AND own.user_id = a.user_id)
+                CROSS JOIN LATERAL (SELECT coalesce(w.wallet_id, t.transfer_id)) AS found (id)
+                CROSS JOIN LATERAL (SELECT CASE WHEN found.id IS NOT NULL THEN 'processed'
+                                                WHEN a.kind = 'wallet' THEN 'wallet_not_found'
+                                                ELSE 'transaction_not_found' END) AS code (name)
+            ORDER BY a.ordinal
+    LOOP
+        RETURN NEXT answer;
+    END LOOP;
+END
 $$;
 COMMENT ON FUNCTION @extschema@.wallet_read_many(text[], bigint[], bigint[]) IS 'wallets and transactions as the tables have them now';
 
