@@ -73,8 +73,9 @@ typedef struct Batch
 	Wallet *stored;      /* the wallets that were read, in the order of their ids */
 	int stored_count;
 	int64 *stored_transfer_ids; /* last_transfer_id in the table; tells whether it changed */
-	TimestampTz posted_at;
-	Currency currency; /* the last one looked up for a new wallet */
+	TimestampTz posted_at; /* as far as it is known: a wallet to come may have been written later */
+	bool postponed;        /* posted_at was earlier for some that have been posted already */
+	Currency currency;     /* the last one looked up for a new wallet */
 	bool currency_known;
 	Wallet **new_wallets;
 	int new_wallet_count;
@@ -248,7 +249,7 @@ next_transfer_id(const Wallet *source, const Wallet *destination)
 }
 
 WalletCode
-post_money(const Request *request, Wallet *source, Wallet *destination, TimestampTz posted_at,
+post_money(const Request *request, Wallet *source, Wallet *destination, TimestampTz now,
            Transfer *transfer)
 {
 	Wallet outside;
@@ -262,7 +263,7 @@ post_money(const Request *request, Wallet *source, Wallet *destination, Timestam
 
 	code = check_transfer(request, source, destination, &amount);
 	if (code == CODE_OK)
-		post_transfer(request, next_transfer_id(source, destination), amount, posted_at, source,
+		post_transfer(request, next_transfer_id(source, destination), amount, now, source,
 		              destination, transfer);
 	return code;
 }
@@ -332,6 +333,16 @@ make_wallet(Batch *batch, const Request *request)
 	return code;
 }
 
+/* Has the batch written this wallet, which is one that it has loaded or made? */
+static bool
+is_written(const Batch *batch, const Wallet *wallet)
+{
+	const Touched *entry = touched_lookup(batch->wallets, wallet->wallet_id);
+
+	return !entry->stored ||
+	       wallet->last_transfer_id != batch->stored_transfer_ids[wallet - batch->stored];
+}
+
 static WalletCode
 read_wallet(Batch *batch, const Request *request)
 {
@@ -345,6 +356,7 @@ read_wallet(Batch *batch, const Request *request)
 	outcome->wallet_id = wallet->wallet_id;
 	outcome->balance = wallet->balance;
 	outcome->updated_at = wallet->updated_at;
+	outcome->sees_batch = is_written(batch, wallet);
 	outcome->status = wallet->status;
 	return code;
 }
@@ -352,14 +364,19 @@ read_wallet(Batch *batch, const Request *request)
 static WalletCode
 move_money(Batch *batch, const Request *request)
 {
-	WalletCode code = post_money(request, find_wallet(batch, request->source_wallet_id),
-	                             find_wallet(batch, request->destination_wallet_id),
-	                             batch->posted_at, &batch->transfers[batch->transfer_count]);
+	Transfer *transfer = &batch->transfers[batch->transfer_count];
+	WalletCode code =
+	    post_money(request, find_wallet(batch, request->source_wallet_id),
+	               find_wallet(batch, request->destination_wallet_id), batch->posted_at, transfer);
 
-	if (code == CODE_OK)
-		batch->transfer_count++;
-	else
+	if (code != CODE_OK)
+	{
 		add_outcome(batch, request, code);
+		return code;
+	}
+	batch->transfer_count++;
+	batch->postponed = batch->postponed || transfer->posted_at > batch->posted_at;
+	batch->posted_at = transfer->posted_at;
 	return code;
 }
 
@@ -377,6 +394,30 @@ post_request(Batch *batch, const Request *request, int64 culprit)
 	else
 		code = move_money(batch, request);
 	return code == CODE_OK ? FATE_POSTED : FATE_REFUSED;
+}
+
+/*
+ * A batch has one moment: what the clock said, or the newest updated_at of the wallets that it
+ * writes where that is later.  That is rarely so, and known only when all have been posted: then
+ * those that were posted first get the moment of the last.
+ */
+static void
+postpone(Batch *batch)
+{
+	for (int i = 0; i < batch->transfer_count; i++)
+		batch->transfers[i].posted_at = batch->posted_at;
+	for (int i = 0; i < batch->stored_count; i++)
+	{
+		if (is_written(batch, &batch->stored[i]))
+			batch->stored[i].updated_at = batch->posted_at;
+	}
+	for (int i = 0; i < batch->new_wallet_count; i++)
+		batch->new_wallets[i]->created_at = batch->new_wallets[i]->updated_at = batch->posted_at;
+	for (int i = 0; i < batch->outcome_count; i++)
+	{
+		if (batch->outcomes[i].sees_batch)
+			batch->outcomes[i].updated_at = batch->posted_at;
+	}
 }
 
 static void
@@ -489,6 +530,8 @@ post_requests(Batch *batch, const Job *job)
 		*job->last_attempted = job->requests[i].request_id;
 		job->fates[i] = post_request(batch, &job->requests[i], job->culprit);
 	}
+	if (batch->postponed)
+		postpone(batch);
 }
 
 /* Does anybody wait for our transaction to end? */

@@ -404,7 +404,7 @@ wallet_set_status(PG_FUNCTION_ARGS)
 	if (code != CODE_OK)
 		refuse(code, psprintf("Wallet " INT64_FORMAT ".", wallet_id));
 	wallet.status = status;
-	wallet.updated_at = GetCurrentTimestamp();
+	wallet.updated_at = moment_of_write(GetCurrentTimestamp(), &wallet);
 	store_update_status(&wallet);
 	SPI_finish();
 	return wallet_result(fcinfo, &wallet);

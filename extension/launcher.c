@@ -260,6 +260,7 @@ pg_wallet_launcher_main(Datum argument)
 		bool waiting = false;
 
 		CHECK_FOR_INTERRUPTS();
+		clock_look();
 		if (ConfigReloadPending)
 		{
 			ConfigReloadPending = false;

@@ -56,6 +56,9 @@ extern int setting_request_retention_s;
 extern int64 monotonic_ms(void);
 extern int64 monotonic_us(void);
 
+/* Warn once in the log when the wall clock has been set since somebody looked last. */
+extern void clock_look(void);
+
 /* ---- refusal.c: codes as errors ---- */
 
 /* Raise the error of this code; detail may be NULL, else it is a full sentence. */
@@ -149,6 +152,7 @@ typedef struct Outcome
 {
 	int64 request_id;
 	WalletCode code;
+	bool sees_batch; /* a queued read of a wallet that its own batch had written before */
 	int64 wallet_id; /* 0 for none */
 	int64 balance;   /* what a queued read saw */
 	TimestampTz updated_at;
@@ -195,7 +199,10 @@ extern int store_insert_wallets(const Wallet *wallets, int count);
 extern int store_update_wallets(Wallet *wallets, int count);
 extern void store_update_status(const Wallet *wallet);
 
-/* In the order of the requests' ids. */
+/*
+ * In the order of the requests' ids.  The moment of a read is posted_at, or the wallet's updated_at
+ * where that is later.
+ */
 extern void store_insert_outcomes(const Outcome *outcomes, int count, TimestampTz posted_at);
 
 /* metadata: one jsonb for all of them, or NULL. */
@@ -350,10 +357,11 @@ extern Recovery queue_failed(Queue *queue, const ErrorData *error);
 
 /*
  * Move money between locked wallets, NULL where there is none; the outside is filled in for a
- * deposit or a withdrawal.  On CODE_OK the wallets have changed and the transfer is to be stored.
+ * deposit or a withdrawal.  On CODE_OK the wallets have changed and the transfer is to be stored;
+ * it may have been posted later than now, as post_transfer says.
  */
 extern WalletCode post_money(const Request *request, Wallet *source, Wallet *destination,
-                             TimestampTz posted_at, Transfer *transfer);
+                             TimestampTz now, Transfer *transfer);
 
 /*
  * Make a wallet, with its initial amount as a deposit.  On CODE_OK the wallet is to be stored,
@@ -413,6 +421,12 @@ typedef struct WorkerState
 
 /* While the postmaster loads the library: ask for the shared memory. */
 extern void shared_request(void);
+
+/*
+ * By how many microseconds the wall clock has run ahead of the monotonic one (negative: back) since
+ * any process asked last.
+ */
+extern int64 shared_clock_step(void);
 
 /* When this transaction commits: wake this database's worker, or have one started. */
 extern void shared_wake_at_commit(void);

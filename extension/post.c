@@ -270,10 +270,18 @@ check_status(const Wallet *wallet, WalletStatus status)
 	return CODE_OK;
 }
 
+int64_t
+moment_of_write(int64_t now, const Wallet *wallet)
+{
+	return now < wallet->updated_at ? wallet->updated_at : now;
+}
+
 void
-post_transfer(const Request *request, int64_t transfer_id, int64_t amount, int64_t posted_at,
+post_transfer(const Request *request, int64_t transfer_id, int64_t amount, int64_t now,
               Wallet *source, Wallet *destination, Transfer *transfer)
 {
+	int64_t posted_at = moment_of_write(moment_of_write(now, source), destination);
+
 	source->balance -= is_outside(source) ? 0 : amount;
 	destination->balance += is_outside(destination) ? 0 : amount;
 	*transfer = (Transfer){

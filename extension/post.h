@@ -143,10 +143,16 @@ extern WalletCode check_status(const Wallet *wallet, WalletStatus status);
 /*
  * Move the amount: change both wallets and fill the transfer.  Only after CODE_OK of the checks,
  * and with both wallets locked, so that the ids rise in the order in which the money moved.
+ *
+ * The transfer's moment is now, which is what the clock says, or the newest updated_at of the
+ * wallets where that is later: somebody may have set the clock back.  So posted_at never goes back
+ * along a wallet's chain.
  */
-extern void post_transfer(const Request *request, int64_t transfer_id, int64_t amount,
-                          int64_t posted_at, Wallet *source, Wallet *destination,
-                          Transfer *transfer);
+extern void post_transfer(const Request *request, int64_t transfer_id, int64_t amount, int64_t now,
+                          Wallet *source, Wallet *destination, Transfer *transfer);
+
+/* The moment in which the wallet is written: now, or its updated_at where that is later. */
+extern int64_t moment_of_write(int64_t now, const Wallet *wallet);
 
 /* The wallet that stands for the outside world in this currency. */
 extern Wallet outside_wallet(const Currency *currency);

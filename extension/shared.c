@@ -29,6 +29,9 @@
 #define WANTED_MAX 64
 #define BACKLOGS_MAX 64
 
+/* Two clocks are read in less than a microsecond. */
+#define CLOCK_LOOK_US_MAX 10000
+
 typedef struct Slot
 {
 	WorkerState state;
@@ -53,7 +56,8 @@ typedef struct Backlog
 typedef struct Shared
 {
 	LWLock *lock;
-	int next_backlog; /* which one makes room for another database */
+	int64 clock_ahead_us; /* the wall clock, of the monotonic one; 0: nobody has looked yet */
+	int next_backlog;     /* which one makes room for another database */
 	Backlog backlogs[BACKLOGS_MAX];
 	int launcher_proc;
 	int wanted_count;
@@ -112,6 +116,26 @@ shared_request(void)
 	shmem_request_hook = request_memory;
 	previous_startup_hook = shmem_startup_hook;
 	shmem_startup_hook = start_memory;
+}
+
+int64
+shared_clock_step(void)
+{
+	int64 before_us;
+	int64 ahead_us;
+	int64 step_us = 0;
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	before_us = monotonic_us();
+	ahead_us = GetCurrentTimestamp() - before_us;
+	/* Whoever is stopped between the two clocks has learnt nothing. */
+	if (monotonic_us() - before_us <= CLOCK_LOOK_US_MAX)
+	{
+		step_us = shared->clock_ahead_us == 0 ? 0 : ahead_us - shared->clock_ahead_us;
+		shared->clock_ahead_us = ahead_us;
+	}
+	LWLockRelease(shared->lock);
+	return step_us;
 }
 
 static void

@@ -550,7 +550,7 @@ outcome_to_slot(const Outcome *outcome, TimestampTz posted_at, TupleTableSlot *s
 	slot_put_int64(slot, OUTCOME_UPDATED_AT, outcome->updated_at);
 	slot->tts_values[OUTCOME_BALANCE] = Int64GetDatum(outcome->balance);
 	slot->tts_isnull[OUTCOME_BALANCE] = !is_read;
-	slot->tts_values[OUTCOME_POSTED_AT] = TimestampTzGetDatum(posted_at);
+	slot->tts_values[OUTCOME_POSTED_AT] = TimestampTzGetDatum(Max(posted_at, outcome->updated_at));
 	slot->tts_values[OUTCOME_STATUS] =
 	    ObjectIdGetDatum(enum_values_get(&status_values, outcome->status));
 	slot->tts_isnull[OUTCOME_STATUS] = !is_read;

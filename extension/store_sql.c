@@ -132,7 +132,8 @@ static Statement insert_outcomes = {
     "code) "
     "SELECT n.request_id, nullif(n.wallet_id, 0), "
     "CASE WHEN n.status <> '' THEN n.balance END, CASE WHEN n.status <> '' THEN n.updated_at END, "
-    "$7, nullif(n.status, '')::wallet.status, n.code "
+    "CASE WHEN n.status <> '' THEN greatest($7, n.updated_at) ELSE $7 END, "
+    "nullif(n.status, '')::wallet.status, n.code "
     "FROM unnest($1, $2, $3, $4, $5, $6) AS n (request_id, wallet_id, balance, updated_at, status, "
     "code)",
     7,

@@ -282,6 +282,7 @@ work(Queue *queue)
 	int64 started_us = monotonic_us();
 	RoundEnd end;
 
+	clock_look();
 	shared_worker_looks();
 	end = run_round(queue, &round, &recovery);
 
@@ -320,6 +321,7 @@ wait_for_work(int sleep_ms)
 
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
+		clock_look();
 		/* One that fails over and over is not alive to those who wait for it. */
 		if (backoff_ms == 0)
 			shared_worker_beat();

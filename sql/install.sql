@@ -36,7 +36,7 @@ SELECT p.oid::regprocedure
     FROM pg_proc AS p JOIN member AS m ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid
     WHERE p.prosecdef AND NOT 'search_path=pg_catalog, pg_temp' = ANY (coalesce(p.proconfig, '{}'));
 
--- Every table and sequence is part of a dump.
+-- Every table and sequence is part of a dump, but for how far an expiry has counted on this server.
 SELECT r.relname
     FROM pg_class AS r JOIN member AS m ON m.classid = 'pg_class'::regclass AND m.objid = r.oid, pg_extension AS e
     WHERE e.extname = 'pg_wallet' AND r.relkind IN ('r', 'S') AND NOT r.oid = ANY (e.extconfig)

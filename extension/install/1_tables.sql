@@ -164,6 +164,28 @@ COMMENT ON TABLE wallet.expiry IS 'when old requests were dropped, with their ou
 COMMENT ON COLUMN wallet.expiry.expired_below IS 'requests with smaller ids are gone';
 
 /*
+ * Up to which moment each expiry has counted, and what the monotonic clock said then; see
+ * wallet.expiry_moment().  No part of a dump: a restored database begins to count anew.
+ */
+CREATE FUNCTION wallet.monotonic_clock() RETURNS interval
+LANGUAGE c AS 'MODULE_PATHNAME', 'wallet_monotonic_clock';
+COMMENT ON FUNCTION wallet.monotonic_clock() IS
+    'a clock that nobody sets, from some moment before the server''s start';
+
+CREATE TABLE wallet.expiry_clock (
+    job text COLLATE "C" PRIMARY KEY,
+    counted_until timestamptz NOT NULL,
+    server_started_at timestamptz NOT NULL,
+    monotonic interval NOT NULL
+);
+INSERT INTO wallet.expiry_clock (job, counted_until, server_started_at, monotonic)
+    SELECT j.job, clock_timestamp(), pg_postmaster_start_time(), wallet.monotonic_clock()
+        FROM unnest(ARRAY['idempotency keys', 'requests']) AS j (job);
+COMMENT ON TABLE wallet.expiry_clock IS 'up to which moment the expiry of keys and of requests has counted';
+COMMENT ON COLUMN wallet.expiry_clock.monotonic IS
+    'wallet.monotonic_clock() at that time; means something until the server starts again';
+
+/*
  * One key for each request or direct call that was sent with one.  The user who owns the money
  * that the call moves is the scope: two users may choose the same key.
  */

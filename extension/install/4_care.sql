@@ -129,13 +129,53 @@ CREATE FUNCTION wallet.idempotency_retention() RETURNS interval
 LANGUAGE c AS 'MODULE_PATHNAME', 'wallet_idempotency_retention';
 COMMENT ON FUNCTION wallet.idempotency_retention() IS 'pg_wallet.idempotency_retention, also where the library is not preloaded';
 
+/*
+ * The moment that an expiry goes by: the clock's, but a call counts on no further than by the time
+ * that the server has lived through since the last call, and a tenth of the retention besides.  (Up
+ * to the oldest row nothing can expire.)  So a clock that is set forward takes nothing of the
+ * present at once.
+ */
+CREATE FUNCTION wallet.expiry_moment(job text, retention interval, oldest timestamptz) RETURNS timestamptz
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    clock CONSTANT timestamptz := clock_timestamp();
+    last wallet.expiry_clock;
+    present CONSTANT interval := wallet.monotonic_clock();
+    lived interval := '0';
+BEGIN
+    SELECT * INTO last FROM wallet.expiry_clock AS c WHERE c.job = expiry_moment.job FOR UPDATE;
+    IF last.server_started_at = pg_postmaster_start_time() THEN
+        lived := greatest(present - last.monotonic, lived);
+    END IF;
+    last.counted_until := least(clock, greatest(last.counted_until + lived + retention / 10, coalesce(oldest, clock)));
+    INSERT INTO wallet.expiry_clock AS c (job, counted_until, server_started_at, monotonic)
+        VALUES (expiry_moment.job, last.counted_until, pg_postmaster_start_time(), present)
+        ON CONFLICT ON CONSTRAINT expiry_clock_pkey DO UPDATE
+            SET counted_until = EXCLUDED.counted_until, server_started_at = EXCLUDED.server_started_at,
+                monotonic = EXCLUDED.monotonic;
+    IF last.counted_until < clock AND oldest < clock - retention THEN
+        RAISE WARNING 'the expiry of % counts up to % only, and the clock says %', job, last.counted_until, clock
+            USING DETAIL = 'A call counts the time that the server has lived through since the last one, and a tenth of the retention besides, so that a clock that is set forward takes nothing of the present at once.',
+                  HINT = 'If the clock is right, call again until there is no such warning.';
+    END IF;
+    RETURN last.counted_until;
+END
+$$;
+COMMENT ON FUNCTION wallet.expiry_moment(text, interval, timestamptz) IS
+    'the moment that an expiry goes by: the clock''s, unless that has leapt forward';
+
 CREATE FUNCTION wallet.expire_idempotency_keys() RETURNS bigint
-LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
-    WITH expired AS (
-        DELETE FROM wallet.idempotency_key
-            WHERE created_at < now() - wallet.idempotency_retention()
-            RETURNING 1
-    ) SELECT count(*) FROM expired
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    retention CONSTANT interval := wallet.idempotency_retention();
+    moment CONSTANT timestamptz := wallet.expiry_moment('idempotency keys', retention,
+        (SELECT min(k.created_at) FROM wallet.idempotency_key AS k));
+    expired bigint;
+BEGIN
+    DELETE FROM wallet.idempotency_key AS k WHERE k.created_at < moment - retention;
+    GET DIAGNOSTICS expired = ROW_COUNT;
+    RETURN expired;
+END
 $$;
 COMMENT ON FUNCTION wallet.expire_idempotency_keys() IS 'wallet_expire_idempotency_keys, for the owner and the scheduled job';
 
@@ -188,10 +228,10 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$ SELECT
 COMMENT ON FUNCTION @extschema@.wallet_rotate_requests() IS
     'lets the requests to come go to a new partition; false when the present one is empty yet';
 
-/* Whether a partition's requests have all been settled, and are older than is wanted. */
-CREATE FUNCTION wallet.is_expired(number bigint) RETURNS boolean
-LANGUAGE sql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
-    SELECT coalesce((SELECT r.request_id <= p.low_water AND r.enqueued_at < clock_timestamp() - wallet.request_retention()
+/* Whether a partition's requests have all been settled, and are older than is wanted in this moment. */
+CREATE FUNCTION wallet.is_expired(number bigint, moment timestamptz) RETURNS boolean
+LANGUAGE sql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+    SELECT coalesce((SELECT r.request_id <= p.low_water AND r.enqueued_at < moment - wallet.request_retention()
                          FROM wallet.request AS r
                          WHERE r.request_id >= wallet.partition_start(number) AND r.request_id < wallet.partition_start(number + 1)
                          ORDER BY r.request_id DESC LIMIT 1),
@@ -199,7 +239,7 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $
         FROM (SELECT coalesce(max(q.low_water), 0) AS low_water
                   FROM wallet.queue_position AS q JOIN wallet.opening AS o ON o.origin = q.origin) AS p
 $$;
-COMMENT ON FUNCTION wallet.is_expired(bigint) IS
+COMMENT ON FUNCTION wallet.is_expired(bigint, timestamptz) IS
     'whether all requests of a partition are settled and older than pg_wallet.request_retention';
 
 CREATE FUNCTION wallet.drop_partition(number bigint) RETURNS void
@@ -231,6 +271,7 @@ CREATE FUNCTION wallet.expire_requests() RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms' AS $$
 DECLARE
     present bigint := wallet.current_partition();
+    moment timestamptz;
     number bigint;
     dropped bigint := 0;
 BEGIN
@@ -245,19 +286,21 @@ BEGIN
             FROM wallet.request AS r WHERE r.request_id >= wallet.partition_start(present) ORDER BY r.request_id LIMIT 1) THEN
         PERFORM wallet.rotate_requests();
     END IF;
+    moment := wallet.expiry_moment('requests', wallet.request_retention(),
+        (SELECT r.enqueued_at FROM wallet.request AS r ORDER BY r.request_id LIMIT 1));
     FOR number IN
         SELECT substr(c.relname, 9)::bigint
             FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
             WHERE i.inhparent = 'wallet.request'::regclass AND c.relname ~ '^request_[0-9]+$'
             ORDER BY 1
     LOOP
-        EXIT WHEN number >= present OR NOT wallet.is_expired(number);
+        EXIT WHEN number >= present OR NOT wallet.is_expired(number, moment);
         LOCK TABLE ONLY wallet.request IN ACCESS EXCLUSIVE MODE;
         /* From here on others wait: for a moment, whatever is locked besides. */
         EXECUTE format('LOCK TABLE ONLY wallet.outcome, wallet.request_%1$s, wallet.outcome_%1$s '
                        'IN ACCESS EXCLUSIVE MODE NOWAIT', number);
         /* Whoever held a lock until now may have added something. */
-        EXIT WHEN NOT wallet.is_expired(number);
+        EXIT WHEN NOT wallet.is_expired(number, moment);
         PERFORM wallet.drop_partition(number);
         dropped := dropped + 1;
     END LOOP;

@@ -220,7 +220,8 @@ carry_money(Bank *bank, const Request *request, Ended *ended)
 	if (ended->code != CODE_OK)
 		return;
 	ended->has_transfer = true;
-	post_transfer(request, ++bank->last_transfer_id, amount, request->request_id, source,
+	/* A clock that is set back at times. */
+	post_transfer(request, ++bank->last_transfer_id, amount, request->request_id ^ 3, source,
 	              destination, &ended->transfer);
 }
 
@@ -293,7 +294,7 @@ check_side(const Wallet *before, const Wallet *after, const Transfer *transfer, 
 	EXPECT(balance == after->balance && previous == before->last_transfer_id &&
 	           transfer->transfer_id > previous &&
 	           after->last_transfer_id == transfer->transfer_id &&
-	           after->updated_at == transfer->posted_at,
+	           after->updated_at == transfer->posted_at && after->updated_at >= before->updated_at,
 	       "transfer %lld", (long long) transfer->transfer_id);
 }
 

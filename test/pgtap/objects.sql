@@ -10,7 +10,7 @@ CREATE TEMPORARY VIEW function AS
     SELECT p.* FROM pg_proc AS p JOIN member AS m ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid;
 
 SELECT has_extension('pg_wallet');
-SELECT tables_are('wallet', ARRAY['api_key', 'audit', 'currency', 'expiry', 'idempotency_key', 'outcome', 'outcome_0', 'outcome_1', 'queue_position', 'request', 'request_0', 'request_1', 'secret', 'transfer', 'wallet']);
+SELECT tables_are('wallet', ARRAY['api_key', 'audit', 'currency', 'expiry', 'expiry_clock', 'idempotency_key', 'outcome', 'outcome_0', 'outcome_1', 'queue_position', 'request', 'request_0', 'request_1', 'secret', 'transfer', 'wallet']);
 SELECT views_are('wallet', ARRAY['operation', 'queue']);
 SELECT materialized_views_are('wallet', ARRAY['opening']);
 SELECT sequences_are('wallet', ARRAY['request_id_seq', 'transfer_id_seq', 'wallet_id_seq']);
@@ -58,8 +58,8 @@ SELECT is(t.tgenabled, 'A', format('%s of %s works, replica or not', t.tgname, t
 SELECT is_empty($$SELECT r.oid::regclass FROM pg_class AS r JOIN member AS m ON m.classid = 'pg_class'::regclass AND m.objid = r.oid
                       WHERE r.relpersistence <> 'p'$$, 'nothing is unlogged');
 SELECT set_eq($$SELECT unnest(e.extconfig) FROM pg_extension AS e WHERE e.extname = 'pg_wallet'$$,
-              $$SELECT r.oid FROM pg_class AS r JOIN member AS m ON m.classid = 'pg_class'::regclass AND m.objid = r.oid WHERE r.relkind IN ('r', 'm', 'S')$$,
-              'every table, materialized view and sequence is part of a dump');
+              $$SELECT r.oid FROM pg_class AS r JOIN member AS m ON m.classid = 'pg_class'::regclass AND m.objid = r.oid WHERE r.relkind IN ('r', 'm', 'S') AND r.relname <> 'expiry_clock'$$,
+              'every table, materialized view and sequence is part of a dump, but for what counts on this server alone');
 
 -- ISO 4217, with the decimals that are not two.
 SELECT cmp_ok(count(*)::integer, '>', 150, 'currencies') FROM wallet.currency;

@@ -502,6 +502,12 @@ test_post_transfer(void)
 	   "a new wallet's money is a deposit");
 	ok(outside.balance == 0 && destination.balance == 255, "the outside has no balance");
 	ok(transfer.destination_previous == 10, "the chain goes on");
+
+	post_transfer(&transaction, 12, 1, 900, &source, &destination, &transfer);
+	ok(transfer.posted_at == 1001 && source.updated_at == 1001 && destination.updated_at == 1001,
+	   "a clock that has been set back takes no wallet back");
+	ok(moment_of_write(1000, &source) == 1001 && moment_of_write(1002, &source) == 1002,
+	   "a wallet is written now, or when it was written last");
 }
 
 /* The table of codes is what others build upon: each name and SQLSTATE once, in one class. */
