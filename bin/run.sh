@@ -46,6 +46,14 @@ url() { sed -n 's/^WALLET_URL=//p' "$run_dir/env" 2>/dev/null; }
 # With TLS the certificate may be for any name: it is our own shim that is asked.
 ready() { curl -fsSk -m 2 -o /dev/null "$(url)/readyz" 2>/dev/null; }
 ready_or_ended() { ready || ! shim_runs || ! server_runs; }
+# Does the shim say that the database is there, and that nothing is posted? Then $trouble says why.
+trouble=''
+idle() {
+    trouble=$(curl -sSk -m 2 "$(url)/readyz" 2>/dev/null |
+        sed -nE '/"code":"worker_unavailable"/s/.*"detail":"(([^"\\]|\\.)*)".*/\1/p' | sed -E 's/\\(.)/\1/g')
+    [[ -n $trouble ]]
+}
+settled() { ready_or_ended || idle; }
 
 # --- start ----------------------------------------------------------------------------------
 
@@ -155,8 +163,12 @@ start_shim() {
     spawn "$log/shim.log" "${settings[@]}" "$state/bin/wallet-shim" --address 127.0.0.1 \
         --port "$port" --auth "${WALLET_AUTH:-off}"
     echo "$!" >"$run_dir/shim.pid"
-    wait_until 60 ready_or_ended
-    ready || fail 'the shim did not become ready' "$log/shim.log"
+    # A worker is there within a second or so. Without one, requests are stored all the same.
+    ! wait_until 60 settled || wait_until 10 ready_or_ended || true
+    if ! ready; then
+        idle || fail 'the shim did not become ready' "$log/shim.log"
+        note "nothing is posted: $trouble"
+    fi
 }
 
 write_env() {
@@ -186,10 +198,10 @@ start() {
     trap 'interrupted 130' INT TERM HUP
     find_state
     take_lock 1
-    if server_runs && shim_runs && ready; then
+    if server_runs && shim_runs && { ready || idle; }; then
         [[ -z ${PORT:-} || $(url) == *:"$port" ]] ||
             die "already running on $(url): make stop before changing PORT"
-        note "already running on $(url)"
+        note "already running on $(url)${trouble:+; nothing is posted: $trouble}"
         exit 0
     fi
     shim_runs || check_port
@@ -251,7 +263,9 @@ status() {
     ! server_runs || server="running, pid $(recorded postgres)"
     ! shim_runs || shim="running, pid $(recorded shim), $(url)"
     [[ $server != stopped || $shim != stopped ]] || code=3
-    if [[ $server == running* && $shim == running* ]] && ready; then answer=ready code=0; fi
+    if [[ $server == running* && $shim == running* ]]; then
+        if ready; then answer=ready code=0; elif idle; then answer+=": $trouble"; fi
+    fi
     printf '%-10s%s\n' database "$server" shim "$shim" system "$answer"
     return "$code"
 }

@@ -21,6 +21,7 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_database.h"
+#include "commands/dbcommands.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
@@ -42,7 +43,7 @@
 /* A worker is not started again sooner than this. */
 #define RESTART_MS 500
 
-/* Workers that only look whether there is work need a slot too, but not for as long as this. */
+/* Workers that only look whether there is work take a slot too, but not for as long as this. */
 #define FULL_LOG_MS 2000
 
 /* A database that wants a worker, or wanted one. */
@@ -50,6 +51,8 @@ typedef struct Wanted
 {
 	Oid database;
 	bool pending;
+	bool asked;       /* by somebody in the database, who has queued a request there */
+	bool told;        /* the log says that it may have none */
 	int64 started_ms; /* of monotonic_ms(); 0: never */
 } Wanted;
 
@@ -171,31 +174,97 @@ may_have_worker(Oid database)
 	return may;
 }
 
-/* A slot for the worker, or -1.  When there has been none for a while, the log says so once. */
-static int
-reserve_slot(Oid database)
+/*
+ * Say why workers could not be started, once when that has lasted for a while, and when it is over;
+ * and again when there is another reason.
+ */
+static void
+note_trouble(LaunchTrouble trouble)
 {
-	static int64 full_since_ms = 0;
-	static bool logged = false;
+	static LaunchTrouble noted = LAUNCH_WELL;
+	static int64 noted_ms = 0;
+	static LaunchTrouble logged = LAUNCH_WELL;
 	int64 now_ms = monotonic_ms();
-	int slot = shared_worker_reserve(database);
 
-	if (slot >= 0)
+	if (trouble != noted)
 	{
-		full_since_ms = 0;
-		logged = false;
-		return slot;
+		shared_launcher_note(noted = trouble);
+		noted_ms = now_ms;
 	}
-	full_since_ms = full_since_ms == 0 ? now_ms : full_since_ms;
-	if (!logged && now_ms - full_since_ms >= FULL_LOG_MS)
-	{
-		ereport(LOG,
-		        (errmsg("could not start a pg_wallet worker for database %u: all %d are in use",
-		                database, setting_workers_max),
-		         errhint("You might need to increase pg_wallet.max_workers.")));
-		logged = true;
-	}
-	return -1;
+	if (trouble == logged || (trouble != LAUNCH_WELL && now_ms - noted_ms < FULL_LOG_MS))
+		return;
+	logged = trouble;
+	if (trouble == LAUNCH_WORKERS_MAX)
+		ereport(LOG, (errmsg("could not start a pg_wallet worker: all %d are in use",
+		                     setting_workers_max),
+		              errhint("You might need to increase pg_wallet.max_workers.")));
+	else if (trouble == LAUNCH_PROCESSES_MAX)
+		ereport(LOG, (errmsg("could not start a pg_wallet worker: no slot for a background worker"),
+		              errhint("You might need to increase max_worker_processes.")));
+	else
+		ereport(LOG, (errmsg("pg_wallet workers are started again")));
+}
+
+/*
+ * Somebody waits in vain in a database that pg_wallet.databases does not name, or in a template:
+ * the log says so once, until a worker is there again or the settings are read anew.
+ */
+static void
+tell_of_ban(Wanted *wanted)
+{
+	char *name;
+
+	StartTransactionCommand();
+	name = get_database_name(wanted->database);
+	if (name != NULL)
+		ereport(
+		    LOG,
+		    (errmsg("nothing is posted in database \"%s\": it may have no pg_wallet worker", name),
+		     errhint("pg_wallet.databases must name it, and it must not be a template.")));
+	CommitTransactionCommand();
+	wanted->told = true;
+}
+
+/* Is there a worker to start for this database? */
+static bool
+is_needed(Wanted *wanted)
+{
+	if (!wanted->pending || shared_worker_exists(wanted->database))
+		return false;
+	if (may_have_worker(wanted->database))
+		return true;
+	if (wanted->asked && !wanted->told)
+		tell_of_ban(wanted);
+	return false;
+}
+
+/* With the worker switched off, the log says so once. */
+static void
+tell_of_switch(void)
+{
+	static bool told = false;
+
+	if (!setting_worker && !told)
+		ereport(LOG, (errmsg("pg_wallet.worker is off: what is queued is not posted"),
+		              errhint("Set it to on, and reload the configuration.")));
+	told = !setting_worker;
+}
+
+/* Start a worker for this database, or say why that cannot be done. */
+static LaunchTrouble
+launch(Wanted *wanted)
+{
+	int slot = shared_worker_reserve(wanted->database);
+
+	if (slot < 0)
+		return LAUNCH_WORKERS_MAX;
+	wanted->started_ms = monotonic_ms();
+	wanted->pending = !worker_start(slot);
+	wanted->told = false;
+	if (!wanted->pending)
+		return LAUNCH_WELL;
+	shared_worker_release(slot);
+	return LAUNCH_PROCESSES_MAX;
 }
 
 /* Start the workers that are pending; true when one has to wait for a little. */
@@ -203,31 +272,23 @@ static bool
 start_workers(void)
 {
 	int64 now_ms = monotonic_ms();
+	static LaunchTrouble trouble = LAUNCH_WELL; /* of the last one that was tried */
 	bool waiting = false;
 
 	for (int i = 0; i < database_count; i++)
 	{
 		Wanted *wanted = &databases[i];
-		int slot;
 
-		if (!wanted->pending || shared_worker_exists(wanted->database) ||
-		    !may_have_worker(wanted->database))
+		if (!is_needed(wanted))
 		{
-			wanted->pending = false;
+			wanted->pending = wanted->asked = false;
 			continue;
 		}
-		if ((wanted->started_ms != 0 && now_ms - wanted->started_ms < RESTART_MS) ||
-		    (slot = reserve_slot(wanted->database)) < 0)
-		{
-			waiting = true;
-			continue;
-		}
-		wanted->started_ms = now_ms;
-		wanted->pending = !worker_start(slot);
-		if (wanted->pending)
-			shared_worker_release(slot);
+		if (wanted->started_ms == 0 || now_ms - wanted->started_ms >= RESTART_MS)
+			trouble = launch(wanted);
 		waiting = waiting || wanted->pending;
 	}
+	note_trouble(waiting ? trouble : (trouble = LAUNCH_WELL));
 	return waiting;
 }
 
@@ -240,7 +301,10 @@ take_wanted(void)
 	while ((count = shared_take_wanted(asked, lengthof(asked))) > 0)
 	{
 		for (int i = 0; i < count; i++)
+		{
 			want(asked[i]);
+			find_database(asked[i])->asked = true;
+		}
 	}
 }
 
@@ -266,7 +330,10 @@ pg_wallet_launcher_main(Datum argument)
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
 			looked_ms = 0;
+			for (int i = 0; i < database_count; i++)
+				databases[i].told = false;
 		}
+		tell_of_switch();
 		take_wanted();
 		if (looked_ms == 0 || monotonic_ms() - looked_ms >= LOOK_AT_ALL_MS)
 		{

@@ -316,6 +316,7 @@ typedef struct Round
 	int gaps;     /* runs of ids below the highest that are not visible yet */
 	bool more;    /* there may be more to do at once */
 	bool drained; /* all that was visible has been read: what waits now is deferred, or newer */
+	bool closed;  /* nothing may be posted: see wallet.opening */
 	int retry_ms; /* until the deferred ones are worth another try */
 } Round;
 
@@ -405,6 +406,19 @@ extern void hint_keep(int64 wallet_id, const ItemPointerData *tid);
 
 /* ---- shared.c: what processes tell each other ---- */
 
+/* How it stands with a worker, after its last round. */
+typedef enum WorkerCondition
+{
+	CONDITION_STARTING,
+	CONDITION_POSTING,
+	CONDITION_CLOSED,        /* the queue may not be posted: see wallet.opening */
+	CONDITION_OTHER_VERSION, /* the extension and the library are not of the same version */
+	CONDITION_FAILING        /* the last round has failed, and will be tried again after a pause */
+} WorkerCondition;
+
+/* Room for the text of an error, with its end. */
+#define WORKER_TEXT_SIZE 256
+
 typedef struct WorkerState
 {
 	Oid database; /* InvalidOid: a free slot */
@@ -417,7 +431,21 @@ typedef struct WorkerState
 	int64 batch_us;
 	int gaps;
 	int deferred;
+	WorkerCondition condition;
+	int64 condition_us; /* since this moment of monotonic_us() */
+	int sqlstate;       /* of the last error */
+	char error[WORKER_TEXT_SIZE];
+	char hint[WORKER_TEXT_SIZE];
+	uint32 wait_event; /* what it waits for; filled in by shared_worker_state() */
 } WorkerState;
+
+/* Why the launcher could not start a worker that it wanted to start. */
+typedef enum LaunchTrouble
+{
+	LAUNCH_WELL,
+	LAUNCH_WORKERS_MAX,  /* pg_wallet.max_workers are in use */
+	LAUNCH_PROCESSES_MAX /* max_worker_processes are in use */
+} LaunchTrouble;
 
 /* While the postmaster loads the library: ask for the shared memory. */
 extern void shared_request(void);
@@ -463,8 +491,29 @@ extern bool shared_worker_leaves(bool also_if_asked);
 extern void shared_worker_beat(void);
 extern void shared_worker_report(const Round *round, int64 batch_us);
 
+extern void shared_worker_condition(WorkerCondition condition);
+extern void shared_worker_error(const ErrorData *error);
+
 /* The state of this database's worker; false when there is none. */
 extern bool shared_worker_state(WorkerState *state);
+
+/* Is there shared memory?  There is none where the library is not preloaded. */
+extern bool shared_is_there(void);
+
+/* What the launcher has noted last. */
+extern void shared_launcher_note(LaunchTrouble trouble);
+extern LaunchTrouble shared_launch_trouble(void);
+
+/* ---- readiness.c: why nothing is posted ---- */
+
+#define QUEUE_CLOSED_HINT                                                                          \
+	"Once the restore or the cut-over is complete, run REFRESH MATERIALIZED VIEW wallet.opening."
+
+/* Note how it stands with the worker; the log says when that has changed. */
+extern void condition_note(WorkerCondition condition);
+
+/* Note an error; false when the worker has met the same one not long ago, and need not log it. */
+extern bool condition_met_error(const ErrorData *error);
 
 /* ---- launcher.c, worker.c, guard.c ---- */
 
@@ -473,7 +522,7 @@ extern bool database_is_allowed(const char *database);
 
 extern void launcher_register(void);
 
-/* Start a worker in this slot and wait until it runs; false when it could not be started. */
+/* Start a worker in this slot and wait until it runs; false when no process was free for it. */
 extern bool worker_start(int slot);
 
 /* Install the hook that refuses to drop a journal with transfers. */

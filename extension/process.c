@@ -91,6 +91,9 @@ wallet_process(PG_FUNCTION_ARGS)
 		settled += round.posted + round.refused;
 	} while (settled < requests_max && (!done || round.more || round.posted + round.refused > 0));
 	queue_free(queue);
+	if (round.closed)
+		ereport(WARNING, (errmsg("nothing is posted: the queue is closed"),
+		                  errhint("%s", QUEUE_CLOSED_HINT)));
 	shared_backlog_done_at_commit(settled);
 	PG_RETURN_INT64(settled);
 }

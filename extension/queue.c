@@ -31,6 +31,8 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "rows.h"
+
 /* The low-water mark is stored at most this often. */
 #define STORE_INTERVAL_MS 1000
 
@@ -517,6 +519,8 @@ queue_round(Queue *queue, int requests_max, bool taking_over)
 	SPI_connect();
 	if (!find_position(queue))
 	{
+		/* Where nobody has ever queued anything there is no position at all. */
+		round.closed = table_has_rows("queue_position");
 		SPI_finish();
 		return round;
 	}

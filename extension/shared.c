@@ -60,6 +60,7 @@ typedef struct Shared
 	int next_backlog;     /* which one makes room for another database */
 	Backlog backlogs[BACKLOGS_MAX];
 	int launcher_proc;
+	LaunchTrouble launch_trouble;
 	int wanted_count;
 	Oid wanted[WANTED_MAX];
 	int slot_count;
@@ -495,6 +496,27 @@ shared_worker_report(const Round *round, int64 batch_us)
 	LWLockRelease(shared->lock);
 }
 
+void
+shared_worker_condition(WorkerCondition condition)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	my_slot->state.condition = condition;
+	my_slot->state.condition_us = monotonic_us();
+	LWLockRelease(shared->lock);
+}
+
+void
+shared_worker_error(const ErrorData *error)
+{
+	WorkerState *state = &my_slot->state;
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	state->sqlstate = error->sqlerrcode;
+	strlcpy(state->error, error->message ? error->message : "", sizeof(state->error));
+	strlcpy(state->hint, error->hint ? error->hint : "", sizeof(state->hint));
+	LWLockRelease(shared->lock);
+}
+
 bool
 shared_worker_state(WorkerState *state)
 {
@@ -505,7 +527,36 @@ shared_worker_state(WorkerState *state)
 	LWLockAcquire(shared->lock, LW_SHARED);
 	slot = find_slot(MyDatabaseId);
 	if (slot != NULL)
+	{
 		*state = slot->state;
+		state->wait_event =
+		    slot->proc == NO_PROC ? 0 : GetPGProcByNumber(slot->proc)->wait_event_info;
+	}
 	LWLockRelease(shared->lock);
 	return slot != NULL;
+}
+
+bool
+shared_is_there(void)
+{
+	return shared != NULL;
+}
+
+void
+shared_launcher_note(LaunchTrouble trouble)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	shared->launch_trouble = trouble;
+	LWLockRelease(shared->lock);
+}
+
+LaunchTrouble
+shared_launch_trouble(void)
+{
+	LaunchTrouble trouble;
+
+	LWLockAcquire(shared->lock, LW_SHARED);
+	trouble = shared->launch_trouble;
+	LWLockRelease(shared->lock);
+	return trouble;
 }

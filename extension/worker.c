@@ -71,11 +71,7 @@ worker_start(int slot)
 	strlcpy(worker.bgw_library_name, "pg_wallet", sizeof(worker.bgw_library_name));
 	strlcpy(worker.bgw_function_name, "pg_wallet_worker_main", BGW_MAXLEN);
 	if (!RegisterDynamicBackgroundWorker(&worker, &handle))
-	{
-		ereport(LOG, (errmsg("could not start a pg_wallet worker: no slot for a background worker"),
-		              errhint("You might need to increase max_worker_processes.")));
 		return false;
-	}
 	/* One that has ended already had nothing to do, or asks for another one itself. */
 	if (WaitForBackgroundWorkerStartup(handle, &pid) != BGWH_STARTED)
 		shared_worker_release(slot);
@@ -168,7 +164,8 @@ run_round(Queue *queue, Round *round, Recovery *recovery)
 		HOLD_INTERRUPTS();
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
-		EmitErrorReport();
+		if (condition_met_error(error))
+			EmitErrorReport();
 		AbortCurrentTransaction();
 		FlushErrorState();
 		*recovery = queue_failed(queue, error);
@@ -177,19 +174,6 @@ run_round(Queue *queue, Round *round, Recovery *recovery)
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
 	return end;
-}
-
-static void
-log_other_version(void)
-{
-	static bool logged = false;
-
-	if (!logged)
-		ereport(LOG, (errmsg("pg_wallet worker is paused: the installed extension is not of "
-		                     "version %s, as the loaded library is",
-		                     PG_WALLET_VERSION),
-		              errhint("Restart the server, or run ALTER EXTENSION pg_wallet UPDATE.")));
-	logged = true;
 }
 
 /*
@@ -287,16 +271,21 @@ work(Queue *queue)
 	end = run_round(queue, &round, &recovery);
 
 	if (end == ROUND_FAILED && recovery == RECOVERY_LATER)
+	{
+		condition_note(CONDITION_FAILING);
 		return backoff_ms = next_backoff();
+	}
 	if (end == ROUND_FAILED)
 		return 0;
 	backoff_ms = 0;
 	if (end == ROUND_ABSENT)
 		leave(false);
 	if (end == ROUND_OTHER_VERSION)
-		log_other_version();
+		condition_note(CONDITION_OTHER_VERSION);
 	if (end == ROUND_EXCLUDED)
 		return LOCKED_RETRY_MS;
+	if (end == ROUND_DONE)
+		condition_note(round.closed ? CONDITION_CLOSED : CONDITION_POSTING);
 	shared_worker_report(&round, monotonic_us() - started_us);
 	gather(&round, started_us);
 	/* A commit may wait for a standby, and lose a wake-up over it: look once more. */

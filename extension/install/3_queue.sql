@@ -161,9 +161,7 @@ COMMENT ON VIEW wallet.queue IS
     'the queue''s state: what waits, and what the worker has done since it started (posted, refused: requests; gaps: ids not seen yet; deferred: requests that wait for a locked wallet)';
 
 CREATE FUNCTION @extschema@.wallet_ready(OUT worker_alive boolean, OUT detail text)
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT alive, CASE WHEN alive THEN 'the worker is alive' WHEN pg_is_in_recovery() THEN 'the database is a standby' ELSE 'the worker is not running' END
-        FROM (SELECT coalesce(s.heartbeat_age < interval '10 s', false) AS alive
-                  FROM wallet.worker_state() AS s) AS state
-$$;
-COMMENT ON FUNCTION @extschema@.wallet_ready() IS 'whether this database''s worker is alive';
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'wallet_ready';
+COMMENT ON FUNCTION @extschema@.wallet_ready() IS
+    'whether this database''s worker posts what is queued; if not, detail says why, and what to do';

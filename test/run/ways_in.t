@@ -74,6 +74,22 @@ ok 'stop' ways stop "$second" "$places/b"
 is 'status of what is stopped' "$(status_of "$places/b")" 3
 is 'the first one goes on' "$(status_of "$places/a")" 0
 
+ask "$places/a" "ALTER SYSTEM SET pg_wallet.worker = off"
+ask "$places/a" "SELECT pg_reload_conf()" >/dev/null
+is_idle() { [[ $(status_of "$places/a") == 1 ]]; }
+ok 'the worker is switched off' wait_until 5 is_idle
+off='Set pg_wallet.worker to on'
+like 'status says so, and what to do' "$(RUN_DIR=$places/a bash bin/run.sh status)" "not ready: .*$off"
+like 'start again does, too' "$(said ways start "$first" "$places/a")" "already running.*$off"
+ok 'stop with the worker off' ways stop "$first" "$places/a"
+like 'start with the worker off says so, and succeeds' \
+    "$(said ways start "$first" "$places/a")" "nothing is posted: .*$off.*pg_wallet answers on"
+is 'requests are stored' "$(curl -s -o /dev/null -w '%{http_code}' -d '{"user_id":1}' "http://127.0.0.1:$first/api/v1/wallet")" 202
+ask "$places/a" "ALTER SYSTEM RESET pg_wallet.worker"
+ask "$places/a" "SELECT pg_reload_conf()" >/dev/null
+is_whole() { [[ $(status_of "$places/a") == 0 ]]; }
+ok 'switched on, it is ready' wait_until 5 is_whole
+
 kill -KILL "$(pid_of a/shim)"
 is_half() { [[ $(status_of "$places/a") == 1 ]]; }
 ok 'the shim is seen to be gone' wait_until 5 is_half

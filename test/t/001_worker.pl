@@ -106,7 +106,7 @@ is( ask($node, $db,
     't',
     'and everything that it has posted counts as posted');
 is( ask($node, $db, 'SELECT worker_alive, detail FROM wallet_ready()'),
-    'f|the worker is not running',
+    'f|the worker is switched off. Set pg_wallet.worker to on and reload the configuration.',
     'and wallet_ready() says so');
 $node->safe_psql($db, transfers_sql([2, 3, 1], [2, 3, 2]));
 $node->safe_psql($db, transfers_sql([2, 3, 3]));

@@ -1,0 +1,34 @@
+# No slot for a background worker: the log says so once, and again when that changes.
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use PostgreSQL::Test::Utils;
+use Test::More;
+use WalletServer;
+
+# One slot for the launcher, one for logical replication's, and one for a worker.
+my $node = new_server('slots', conf => "max_worker_processes = 3\n");
+new_database($node, 'first');
+like(worker_pid($node, 'first', 0, 5), qr/^\d+$/, 'one database has a worker');
+
+my $position = log_position($node);
+my $message  = qr/could not start a pg_wallet worker: no slot for a background worker/;
+new_database($node, 'second');
+make_wallets($node, 'second', 1, 10);
+log_becomes($node, $position, $message, 'for the other there is no slot');
+like(ask($node, 'second', 'SELECT * FROM wallet_ready()'),
+    qr/^f\|no worker can be started.*Increase max_worker_processes/, 'wallet_ready() says so');
+is(ask($node, 'first', 'SELECT worker_alive FROM wallet_ready()'), 't', 'the first is ready');
+$node->safe_psql('second', deposits_sql([1, 1]));
+my $said = -s $node->logfile;
+log_stays($node, $said, qr/pg_wallet|max_worker_processes/, 3, 'the log says it once');
+
+$node->safe_psql('postgres', 'DROP DATABASE first WITH (FORCE)');
+becomes($node, 'second', queued(), '0', 'as soon as there is a slot, the other has its worker');
+log_becomes($node, $said, qr/LOG:  pg_wallet workers are started again/, 'and the log says so');
+is(ask($node, 'second', 'SELECT * FROM wallet_ready()'), 't|the worker is alive', 'it is ready');
+all_is_well($node, 'second', 'the second');
+
+done_testing();
