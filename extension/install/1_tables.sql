@@ -41,10 +41,16 @@ END
 $$;
 COMMENT ON FUNCTION wallet.refuse_change() IS 'trigger of the tables whose rows are never changed';
 
-/* ---- Tables ---- */
+/*
+ * ---- Tables ----
+ *
+ * Every text has the collation "C".  Another one's order, and with it what an index finds, is the
+ * business of a library that the next release of the system may bring anew: then a key that was used
+ * would not be found, and its payment be made again.
+ */
 
 CREATE TABLE wallet.currency (
-    code text PRIMARY KEY CHECK (code ~ '^[a-z]{3}$'),
+    code text COLLATE "C" PRIMARY KEY CHECK (code ~ '^[a-z]{3}$'),
     number integer NOT NULL UNIQUE CHECK (number > 0),
     minor_digits integer NOT NULL CHECK (minor_digits BETWEEN 0 AND 8),
     builtin boolean NOT NULL DEFAULT false,
@@ -72,7 +78,7 @@ CREATE TABLE wallet.wallet (
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
     status wallet.status NOT NULL,
-    currency text NOT NULL CHECK (octet_length(currency) = 3)
+    currency text COLLATE "C" NOT NULL CHECK (octet_length(currency) = 3)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
 ALTER SEQUENCE wallet.wallet_id_seq OWNED BY wallet.wallet.wallet_id;
 COMMENT ON SEQUENCE wallet.wallet_id_seq IS 'ids of wallets';
@@ -98,7 +104,7 @@ CREATE TABLE wallet.request (
     enqueued_at timestamptz NOT NULL,
     kind wallet.kind NOT NULL,
     amount_scale smallint,
-    currency text NOT NULL DEFAULT ''
+    currency text COLLATE "C" NOT NULL DEFAULT ''
 ) PARTITION BY RANGE (request_id);
 ALTER SEQUENCE wallet.request_id_seq OWNED BY wallet.request.request_id;
 COMMENT ON SEQUENCE wallet.request_id_seq IS 'ids of requests, in the order in which they were asked';
@@ -149,7 +155,7 @@ CREATE TABLE wallet.outcome (
     updated_at timestamptz,
     posted_at timestamptz NOT NULL,
     status wallet.status,
-    code text NOT NULL
+    code text COLLATE "C" NOT NULL
 ) PARTITION BY RANGE (request_id);
 COMMENT ON TABLE wallet.outcome IS
     'how each request ended that has no transfer of its own: refusals, new wallets and queued reads; append-only, partitioned as wallet.request';
@@ -191,7 +197,7 @@ COMMENT ON COLUMN wallet.expiry_clock.monotonic IS
  */
 CREATE TABLE wallet.idempotency_key (
     user_id bigint,
-    key text,
+    key text COLLATE "C",
     fingerprint bytea NOT NULL,
     request_id bigint,
     transfer_id bigint,
@@ -266,7 +272,7 @@ INSERT INTO wallet.secret (handshake_key) VALUES (wallet.random_key());
 
 CREATE TABLE wallet.audit (
     checked_at timestamptz NOT NULL,
-    name text NOT NULL,
+    name text COLLATE "C" NOT NULL,
     ok boolean NOT NULL,
     detail text,
     PRIMARY KEY (checked_at, name)

@@ -6,8 +6,8 @@
  */
 CREATE TABLE wallet.api_key (
     key_hash bytea PRIMARY KEY CHECK (octet_length(key_hash) = 32),
-    name text NOT NULL CHECK (name <> ''),
-    scopes text[] NOT NULL CHECK (scopes <> '{}' AND scopes <@ ARRAY['read', 'transfer', 'deposit', 'operator']),
+    name text COLLATE "C" NOT NULL CHECK (name <> ''),
+    scopes text[] COLLATE "C" NOT NULL CHECK (scopes <> '{}' AND scopes <@ ARRAY['read', 'transfer', 'deposit', 'operator']),
     user_id bigint CHECK (user_id > 0),
     created_at timestamptz NOT NULL,
     revoked_at timestamptz
@@ -39,7 +39,7 @@ BEGIN
     END IF;
     INSERT INTO wallet.api_key (key_hash, name, scopes, user_id, created_at)
         VALUES (sha256(convert_to(key, 'UTF8')), wallet_api_key_create.name,
-                ARRAY(SELECT DISTINCT s.scope FROM unnest(wallet_api_key_create.scopes) AS s (scope) ORDER BY 1),
+                ARRAY(SELECT DISTINCT s.scope FROM unnest(wallet_api_key_create.scopes COLLATE "C") AS s (scope) ORDER BY 1),
                 wallet_api_key_create.user_id, clock_timestamp())
         ON CONFLICT DO NOTHING;
     IF NOT FOUND THEN

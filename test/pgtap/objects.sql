@@ -52,6 +52,17 @@ SELECT col_is_unique('wallet', 'wallet', ARRAY['user_id'], 'a user has one walle
 SELECT col_is_pk('wallet', 'idempotency_key', ARRAY['user_id', 'key'], 'a key belongs to a user');
 SELECT indexes_are('wallet', 'wallet', ARRAY['wallet_pkey', 'wallet_user_id_key'], 'no index on what a transfer changes');
 
+-- No order of a text, nor what an index finds, changes with a library of the system's.
+SELECT is_empty($$
+    SELECT a.attrelid::regclass, a.attname, a.attcollation::regcollation
+        FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
+        WHERE c.relkind IN ('r', 'p') AND a.attnum > 0 AND a.attcollation NOT IN (0, 'pg_catalog."C"'::regcollation)
+            AND c.relnamespace = 'wallet'::regnamespace AND (a.attrelid, a.attname) <> ('wallet.audit'::regclass, 'detail')$$, 'every text that counts has the collation "C"');
+SELECT is_empty($$
+    SELECT i.indexrelid::regclass, k.oid::regcollation
+        FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid CROSS JOIN LATERAL unnest(i.indcollation) AS k (oid)
+        WHERE c.relnamespace = 'wallet'::regnamespace AND k.oid NOT IN (0, 'pg_catalog."C"'::regcollation)$$, 'so has every index');
+
 -- Everything that is written stays.
 SELECT is(t.tgenabled, 'A', format('%s of %s works, replica or not', t.tgname, t.tgrelid::regclass))
     FROM pg_trigger AS t WHERE t.tgrelid::regclass::text LIKE 'wallet.%' AND NOT t.tgisinternal ORDER BY t.tgrelid::regclass::text;
@@ -68,7 +79,7 @@ SELECT is(minor_digits, CASE WHEN code IN ('clf', 'uyw') THEN 4
                              WHEN code IN ('bif', 'clp', 'djf', 'gnf', 'isk', 'jpy', 'kmf', 'krw', 'pyg', 'rwf', 'ugx', 'uyi', 'vnd', 'vuv', 'xaf', 'xof', 'xpf') THEN 0
                              ELSE 2 END, 'decimals of ' || code)
     FROM wallet.currency ORDER BY code;
-SELECT results_eq($$SELECT code, number FROM wallet.currency WHERE code IN ('usd', 'eur', 'jpy', 'gbp', 'chf') ORDER BY code$$,
+SELECT results_eq($$SELECT code COLLATE "default", number FROM wallet.currency WHERE code IN ('usd', 'eur', 'jpy', 'gbp', 'chf') ORDER BY code$$,
                   $$VALUES ('chf', 756), ('eur', 978), ('gbp', 826), ('jpy', 392), ('usd', 840)$$, 'numeric codes');
 
 SELECT * FROM finish();
