@@ -9,6 +9,19 @@
 SET LOCAL search_path = pg_catalog, pg_temp;
 
 /*
+ * What is made does not depend on what the session, its role or the database have set: tables are in
+ * the database's own tablespace, until somebody moves them, and of the kind that rows.c reads and writes.
+ */
+SET LOCAL default_tablespace = '';
+SET LOCAL default_table_access_method = heap;
+SET LOCAL session_replication_role = origin;
+SET LOCAL row_security = on;
+SET LOCAL transform_null_equals = off;
+SET LOCAL standard_conforming_strings = on;
+SET LOCAL quote_all_identifiers = off;
+SET LOCAL check_function_bodies = off;
+
+/*
  * The tables live in the schema wallet, whose name is fixed: the C code names it.  The functions
  * wallet_* that people call live in the schema that the extension is created in.  They call nothing
  * there, but in the schema wallet: whoever owns the other one might be less mighty than the owner of
@@ -311,15 +324,22 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS
 COMMENT ON FUNCTION wallet.current_partition() IS 'the number of the partition that new requests go to';
 
 CREATE FUNCTION wallet.make_partition(number bigint) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET default_tablespace = '' SET default_table_access_method = heap AS $$
 DECLARE
     parent text;
     part text;
+    space text;
     grantee text;
 BEGIN
     FOREACH parent IN ARRAY ARRAY['request', 'outcome'] LOOP
         part := format('%s_%s', parent, number);
-        EXECUTE format('CREATE TABLE wallet.%I (LIKE wallet.%I INCLUDING ALL EXCLUDING INDEXES, PRIMARY KEY (request_id) WITH (fillfactor = 100))', part, parent);
+        /* Where the parent has been put, whoever begins the partition. */
+        space := (SELECT format('TABLESPACE %I', t.spcname)
+                      FROM pg_class AS c JOIN pg_tablespace AS t ON t.oid = c.reltablespace
+                      WHERE c.oid = format('wallet.%I', parent)::regclass);
+        EXECUTE format('CREATE TABLE wallet.%I (LIKE wallet.%I INCLUDING ALL EXCLUDING INDEXES, '
+                       'PRIMARY KEY (request_id) WITH (fillfactor = 100) %s) %s',
+                       part, parent, 'USING INDEX ' || space, space);
         EXECUTE format('COMMENT ON TABLE wallet.%I IS %L', part,
             format('the rows of wallet.%s from request %s on', parent, wallet.partition_start(number)));
         EXECUTE format('CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON wallet.%I '

@@ -20,6 +20,11 @@ BEGIN
                     FROM pg_catalog.pg_class AS c CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) AS a
                     WHERE c.relnamespace = 'wallet'::pg_catalog.regnamespace
                 UNION
+                /* That PUBLIC may name a type in a definition is as PostgreSQL has it. */
+                SELECT 'TYPE ' || t.oid::pg_catalog.regtype, a.grantee, t.typowner
+                    FROM pg_catalog.pg_type AS t CROSS JOIN LATERAL pg_catalog.aclexplode(t.typacl) AS a
+                    WHERE t.typnamespace = 'wallet'::pg_catalog.regnamespace AND a.grantee <> 0
+                UNION
                 SELECT 'SCHEMA wallet', a.grantee, n.nspowner
                     FROM pg_catalog.pg_namespace AS n CROSS JOIN LATERAL pg_catalog.aclexplode(n.nspacl) AS a
                     WHERE n.nspname = 'wallet'
