@@ -10,7 +10,8 @@
  * be gone already.
  *
  * Nor is a partition of requests or outcomes dropped, by a DROP TABLE of its own,
- * before its rows have expired.  (Where all is dropped, the journal decides.)
+ * or detached before its rows have expired.  (Where all is dropped, the journal
+ * decides.)  The schema wallet keeps its name, by which the library knows it.
  *
  * The library may be loaded in databases without the extension, where the event
  * trigger never runs and no table is the journal.
@@ -24,6 +25,7 @@
 #include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "commands/event_trigger.h"
+#include "nodes/parsenodes.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -64,7 +66,7 @@ is_kept_partition(Oid relation)
 	Oid parent;
 	int64 id;
 
-	if (!is_drop_table || !OidIsValid(schema) || get_rel_namespace(relation) != schema ||
+	if (!OidIsValid(schema) || get_rel_namespace(relation) != schema ||
 	    !get_rel_relispartition(relation))
 		return false;
 	parent = get_partition_parent(relation, true);
@@ -84,7 +86,7 @@ guard_money(ObjectAccessType access, Oid class, Oid object, int sub, void *argum
 		return;
 	if (object == journal && find_row(journal, NULL))
 		refuse(CODE_MONEY_KEPT, NULL);
-	if (is_kept_partition(object))
+	if (is_drop_table && is_kept_partition(object))
 		refuse(CODE_APPEND_ONLY, psprintf("DROP of table wallet.%s.", get_rel_name(object)));
 }
 
@@ -95,15 +97,54 @@ guard_install(void)
 	object_access_hook = guard_money;
 }
 
+/* ALTER SCHEMA wallet RENAME is refused: the library names its tables by that schema. */
+static void
+keep_schema_name(const RenameStmt *command)
+{
+	if (command->renameType == OBJECT_SCHEMA && strcmp(command->subname, "wallet") == 0)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+		                errmsg("cannot rename the schema of pg_wallet's tables"),
+		                errhint("The schema of its functions may have any name.")));
+}
+
+/*
+ * ALTER TABLE … DETACH PARTITION is refused while the partition has rows that are to be kept.  It
+ * is refused here, before the command, since DETACH … CONCURRENTLY commits before any hook sees it.
+ */
+static void
+keep_partitions(const AlterTableStmt *command)
+{
+	ListCell *cell;
+
+	if (command->objtype != OBJECT_TABLE || setting_allow_drop)
+		return;
+	foreach (cell, command->cmds)
+	{
+		const AlterTableCmd *step = lfirst_node(AlterTableCmd, cell);
+		Oid part = step->subtype == AT_DetachPartition
+		               ? RangeVarGetRelid(((PartitionCmd *) step->def)->name, NoLock, true)
+		               : InvalidOid;
+
+		if (OidIsValid(part) && is_kept_partition(part))
+			refuse(CODE_APPEND_ONLY, psprintf("DETACH of table wallet.%s.", get_rel_name(part)));
+	}
+}
+
 /* wallet.guard_drop(): notes which table is the journal. */
 Datum
 wallet_guard_drop(PG_FUNCTION_ARGS)
 {
 	Oid schema = get_namespace_oid("wallet", true);
+	const EventTriggerData *command;
 
 	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
 		elog(ERROR, "must be called as an event trigger");
-	is_drop_table = ((EventTriggerData *) fcinfo->context)->tag == CMDTAG_DROP_TABLE;
+	command = (EventTriggerData *) fcinfo->context;
+	if (IsA(command->parsetree, RenameStmt))
+		keep_schema_name((RenameStmt *) command->parsetree);
+	else if (IsA(command->parsetree, AlterTableStmt))
+		keep_partitions((AlterTableStmt *) command->parsetree);
+	is_drop_table = command->tag == CMDTAG_DROP_TABLE;
 	journal = OidIsValid(schema) ? get_relname_relid("transfer", schema) : InvalidOid;
 	if (OidIsValid(journal) && get_rel_relkind(journal) != RELKIND_RELATION)
 		journal = InvalidOid;

@@ -106,8 +106,34 @@ SELECT "The 1% Bank".wallet_grant('regress_wallet_teller', 'operator');
 SET ROLE regress_wallet_teller;
 SELECT amount FROM "The 1% Bank".wallet_get(1);
 RESET ROLE;
+
+-- The schema gets another name, one function another schema: rights are given where the functions are.
+CREATE ROLE regress_wallet_clerk;
+CREATE SCHEMA pay;
+ALTER SCHEMA "The 1% Bank" RENAME TO "The ""2%"" Bank";
+SELECT "The ""2%"" Bank".wallet_grant('regress_wallet_clerk', 'operator');
+SET ROLE regress_wallet_clerk;
+SELECT amount FROM "The ""2%"" Bank".wallet_get(1);
+SELECT "The ""2%"" Bank".wallet_audit() AS well;
+SELECT "The ""2%"" Bank".wallet_enqueue('deposit', '{"user_id":2,"wallet_id":2,"amount":1}') IS NOT NULL AS queued;
+SELECT "The ""2%"" Bank".wallet_process();
+SELECT "The ""2%"" Bank".wallet_rotate_requests() AS rotated, "The ""2%"" Bank".wallet_expire_requests() AS expired;
+RESET ROLE;
+SELECT "The ""2%"" Bank".wallet_grant('regress_wallet_clerk', 'auditor'), "The ""2%"" Bank".wallet_grant('regress_wallet_clerk', 'shim');
+DROP OWNED BY regress_wallet_clerk;
+ALTER FUNCTION "The ""2%"" Bank".wallet_get(bigint) SET SCHEMA pay;
+SELECT "The ""2%"" Bank".wallet_grant('regress_wallet_clerk', 'operator');
+SET ROLE regress_wallet_clerk;
+SELECT amount FROM pay.wallet_get(2);
+RESET ROLE;
+
+-- The schema of the tables keeps its name, by which the library knows it.
+ALTER SCHEMA wallet RENAME TO purse;
+ALTER SCHEMA pay RENAME TO paid;
 SET pg_wallet.allow_drop = on;
 SET client_min_messages = warning;
-DROP SCHEMA "The 1% Bank" CASCADE;
-SELECT count(*) AS left_over FROM pg_namespace WHERE nspname IN ('wallet', 'The 1% Bank');
-DROP ROLE regress_wallet_teller;
+DROP OWNED BY regress_wallet_clerk, regress_wallet_teller;
+DROP SCHEMA "The ""2%"" Bank" CASCADE;
+SELECT count(*) AS left_over FROM pg_namespace WHERE nspname IN ('wallet', 'The "2%" Bank');
+DROP SCHEMA paid;
+DROP ROLE regress_wallet_teller, regress_wallet_clerk;

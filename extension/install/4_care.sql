@@ -364,6 +364,8 @@ DECLARE
         'wallet_set_status(bigint, text)', 'wallet_process(integer)', 'wallet_audit()',
         'wallet_expire_idempotency_keys()', 'wallet_rotate_requests()', 'wallet_expire_requests()'];
     functions text[];
+    granted regprocedure;
+    home regnamespace;
 BEGIN
     CASE duty
         WHEN 'client' THEN functions := client;
@@ -373,9 +375,15 @@ BEGIN
         ELSE RAISE EXCEPTION 'unknown duty "%"', duty
             USING ERRCODE = 'invalid_parameter_value', HINT = 'The duties are client, shim, operator and auditor.';
     END CASE;
-    EXECUTE format('GRANT USAGE ON SCHEMA %s TO %s', '@extschema@', role);
+    -- Wherever they are now: a schema may be renamed, and a function moved.
     FOR i IN 1 .. cardinality(functions) LOOP
-        EXECUTE format('GRANT EXECUTE ON FUNCTION %s.%s TO %s', '@extschema@', functions[i], role);
+        SELECT p.oid, p.pronamespace INTO STRICT granted, home
+            FROM pg_extension AS e
+                JOIN pg_depend AS d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
+                JOIN pg_proc AS p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
+            WHERE e.extname = 'pg_wallet' AND format('%s(%s)', p.proname, oidvectortypes(p.proargtypes)) = functions[i];
+        EXECUTE format('GRANT USAGE ON SCHEMA %s TO %s', home, role);
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', granted, role);
     END LOOP;
     IF duty IN ('operator', 'auditor') THEN
         EXECUTE format('GRANT USAGE ON SCHEMA wallet TO %s', role);
