@@ -110,12 +110,27 @@ refers_to_fixed_columns(Oid foreign_key, const RowLayout *layout)
 	return are_fixed;
 }
 
+/* Is this a trigger on UPDATE OF columns which an update of ours leaves as they are? */
+static bool
+watches_fixed_columns(const Trigger *trigger, const RowLayout *layout)
+{
+	for (int i = 0; i < trigger->tgnattr; i++)
+	{
+		AttrNumber column = trigger->tgattr[i];
+
+		if (column > layout->column_count || !layout->columns[column - 1].is_fixed)
+			return false;
+	}
+	return trigger->tgnattr > 0;
+}
+
 /* Has the trigger something to do in this command? */
 static bool
 trigger_matters(const Trigger *trigger, const RowLayout *layout, CmdType command)
 {
 	bool is_fired = command == CMD_INSERT ? TRIGGER_FOR_INSERT(trigger->tgtype)
-	                                      : TRIGGER_FOR_UPDATE(trigger->tgtype);
+	                                      : TRIGGER_FOR_UPDATE(trigger->tgtype) &&
+	                                            !watches_fixed_columns(trigger, layout);
 
 	if (!is_fired || trigger->tgenabled == TRIGGER_DISABLED)
 		return false;

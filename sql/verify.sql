@@ -31,6 +31,8 @@ BEGIN
     ALTER TABLE wallet.transfer DISABLE TRIGGER refuse_change;
     ALTER TABLE wallet.request DISABLE TRIGGER refuse_change;
     ALTER TABLE wallet.outcome DISABLE TRIGGER refuse_change;
+    ALTER TABLE wallet.transfer DISABLE TRIGGER refuse_row_change;
+    ALTER TABLE wallet.wallet DISABLE TRIGGER USER;
     FOREACH change IN ARRAY statements LOOP
         EXECUTE change;
     END LOOP;

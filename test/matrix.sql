@@ -76,6 +76,7 @@ INSERT INTO may_execute SELECT replace(f, '@', :'extension_schema')::regprocedur
     ('wallet.code_message(text)', '', $$SELECT wallet.code_message('wallet_closed')$$),
     ('wallet.idempotency_retention()', '', 'SELECT wallet.idempotency_retention()'),
     ('wallet.announce()', '', 'SELECT wallet.announce()'),
+    ('wallet.keep_fresh_keys()', '', 'SELECT wallet.keep_fresh_keys()'),
     ('wallet.refuse_change()', '', 'SELECT wallet.refuse_change()'),
     ('wallet.replace_secret()', '', 'SELECT wallet.replace_secret()'),
     ('wallet.guard_drop()', '', 'SELECT wallet.guard_drop()')) AS f (f, duties, call);

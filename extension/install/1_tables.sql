@@ -292,8 +292,26 @@ CREATE TABLE wallet.audit (
 );
 COMMENT ON TABLE wallet.audit IS 'results of the scheduled wallet_verify()';
 
+/*
+ * What money and rights depend on is not destroyed by a slip, not even of the owner's.  A trigger of a
+ * statement refuses it whatever rows there are; one of a row sees a statement that names a table from
+ * which ours inherits.  What posting, expiry, revoking a key and a restore do is all that is left.
+ */
+CREATE FUNCTION wallet.keep_fresh_keys() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM gone AS g WHERE g.created_at >= now() - wallet.idempotency_retention()) THEN
+        PERFORM wallet.refuse('append_only', 'DELETE of idempotency keys that have not expired.');
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION wallet.keep_fresh_keys() IS 'trigger: an idempotency key is kept until it expires, or its payment could be made again';
+
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON wallet.transfer
     FOR EACH STATEMENT EXECUTE FUNCTION wallet.refuse_change();
+CREATE TRIGGER refuse_row_change BEFORE UPDATE OR DELETE ON wallet.transfer
+    FOR EACH ROW EXECUTE FUNCTION wallet.refuse_change();
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON wallet.request
     FOR EACH STATEMENT EXECUTE FUNCTION wallet.refuse_change();
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON wallet.outcome
@@ -302,12 +320,36 @@ CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON wallet.expir
     FOR EACH STATEMENT EXECUTE FUNCTION wallet.refuse_change();
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON wallet.currency
     FOR EACH STATEMENT EXECUTE FUNCTION wallet.refuse_change();
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON wallet.audit
+    FOR EACH STATEMENT EXECUTE FUNCTION wallet.refuse_change();
+/* Payments update wallets, but never these columns. */
+CREATE TRIGGER refuse_change BEFORE UPDATE OF wallet_id, user_id, created_at, currency OR DELETE OR TRUNCATE ON wallet.wallet
+    FOR EACH STATEMENT EXECUTE FUNCTION wallet.refuse_change();
+CREATE TRIGGER refuse_row_change BEFORE DELETE ON wallet.wallet
+    FOR EACH ROW EXECUTE FUNCTION wallet.refuse_change();
+CREATE TRIGGER refuse_change BEFORE DELETE OR TRUNCATE ON wallet.queue_position
+    FOR EACH STATEMENT EXECUTE FUNCTION wallet.refuse_change();
+/* A restored key takes the place of another one: replace_secret deletes that. */
+CREATE TRIGGER refuse_change BEFORE DELETE OR TRUNCATE ON wallet.secret
+    FOR EACH STATEMENT WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION wallet.refuse_change();
+CREATE TRIGGER refuse_change BEFORE UPDATE OF user_id, key, fingerprint, request_id, transfer_id OR TRUNCATE ON wallet.idempotency_key
+    FOR EACH STATEMENT EXECUTE FUNCTION wallet.refuse_change();
+CREATE TRIGGER keep_fresh_keys AFTER DELETE ON wallet.idempotency_key
+    REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION wallet.keep_fresh_keys();
 /* Also where session_replication_role would silence an ordinary trigger. */
 ALTER TABLE wallet.transfer ENABLE ALWAYS TRIGGER refuse_change;
+ALTER TABLE wallet.transfer ENABLE ALWAYS TRIGGER refuse_row_change;
 ALTER TABLE wallet.request ENABLE ALWAYS TRIGGER refuse_change;
 ALTER TABLE wallet.outcome ENABLE ALWAYS TRIGGER refuse_change;
 ALTER TABLE wallet.expiry ENABLE ALWAYS TRIGGER refuse_change;
 ALTER TABLE wallet.currency ENABLE ALWAYS TRIGGER refuse_change;
+ALTER TABLE wallet.audit ENABLE ALWAYS TRIGGER refuse_change;
+ALTER TABLE wallet.wallet ENABLE ALWAYS TRIGGER refuse_change;
+ALTER TABLE wallet.wallet ENABLE ALWAYS TRIGGER refuse_row_change;
+ALTER TABLE wallet.queue_position ENABLE ALWAYS TRIGGER refuse_change;
+ALTER TABLE wallet.secret ENABLE ALWAYS TRIGGER refuse_change;
+ALTER TABLE wallet.idempotency_key ENABLE ALWAYS TRIGGER refuse_change;
+ALTER TABLE wallet.idempotency_key ENABLE ALWAYS TRIGGER keep_fresh_keys;
 
 /*
  * A partition has the ids from number * 2^44 on: more than anybody will ever queue before the next

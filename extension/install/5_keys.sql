@@ -20,6 +20,14 @@ COMMENT ON COLUMN wallet.api_key.user_id IS 'the only user for whom the key acts
 COMMENT ON INDEX wallet.api_key_name_key IS 'a name is free again once its key is revoked';
 SELECT pg_catalog.pg_extension_config_dump('wallet.api_key', '');
 
+/* A key is revoked once, for good; nothing else of it changes. */
+CREATE TRIGGER refuse_change BEFORE UPDATE OF key_hash, name, scopes, user_id, created_at OR DELETE OR TRUNCATE ON wallet.api_key
+    FOR EACH STATEMENT EXECUTE FUNCTION wallet.refuse_change();
+CREATE TRIGGER refuse_row_change BEFORE UPDATE ON wallet.api_key
+    FOR EACH ROW WHEN (old.revoked_at IS NOT NULL) EXECUTE FUNCTION wallet.refuse_change();
+ALTER TABLE wallet.api_key ENABLE ALWAYS TRIGGER refuse_change;
+ALTER TABLE wallet.api_key ENABLE ALWAYS TRIGGER refuse_row_change;
+
 /*
  * Nothing of a key is in the text of a statement, in its parameters or in an error: so it is in no log.
  */
