@@ -17,6 +17,7 @@
  * himself meanwhile and has to wait for it.  So batches are small as soon as there
  * is somebody, and grow again when nobody comes any more.
  */
+#include "ids.h"
 #include "pg_wallet.h"
 
 #include "access/xact.h"
@@ -239,7 +240,7 @@ find_wallet(Batch *batch, int64 wallet_id)
 static int64
 next_transfer_id(const Wallet *source, const Wallet *destination)
 {
-	int64 transfer_id = store_next_transfer_id();
+	int64 transfer_id = id_draw(ID_TRANSFER);
 
 	if (transfer_id <= Max(source->last_transfer_id, destination->last_transfer_id))
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -279,7 +280,7 @@ post_new_wallet(const Request *request, bool user_has_wallet, const Currency *cu
 	if (code != CODE_OK)
 		return code;
 	*wallet = (Wallet){
-	    .wallet_id = store_next_wallet_id(),
+	    .wallet_id = id_draw(ID_WALLET),
 	    .user_id = request->user_id,
 	    .created_at = posted_at,
 	    .updated_at = posted_at,

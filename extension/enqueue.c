@@ -10,11 +10,11 @@
  * queue's rule about dead gaps rests on this (see queue.c).  Before that it locks
  * the table, so that the partition that an id belongs to stays until its row is in.
  */
+#include "ids.h"
 #include "pg_wallet.h"
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "commands/sequence.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
@@ -341,19 +341,16 @@ seal_items(EnqueueItem *items, int count, MemoryContext result_context)
 static void
 store_items(EnqueueItem *items, int count, bool may_wait, MemoryContext result_context)
 {
-	Oid sequence = wallet_relation("request_id_seq");
-
 	find_repeated(items, count);
 	if (!may_wait)
 		refuse_busy_keys(items, count);
 	refuse_beyond_limit(items, count);
 	LockRelationOid(wallet_relation("request"), RowExclusiveLock);
-	(void) GetTopTransactionId();
 	for (int i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (is_new(&items[i]))
-			items[i].request.request_id = nextval_internal(sequence, false);
+			items[i].request.request_id = id_draw(ID_REQUEST);
 	}
 	claim_keys(items, count);
 	insert_items(items, count);

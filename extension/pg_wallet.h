@@ -184,9 +184,6 @@ extern bool store_find_currency(const char *code, Currency *currency);
 /* A transfer and its currency by id; the caller knows that it exists. */
 extern void store_get_transfer(int64 transfer_id, Transfer *transfer, Currency *currency);
 
-extern int64 store_next_wallet_id(void);
-extern int64 store_next_transfer_id(void);
-
 /* Returns how many: a user who has got a wallet in the meantime gets no second one. */
 extern int store_insert_wallets(const Wallet *wallets, int count);
 

@@ -8,6 +8,7 @@
  * pointer.  Without the memory (the library is not in
  * shared_preload_libraries) nobody is woken and there is no worker.
  */
+#include "ids.h"
 #include "pg_wallet.h"
 
 #include "access/xact.h"
@@ -86,7 +87,7 @@ request_memory(void)
 {
 	if (previous_request_hook != NULL)
 		previous_request_hook();
-	RequestAddinShmemSpace(add_size(shared_size(), hints_size()));
+	RequestAddinShmemSpace(add_size(shared_size(), add_size(hints_size(), ids_size())));
 	RequestNamedLWLockTranche("pg_wallet", 1);
 }
 
@@ -107,6 +108,7 @@ start_memory(void)
 		shared->slot_count = setting_workers_max;
 	}
 	hints_start();
+	ids_start();
 	LWLockRelease(AddinShmemInitLock);
 }
 

@@ -12,7 +12,6 @@
 
 #include "access/stratnum.h"
 #include "catalog/pg_type.h"
-#include "commands/sequence.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/array.h"
@@ -273,18 +272,6 @@ store_get_transfer(int64 transfer_id, Transfer *transfer, Currency *currency)
 	strlcpy(currency->code, result_text(0, 7), sizeof(currency->code));
 	currency->minor_digits = (int) result_int64(0, 8);
 	SPI_freetuptable(SPI_tuptable);
-}
-
-int64
-store_next_wallet_id(void)
-{
-	return nextval_internal(wallet_relation("wallet_id_seq"), false);
-}
-
-int64
-store_next_transfer_id(void)
-{
-	return nextval_internal(wallet_relation("transfer_id_seq"), false);
 }
 
 /*
