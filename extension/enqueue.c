@@ -57,11 +57,27 @@ static Statement open_queue = {
     NULL,
 };
 
-/* Asked once after the server's start; from then on the waiting requests are counted. */
+/* So many waiting requests are counted; of more the ids tell how many there are. */
+#define COUNTED_MAX 100000
+
+/*
+ * Asked once after the server's start; from then on the waiting requests are counted.  Whatever is
+ * newer than all that is settled waits.  Older requests that wait (deferred, or committed late) are
+ * few, and the worker counts them when it has read the queue: to look for them here would take a
+ * look at every request since the oldest one, which an open transaction makes millions.
+ */
 static Statement count_waiting = {
-    "SELECT q.queued FROM wallet.queue AS q",
-    0,
-    {0},
+    "SELECT CASE WHEN n.counted < $1 THEN n.counted "
+    "ELSE greatest(n.counted, newest.id - greatest(settled.id, wallet.partition_start(newest.id >> "
+    "44))) END "
+    "FROM (SELECT greatest((SELECT max(p.low_water) FROM wallet.queue_position AS p), "
+    "(SELECT max(t.request_id) FROM wallet.transfer AS t), "
+    "(SELECT max(o.request_id) FROM wallet.outcome AS o), 0)::bigint) AS settled (id) "
+    "CROSS JOIN (SELECT max(r.request_id)::bigint FROM wallet.request AS r) AS newest (id) "
+    "CROSS JOIN LATERAL (SELECT count(*) FROM (SELECT FROM wallet.request AS r "
+    "WHERE r.request_id > settled.id LIMIT $1) AS w) AS n (counted)",
+    1,
+    {INT8OID},
     NULL,
 };
 
@@ -271,7 +287,9 @@ refuse_beyond_limit(EnqueueItem *items, int count)
 		return;
 	if (setting_queue_limit > 0 && !shared_backlog_known(queue))
 	{
-		statement_run(&count_waiting, NULL, NULL, true);
+		Datum counted_max = Int64GetDatum(COUNTED_MAX);
+
+		statement_run(&count_waiting, &counted_max, NULL, true);
 		shared_backlog_begin(queue, result_int64(0, 1));
 	}
 	room = shared_backlog_admit(new_count, setting_queue_limit);
