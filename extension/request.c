@@ -160,6 +160,7 @@ request_insert(const Request *requests, int count, TimestampTz enqueued_at)
 	RowWriter writer;
 	Datum no_currency = CStringGetTextDatum("");
 
+	Assert(count > 0 && MEMBER_RISES(requests, count, Request, request_id));
 	if (!writer_open_for_keys(&writer, &request_layout, requests[0].request_id,
 	                          requests[count - 1].request_id))
 	{

@@ -175,6 +175,7 @@ writer_open_for_keys(RowWriter *writer, const RowLayout *layout, int64 first_key
 {
 	int64 end;
 
+	Assert(first_key <= last_key);
 	writer->heap =
 	    open_heap(layout->table, first_key, false, RowExclusiveLock, &writer->parent, &end);
 	if (writer->heap == NULL)
@@ -219,6 +220,7 @@ check_row(RowWriter *writer, TupleTableSlot *slot)
 static void
 flush(RowWriter *writer)
 {
+	Assert(!writer->is_update && writer->filled <= writer->slot_count);
 	for (int i = 0; i < writer->filled; i++)
 		check_row(writer, writer->slots[i]);
 	table_multi_insert(writer->heap, writer->slots, writer->filled, writer->command, 0, NULL);
@@ -306,7 +308,7 @@ writer_update(RowWriter *writer, ItemPointer tid, bool is_locked)
 	bool indexes;
 #endif
 
-	Assert(writer->is_update && writer->filled == 0);
+	Assert(writer->is_update && writer->filled == 0 && ActiveSnapshotSet());
 	check_row(writer, slot);
 	if (!is_locked && place_holder(writer, tid) == HOLDER_OTHERS)
 		return false;
@@ -346,6 +348,7 @@ reader_open_from(RowReader *reader, const RowLayout *layout, int64 key, LOCKMODE
 {
 	const TableFacts *facts;
 
+	Assert(ActiveSnapshotSet());
 	reader->heap = open_heap(layout->table, key, true, lock, &reader->parent, &reader->end);
 	if (reader->heap == NULL)
 		return false;
@@ -393,6 +396,7 @@ reader_fetch(RowReader *reader, ItemPointer tid)
 {
 	BlockNumber block = ItemPointerGetBlockNumber(tid);
 
+	Assert(ItemPointerIsValid(tid));
 	if (reader->block_count == InvalidBlockNumber)
 		reader->block_count = RelationGetNumberOfBlocks(reader->heap);
 	if (block >= reader->block_count)
@@ -511,6 +515,7 @@ reader_next(RowReader *reader)
 {
 	ItemPointer root;
 
+	Assert(reader->index != NULL);
 	while ((root = index_getnext_tid(reader->scan, reader->direction)) != NULL)
 	{
 		bool all_dead;

@@ -436,6 +436,7 @@ store_lock_wallets(const int64 *wallet_ids, int count, LockMode mode, Wallet *wa
 	pfree(ids);
 	reader_close(&reader);
 	PopActiveSnapshot();
+	Assert(found <= count && MEMBER_RISES(wallets, found, Wallet, wallet_id));
 	return found;
 }
 
@@ -473,6 +474,8 @@ store_update_wallets(Wallet *wallets, int count)
 	Datum currency = (Datum) 0;
 	int updated = 0;
 
+	/* Rows are locked by their updates, in the order in which everybody locks them. */
+	Assert(count > 0 && MEMBER_RISES(wallets, count, Wallet, wallet_id));
 	if (wallets[0].row == 0 || !writer_open(&writer, &wallet_layout, CMD_UPDATE))
 	{
 		sql_update_wallets(wallets, count);
@@ -522,6 +525,7 @@ store_insert_transfers(const Transfer *transfers, int count, const Datum *metada
 {
 	RowWriter writer;
 
+	Assert(count > 0);
 	if (!writer_open(&writer, &transfer_layout, CMD_INSERT))
 	{
 		sql_insert_transfers(transfers, count, metadata);
@@ -562,6 +566,7 @@ store_insert_outcomes(const Outcome *outcomes, int count, TimestampTz posted_at)
 {
 	RowWriter writer;
 
+	Assert(count > 0 && MEMBER_RISES(outcomes, count, Outcome, request_id));
 	if (!writer_open_for_keys(&writer, &outcome_layout, outcomes[0].request_id,
 	                          outcomes[count - 1].request_id))
 	{
