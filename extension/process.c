@@ -80,7 +80,9 @@ wallet_process(PG_FUNCTION_ARGS)
 	/* A snapshot older than the lock would not show what others have posted before it. */
 	if (IsolationUsesXactSnapshot())
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-		                errmsg("wallet_process() needs the isolation level READ COMMITTED")));
+		                errmsg("wallet_process() needs the isolation level READ COMMITTED"),
+		                errhint("Call it in a transaction that starts with BEGIN ISOLATION LEVEL "
+		                        "READ COMMITTED.")));
 	queue_lock(true);
 	queue = queue_make(CurrentMemoryContext);
 	do

@@ -277,7 +277,8 @@ DECLARE
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION 'wallet_expire_requests() needs the isolation level READ COMMITTED'
-            USING ERRCODE = 'feature_not_supported';
+            USING ERRCODE = 'feature_not_supported',
+                  HINT = 'Call it in a transaction of its own that starts with BEGIN ISOLATION LEVEL READ COMMITTED.';
     END IF;
     IF wallet.request_retention() IS NULL THEN
         RETURN 0;
@@ -333,6 +334,10 @@ BEGIN
         ('pg_wallet expire idempotency keys', '41 * * * *', 'SELECT wallet.expire_idempotency_keys()'),
         ('pg_wallet expire requests', '53 * * * *', 'SELECT wallet.expire_requests()')
     LOOP
+        -- Whatever the database has for its default.  pg_cron sends both at once, and they are one transaction.
+        IF command LIKE 'SELECT %' THEN
+            command := 'SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE; ' || command;
+        END IF;
         EXECUTE 'SELECT cron.schedule($1, $2, $3)' USING job, schedule, command;
         RETURN NEXT;
     END LOOP;
