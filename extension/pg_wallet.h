@@ -216,10 +216,9 @@ typedef struct Statement
 	struct _SPI_plan *plan;
 } Statement;
 
-/* Let this session plan as our statements want it, so that statement_run has nothing to change. */
-extern void statement_settle_planner(void);
-
-/* Run it, inside SPI_connect.  nulls may be NULL.  read_only: with the snapshot that is active. */
+/*
+ * Run it, inside SPI_connect.  A session that plans as session.h says makes it do so with nothing
+ * to change.  nulls may be NULL.  read_only: with the snapshot that is active. */
 extern void statement_run(Statement *statement, Datum *arguments, const char *nulls,
                           bool read_only);
 

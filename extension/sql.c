@@ -19,6 +19,7 @@
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "optimizer/cost.h"
+#include "session.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -70,23 +71,18 @@ planner_is_set(void)
 	       !enable_mergejoin && !jit_enabled;
 }
 
+/* The list of session.h, as far as it is about plans. */
 static void
-set_planner(GucSource source, GucAction action)
+set_planner(void)
 {
-	static const char *const settings[][2] = {
-	    {"enable_indexscan", "on"}, {"enable_nestloop", "on"},   {"enable_seqscan", "off"},
-	    {"enable_hashjoin", "off"}, {"enable_mergejoin", "off"}, {"jit", "off"},
-	};
+	static const SessionSetting settings[] = SESSION_SETTING_TABLE;
 
 	for (int i = 0; i < lengthof(settings); i++)
-		(void) set_config_option(settings[i][0], settings[i][1], PGC_USERSET, source, action, true,
-		                         0, false);
-}
-
-void
-statement_settle_planner(void)
-{
-	set_planner(PGC_S_OVERRIDE, GUC_ACTION_SET);
+	{
+		if (settings[i].who & SESSION_PLANNER)
+			(void) set_config_option(settings[i].name, settings[i].value, PGC_USERSET,
+			                         PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	}
 }
 
 /* Planned anew, it is while the plan's locks are taken: nobody can tell before. */
@@ -101,7 +97,7 @@ statement_run(Statement *statement, Datum *arguments, const char *nulls, bool re
 		return;
 	}
 	nest_level = NewGUCNestLevel();
-	set_planner(PGC_S_SESSION, GUC_ACTION_SAVE);
+	set_planner();
 	execute(statement, arguments, nulls, read_only);
 	AtEOXact_GUC(true, nest_level);
 }

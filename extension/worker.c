@@ -14,6 +14,7 @@
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
+#include "session.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "tcop/tcopprot.h"
@@ -81,27 +82,26 @@ worker_start(int slot)
 	return true;
 }
 
-/* Nothing in the server's configuration may change how posting works. */
+/*
+ * Nothing in the server's configuration may change how posting works: session.h says what is
+ * relied on.  An override stays whatever is reloaded.
+ */
 static void
 set_session(void)
 {
-	static const char *const settings[][2] = {
-	    {"search_path", "pg_catalog, pg_temp"},
-	    {"session_replication_role", "origin"},
-	    {"plan_cache_mode", "auto"},
-	    {"transaction_timeout", "0"},
-	    {"default_transaction_isolation", "read committed"},
-	    {"default_transaction_read_only", "off"},
-	    {"lock_timeout", "2s"},
-	};
+	static const SessionSetting settings[] = SESSION_SETTING_TABLE;
 
 	for (int i = 0; i < lengthof(settings); i++)
 	{
+		const char *value = GetConfigOption(settings[i].name, true, false);
+
 		/* Not every version has every setting. */
-		if (GetConfigOption(settings[i][0], true, false) != NULL)
-			SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
+		if ((settings[i].who & SESSION_WORKER) && value != NULL)
+			SetConfigOption(settings[i].name,
+			                strcmp(value, settings[i].keep) == 0 ? settings[i].keep
+			                                                     : settings[i].value,
+			                PGC_SUSET, PGC_S_OVERRIDE);
 	}
-	statement_settle_planner();
 }
 
 /* Begin a transaction that may post: ROUND_DONE, or why there is none. */
