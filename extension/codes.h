@@ -83,6 +83,12 @@
 	X(CODE_BODY_TOO_LARGE, "body_too_large", "PW413", 0, 413, "the body is larger than this path takes", "") \
 	X(CODE_UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "PW415", 0, 415, "the body must be application/json", "") \
 	X(CODE_DATABASE_UNAVAILABLE, "database_unavailable", "PW503", 1, 503, "the database cannot be reached", "Send the same request again later, with the same Idempotency-Key.") \
+	X(CODE_DATABASE_BUSY, "database_busy", "PW507", 1, 503, "the database did not answer in time", "Send the same request again later, with the same Idempotency-Key.") \
+	X(CODE_LOCK_TIMEOUT, "lock_timeout", "PW506", 1, 503, "another transaction in the database holds a lock that the request needs", "Send the same request again later, with the same Idempotency-Key.") \
+	X(CODE_TRANSACTION_CONFLICT, "transaction_conflict", "PW509", 1, 503, "the request met another transaction in the database", "Send the same request again later, with the same Idempotency-Key.") \
+	X(CODE_DATABASE_READ_ONLY, "database_read_only", "PW508", 1, 503, "the database takes no writes: it is a standby", "Send the same request again later, with the same Idempotency-Key.") \
+	X(CODE_INSUFFICIENT_RESOURCES, "insufficient_resources", "PW510", 1, 503, "the database is short of disk space, memory or another resource", "Send the same request again later, with the same Idempotency-Key.") \
+	X(CODE_SYSTEM_ERROR, "system_error", "PW511", 1, 503, "the database met an error of its disk or operating system", "Send the same request again later, with the same Idempotency-Key.") \
 	X(CODE_OVERLOADED, "overloaded", "PW504", 1, 503, "too many requests are waiting", "Send the same request again later, with the same Idempotency-Key.") \
 	X(CODE_WORKER_UNAVAILABLE, "worker_unavailable", "PW505", 1, 503, "the worker is not running", "Requests are stored, and carried out as soon as it runs again.")
 /* clang-format on */

@@ -31,10 +31,6 @@ PG_FUNCTION_INFO_V1(wallet_enqueue_many);
 /* Most currencies have so many decimals; an amount with more is checked against its wallet. */
 #define USUAL_MINOR_DIGITS 2
 
-/* How long wallet_enqueue_many waits, in all, for other transactions with their keys. */
-#define BUSY_KEY_WAIT_MS 1000
-#define BUSY_KEY_POLL_US 5000
-
 /* Items of one call. */
 #define ITEMS_MAX 65536
 
@@ -105,6 +101,25 @@ refuse_item(EnqueueItem *item, WalletCode code)
 	appendStringInfoString(&item->message, wallet_codes[code].message);
 }
 
+/* Is the amount compared with what its wallet's currency has? */
+static bool
+is_about_wallet(const Request *request)
+{
+	return request->kind != KIND_WALLET && request->amount.scale > USUAL_MINOR_DIGITS;
+}
+
+/*
+ * Can the tables with the request's currency be read at once?  A lock that another transaction
+ * holds on one of them is not waited for, since all requests of the call would wait.
+ */
+static bool
+may_find_currency(const Request *request)
+{
+	if (!is_about_wallet(request))
+		return relation_lock_at_once("currency");
+	return relation_lock_at_once("wallet") && relation_lock_at_once("currency");
+}
+
 /* The currency that a request's amount is in, as far as it is known already. */
 static bool
 find_request_currency(const Request *request, Currency *currency)
@@ -115,7 +130,7 @@ find_request_currency(const Request *request, Currency *currency)
 
 	if (request->kind == KIND_WALLET)
 		return store_find_currency(request->currency, currency);
-	if (request->amount.scale <= USUAL_MINOR_DIGITS || !store_find_wallet(wallet_id, &wallet))
+	if (!store_find_wallet(wallet_id, &wallet))
 		return false;
 	*currency = wallet.currency;
 	return true;
@@ -130,6 +145,8 @@ check_amount(EnqueueItem *item)
 	int64 amount;
 	WalletCode code;
 
+	if ((request->kind != KIND_WALLET && !is_about_wallet(request)) || !may_find_currency(request))
+		return;
 	if (!find_request_currency(request, &currency))
 	{
 		if (request->kind == KIND_WALLET)
@@ -245,31 +262,20 @@ find_repeated(EnqueueItem *items, int count)
 }
 
 /*
- * Another transaction that is still open may have used a key.  Its end is awaited for a little;
- * those items are refused then, so that they do not hold up all the others of the call.
+ * Another transaction that is still open may have used a key.  Its end is not awaited, since all
+ * other requests of the call would wait for it, too.
  */
 static void
 refuse_busy_keys(EnqueueItem *items, int count)
 {
-	int64 until_ms = monotonic_ms() + BUSY_KEY_WAIT_MS;
-
 	for (int i = 0; i < count; i++)
 	{
 		EnqueueItem *item = &items[i];
 
 		CHECK_FOR_INTERRUPTS();
-		if (item->code != CODE_OK || item->key == NULL || item->call.repeated)
-			continue;
-		while (idempotency_key_is_busy(&item->call))
-		{
-			CHECK_FOR_INTERRUPTS();
-			if (monotonic_ms() >= until_ms)
-			{
-				refuse_item(item, CODE_IDEMPOTENCY_IN_PROGRESS);
-				break;
-			}
-			pg_usleep(BUSY_KEY_POLL_US);
-		}
+		if (item->code == CODE_OK && item->key != NULL && !item->call.repeated &&
+		    idempotency_key_is_busy(&item->call))
+			refuse_item(item, CODE_IDEMPOTENCY_IN_PROGRESS);
 	}
 }
 
@@ -354,7 +360,7 @@ seal_items(EnqueueItem *items, int count, MemoryContext result_context)
 
 /*
  * Store the items that are in order.  Inside SPI_connect; the handshakes outlive it.  Who may wait
- * does so for another transaction with the same key; the others are refused after a moment.
+ * does so for another transaction with the same key; the others are refused.
  */
 static void
 store_items(EnqueueItem *items, int count, bool may_wait, MemoryContext result_context)

@@ -271,6 +271,12 @@ extern bool index_entry_is_busy(const char *table, const char *const *columns, S
 /* A table of the schema wallet by name; an error when the extension is absent. */
 extern Oid wallet_relation(const char *relation);
 
+/*
+ * Lock such a table and its indexes for reading until the end of the transaction; false where that
+ * would have to wait for another transaction.
+ */
+extern bool relation_lock_at_once(const char *relation);
+
 /* Is this extension, of this library's version, installed in the database? */
 typedef enum ExtensionState
 {

@@ -20,6 +20,7 @@
 #include "nodes/parsenodes.h"
 #include "optimizer/cost.h"
 #include "session.h"
+#include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -240,6 +241,26 @@ wallet_relation(const char *relation)
 	if (times_forgotten == before)
 		know_relation(relation, found);
 	return found;
+}
+
+bool
+relation_lock_at_once(const char *name)
+{
+	Oid oid = wallet_relation(name);
+	Relation relation;
+	List *indexes;
+	ListCell *cell;
+	bool locked = true;
+
+	if (!ConditionalLockRelationOid(oid, AccessShareLock))
+		return false;
+	relation = table_open(oid, NoLock);
+	indexes = RelationGetIndexList(relation);
+	foreach (cell, indexes)
+		locked = locked && ConditionalLockRelationOid(lfirst_oid(cell), AccessShareLock);
+	list_free(indexes);
+	table_close(relation, NoLock);
+	return locked;
 }
 
 /* Is the index unique, on just the columns of these names, each compared as its key is? */

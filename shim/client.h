@@ -89,8 +89,8 @@ struct Client
 	int fd;
 	struct Client *previous; /* of all clients */
 	struct Client *next;
-	struct Client *held_previous; /* of those held by Prefer: wait */
-	struct Client *held_next;
+	struct Client *timed_previous; /* of those with a Prefer: wait */
+	struct Client *timed_next;
 	Phase phase;
 	int64_t deadline_ms; /* of the phase */
 	bool idle_known;
@@ -106,14 +106,18 @@ struct Client
 	Buffer query;    /* ends in a NUL; empty when there is none */
 	Buffer body;
 	uint64_t body_seen;
-	Slice *slices;   /* of the body of a bulk request */
-	size_t charge;   /* bytes of the loop's budget for bulk requests */
-	Members members; /* also keeps the handshake of what was enqueued */
-	bool held;
+	Slice *slices;                               /* of the body of a bulk request */
+	size_t charge;                               /* bytes of the loop's budget for bulk requests */
+	Members members;                             /* also keeps the handshake of what was enqueued */
+	Db *db;                                      /* that has the item, or had it last */
+	void (*outcome)(DbItem *, const DbResult *); /* what becomes of the item's result */
+	bool timed;            /* it is in the list of those with a Prefer: wait */
+	bool held;             /* so it is, and the database does not have its item */
 	bool enqueued;         /* the request is durable: never answer with a problem */
+	int busy_count;        /* how often its idempotency key was in use */
 	int64_t wait_until_ms; /* 0: answer at once */
 	int64_t held_since_ms; /* 0: not yet */
-	int64_t poll_at_ms;
+	int64_t due_at_ms;     /* of who is timed: when to ask again, or to give up */
 
 	/* the reply */
 	struct MHD_Response *response; /* NULL: there is none yet */
@@ -126,17 +130,18 @@ struct Client
 struct Http
 {
 	HttpConfig config;
-	Db *db;
+	Db *dbs[DB_ROLE_COUNT];
 	KeyCache *keys; /* NULL: no keys are needed */
 	struct MHD_Daemon *daemon;
 	Client *clients;
 	int client_count;
 	Client *sweep_next; /* where the next sweep goes on; NULL: at the first client */
-	Client *held;
-	int64_t poll_at_ms; /* when the first of them is due, or earlier */
-	int request_count;  /* requests under way, in any phase but idle */
-	int waiting_count;  /* those suspended */
-	size_t charged;     /* bytes of config.bulk_bytes_max taken by clients */
+	Client *timed;
+	int64_t due_at_ms; /* when the first of them is due, or earlier */
+	int request_count; /* requests under way, in any phase but idle */
+	int waiting_count; /* those suspended */
+	int read_count;    /* of them, those that read */
+	size_t charged;    /* bytes of config.bulk_bytes_max taken by clients */
 	bool draining;
 	bool pending;   /* libmicrohttpd has connections to go on with */
 	bool receiving; /* more of a body is to come, of which each piece takes a http_run */
@@ -163,8 +168,14 @@ size_t route_body_size_max(const Client *client);
  */
 void route_start(Client *client);
 
-/* Hands the item to the database, or refuses when there is no room or no database. */
-void route_submit(Client *client, DbFunction function, void (*done)(DbItem *, const DbResult *));
+/*
+ * Suspends the client and hands its item to the database, or refuses when there is no room or no
+ * database.
+ */
+void route_submit(Client *client, DbFunction function, void (*outcome)(DbItem *, const DbResult *));
+
+/* The connection that a function is for: API keys are asked for where the request goes itself. */
+Db *route_db(const Client *client, DbFunction function);
 
 /* Carries out a POST of many; its body is valid UTF-8. */
 void bulk_start(Client *client);
@@ -172,15 +183,24 @@ void bulk_start(Client *client);
 /* Frees the body and its slices. */
 void bulk_release(Client *client);
 
-/* What becomes of an item's result: its done functions. */
+/*
+ * Hands a suspended client's item to its database.  The result goes to client->outcome; or the
+ * client is answered without it, where the time of its Prefer: wait is over.
+ */
+void outcome_await(Client *client);
+
+/* What becomes of an item's result. */
 void outcome_of_enqueue(DbItem *item, const DbResult *result);
 void outcome_of_lookup(DbItem *item, const DbResult *result);
 void outcome_of_read(DbItem *item, const DbResult *result);
 void outcome_of_history(DbItem *item, const DbResult *result);
 void outcome_of_ready(DbItem *item, const DbResult *result);
 
-/* Asks again for the outcomes of held requests that are due; lets all go while draining. */
-void outcome_poll_held(Http *http);
+/*
+ * Asks again for the outcomes of held requests that are due, and gives up those whose time is over
+ * while the database has them; lets all that are held go while draining.
+ */
+void outcome_run_timed(Http *http);
 
 /* Lets a held request go with what is known, since its client has gone. */
 void outcome_release(Client *client);

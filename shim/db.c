@@ -10,6 +10,7 @@
  */
 #include "db_internal.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <poll.h>
@@ -17,7 +18,8 @@
 
 #include "log.h"
 
-#define RECONNECT_CHECK_MS 1000
+#define TICK_MS 1000
+#define SOON_MS 5 /* what answers at all answers in that time, unless the database is busy */
 
 const char *
 db_value(const DbResult *result, int row, int column)
@@ -28,7 +30,7 @@ db_value(const DbResult *result, int row, int column)
 }
 
 Db *
-db_create(const DbConfig *config, int wake_fd)
+db_create(const DbConfig *config, DbRole role, int wake_fd)
 {
 	Db *db = calloc(1, sizeof(Db));
 
@@ -42,9 +44,9 @@ db_create(const DbConfig *config, int wake_fd)
 	}
 	db->config = *config;
 	db->wake_fd = wake_fd;
-	db->random_seed = (unsigned) clock_ms() ^ (unsigned) wake_fd << 16 ^ (unsigned) getpid();
-	for (int i = 0; i < DB_FUNCTION_COUNT; i++)
-		db->lanes[i].last = &db->lanes[i].first;
+	db->role = role;
+	db->random_seed = (unsigned) clock_ms() ^ (unsigned) wake_fd << 16 ^ (unsigned) getpid() ^
+	                  (unsigned) role << 8;
 	return db;
 }
 
@@ -92,9 +94,27 @@ db_available(const Db *db)
 static void
 lane_append(DbLane *lane, DbItem *item)
 {
+	item->batch = NULL;
 	item->next = NULL;
-	*lane->last = item;
-	lane->last = &item->next;
+	item->previous = lane->last;
+	if (lane->last != NULL)
+		lane->last->next = item;
+	else
+		lane->first = item;
+	lane->last = item;
+}
+
+static void
+lane_remove(DbLane *lane, DbItem *item)
+{
+	if (item->previous != NULL)
+		item->previous->next = item->next;
+	else
+		lane->first = item->next;
+	if (item->next != NULL)
+		item->next->previous = item->previous;
+	else
+		lane->last = item->previous;
 }
 
 static DbItem *
@@ -102,17 +122,31 @@ lane_take(DbLane *lane)
 {
 	DbItem *item = lane->first;
 
-	lane->first = item->next;
-	if (lane->first == NULL)
-		lane->last = &lane->first;
+	lane_remove(lane, item);
 	return item;
 }
 
 void
-db_submit(Db *db, DbItem *item)
+db_submit(Db *db, DbItem *item, int64_t now_ms)
 {
-	item->alone = item->function == DB_HISTORY;
+	bool is_shared = item->function != DB_HISTORY && item->function != DB_BULK;
+
+	item->share_max = is_shared ? DB_BATCH_ITEMS_MAX : 1;
+	item->met_conflict = false;
+	item->submitted_at_ms = now_ms;
 	lane_append(&db->lanes[item->function], item);
+}
+
+void
+db_withdraw(Db *db, DbItem *item)
+{
+	if (item->batch == NULL)
+		lane_remove(&db->lanes[item->function], item);
+	else
+	{
+		assert(item->batch->items[item->position] == item);
+		item->batch->items[item->position] = NULL;
+	}
 }
 
 static void
@@ -120,7 +154,8 @@ item_fail(DbItem *item, WalletCode code, const char *message)
 {
 	DbResult result = {.code = code, .message = message};
 
-	item->done(item, &result);
+	if (item != NULL)
+		item->done(item, &result);
 }
 
 DbBatch *
@@ -128,7 +163,8 @@ db_batch_push(Db *db, DbFunction function, int64_t now_ms)
 {
 	DbBatch *batch = &db->batches[db->batch_tail++ % DB_BATCHES_MAX];
 
-	*batch = (DbBatch){.function = function, .sent_at_ms = now_ms};
+	assert(db->batch_tail - db->batch_head <= DB_BATCHES_MAX);
+	*batch = (DbBatch){.function = function, .turn_at_ms = now_ms};
 	db->lanes[function].in_flight++;
 	return batch;
 }
@@ -165,46 +201,86 @@ db_fail_all(Db *db)
 }
 
 /*
- * What a failed statement means for an item that stood in it alone.  Later it
- * may well succeed where the server is short of something, has met an error of
- * its disk (class 58), is about to stop, or is a standby (25006).
+ * What a failed statement means for an item that nobody else's fault explains: a code of ours, or
+ * what the class of the error says.  Each of these says that the item may succeed later.
  */
 static WalletCode
 code_by_sqlstate(const char *sqlstate)
 {
+	static const struct
+	{
+		const char *start; /* of the SQLSTATE; the first that fits counts */
+		WalletCode code;
+	} classes[] = {
+	    {"55P03", CODE_LOCK_TIMEOUT},        /* lock_not_available */
+	    {"57014", CODE_DATABASE_BUSY},       /* query_canceled: by statement_timeout, or a person */
+	    {"57P", CODE_DATABASE_UNAVAILABLE},  /* the server stops, or starts */
+	    {"08", CODE_DATABASE_UNAVAILABLE},   /* connection exceptions */
+	    {"25006", CODE_DATABASE_READ_ONLY},  /* read_only_sql_transaction */
+	    {"40", CODE_TRANSACTION_CONFLICT},   /* deadlocks and serialization failures */
+	    {"53", CODE_INSUFFICIENT_RESOURCES}, /* of disk, memory, connections */
+	    {"58", CODE_SYSTEM_ERROR},           /* of the server's disk */
+	};
+
 	for (int code = 0; code < CODE_COUNT; code++)
 		if (code != CODE_OK && strcmp(wallet_codes[code].sqlstate, sqlstate) == 0)
 			return (WalletCode) code;
-	if (strncmp(sqlstate, "08", 2) == 0 || strncmp(sqlstate, "57P", 3) == 0 ||
-	    strncmp(sqlstate, "40", 2) == 0 || strncmp(sqlstate, "53", 2) == 0 ||
-	    strncmp(sqlstate, "58", 2) == 0 || strcmp(sqlstate, "25006") == 0 ||
-	    strcmp(sqlstate, "55P03") == 0 || strcmp(sqlstate, "57014") == 0)
-		return CODE_DATABASE_UNAVAILABLE;
+	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
+		if (strncmp(sqlstate, classes[i].start, strlen(classes[i].start)) == 0)
+			return classes[i].code;
 	return CODE_INTERNAL_ERROR;
 }
 
+/* Whether one more statement may fail and be sent again in this second. */
+static bool
+may_fail_again(Db *db, int64_t now_ms)
+{
+	if (now_ms - db->failures_since_ms >= 1000)
+	{
+		db->failures_since_ms = now_ms;
+		db->failures_left = DB_FAILURES_MAX;
+	}
+	return db->failures_left > 0 && db->failures_left-- > 0;
+}
+
 /*
- * Whether a failed statement's items are worth another try, each alone: one of
- * many may be the culprit; one that was alone failed for itself, unless it met
- * somebody else's transaction (class 40).
+ * Whether a failed statement's items are worth another try: one of many may be the culprit; one
+ * that was alone failed for itself, unless it met somebody else's transaction (class 40).  A read
+ * that waited for a lock would wait again, since only a lock on a whole table makes a read wait.
  */
 static bool
-is_worth_retry(const DbBatch *batch, const char *sqlstate)
+is_worth_retry(Db *db, const DbBatch *batch, const char *sqlstate, int64_t now_ms)
 {
-	if (batch->function == DB_READY || batch->items[0]->alone)
+	if (batch->function == DB_READY || batch->function == DB_HISTORY)
 		return false;
-	return batch->item_count > 1 || strncmp(sqlstate, "40", 2) == 0;
+	if (db->role == DB_READS && strcmp(sqlstate, "55P03") == 0)
+		return false;
+	return (batch->item_count > 1 || strncmp(sqlstate, "40", 2) == 0) && may_fail_again(db, now_ms);
+}
+
+/* The same for one of its items, which has a bounded time. */
+static bool
+retry(Db *db, const DbBatch *batch, DbItem *item, int64_t now_ms)
+{
+	bool was_alone = batch->item_count == 1;
+
+	if ((was_alone && item->met_conflict) || now_ms - item->submitted_at_ms >= DB_ITEM_TIME_MS)
+		return false;
+	item->met_conflict = was_alone;
+	item->share_max = was_alone ? 1 : batch->item_count / 2;
+	lane_append(&db->lanes[batch->function], item);
+	return true;
 }
 
 /* The statement was rolled back.  A refusal of our own (class PW) is an answer. */
 static void
-batch_failed(Db *db, DbBatch *batch)
+batch_failed(Db *db, DbBatch *batch, int64_t now_ms)
 {
 	const char *field = PQresultErrorField(batch->error, PG_DIAG_SQLSTATE);
 	const char *sqlstate = field ? field : "";
 	const char *message = NULL;
 	WalletCode code = code_by_sqlstate(sqlstate);
-	bool retry = is_worth_retry(batch, sqlstate);
+	bool worth_retry = is_worth_retry(db, batch, sqlstate, now_ms);
 
 	if (strncmp(sqlstate, "PW", 2) == 0)
 		message = PQresultErrorField(batch->error, PG_DIAG_MESSAGE_PRIMARY);
@@ -215,10 +291,7 @@ batch_failed(Db *db, DbBatch *batch)
 	{
 		DbItem *item = batch->items[i];
 
-		item->alone = item->alone || retry;
-		if (retry)
-			lane_append(&db->lanes[batch->function], item);
-		else
+		if (item != NULL && !(worth_retry && retry(db, batch, item, now_ms)))
 			item_fail(item, code, message ? message : wallet_codes[code].message);
 	}
 }
@@ -243,9 +316,7 @@ batch_deal_rows(DbBatch *batch)
 		item->done(item, &result);
 	}
 	for (int i = 0; i < batch->item_count; i++)
-		if (batch->items[i] != NULL)
-			item_fail(batch->items[i], CODE_INTERNAL_ERROR,
-			          wallet_codes[CODE_INTERNAL_ERROR].message);
+		item_fail(batch->items[i], CODE_INTERNAL_ERROR, wallet_codes[CODE_INTERNAL_ERROR].message);
 }
 
 static void
@@ -257,7 +328,8 @@ batch_succeeded(DbBatch *batch)
 		    .code = CODE_OK, .rows = batch->rows, .row_count = PQntuples(batch->rows)};
 
 		for (int i = 0; i < batch->item_count; i++)
-			batch->items[i]->done(batch->items[i], &result);
+			if (batch->items[i] != NULL)
+				batch->items[i]->done(batch->items[i], &result);
 	}
 	else
 		batch_deal_rows(batch);
@@ -272,10 +344,12 @@ batch_finish(Db *db, int64_t now_ms)
 	if (batch.item_count == 1)
 		batch.items = &batch.single;
 	db->lanes[batch.function].in_flight--;
+	if (db_busy(db))
+		db->batches[db->batch_head % DB_BATCHES_MAX].turn_at_ms = now_ms;
 	if (batch.setup)
 		db_setup_finish(db, batch.error, now_ms);
 	else if (batch.error != NULL)
-		batch_failed(db, &batch);
+		batch_failed(db, &batch, now_ms);
 	else
 		batch_succeeded(&batch);
 	batch_clear(&batch);
@@ -326,6 +400,13 @@ db_busy(const Db *db)
 	return db->batch_head != db->batch_tail;
 }
 
+bool
+db_answers_soon(const Db *db, int64_t now_ms)
+{
+	return db_busy(db) &&
+	       now_ms - db->batches[db->batch_head % DB_BATCHES_MAX].turn_at_ms < SOON_MS;
+}
+
 /* Pushes out what libpq holds back. */
 static void
 flush(Db *db, int64_t now_ms)
@@ -364,6 +445,17 @@ db_handle_event(Db *db, int64_t now_ms)
 		flush(db, now_ms);
 }
 
+/* Ends the items that have waited for too long without having been sent. */
+static void
+end_overdue(Db *db, int64_t now_ms)
+{
+	for (int i = 0; i < DB_FUNCTION_COUNT; i++)
+		while (db->lanes[i].first != NULL &&
+		       now_ms - db->lanes[i].first->submitted_at_ms >= DB_ITEM_TIME_MS)
+			item_fail(lane_take(&db->lanes[i]), CODE_DATABASE_BUSY,
+			          wallet_codes[CODE_DATABASE_BUSY].message);
+}
+
 void
 db_tick(Db *db, int64_t now_ms)
 {
@@ -372,9 +464,11 @@ db_tick(Db *db, int64_t now_ms)
 	else if (db->state == DB_CONNECTING && atomic_load(&db->connector->finished))
 		db_connect_finish(db, now_ms);
 	else if (db->connection != NULL && db_busy(db) &&
-	         now_ms - db->batches[db->batch_head % DB_BATCHES_MAX].sent_at_ms >
+	         now_ms - db->batches[db->batch_head % DB_BATCHES_MAX].turn_at_ms >
 	             DB_STATEMENT_DEADLINE_MS)
 		db_drop(db, "a statement was not answered in time", now_ms);
+	else if (db_busy(db))
+		end_overdue(db, now_ms);
 }
 
 int64_t
@@ -382,7 +476,7 @@ db_timeout_ms(const Db *db, int64_t now_ms)
 {
 	if (db->state == DB_DOWN)
 		return db->retry_at_ms > now_ms ? db->retry_at_ms - now_ms : 0;
-	return RECONNECT_CHECK_MS;
+	return db_busy(db) ? TICK_MS / 4 : TICK_MS;
 }
 
 static bool
@@ -405,16 +499,16 @@ batch_send(Db *db, const DbBatch *batch)
 	       PQpipelineSync(db->connection) == 1;
 }
 
-/* Takes the next items of a lane: one that is to go alone, or as many as may go together. */
+/* Takes the next items of a lane, as many as may go together. */
 static void
 batch_fill(DbBatch *batch, DbLane *lane)
 {
+	int share_max = lane->first->share_max;
 	int count = 1;
 
-	if (!lane->first->alone && batch->function != DB_BULK)
-		for (DbItem *item = lane->first->next; item && !item->alone && count < DB_BATCH_ITEMS_MAX;
-		     item = item->next)
-			count++;
+	for (DbItem *item = lane->first->next;
+	     item != NULL && item->share_max == share_max && count < share_max; item = item->next)
+		count++;
 	if (count > 1)
 		batch->items = malloc((size_t) count * sizeof(DbItem *));
 	if (batch->items == NULL)
@@ -424,7 +518,21 @@ batch_fill(DbBatch *batch, DbLane *lane)
 	}
 	batch->item_count = count;
 	for (int i = 0; i < count; i++)
+	{
 		batch->items[i] = lane_take(lane);
+		batch->items[i]->batch = batch;
+		batch->items[i]->position = i;
+	}
+}
+
+/* How many statements of a function may be under way, when the next is for this item. */
+static int
+in_flight_max(const DbItem *item)
+{
+	bool was_shared =
+	    item->share_max == 1 && item->function != DB_HISTORY && item->function != DB_BULK;
+
+	return was_shared ? DB_SINGLES_IN_FLIGHT_MAX : 1;
 }
 
 void
@@ -435,7 +543,7 @@ db_dispatch(Db *db, int64_t now_ms)
 		DbLane *lane = &db->lanes[i];
 
 		while (db->state == DB_UP && lane->first != NULL &&
-		       lane->in_flight < (lane->first->alone ? DB_SINGLES_IN_FLIGHT_MAX : 1))
+		       lane->in_flight < in_flight_max(lane->first))
 		{
 			DbBatch *batch = db_batch_push(db, (DbFunction) i, now_ms);
 

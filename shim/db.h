@@ -2,17 +2,27 @@
  * db.h
  *		What the shim asks of the database, and how it is asked.
  *
- * Each event loop owns one Db: one connection in pipeline mode, used by that
- * loop's thread alone.  A request is put down with db_submit; whatever has
- * been put down for the same function goes out together in one statement with
- * the next db_dispatch, while at most one such batch is under way.  So the
- * busier the shim is, the larger its batches are, and an idle one adds no wait.
+ * Each event loop owns two Dbs, one for what is stored and one for what is
+ * read, so that no read stands before a POST: two connections in pipeline mode,
+ * used by that loop's thread alone.  A request is put down with db_submit;
+ * whatever has been put down for the same function goes out together in one
+ * statement with the next db_dispatch, while at most one such batch is under
+ * way.  So the busier the shim is, the larger its batches are, and an idle one
+ * adds no wait.  Pages of a history are statements of their own, one at a time,
+ * and other reads take their turns between them.
+ *
+ * Each item has a bounded time.  The server ends a statement that waits for a
+ * lock or takes too long (the settings of the session, ../extension/session.h).
+ * A statement that is not answered although its own turn has come costs the
+ * connection after DB_STATEMENT_DEADLINE_MS.  An item that has not been sent
+ * after DB_ITEM_TIME_MS ends with CODE_DATABASE_BUSY.
  *
  * Nothing is ever sent again after a lost connection, since nobody knows
  * whether it was committed: such items end with CODE_DATABASE_UNAVAILABLE, and
  * the client decides, with its Idempotency-Key.  A batch that fails as a whole
  * while the connection lives was rolled back as a whole: its items are sent
- * once more, each alone, so that a bad one fails nobody else.
+ * once more in two halves, and so on, so that a bad one fails nobody else.  How
+ * many statements may fail in a second for that is bounded.
  *
  * An item of DB_BULK is a statement by itself: all that it brings is committed
  * together, and with nothing else.
@@ -29,6 +39,14 @@
 #include "../extension/codes.h"
 
 #define KEY_HASH_SIZE 32 /* SHA-256 */
+
+/* Which of a loop's connections. */
+typedef enum DbRole
+{
+	DB_WRITES, /* what is stored, and the API keys that come with it */
+	DB_READS,  /* everything else */
+	DB_ROLE_COUNT
+} DbRole;
 
 typedef enum DbFunction
 {
@@ -89,7 +107,8 @@ enum DbKeyColumn
 enum DbReadyColumn
 {
 	READY_WORKER_ALIVE,
-	READY_DETAIL
+	READY_DETAIL,
+	READY_IN_RECOVERY
 };
 
 /*
@@ -108,12 +127,21 @@ typedef struct DbResult
 
 /*
  * One question.  Its memory, and the texts that it points to, are the caller's
- * and must stay until done has been called, which happens exactly once.
+ * and must stay until done has been called, which happens exactly once, or until
+ * db_withdraw.
  */
 typedef struct DbItem
 {
-	struct DbItem *next; /* db.c's own */
-	bool alone;          /* db.c's own: not to be put together with others */
+	/* db.c's own */
+	struct DbItem *next; /* in its lane, until it is sent */
+	struct DbItem *previous;
+	struct DbBatch *batch; /* NULL: not sent yet */
+	int position;          /* in its batch */
+	int share_max;         /* how many items its statement may have */
+	bool met_conflict;     /* it failed once for somebody else's transaction */
+	int64_t submitted_at_ms;
+
+	/* the caller's */
 	DbFunction function;
 	const char *kind;
 	const char *payload;
@@ -143,7 +171,7 @@ typedef struct Db Db;
  * Makes a Db that signals wake_fd (an eventfd) when an attempt to connect has
  * ended.  Connects from the first db_tick on.  NULL: no memory.
  */
-Db *db_create(const DbConfig *config, int wake_fd);
+Db *db_create(const DbConfig *config, DbRole role, int wake_fd);
 
 /* Closes the connection for good; every item ends with CODE_DATABASE_UNAVAILABLE. */
 void db_close(Db *db);
@@ -158,7 +186,13 @@ bool db_destroy(Db *db);
 bool db_available(const Db *db);
 
 /* Puts an item down for the next db_dispatch.  Only while db_available. */
-void db_submit(Db *db, DbItem *item);
+void db_submit(Db *db, DbItem *item, int64_t now_ms);
+
+/*
+ * Takes back an item that has not ended; its done is not called any more.  What
+ * has been sent is carried out all the same.  Not from within a done.
+ */
+void db_withdraw(Db *db, DbItem *item);
 
 /* The connection's descriptor, -1 when there is none, and the events to poll for. */
 int db_fd(const Db *db);
@@ -167,10 +201,13 @@ short db_events(const Db *db);
 /* Whether a statement is under way. */
 bool db_busy(const Db *db);
 
+/* Whether a statement is under way that should be answered soon: it has not taken long yet. */
+bool db_answers_soon(const Db *db, int64_t now_ms);
+
 /* Reads and writes what the connection is ready for; calls done of finished items. */
 void db_handle_event(Db *db, int64_t now_ms);
 
-/* Connects, reconnects, and drops a connection whose statement hangs. */
+/* Connects, reconnects, drops a connection whose statement hangs, ends what waits for too long. */
 void db_tick(Db *db, int64_t now_ms);
 
 /* Sends what was put down, as far as batches may be under way. */

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "../extension/session.h"
 
 #define RETRY_PAUSE_MIN_MS 100
 /* Also after a long outage the shim is back within two seconds of the database. */
@@ -27,6 +28,7 @@
 
 typedef struct DbStatement
 {
+	bool roles[DB_ROLE_COUNT]; /* whose connections prepare it */
 	const char *before_schema;
 	const char *after_schema;
 	int parameter_count;
@@ -40,43 +42,59 @@ const char *const db_statement_names[DB_FUNCTION_COUNT] = {"enqueue", "bulk", "l
 	"SELECT ordinal, state, code, message, wallet_id, wallet_status, amount, currency, "           \
 	"created_at, updated_at, transfer_id, source_wallet_id, destination_wallet_id FROM "
 
+#define WRITES                                                                                     \
+	{                                                                                              \
+		true, false                                                                                \
+	}
+#define READS                                                                                      \
+	{                                                                                              \
+		false, true                                                                                \
+	}
+#define BOTH                                                                                       \
+	{                                                                                              \
+		true, true                                                                                 \
+	}
+
 static const DbStatement statements[DB_FUNCTION_COUNT] = {
-    {"SELECT ordinal, handshake_id, code, message FROM ",
+    {WRITES,
+     "SELECT ordinal, handshake_id, code, message FROM ",
      ".wallet_enqueue_many($1, $2, $3)",
      3,
      {OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY}},
-    {"SELECT ordinal, handshake_id, code, message FROM ",
+    {WRITES,
+     "SELECT ordinal, handshake_id, code, message FROM ",
      ".wallet_enqueue_many($1, $2, $3) ORDER BY ordinal",
      3,
      {OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_TEXT_ARRAY}},
-    {LOOKUP_COLUMNS,
+    {READS,
+     LOOKUP_COLUMNS,
      ".wallet_lookup_many($1, $2, $3)",
      3,
      {OID_TEXT_ARRAY, OID_INT8_ARRAY, OID_TEXT_ARRAY}},
-    {LOOKUP_COLUMNS,
+    {READS,
+     LOOKUP_COLUMNS,
      ".wallet_read_many($1, $2, $3)",
      3,
      {OID_TEXT_ARRAY, OID_INT8_ARRAY, OID_INT8_ARRAY}},
-    {"SELECT transfer_id, kind, source_wallet_id, destination_wallet_id, amount, balance, "
+    {READS,
+     "SELECT transfer_id, kind, source_wallet_id, destination_wallet_id, amount, balance, "
      "posted_at FROM ",
      ".wallet_history_page($1, $2, $3, $4)",
      4,
      {OID_INT8, OID_INT8, OID_INT8, OID_INT4}},
-    {"SELECT ordinal, pg_catalog.array_to_string(scopes, ' '), user_id FROM ",
+    {BOTH,
+     "SELECT ordinal, pg_catalog.array_to_string(scopes, ' '), user_id FROM ",
      ".wallet_api_key_check_many($1)",
      1,
      {OID_BYTEA_ARRAY}},
-    {"SELECT worker_alive, detail FROM ", ".wallet_ready()", 0, {0}},
+    {READS,
+     "SELECT worker_alive, detail, pg_catalog.pg_is_in_recovery() FROM ",
+     ".wallet_ready()",
+     0,
+     {0}},
 };
 
-/*
- * Below the shim's own deadline, so that the server gives up first and says why; but not with what
- * parameters, since handshakes are among them.
- */
-static const char *const session_settings =
-    "SELECT pg_catalog.set_config('statement_timeout', '8s', false),"
-    " pg_catalog.set_config('lock_timeout', '5s', false),"
-    " pg_catalog.set_config('log_parameter_max_length_on_error', '0', false)";
+static const SessionSetting session_settings[] = SESSION_SETTING_TABLE;
 
 static void *
 connector_main(void *argument)
@@ -153,18 +171,54 @@ db_connect_start(Db *db, int64_t now_ms)
 	db->state = DB_CONNECTING;
 }
 
+/*
+ * One statement that sets what this server knows and this role may set.  The search_path is not
+ * ours yet.
+ */
+static bool
+send_settings(Db *db)
+{
+	int who = db->role == DB_WRITES ? SESSION_WRITES : SESSION_READS;
+	Buffer *sql = &db->parameters[0];
+	const char *separator = "";
+
+	buffer_reset(sql);
+	buffer_puts(sql,
+	            "SELECT pg_catalog.set_config(s.name, CASE WHEN s.setting OPERATOR(pg_catalog.=) "
+	            "v.keep THEN v.keep ELSE v.value END, false) FROM (VALUES ");
+	for (size_t i = 0; i < sizeof(session_settings) / sizeof(session_settings[0]); i++)
+	{
+		const SessionSetting *setting = &session_settings[i];
+
+		if (!(setting->who & who))
+			continue;
+		buffer_printf(sql, "%s('%s', '%s', '%s')", separator, setting->name, setting->value,
+		              setting->keep);
+		separator = ", ";
+	}
+	buffer_puts(sql,
+	            ") AS v (name, value, keep) JOIN pg_catalog.pg_settings AS s "
+	            "ON s.name OPERATOR(pg_catalog.=) v.name AND (s.context OPERATOR(pg_catalog.=) "
+	            "'user' OR s.context OPERATOR(pg_catalog.=) 'superuser' AND "
+	            "pg_catalog.has_parameter_privilege(s.name, 'SET'))");
+	buffer_put(sql, "", 1);
+	return !sql->failed &&
+	       PQsendQueryParams(db->connection, sql->data, 0, NULL, NULL, NULL, NULL, 0) == 1;
+}
+
 static bool
 send_setup(Db *db)
 {
 	char *schema = PQescapeIdentifier(db->connection, db->config.schema, strlen(db->config.schema));
 	char sql[1024];
-	bool sent = schema != NULL && PQsendQueryParams(db->connection, session_settings, 0, NULL, NULL,
-	                                                NULL, NULL, 0) == 1;
+	bool sent = schema != NULL && send_settings(db);
 
 	for (int i = 0; sent && i < DB_FUNCTION_COUNT; i++)
 	{
 		const DbStatement *s = &statements[i];
 
+		if (!s->roles[db->role])
+			continue;
 		snprintf(sql, sizeof(sql), "%s%s%s", s->before_schema, schema, s->after_schema);
 		sent = PQsendPrepare(db->connection, db_statement_names[i], sql, s->parameter_count,
 		                     s->types) == 1;
@@ -215,7 +269,7 @@ db_setup_finish(Db *db, const PGresult *error, int64_t now_ms)
 	db->complained = false;
 	db->retry_pause_ms = RETRY_PAUSE_MIN_MS;
 	atomic_fetch_add(db->config.connected_count, 1);
-	log_line("database connected");
+	log_line("database connected for %s", db->role == DB_WRITES ? "requests" : "reads");
 }
 
 void

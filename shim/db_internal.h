@@ -13,8 +13,10 @@
 
 #define DB_BATCH_ITEMS_MAX 8192
 #define DB_SINGLES_IN_FLIGHT_MAX 32
-#define DB_BATCHES_MAX 256 /* a power of two, above what all lanes may have in flight */
-#define DB_STATEMENT_DEADLINE_MS 10000
+#define DB_BATCHES_MAX 256             /* a power of two, above what all lanes may have in flight */
+#define DB_STATEMENT_DEADLINE_MS 10000 /* from the statement's own turn on */
+#define DB_ITEM_TIME_MS 5000           /* how long an item may wait to be sent */
+#define DB_FAILURES_MAX 128            /* statements that may fail in a second and be sent again */
 #define DB_PARAMETERS_MAX 4
 
 typedef enum DbState
@@ -31,18 +33,18 @@ typedef struct DbBatch
 	DbFunction function;
 	bool setup;
 	int item_count;
-	DbItem **items; /* in the order of their ordinals */
+	DbItem **items; /* in the order of their ordinals; NULL: withdrawn */
 	DbItem *single; /* items points here when there is one */
 	PGresult *rows;
 	PGresult *error;
-	int64_t sent_at_ms;
+	int64_t turn_at_ms; /* when it was sent, or all before it were answered */
 } DbBatch;
 
 /* What waits for its statement, and how much of it is under way. */
 typedef struct DbLane
 {
 	DbItem *first;
-	DbItem **last;
+	DbItem *last;
 	int in_flight;
 } DbLane;
 
@@ -58,6 +60,7 @@ typedef struct DbConnector
 struct Db
 {
 	DbConfig config;
+	DbRole role;
 	int wake_fd;
 	DbState state;
 	PGconn *connection;
@@ -71,6 +74,8 @@ struct Db
 	DbBatch batches[DB_BATCHES_MAX]; /* a ring, oldest first */
 	unsigned batch_head;
 	unsigned batch_tail;
+	int failures_left; /* of DB_FAILURES_MAX, in the second from failures_since_ms on */
+	int64_t failures_since_ms;
 	Buffer parameters[DB_PARAMETERS_MAX];
 };
 

@@ -336,6 +336,8 @@ static void
 resume(Client *client, Phase phase, int64_t deadline_ms)
 {
 	client->http->waiting_count--;
+	if (client->method != METHOD_POST)
+		client->http->read_count--;
 	client->http->pending = true;
 	set_phase(client, phase, deadline_ms);
 	MHD_resume_connection(client->connection);
@@ -389,16 +391,16 @@ start_daemon(Http *http, int listen_fd)
 }
 
 Http *
-http_create(const HttpConfig *config, Db *db, int listen_fd)
+http_create(const HttpConfig *config, Db *const dbs[DB_ROLE_COUNT], int listen_fd)
 {
 	Http *http = calloc(1, sizeof(Http));
 
 	if (http == NULL)
 		return NULL;
 	http->config = *config;
-	http->db = db;
+	memcpy(http->dbs, dbs, sizeof(http->dbs));
 	http->now_ms = clock_ms();
-	http->poll_at_ms = INT64_MAX;
+	http->due_at_ms = INT64_MAX;
 	if (config->keys_needed)
 		http->keys = auth_create_cache();
 	if (!config->keys_needed || http->keys != NULL)
@@ -512,7 +514,7 @@ http_run(Http *http, int64_t now_ms)
 	http->now_ms = now_ms;
 	if (now_ms >= http->sweep_at_ms)
 		sweep(http);
-	outcome_poll_held(http);
+	outcome_run_timed(http);
 	http->receiving = false;
 	run_daemon(http);
 }
@@ -534,8 +536,8 @@ http_timeout_ms(const Http *http, int64_t now_ms)
 	if (MHD_get_timeout(http->daemon, &pending_ms) == MHD_YES &&
 	    pending_ms < (MHD_UNSIGNED_LONG_LONG) timeout_ms)
 		timeout_ms = (int64_t) pending_ms;
-	if (http->poll_at_ms - now_ms < timeout_ms)
-		timeout_ms = http->poll_at_ms - now_ms;
+	if (http->due_at_ms - now_ms < timeout_ms)
+		timeout_ms = http->due_at_ms - now_ms;
 	return timeout_ms > 0 ? timeout_ms : 0;
 }
 
@@ -558,7 +560,7 @@ http_idle(const Http *http)
 void
 http_destroy(Http *http)
 {
-	outcome_poll_held(http);
+	outcome_run_timed(http);
 	run_daemon(http);
 	MHD_stop_daemon(http->daemon);
 	buffer_free(&http->scratch);

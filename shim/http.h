@@ -22,17 +22,17 @@ typedef struct HttpConfig
 	size_t bulk_bytes_max;       /* of this loop: memory that bulk requests may take */
 	bool keys_needed;            /* of who asks for anything but the state of the shim */
 	const Tls *tls;              /* NULL: plain HTTP */
-	int loop_count;              /* all of them must be connected to be ready */
+	int database_count;          /* connections that must be there to be ready */
 	atomic_int *connected_count; /* how many are */
 } HttpConfig;
 
 typedef struct Http Http;
 
 /*
- * Starts a daemon on a listening socket, which it owns from then on.  NULL when
- * libmicrohttpd will not start.
+ * Starts a daemon before a loop's databases, on a listening socket, which it owns from then on.
+ * NULL when libmicrohttpd will not start.
  */
-Http *http_create(const HttpConfig *config, Db *db, int listen_fd);
+Http *http_create(const HttpConfig *config, Db *const dbs[DB_ROLE_COUNT], int listen_fd);
 
 /* The descriptor that is readable when http_run has something to do. */
 int http_epoll_fd(const Http *http);

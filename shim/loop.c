@@ -31,7 +31,7 @@ struct Loop
 	pthread_t thread;
 	atomic_bool stop;
 	int wake_fd;
-	Db *db;
+	Db *dbs[DB_ROLE_COUNT];
 	Http *http;
 	bool clean; /* nothing of it is left behind */
 };
@@ -39,43 +39,78 @@ struct Loop
 static int64_t
 timeout_ms(const Loop *loop, int64_t now_ms)
 {
-	int64_t http_ms = http_timeout_ms(loop->http, now_ms);
-	int64_t db_ms = db_timeout_ms(loop->db, now_ms);
+	int64_t least_ms = http_timeout_ms(loop->http, now_ms);
 
-	return http_ms < db_ms ? http_ms : db_ms;
+	for (int i = 0; i < DB_ROLE_COUNT; i++)
+	{
+		int64_t db_ms = db_timeout_ms(loop->dbs[i], now_ms);
+
+		if (db_ms < least_ms)
+			least_ms = db_ms;
+	}
+	return least_ms;
+}
+
+/* Whether a statement that should be answered soon is under way; others are not waited for. */
+static bool
+answers_soon(const Loop *loop, int64_t now_ms)
+{
+	for (int i = 0; i < DB_ROLE_COUNT; i++)
+		if (db_answers_soon(loop->dbs[i], now_ms))
+			return true;
+	return false;
+}
+
+static void
+dispatch(Loop *loop, int64_t now_ms)
+{
+	for (int i = 0; i < DB_ROLE_COUNT; i++)
+		db_dispatch(loop->dbs[i], now_ms);
 }
 
 /* One round: waits, then serves both sides. */
 static void
 run_once(Loop *loop)
 {
-	bool http_rests = db_busy(loop->db) && http_may_rest(loop->http);
-	struct pollfd fds[] = {{.fd = loop->wake_fd, .events = POLLIN},
-	                       {.fd = db_fd(loop->db), .events = db_events(loop->db)},
-	                       {.fd = http_rests ? -1 : http_epoll_fd(loop->http), .events = POLLIN}};
-	int count = poll(fds, 3, http_rests ? HTTP_REST_MS : (int) timeout_ms(loop, clock_ms()));
 	int64_t now_ms = clock_ms();
+	bool http_rests = http_may_rest(loop->http) && answers_soon(loop, now_ms);
+	struct pollfd fds[DB_ROLE_COUNT + 2] = {
+	    {.fd = loop->wake_fd, .events = POLLIN},
+	    {.fd = http_rests ? -1 : http_epoll_fd(loop->http), .events = POLLIN}};
+	int count;
 	uint64_t ignored;
 
+	for (int i = 0; i < DB_ROLE_COUNT; i++)
+		fds[2 + i] = (struct pollfd){.fd = db_fd(loop->dbs[i]), .events = db_events(loop->dbs[i])};
+	count =
+	    poll(fds, DB_ROLE_COUNT + 2, http_rests ? HTTP_REST_MS : (int) timeout_ms(loop, now_ms));
+	now_ms = clock_ms();
 	if (count > 0 && fds[0].revents != 0 && read(loop->wake_fd, &ignored, sizeof(ignored)) < 0)
 		log_line("cannot read the eventfd");
-	if (count > 0 && fds[1].revents != 0)
-		db_handle_event(loop->db, now_ms);
-	db_tick(loop->db, now_ms);
-	db_dispatch(loop->db, now_ms);
+	for (int i = 0; i < DB_ROLE_COUNT; i++)
+	{
+		if (count > 0 && fds[2 + i].revents != 0)
+			db_handle_event(loop->dbs[i], now_ms);
+		db_tick(loop->dbs[i], now_ms);
+	}
+	dispatch(loop, now_ms);
 	http_run(loop->http, now_ms);
-	db_dispatch(loop->db, now_ms);
+	dispatch(loop, now_ms);
 }
 
 /* Ends both sides: first the answers of the database, then those to clients. */
 static void
 close_sides(Loop *loop)
 {
-	if (loop->db != NULL)
-		db_close(loop->db);
+	for (int i = 0; i < DB_ROLE_COUNT; i++)
+		if (loop->dbs[i] != NULL)
+			db_close(loop->dbs[i]);
 	if (loop->http != NULL)
 		http_destroy(loop->http);
-	loop->clean = loop->db == NULL || db_destroy(loop->db);
+	loop->clean = true;
+	for (int i = 0; i < DB_ROLE_COUNT; i++)
+		if (loop->dbs[i] != NULL && !db_destroy(loop->dbs[i]))
+			loop->clean = false;
 }
 
 static void *
@@ -100,10 +135,13 @@ open_sides(Loop *loop, const DbConfig *db_config, const HttpConfig *http_config,
 	loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (loop->wake_fd < 0)
 		return false;
-	loop->db = db_create(db_config, loop->wake_fd);
-	if (loop->db == NULL)
-		return false;
-	loop->http = http_create(http_config, loop->db, listen_fd);
+	for (int i = 0; i < DB_ROLE_COUNT; i++)
+	{
+		loop->dbs[i] = db_create(db_config, (DbRole) i, loop->wake_fd);
+		if (loop->dbs[i] == NULL)
+			return false;
+	}
+	loop->http = http_create(http_config, loop->dbs, listen_fd);
 	return loop->http != NULL;
 }
 

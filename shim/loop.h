@@ -1,6 +1,6 @@
 /*
  * loop.h
- *		One event loop: its thread, its HTTP side and its database side.
+ *		One event loop: its thread, its HTTP side and its databases.
  */
 #ifndef WALLET_SHIM_LOOP_H
 #define WALLET_SHIM_LOOP_H

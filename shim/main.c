@@ -184,7 +184,7 @@ start_loops(const Options *options, const Tls *tls, const int *fds, Loop **loops
 	                   .bulk_bytes_max = (size_t) options->bulk_memory_mib * 1024 * 1024,
 	                   .keys_needed = strcmp(options->auth, "off") != 0,
 	                   .tls = tls,
-	                   .loop_count = options->threads,
+	                   .database_count = options->threads * DB_ROLE_COUNT,
 	                   .connected_count = &connected_count};
 
 	for (int i = 0; i < options->threads; i++)

@@ -42,7 +42,7 @@ typedef struct Option
 static const Option table[] = {
 	{"address", "WALLET_ADDRESS", "HOST", "127.0.0.1", TEXT(address), "address to listen on"},
 	{"port", "WALLET_PORT", "NUMBER", "8000", NUMBER(port, 0, 65535), "port to listen on; 0 takes a free one"},
-	{"threads", "WALLET_THREADS", "NUMBER", "2", NUMBER(threads, 1, 64), "event loops, each with one database connection"},
+	{"threads", "WALLET_THREADS", "NUMBER", "2", NUMBER(threads, 1, 64), "event loops, each with two database connections"},
 	{"db", "WALLET_DB", "CONNINFO", "", TEXT(conninfo), "libpq connection string; what it leaves out comes from PG* variables"},
 	{"schema", "WALLET_SCHEMA", "NAME", "public", TEXT(schema), "schema of the extension's functions"},
 	{"max-wait", "WALLET_MAX_WAIT", "SECONDS", "30", NUMBER(max_wait_s, 0, 3600), "upper bound of Prefer: wait=N"},

@@ -5,7 +5,12 @@
  *
  * A request that has been enqueued is durable, and its handshake is the answer
  * to it whatever happens next: from then on it never ends in a problem.
+ *
+ * Who has a Prefer: wait is in the list Http.timed while the database has the
+ * request's item, and while the request is held.  So it is answered in time
+ * whatever the database does: an item that the database still has is withdrawn.
  */
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,6 +18,9 @@
 #include "log.h"
 
 #define POLL_PAUSE_MAX_MS 50
+#define GRACE_MS 100   /* for the last question, which is asked when the time is over */
+#define BUSY_KEY_MAX 3 /* how often a key is tried again that another transaction has */
+#define BUSY_KEY_MS 10 /* which is longer than most transactions of ours take to commit */
 
 static void
 answer_queued(Client *client)
@@ -32,6 +40,79 @@ answer_problem(Client *client, WalletCode code, const char *message)
 	client_resume(client);
 }
 
+static void
+timed_add(Client *client, int64_t due_at_ms)
+{
+	Http *http = client->http;
+
+	assert(!client->timed);
+	client->timed = true;
+	client->due_at_ms = due_at_ms;
+	if (due_at_ms < http->due_at_ms)
+		http->due_at_ms = due_at_ms;
+	client->timed_previous = NULL;
+	client->timed_next = http->timed;
+	if (http->timed != NULL)
+		http->timed->timed_previous = client;
+	http->timed = client;
+}
+
+static void
+timed_remove(Client *client)
+{
+	assert(client->timed);
+	client->timed = false;
+	client->held = false;
+	if (client->timed_previous != NULL)
+		client->timed_previous->timed_next = client->timed_next;
+	else
+		client->http->timed = client->timed_next;
+	if (client->timed_next != NULL)
+		client->timed_next->timed_previous = client->timed_previous;
+}
+
+/* The item's result has come in time. */
+static void
+outcome_arrived(DbItem *item, const DbResult *result)
+{
+	Client *client = (Client *) item;
+
+	if (client->timed)
+		timed_remove(client);
+	client->outcome(item, result);
+}
+
+void
+outcome_await(Client *client)
+{
+	int64_t now_ms = client->http->now_ms;
+
+	client->db = route_db(client, client->item.function);
+	client->item.done = outcome_arrived;
+	if (client->wait_until_ms != 0)
+		timed_add(client,
+		          (client->wait_until_ms > now_ms ? client->wait_until_ms : now_ms) + GRACE_MS);
+	db_submit(client->db, &client->item, now_ms);
+}
+
+/* Answers without the item, which the database still has although the time is over. */
+static void
+give_up(Client *client)
+{
+	timed_remove(client);
+	db_withdraw(client->db, &client->item);
+	if (client->enqueued)
+		answer_queued(client);
+	else
+	{
+		reply_problem(client, CODE_DATABASE_BUSY, NULL);
+		if (client->item.function == DB_KEY)
+			client_go_on(client);
+		else
+			client_resume(client);
+	}
+}
+
 /*
  * Puts a request aside until its outcome is worth asking for again; false when
  * time is up.  That is after a millisecond and half the time it has been held, so
@@ -40,39 +121,34 @@ answer_problem(Client *client, WalletCode code, const char *message)
 static bool
 hold(Client *client)
 {
-	Http *http = client->http;
 	int64_t now_ms = client->wait_until_ms ? clock_ms() : 0;
 	int64_t pause_ms;
+	int64_t due_at_ms;
 
-	if (now_ms >= client->wait_until_ms || http->draining)
+	if (now_ms >= client->wait_until_ms || client->http->draining)
 		return false;
 	if (client->held_since_ms == 0)
 		client->held_since_ms = now_ms;
 	pause_ms = 1 + (now_ms - client->held_since_ms) / 2;
-	client->poll_at_ms = now_ms + (pause_ms < POLL_PAUSE_MAX_MS ? pause_ms : POLL_PAUSE_MAX_MS);
-	if (client->poll_at_ms > client->wait_until_ms)
-		client->poll_at_ms = client->wait_until_ms;
-	if (client->poll_at_ms < http->poll_at_ms)
-		http->poll_at_ms = client->poll_at_ms;
+	due_at_ms = now_ms + (pause_ms < POLL_PAUSE_MAX_MS ? pause_ms : POLL_PAUSE_MAX_MS);
+	timed_add(client, due_at_ms < client->wait_until_ms ? due_at_ms : client->wait_until_ms);
 	client->held = true;
-	client->held_previous = NULL;
-	client->held_next = http->held;
-	if (http->held != NULL)
-		http->held->held_previous = client;
-	http->held = client;
 	return true;
 }
 
-static void
-unhold(Client *client)
+/*
+ * Puts a POST aside whose idempotency key another open transaction uses, so that
+ * the same request sent twice at once gets its handshake twice.  A key that is
+ * in use for longer is the answer.
+ */
+static bool
+hold_for_key(Client *client)
 {
-	client->held = false;
-	if (client->held_previous != NULL)
-		client->held_previous->held_next = client->held_next;
-	else
-		client->http->held = client->held_next;
-	if (client->held_next != NULL)
-		client->held_next->held_previous = client->held_previous;
+	if (client->busy_count++ >= BUSY_KEY_MAX || client->http->draining)
+		return false;
+	timed_add(client, clock_ms() + BUSY_KEY_MS);
+	client->held = true;
+	return true;
 }
 
 void
@@ -120,6 +196,8 @@ outcome_of_enqueue(DbItem *item, const DbResult *result)
 	}
 	handshake_id = db_value(result, 0, ENQUEUE_HANDSHAKE_ID);
 	code = db_value(result, 0, ENQUEUE_CODE);
+	if (code != NULL && code_by_name(code) == CODE_IDEMPOTENCY_IN_PROGRESS && hold_for_key(client))
+		return;
 	if (handshake_id == NULL || code != NULL)
 	{
 		answer_problem(client, code ? code_by_name(code) : CODE_INTERNAL_ERROR,
@@ -176,10 +254,18 @@ outcome_of_ready(DbItem *item, const DbResult *result)
 {
 	Client *client = (Client *) item;
 	const char *alive;
+	const char *in_recovery;
 
 	if (result->code != CODE_OK || result->row_count != 1)
 	{
-		answer_problem(client, CODE_DATABASE_UNAVAILABLE, result->message);
+		answer_problem(client, result->code != CODE_OK ? result->code : CODE_INTERNAL_ERROR,
+		               result->message);
+		return;
+	}
+	in_recovery = db_value(result, 0, READY_IN_RECOVERY);
+	if (in_recovery != NULL && *in_recovery == 't')
+	{
+		answer_problem(client, CODE_DATABASE_READ_ONLY, db_value(result, 0, READY_DETAIL));
 		return;
 	}
 	alive = db_value(result, 0, READY_WORKER_ALIVE);
@@ -192,54 +278,75 @@ outcome_of_ready(DbItem *item, const DbResult *result)
 	answer_problem(client, CODE_WORKER_UNAVAILABLE, db_value(result, 0, READY_DETAIL));
 }
 
-/* Asks for the outcome once more; a request that is durable never ends in a problem. */
+/* Asks for the outcome once more, or sends a POST once more whose key was in use. */
 static void
-poll_outcome(Client *client)
+ask_again(Client *client)
 {
-	if (!db_available(client->http->db) && client->enqueued)
+	DbFunction function = client->busy_count > 0 && !client->enqueued ? DB_ENQUEUE : DB_LOOKUP;
+
+	if (!db_available(route_db(client, function)) && client->enqueued)
 	{
 		answer_queued(client);
 		return;
 	}
-	if (!db_available(client->http->db))
+	if (!db_available(route_db(client, function)))
 	{
 		answer_problem(client, CODE_DATABASE_UNAVAILABLE, NULL);
 		return;
 	}
-	client->item.kind = client->route->kind;
-	client->item.user_id = client->members.number[MEMBER_USER_ID];
-	client->item.handshake_id = client->members.handshake_id;
-	client->item.function = DB_LOOKUP;
-	client->item.done = outcome_of_lookup;
-	db_submit(client->http->db, &client->item);
+	client->item.function = function;
+	if (function == DB_LOOKUP)
+	{
+		client->item.kind = client->route->kind;
+		client->item.user_id = client->members.number[MEMBER_USER_ID];
+		client->item.handshake_id = client->members.handshake_id;
+		client->outcome = outcome_of_lookup;
+	}
+	outcome_await(client);
 }
 
-void
-outcome_poll_held(Http *http)
+/* One that is due, or any that is held while draining. */
+static void
+run_due(Client *client)
 {
-	Client *next;
-
-	if (http->now_ms < http->poll_at_ms && !http->draining)
-		return;
-	http->poll_at_ms = INT64_MAX;
-	for (Client *client = http->held; client != NULL; client = next)
+	if (!client->held)
+		give_up(client);
+	else if (client->http->draining)
+		outcome_release(client);
+	else
 	{
-		next = client->held_next;
-		if (http->draining)
-			outcome_release(client);
-		else if (http->now_ms >= client->poll_at_ms)
-		{
-			unhold(client);
-			poll_outcome(client);
-		}
-		else if (client->poll_at_ms < http->poll_at_ms)
-			http->poll_at_ms = client->poll_at_ms;
+		timed_remove(client);
+		ask_again(client);
 	}
 }
 
 void
+outcome_run_timed(Http *http)
+{
+	Client *next;
+
+	if (http->now_ms < http->due_at_ms && !http->draining)
+		return;
+	http->due_at_ms = INT64_MAX;
+	for (Client *client = http->timed; client != NULL; client = next)
+	{
+		next = client->timed_next;
+		if (http->now_ms >= client->due_at_ms || (http->draining && client->held))
+			run_due(client);
+		else if (client->due_at_ms < http->due_at_ms)
+			http->due_at_ms = client->due_at_ms;
+	}
+}
+
+/* Nothing was stored for a POST that is held for its key. */
+void
 outcome_release(Client *client)
 {
-	unhold(client);
-	answer_queued(client);
+	bool for_key = client->busy_count > 0 && !client->enqueued;
+
+	timed_remove(client);
+	if (for_key)
+		answer_problem(client, CODE_IDEMPOTENCY_IN_PROGRESS, NULL);
+	else
+		answer_queued(client);
 }

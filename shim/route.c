@@ -175,26 +175,49 @@ route_begin(Client *client, const char *method)
 	return false;
 }
 
+Db *
+route_db(const Client *client, DbFunction function)
+{
+	bool writes = function == DB_ENQUEUE || function == DB_BULK ||
+	              (function == DB_KEY && client->method == METHOD_POST);
+
+	return client->http->dbs[writes ? DB_WRITES : DB_READS];
+}
+
+/* Reads alone never take all the places, so that a POST finds one while they are slow. */
+static bool
+has_place(const Client *client)
+{
+	const Http *http = client->http;
+	int places = http->config.waiting_max;
+
+	return http->waiting_count < places &&
+	       (client->method == METHOD_POST || http->read_count < places - places / 4);
+}
+
 void
-route_submit(Client *client, DbFunction function, void (*done)(DbItem *, const DbResult *))
+route_submit(Client *client, DbFunction function, void (*outcome)(DbItem *, const DbResult *))
 {
 	Http *http = client->http;
+	Db *db = route_db(client, function);
 
-	if (!db_available(http->db))
+	if (!db_available(db))
 	{
 		reply_problem(client, CODE_DATABASE_UNAVAILABLE, NULL);
 		return;
 	}
-	if (http->waiting_count >= http->config.waiting_max)
+	if (!has_place(client))
 	{
 		reply_problem(client, CODE_OVERLOADED, NULL);
 		return;
 	}
 	client->item.function = function;
-	client->item.done = done;
+	client->outcome = outcome;
 	client->phase = PHASE_WAITING;
 	http->waiting_count++;
-	db_submit(http->db, &client->item);
+	if (client->method != METHOD_POST)
+		http->read_count++;
+	outcome_await(client);
 }
 
 static void
@@ -270,7 +293,7 @@ read_ready(Client *client)
 {
 	const HttpConfig *config = &client->http->config;
 
-	if (atomic_load(config->connected_count) < config->loop_count)
+	if (atomic_load(config->connected_count) < config->database_count)
 		reply_problem(client, CODE_DATABASE_UNAVAILABLE, NULL);
 	else
 		route_submit(client, DB_READY, outcome_of_ready);
@@ -342,16 +365,17 @@ start_read(Client *client)
 void
 route_start(Client *client)
 {
-	Http *http = client->http;
+	const Http *http = client->http;
 
+	if (client->head.wait_s > http->config.wait_s_max)
+		client->head.wait_s = http->config.wait_s_max;
+	if (client->head.wait_s > 0 && client->wait_until_ms == 0)
+		client->wait_until_ms = http->now_ms + client->head.wait_s * INT64_C(1000);
 	if (!auth_confirm(client) || client->phase == PHASE_WAITING)
 		return;
 	client->enqueued = false;
+	client->busy_count = 0;
 	client->held_since_ms = 0;
-	if (client->head.wait_s > http->config.wait_s_max)
-		client->head.wait_s = http->config.wait_s_max;
-	if (client->head.wait_s > 0)
-		client->wait_until_ms = http->now_ms + client->head.wait_s * INT64_C(1000);
 	if (client->body.failed || client->query.failed)
 		reply_problem(client, CODE_INTERNAL_ERROR, NULL);
 	else if (client->method == METHOD_POST && client->query.length > 0)

@@ -37,7 +37,7 @@ is($status, 0, 'SIGTERM: exit status 0');
 ok($seconds < 8, 'SIGTERM: soon');
 my $log = shim_log($url);
 like($log, qr/cannot connect to the database/, 'the log says what is wrong');
-is(scalar(() = $log =~ /cannot connect/g), 2, 'once for each event loop, not for each attempt');
+is(scalar(() = $log =~ /cannot connect/g), 4, 'once for each connection, not for each attempt');
 
 # A server that accepts and then says nothing must not hang anybody either.
 my $mute = IO::Socket::INET->new(Listen => 5, LocalAddr => '127.0.0.1') or die "cannot listen: $@";

@@ -99,8 +99,9 @@ sub together {
 my @batches = (
     [ 'one statement for all', [qw(a b c)], [ ('202 3') x 3 ] ],
     [ 'a bad one fails nobody else', [qw(a poison b)], [ '202 1', '500 internal_error', '202 1' ] ],
-    [ 'nor does one that waits for a lock', [qw(lock a)], [ '503 database_unavailable', '202 1' ] ],
-    [ 'nor does one that meets an error of the disk', [ 'a', 'fail 58030', 'b' ], [ '202 1', '503 database_unavailable', '202 1' ] ],
+    [ 'nor does one that waits for a lock', [qw(lock a)], [ '503 lock_timeout', '202 1' ] ],
+    [ 'nor does one that meets an error of the disk', [ 'a', 'fail 58030', 'b' ], [ '202 1', '503 system_error', '202 1' ] ],
+    [ 'of sixteen the bad one is found by halving', [ (1) x 4, 'poison', (1) x 11 ], [ ('202 4') x 4, '500 internal_error', '202 1', ('202 2') x 2, ('202 8') x 8 ] ],
     [ 'a refusal of our own keeps its code', [qw(a refused)], [ '202 1', '422 missing_member' ] ],
     [ 'a deadlock is tried once more', [qw(deadlock)], ['202 1'] ],
     [ 'an answer without its row', [qw(a silent b)], [ '202 3', '500 internal_error', '202 3' ] ],
@@ -117,7 +118,7 @@ my @bulks = (
     [ 'bulk: rows that come in another order', '["11","12","13"]', '202 11 12 13' ],
     [ 'bulk: more than any other batch takes', '[' . join(',', (1) x 8192) . ']', '202' . ' 8192' x 8192 ],
     [ 'bulk: one that spoils it for all', '[1,poison,2]', '500 internal_error' ],
-    [ 'bulk: a lock that does not come', '[1,lock]', '503 database_unavailable' ],
+    [ 'bulk: a lock that does not come', '[1,lock]', '503 lock_timeout' ],
     [ 'bulk: an answer without its row', '[1,silent,2]', '500 internal_error' ],
     [ 'bulk: a deadlock is tried once more', '[1,deadlock,2]', '202 3 3 3' ],
 );
@@ -132,7 +133,13 @@ for my $case (@bulks) {
 # What fails for want of something, or for an error of the disk, may well succeed later. What is
 # wrong with the request or with the functions will not.
 my %states = (
-    '503 database_unavailable 1' => [qw(08006 25006 40001 53100 53200 53300 55P03 57014 57P01 58000 58030 58P01)],
+    '503 database_unavailable 1' => [qw(08006 57P01)],
+    '503 database_read_only 1' => [qw(25006)],
+    '503 transaction_conflict 1' => [qw(40001)],
+    '503 insufficient_resources 1' => [qw(53100 53200 53300)],
+    '503 lock_timeout 1' => [qw(55P03)],
+    '503 database_busy 1' => [qw(57014)],
+    '503 system_error 1' => [qw(58000 58030 58P01)],
     '500 internal_error none' => [qw(22021 23514 25P02 42883 55000 XX000 XX001)],
 );
 for my $expected (sort keys %states) {

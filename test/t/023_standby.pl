@@ -51,7 +51,7 @@ sub readyz_becomes
 readyz_becomes(503, 'the database is a standby');
 my $refused = Shim::post('deposit', $deposit);
 is($refused->{status}, 503, 'it stores nothing');
-is(Shim::code_of($refused), 'database_unavailable', 'and says so');
+is(Shim::code_of($refused), 'database_read_only', 'and says so');
 ok($refused->{headers}{'retry-after'}, 'so that clients come again');
 is(Shim::get("deposit?user_id=1&handshake_id=$handshake")->{status}, 200, 'but outcomes can be read');
 

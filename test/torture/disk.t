@@ -58,7 +58,7 @@ def move_tables(bank):
 def full_tables(bank, nemesis):
     worker, since = nemesis.victim("worker"), time.time()
     fill()
-    for pattern, who in (("503 database_unavailable", "HTTP clients get 503"), ("53100", "SQL clients get disk_full")):
+    for pattern, who in (("503 insufficient_resources", "HTTP clients get 503"), ("53100", "SQL clients get disk_full")):
         tap.ok(wait_until(lambda: doubts(bank, since, pattern), 60, 0.2), f"the tables' disk is full: {who}")
     # What was queued before may have found room in the tables' last pages.
     words = f"[{worker}] ERROR:  could not extend file"
