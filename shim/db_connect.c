@@ -171,9 +171,15 @@ db_connect_start(Db *db, int64_t now_ms)
 	db->state = DB_CONNECTING;
 }
 
+static bool
+send_statement(Db *db, const char *sql)
+{
+	return PQsendQueryParams(db->connection, sql, 0, NULL, NULL, NULL, NULL, 0) == 1;
+}
+
 /*
  * One statement that sets what this server knows and this role may set.  The search_path is not
- * ours yet.
+ * ours yet, and two settings could cost the statement its time.
  */
 static bool
 send_settings(Db *db)
@@ -202,8 +208,8 @@ send_settings(Db *db)
 	            "'user' OR s.context OPERATOR(pg_catalog.=) 'superuser' AND "
 	            "pg_catalog.has_parameter_privilege(s.name, 'SET'))");
 	buffer_put(sql, "", 1);
-	return !sql->failed &&
-	       PQsendQueryParams(db->connection, sql->data, 0, NULL, NULL, NULL, NULL, 0) == 1;
+	return !sql->failed && send_statement(db, "SET statement_timeout TO 0") &&
+	       send_statement(db, "SET jit TO off") && send_statement(db, sql->data);
 }
 
 static bool
