@@ -23,6 +23,8 @@
 #ifndef PG_WALLET_CODES_H
 #define PG_WALLET_CODES_H
 
+#include <string.h>
+
 /* clang-format off */
 #define WALLET_CODES(X) \
 	X(CODE_OK, "processed", "00000", 0, 200, "transaction was successful", "") \
@@ -39,6 +41,7 @@
 	X(CODE_ID_OUT_OF_RANGE, "id_out_of_range", "PW108", 0, 422, "an id must be a whole number from 1 to 9223372036854775807", "") \
 	X(CODE_INVALID_AMOUNT, "invalid_amount", "PW109", 0, 422, "an amount must be a plain decimal number", "Write it as in 777.88, without an exponent, a plus sign or leading zeros.") \
 	X(CODE_INVALID_IDEMPOTENCY_KEY, "invalid_idempotency_key", "PW110", 0, 422, "an idempotency key must have 1 to 255 characters", "") \
+	X(CODE_UNTRANSLATABLE_CHARACTER, "untranslatable_character", "PW114", 0, 422, "the text has a character that the encoding of the database lacks", "Use characters that the encoding of the database has: the letters and digits of ASCII are in each.") \
 	X(CODE_INVALID_HANDSHAKE, "invalid_handshake", "PW111", 0, 422, "a handshake must have 64 hexadecimal digits", "") \
 	/* arguments of a call that moves no money, read before any wallet */ \
 	X(CODE_UNKNOWN_STATUS, "unknown_status", "PW217", 0, 422, "unknown wallet status", "The statuses are active, frozen and closed.") \
@@ -65,6 +68,7 @@
 	X(CODE_IDEMPOTENCY_MISMATCH, "idempotency_mismatch", "PW301", 0, 422, "the idempotency key was used with another payload", "Use a new key for a new request.") \
 	X(CODE_IDEMPOTENCY_IN_PROGRESS, "idempotency_in_progress", "PW306", 1, 409, "another transaction that has not ended yet uses the idempotency key", "Send the same request again later.") \
 	X(CODE_QUEUE_FULL, "queue_full", "PW308", 1, 503, "too many requests wait in the queue", "Nothing was stored: send the same request again later.") \
+	X(CODE_REFUSED_BY_DATABASE, "refused_by_database", "PW309", 0, 422, "a constraint or a trigger of this database refuses the request", "The server's log has the cause.") \
 	X(CODE_HANDSHAKE_UNKNOWN, "handshake_unknown", "PW302", 0, 404, "there is no such request of this user", "") \
 	X(CODE_HANDSHAKE_EXPIRED, "handshake_expired", "PW307", 0, 410, "the request is older than requests are kept", "Money that it moved is in the wallet's history.") \
 	X(CODE_TRANSACTION_NOT_FOUND, "transaction_not_found", "PW303", 1, 404, "there is no such transaction of this user", "") \
@@ -119,5 +123,43 @@ extern const WalletCodeInfo wallet_codes[CODE_COUNT];
 	{                                                                                              \
 		WALLET_CODES(WALLET_CODE_ROW)                                                              \
 	}
+
+/*
+ * What an error that is not ours means for the one request that met it: the code of its SQLSTATE,
+ * by the first row that the SQLSTATE begins with, or CODE_INTERNAL_ERROR.
+ */
+static inline WalletCode
+code_by_sqlstate(const char *sqlstate)
+{
+	static const struct
+	{
+		const char *start;
+		WalletCode code;
+	} rows[] = {
+	    {"55P03", CODE_LOCK_TIMEOUT},        /* lock_not_available */
+	    {"57014", CODE_DATABASE_BUSY},       /* query_canceled: by statement_timeout, or a person */
+	    {"57P", CODE_DATABASE_UNAVAILABLE},  /* the server stops, or starts */
+	    {"08", CODE_DATABASE_UNAVAILABLE},   /* connection exceptions */
+	    {"25006", CODE_DATABASE_READ_ONLY},  /* read_only_sql_transaction */
+	    {"40", CODE_TRANSACTION_CONFLICT},   /* deadlocks and serialization failures */
+	    {"53", CODE_INSUFFICIENT_RESOURCES}, /* of disk, memory, connections */
+	    {"58", CODE_SYSTEM_ERROR},           /* of the server's disk */
+	    {"23", CODE_REFUSED_BY_DATABASE},    /* integrity constraints */
+	    {"44", CODE_REFUSED_BY_DATABASE},    /* WITH CHECK OPTION */
+	    {"P0001", CODE_REFUSED_BY_DATABASE}, /* RAISE EXCEPTION */
+	};
+
+	for (int code = CODE_OK + 1; code < CODE_COUNT; code++)
+	{
+		if (strcmp(wallet_codes[code].sqlstate, sqlstate) == 0)
+			return (WalletCode) code;
+	}
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+	{
+		if (strncmp(sqlstate, rows[i].start, strlen(rows[i].start)) == 0)
+			return rows[i].code;
+	}
+	return CODE_INTERNAL_ERROR;
+}
 
 #endif /* PG_WALLET_CODES_H */

@@ -14,6 +14,7 @@
 #include "pg_wallet.h"
 
 #include "access/xact.h"
+#include "apart.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
@@ -27,6 +28,7 @@
 
 PG_FUNCTION_INFO_V1(wallet_enqueue);
 PG_FUNCTION_INFO_V1(wallet_enqueue_many);
+PG_FUNCTION_INFO_V1(wallet_enqueue_utf8);
 
 /* Most currencies have so many decimals; an amount with more is checked against its wallet. */
 #define USUAL_MINOR_DIGITS 2
@@ -40,6 +42,8 @@ typedef struct EnqueueItem
 	WalletCode code;        /* CODE_OK, or why it is refused */
 	StringInfoData message; /* of a refusal; without data where there is none */
 	const char *key;        /* NULL without one */
+	WalletCode key_code;    /* CODE_OK, or what is wrong with it */
+	int64 drawn_id;         /* of a new request; 0 before */
 	IdempotentCall call;
 	text *handshake;
 } EnqueueItem;
@@ -171,7 +175,9 @@ check_item(EnqueueItem *item)
 {
 	WalletCode code = check_request(&item->request);
 
-	if (item->key != NULL && !idempotency_key_is_valid(item->key))
+	if (item->key_code != CODE_OK)
+		refuse_item(item, item->key_code);
+	else if (item->key != NULL && !idempotency_key_is_valid(item->key))
 		refuse_item(item, CODE_INVALID_IDEMPOTENCY_KEY);
 	else if (code != CODE_OK)
 		refuse_item(item, code);
@@ -179,8 +185,9 @@ check_item(EnqueueItem *item)
 		check_amount(item);
 }
 
+/* Payload and message are in the encoding; a message ends up in that of the database. */
 static void
-read_item(EnqueueItem *item, const char *kind_name, const char *payload, int length)
+read_item(EnqueueItem *item, const char *kind_name, int encoding, const char *payload, int length)
 {
 	RequestKind kind;
 	StringInfoData message;
@@ -191,15 +198,46 @@ read_item(EnqueueItem *item, const char *kind_name, const char *payload, int len
 		return;
 	}
 	initStringInfo(&message);
-	item->code =
-	    payload_parse(kind, GetDatabaseEncoding(), payload, length, &item->request, &message);
+	item->code = payload_parse(kind, encoding, payload, length, &item->request, &message);
 	if (item->code == CODE_OK)
 	{
 		pfree(message.data);
 		check_item(item);
 	}
 	else
+	{
 		item->message = message;
+		if (encoding != GetDatabaseEncoding())
+			item->message.data = utf8_to_database_lossy(message.data, message.len);
+	}
+}
+
+static void
+read_utf8_key(EnqueueItem *item, const bytea *bytes)
+{
+	const char *key = VARDATA_ANY(bytes);
+	int length = VARSIZE_ANY_EXHDR(bytes);
+
+	if (!utf8_is_valid(key, length))
+	{
+		item->key_code = CODE_INVALID_IDEMPOTENCY_KEY;
+		return;
+	}
+	item->key = utf8_to_database(key, length);
+	if (item->key == NULL)
+		item->key_code = CODE_UNTRANSLATABLE_CHARACTER;
+}
+
+static void
+read_utf8_item(EnqueueItem *item, const char *kind_name, const bytea *payload)
+{
+	const char *text = VARDATA_ANY(payload);
+	int length = VARSIZE_ANY_EXHDR(payload);
+
+	if (utf8_is_valid(text, length))
+		read_item(item, kind_name, PG_UTF8, text, length);
+	else
+		refuse_item(item, CODE_INVALID_JSON);
 }
 
 static bool
@@ -358,6 +396,46 @@ seal_items(EnqueueItem *items, int count, MemoryContext result_context)
 	handshake_sealer_free(sealer);
 }
 
+/* A step of run_apart: store new items and their keys. */
+static void
+store_range(void *items, int first, int count)
+{
+	claim_keys((EnqueueItem *) items + first, count);
+	insert_items((EnqueueItem *) items + first, count);
+}
+
+/* Take back what it has noted of them: a key may have been found that is not stored after all. */
+static void
+unstore_range(void *items, int first, int count)
+{
+	for (int i = first; i < first + count; i++)
+	{
+		EnqueueItem *item = (EnqueueItem *) items + i;
+
+		if (item->drawn_id == 0)
+			continue;
+		item->code = CODE_OK;
+		item->call.repeated = item->call.mismatched = false;
+		item->request.request_id = item->drawn_id;
+	}
+}
+
+/* A constraint or a trigger of somebody's does not want this one, or the server cannot store it. */
+static void
+refuse_unstored(void *items, int i, const ErrorData *error)
+{
+	EnqueueItem *item = (EnqueueItem *) items + i;
+
+	if (item->drawn_id == 0)
+		return;
+	refuse_item(item, code_by_sqlstate(unpack_sql_state(error->sqlerrcode)));
+	shared_backlog_done_at_commit(1);
+	ereport(LOG,
+	        (errcode(error->sqlerrcode),
+	         errmsg("pg_wallet refuses a request that could not be stored: %s", error->message),
+	         errhidestmt(true)));
+}
+
 /*
  * Store the items that are in order.  Inside SPI_connect; the handshakes outlive it.  Who may wait
  * does so for another transaction with the same key; the others are refused.
@@ -374,10 +452,12 @@ store_items(EnqueueItem *items, int count, bool may_wait, MemoryContext result_c
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (is_new(&items[i]))
-			items[i].request.request_id = id_draw(ID_REQUEST);
+			items[i].drawn_id = items[i].request.request_id = id_draw(ID_REQUEST);
 	}
-	claim_keys(items, count);
-	insert_items(items, count);
+	if (count == 1)
+		store_range(items, 0, 1);
+	else
+		run_apart(items, count, store_range, unstore_range, refuse_unstored);
 	seal_items(items, count, result_context);
 }
 
@@ -400,8 +480,8 @@ wallet_enqueue(PG_FUNCTION_ARGS)
 	payload = PG_GETARG_TEXT_PP(1);
 	item.key = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));
 	SPI_connect();
-	read_item(&item, text_to_cstring(PG_GETARG_TEXT_PP(0)), VARDATA_ANY(payload),
-	          VARSIZE_ANY_EXHDR(payload));
+	read_item(&item, text_to_cstring(PG_GETARG_TEXT_PP(0)), GetDatabaseEncoding(),
+	          VARDATA_ANY(payload), VARSIZE_ANY_EXHDR(payload));
 	if (item.code == CODE_OK)
 		store_items(&item, 1, true, result_context);
 	if (item.code != CODE_OK)
@@ -410,13 +490,14 @@ wallet_enqueue(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(item.handshake);
 }
 
-/* The elements of a text[] argument, which must have this many (or any number when it is -1). */
+/* The elements of a text[] or bytea[] argument, which must have this many (or any number when it is
+ * -1). */
 static Datum *
 array_elements(ArrayType *array, const char *argument, int expected, bool **nulls, int *count)
 {
 	Datum *elements;
 
-	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements, nulls, count);
+	deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_INT, &elements, nulls, count);
 	if (expected >= 0 && *count != expected)
 		ereport(ERROR,
 		        (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
@@ -425,7 +506,7 @@ array_elements(ArrayType *array, const char *argument, int expected, bool **null
 }
 
 static void
-read_items(FunctionCallInfo fcinfo, EnqueueItem **items, int *count)
+read_items(FunctionCallInfo fcinfo, bool is_utf8, EnqueueItem **items, int *count)
 {
 	bool *kind_nulls;
 	bool *payload_nulls;
@@ -444,20 +525,25 @@ read_items(FunctionCallInfo fcinfo, EnqueueItem **items, int *count)
 	for (int i = 0; i < *count; i++)
 	{
 		EnqueueItem *item = &(*items)[i];
-		text *payload;
+		bool has_key = keys != NULL && !key_nulls[i];
 
 		CHECK_FOR_INTERRUPTS();
-		if (keys != NULL && !key_nulls[i])
+		if (has_key && is_utf8)
+			read_utf8_key(item, DatumGetByteaPP(keys[i]));
+		else if (has_key)
 			item->key = TextDatumGetCString(keys[i]);
 		if (kind_nulls[i])
 			refuse_item(item, CODE_UNKNOWN_KIND);
 		else if (payload_nulls[i])
 			refuse_item(item, CODE_NOT_AN_OBJECT);
+		else if (is_utf8)
+			read_utf8_item(item, TextDatumGetCString(kinds[i]), DatumGetByteaPP(payloads[i]));
 		else
 		{
-			payload = DatumGetTextPP(payloads[i]);
-			read_item(item, TextDatumGetCString(kinds[i]), VARDATA_ANY(payload),
-			          VARSIZE_ANY_EXHDR(payload));
+			text *payload = DatumGetTextPP(payloads[i]);
+
+			read_item(item, TextDatumGetCString(kinds[i]), GetDatabaseEncoding(),
+			          VARDATA_ANY(payload), VARSIZE_ANY_EXHDR(payload));
 		}
 	}
 }
@@ -479,13 +565,8 @@ put_item(ReturnSetInfo *result, int ordinal, const EnqueueItem *item)
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
-/*
- * wallet_enqueue_many(kinds text[], payloads text[], idempotency_keys text[])
- *		→ (ordinal, handshake_id, code, message)
- * One row for each item: a handshake, or the code and message of its refusal.
- */
-Datum
-wallet_enqueue_many(PG_FUNCTION_ARGS)
+static Datum
+enqueue_many(FunctionCallInfo fcinfo, bool is_utf8)
 {
 	EnqueueItem *items;
 	int count;
@@ -496,7 +577,7 @@ wallet_enqueue_many(PG_FUNCTION_ARGS)
 		                errmsg("kinds and payloads must not be null")));
 	PreventCommandIfReadOnly("wallet_enqueue_many()");
 	SPI_connect();
-	read_items(fcinfo, &items, &count);
+	read_items(fcinfo, is_utf8, &items, &count);
 	store_items(items, count, false, CurrentMemoryContext);
 	for (int i = 0; i < count; i++)
 	{
@@ -505,4 +586,27 @@ wallet_enqueue_many(PG_FUNCTION_ARGS)
 	}
 	SPI_finish();
 	return (Datum) 0;
+}
+
+/*
+ * wallet_enqueue_many(kinds text[], payloads text[], idempotency_keys text[])
+ *		→ (ordinal, handshake_id, code, message)
+ * One row for each item: a handshake, or the code and message of its refusal.
+ */
+Datum
+wallet_enqueue_many(PG_FUNCTION_ARGS)
+{
+	return enqueue_many(fcinfo, false);
+}
+
+/*
+ * wallet_enqueue_utf8(kinds text[], payloads bytea[], idempotency_keys bytea[])
+ *		→ (ordinal, handshake_id, code, message)
+ * The same with payloads and keys in UTF-8.  A text that is no UTF-8, or that the database's
+ * encoding cannot hold, is the refusal of its own item.
+ */
+Datum
+wallet_enqueue_utf8(PG_FUNCTION_ARGS)
+{
+	return enqueue_many(fcinfo, true);
 }

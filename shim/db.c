@@ -200,37 +200,6 @@ db_fail_all(Db *db)
 			          "the connection to the database was lost");
 }
 
-/*
- * What a failed statement means for an item that nobody else's fault explains: a code of ours, or
- * what the class of the error says.  Each of these says that the item may succeed later.
- */
-static WalletCode
-code_by_sqlstate(const char *sqlstate)
-{
-	static const struct
-	{
-		const char *start; /* of the SQLSTATE; the first that fits counts */
-		WalletCode code;
-	} classes[] = {
-	    {"55P03", CODE_LOCK_TIMEOUT},        /* lock_not_available */
-	    {"57014", CODE_DATABASE_BUSY},       /* query_canceled: by statement_timeout, or a person */
-	    {"57P", CODE_DATABASE_UNAVAILABLE},  /* the server stops, or starts */
-	    {"08", CODE_DATABASE_UNAVAILABLE},   /* connection exceptions */
-	    {"25006", CODE_DATABASE_READ_ONLY},  /* read_only_sql_transaction */
-	    {"40", CODE_TRANSACTION_CONFLICT},   /* deadlocks and serialization failures */
-	    {"53", CODE_INSUFFICIENT_RESOURCES}, /* of disk, memory, connections */
-	    {"58", CODE_SYSTEM_ERROR},           /* of the server's disk */
-	};
-
-	for (int code = 0; code < CODE_COUNT; code++)
-		if (code != CODE_OK && strcmp(wallet_codes[code].sqlstate, sqlstate) == 0)
-			return (WalletCode) code;
-	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
-		if (strncmp(sqlstate, classes[i].start, strlen(classes[i].start)) == 0)
-			return classes[i].code;
-	return CODE_INTERNAL_ERROR;
-}
-
 /* Whether one more statement may fail and be sent again in this second. */
 static bool
 may_fail_again(Db *db, int64_t now_ms)

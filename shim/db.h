@@ -50,7 +50,7 @@ typedef enum DbRole
 
 typedef enum DbFunction
 {
-	DB_ENQUEUE, /* wallet_enqueue_many: kind, payload, idempotency_key */
+	DB_ENQUEUE, /* wallet_enqueue_utf8: kind, payload, idempotency_key */
 	DB_BULK,    /* the same, for the many payloads of one item */
 	DB_LOOKUP,  /* wallet_lookup_many: kind, user_id, handshake_id */
 	DB_READ,    /* wallet_read_many: kind, user_id, id */

@@ -49,14 +49,18 @@ item_text(const DbItem *item, int parameter, size_t *length)
 	return text;
 }
 
-/* One parameter of all items. */
+/*
+ * One parameter of all items.  What clients have sent to be stored goes as bytes: as text the
+ * server would convert it, and one that it cannot convert would fail the statement for all.
+ */
 static void
 put_array(const DbBatch *batch, int parameter, Buffer *out)
 {
 	bool is_text = parameter == 0 || batch->function == DB_ENQUEUE ||
 	               (batch->function == DB_LOOKUP && parameter == 2);
+	bool is_bytes = batch->function == DB_ENQUEUE && parameter > 0;
 
-	put_array_head(out, is_text ? OID_TEXT : OID_INT8, batch->item_count);
+	put_array_head(out, !is_text ? OID_INT8 : is_bytes ? OID_BYTEA : OID_TEXT, batch->item_count);
 	for (int i = 0; i < batch->item_count; i++)
 	{
 		const DbItem *item = batch->items[i];
@@ -82,7 +86,7 @@ put_bulk(const DbItem *item, Buffer *parameters)
 	char key[300];
 
 	put_array_head(&parameters[0], OID_TEXT, item->slice_count);
-	put_array_head(&parameters[1], OID_TEXT, item->slice_count);
+	put_array_head(&parameters[1], OID_BYTEA, item->slice_count);
 	for (int i = 0; i < item->slice_count; i++)
 	{
 		put_text(&parameters[0], item->kind, kind_length);
@@ -90,7 +94,7 @@ put_bulk(const DbItem *item, Buffer *parameters)
 	}
 	if (item->idempotency_key == NULL)
 		return 3;
-	put_array_head(&parameters[2], OID_TEXT, item->slice_count);
+	put_array_head(&parameters[2], OID_BYTEA, item->slice_count);
 	for (int i = 0; i < item->slice_count; i++)
 	{
 		int length = snprintf(key, sizeof(key), "%s/%d", item->idempotency_key, i);

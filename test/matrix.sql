@@ -26,6 +26,8 @@ INSERT INTO may_execute SELECT replace(f, '@', :'extension_schema')::regprocedur
     ('@.wallet_enqueue(text, json, text)', 'cso', $$SELECT @.wallet_enqueue('deposit', '{"user_id":1,"wallet_id":1,"amount":1}', 'a key')$$),
     ('@.wallet_enqueue_many(text[], text[], text[])', 'cso',
         $$SELECT @.wallet_enqueue_many('{deposit,wallet,transaction,withdrawal,wallet_read,none}', ARRAY['{"user_id":1,"wallet_id":1,"amount":1.5}', '{"user_id":9,"amount":1,"currency":"jpy"}', '{"user_id":1,"source_wallet_id":1,"dest_wallet_id":2,"trans_sum":"1"}', '{"user_id":2,"wallet_id":2,"amount":0.125}', '{"user_id":1,"wallet_id":1}', '{'], '{a,b,c,d,e,f}')$$),
+    ('@.wallet_enqueue_utf8(text[], bytea[], bytea[])', 'cso',
+        $$SELECT @.wallet_enqueue_utf8('{deposit,deposit}', ARRAY['{"user_id":1,"wallet_id":1,"amount":1.5}', '{']::bytea[], ARRAY['g', 'h']::bytea[])$$),
     ('@.wallet_lookup(text, bigint, text)', 'cso',
         $$SELECT @.wallet_lookup('wallet_read', 1, @.wallet_enqueue('wallet_read', '{"user_id":1,"wallet_id":1}'))$$),
     ('@.wallet_lookup_many(text[], bigint[], text[])', 'cso', $$SELECT @.wallet_lookup_many('{wallet,none}', '{1,2}'::bigint[], '{00,NULL}')$$),

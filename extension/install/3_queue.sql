@@ -13,6 +13,13 @@ AS 'MODULE_PATHNAME', 'wallet_enqueue_many';
 COMMENT ON FUNCTION @extschema@.wallet_enqueue_many(text[], text[], text[]) IS
     'stores many requests in one go: one that is refused does not fail the others';
 
+CREATE FUNCTION @extschema@.wallet_enqueue_utf8(kinds text[], payloads bytea[], idempotency_keys bytea[] DEFAULT NULL)
+RETURNS TABLE (ordinal integer, handshake_id text, code text, message text)
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'wallet_enqueue_utf8';
+COMMENT ON FUNCTION @extschema@.wallet_enqueue_utf8(text[], bytea[], bytea[]) IS
+    'wallet_enqueue_many with payloads and keys in UTF-8, whatever the encoding of the database: a text that cannot be converted is its own item''s refusal';
+
 CREATE FUNCTION wallet.expired_below() RETURNS bigint
 LANGUAGE c AS 'MODULE_PATHNAME', 'wallet_expired_below';
 COMMENT ON FUNCTION wallet.expired_below() IS

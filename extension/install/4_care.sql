@@ -356,6 +356,7 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     client CONSTANT text[] := ARRAY[
         'wallet_enqueue(text, json, text)', 'wallet_enqueue_many(text[], text[], text[])',
+        'wallet_enqueue_utf8(text[], bytea[], bytea[])',
         'wallet_lookup(text, bigint, text)', 'wallet_lookup_many(text[], bigint[], text[])',
         'wallet_read_many(text[], bigint[], bigint[])', 'wallet_history_page(bigint, bigint, bigint, integer)',
         'wallet_ready()'];

@@ -143,14 +143,27 @@ check_item(const DbItem *item)
 }
 
 void
-db_submit(Db *db, DbItem *item)
+db_submit(Db *db, DbItem *item, int64_t submitted_at_ms)
 {
 	(void) db;
+	(void) submitted_at_ms;
 	EXPECT(item_count < ITEMS_MAX, "more items than connections");
 	for (int i = 0; i < item_count; i++)
 		EXPECT(items[i] != item, "an item that is under way");
 	check_item(item);
 	items[item_count++] = item;
+}
+
+void
+db_withdraw(Db *db, DbItem *item)
+{
+	int i = 0;
+
+	(void) db;
+	while (i < item_count && items[i] != item)
+		i++;
+	EXPECT(i < item_count, "an item that is not under way");
+	items[i] = items[--item_count];
 }
 
 static void
@@ -249,7 +262,7 @@ the_http(void)
 	                     .connections_max = 16,
 	                     .waiting_max = ITEMS_MAX,
 	                     .bulk_bytes_max = 1024 * 1024,
-	                     .loop_count = 1,
+	                     .database_count = 1,
 	                     .connected_count = &connected_count};
 	int fd;
 
@@ -260,7 +273,7 @@ the_http(void)
 	EXPECT(fd >= 0 && bind(fd, (struct sockaddr *) &nowhere, sizeof(nowhere)) == 0 &&
 	           listen(fd, 1) == 0,
 	       "no socket");
-	http = http_create(&config, NULL, fd);
+	http = http_create(&config, (Db *[DB_ROLE_COUNT]){NULL, NULL}, fd);
 	EXPECT(http != NULL, "no daemon");
 	return http;
 }

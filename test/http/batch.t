@@ -31,11 +31,12 @@ SET client_min_messages = error;
 CREATE SCHEMA $quoted;
 SET search_path = $quoted;
 CREATE SEQUENCE deadlocks;
-CREATE FUNCTION wallet_enqueue_many(kinds text[], payloads text[], idempotency_keys text[])
+CREATE FUNCTION wallet_enqueue_utf8(kinds text[], bodies bytea[], idempotency_keys bytea[])
 RETURNS TABLE (ordinal int, handshake_id text, code text, message text)
 LANGUAGE plpgsql SET search_path = $quoted, pg_catalog AS \$\$
 DECLARE
     state text;
+    payloads text[] := ARRAY(SELECT convert_from(b.body, 'UTF8') FROM unnest(bodies) WITH ORDINALITY AS b (body, i) ORDER BY i);
 BEGIN
     SELECT substring(p FROM '^fail (.....)\$') INTO state FROM unnest(payloads) AS p WHERE p LIKE 'fail %' LIMIT 1;
     IF FOUND THEN RAISE EXCEPTION USING errcode = state; END IF;
@@ -140,7 +141,8 @@ my %states = (
     '503 lock_timeout 1' => [qw(55P03)],
     '503 database_busy 1' => [qw(57014)],
     '503 system_error 1' => [qw(58000 58030 58P01)],
-    '500 internal_error none' => [qw(22021 23514 25P02 42883 55000 XX000 XX001)],
+    '500 internal_error none' => [qw(22021 25P02 42883 55000 XX000 XX001)],
+    '422 refused_by_database none' => [qw(23514 44000 P0001)],
 );
 for my $expected (sort keys %states) {
     for my $state (@{ $states{$expected} }) {

@@ -1,0 +1,23 @@
+/*
+ * apart.h
+ *		One step for many items, of which one may fail without failing the others.
+ */
+#ifndef PG_WALLET_APART_H
+#define PG_WALLET_APART_H
+
+/* What is done for count items from first on, with the items' owner as argument. */
+typedef void (*ApartStep)(void *items, int first, int count);
+
+/* What becomes of an item for which the step alone has failed. */
+typedef void (*ApartRefusal)(void *items, int item, const ErrorData *error);
+
+/*
+ * Run step for all items, in a subtransaction.  When the step raises an error, its writes are
+ * taken back, undo takes back what it has noted of the items, and the step runs for each half of
+ * them.  An item that fails alone is refused.  An error that says something about the server
+ * or about other transactions, and no item, is raised again: a cancelled statement, a lock that
+ * does not come, a deadlock, or the same want of the server's over and over.
+ */
+extern void run_apart(void *items, int count, ApartStep step, ApartStep undo, ApartRefusal refuse);
+
+#endif /* PG_WALLET_APART_H */

@@ -1,0 +1,82 @@
+/*
+ * encoding.c
+ *		Texts in UTF-8, as HTTP has them, in a database of any encoding.
+ *
+ * PostgreSQL converts the parameters of a statement when it reads them, and fails the statement
+ * when it cannot.  What is to fail nobody else comes as bytes, and is converted here, text by text.
+ */
+#include "pg_wallet.h"
+
+#include "catalog/namespace.h"
+#include "mb/pg_wchar.h"
+
+/* Convert a text; NULL where a character of it has no counterpart. */
+static char *
+convert(const char *text, int length, int from, int to)
+{
+	Oid converter = FindDefaultConversionProc(from, to);
+	Size size = (Size) length * MAX_CONVERSION_GROWTH + 1;
+	unsigned char *converted;
+
+	if (!OidIsValid(converter))
+		return NULL;
+	converted = palloc(size);
+	if (pg_do_encoding_conversion_buf(converter, from, to, (unsigned char *) text, length,
+	                                  converted, size, true) == length)
+		return (char *) converted;
+	pfree(converted);
+	return NULL;
+}
+
+static bool
+is_ascii(const char *text, int length)
+{
+	for (int i = 0; i < length; i++)
+	{
+		if (IS_HIGHBIT_SET(text[i]))
+			return false;
+	}
+	return true;
+}
+
+bool
+utf8_is_valid(const char *text, int length)
+{
+	return pg_verify_mbstr(PG_UTF8, text, length, true);
+}
+
+/*
+ * Some conversions give two characters the same counterpart.  Two texts must not become one, so
+ * what does not come back as it was counts as not convertible.
+ */
+char *
+utf8_to_database(const char *text, int length)
+{
+	int encoding = GetDatabaseEncoding();
+	char *converted;
+	char *back;
+
+	if (encoding == PG_UTF8 || encoding == PG_SQL_ASCII || is_ascii(text, length))
+		return pnstrdup(text, length);
+	converted = convert(text, length, PG_UTF8, encoding);
+	back = converted == NULL ? NULL : convert(converted, strlen(converted), encoding, PG_UTF8);
+	if (back == NULL || strlen(back) != (size_t) length || memcmp(back, text, length) != 0)
+		return NULL;
+	pfree(back);
+	return converted;
+}
+
+char *
+utf8_to_database_lossy(const char *text, int length)
+{
+	char *converted = utf8_to_database(text, length);
+
+	if (converted != NULL)
+		return converted;
+	converted = palloc(length + 1);
+	length = 0;
+	for (const char *c = text; *c != '\0'; c += pg_encoding_mblen(PG_UTF8, c))
+		converted[length++] = IS_HIGHBIT_SET(*c) ? '?' : *c;
+	converted[length] = '\0';
+	return converted;
+}
