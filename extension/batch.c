@@ -192,22 +192,14 @@ touch_all(Batch *batch, const Request *request, Touched **entries)
 }
 
 static void
-load_batch(Batch *batch, const Request *requests, const bool *waiting, int count, LockMode mode)
+load_batch(Batch *batch, const Request *requests, int count, LockMode mode)
 {
 	Touched *entries[TOUCHED_MAX];
 
-	/* A table that grows moves its entries: they can be used only when all are in it. */
 	for (int i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		(void) touch_all(batch, &requests[i], entries);
-	}
-	for (int i = 0; i < count; i++)
-	{
-		int touched = waiting[i] ? touch_all(batch, &requests[i], entries) : 0;
-
-		for (int j = 0; j < touched; j++)
-			entries[j]->busy = true;
 	}
 	load_wallets(batch, mode);
 	load_users(batch->users);
@@ -506,30 +498,20 @@ write_batch(Batch *batch)
 typedef struct Job
 {
 	const Request *requests;
-	const bool *waiting;
 	int count;
-	int requests_max;
 	int64 culprit;
 	RequestFate *fates;
-	int64 *last_attempted;
-	int *attempted;
 } Job;
 
 static void
 post_requests(Batch *batch, const Job *job)
 {
-	*job->attempted = 0;
 	for (int i = 0; i < job->count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (*job->attempted == job->requests_max || must_wait(batch, &job->requests[i]))
-		{
-			job->fates[i] = FATE_DEFERRED;
-			continue;
-		}
-		(*job->attempted)++;
-		*job->last_attempted = job->requests[i].request_id;
-		job->fates[i] = post_request(batch, &job->requests[i], job->culprit);
+		job->fates[i] = must_wait(batch, &job->requests[i])
+		                    ? FATE_DEFERRED
+		                    : post_request(batch, &job->requests[i], job->culprit);
 	}
 	if (batch->postponed)
 		postpone(batch);
@@ -550,25 +532,22 @@ somebody_waits(void)
 static bool
 try_batch(const Job *job, LockMode mode)
 {
-	int room = Min(job->count, job->requests_max);
 	Batch batch = {
 	    .wallets = touched_create(CurrentMemoryContext, job->count, NULL),
 	    .users = touched_create(CurrentMemoryContext, 16, NULL),
-	    .new_wallets = palloc(sizeof(Wallet *) * room),
-	    .transfers = palloc(sizeof(Transfer) * room),
-	    .outcomes = palloc(sizeof(Outcome) * room),
+	    .new_wallets = palloc(sizeof(Wallet *) * job->count),
+	    .transfers = palloc(sizeof(Transfer) * job->count),
+	    .outcomes = palloc(sizeof(Outcome) * job->count),
 	};
 	bool written;
 
-	load_batch(&batch, job->requests, job->waiting, job->count, mode);
+	load_batch(&batch, job->requests, job->count, mode);
 	batch.posted_at = GetCurrentTimestamp();
 	post_requests(&batch, job);
 	written =
 	    mode == LOCK_LATER ? try_write_changed_wallets(&batch) : write_changed_wallets(&batch);
 	if (written)
 		write_batch(&batch);
-	else
-		*job->attempted = 0;
 	if (written && !somebody_waits())
 		quiet_batches = Min(quiet_batches + 1, QUIET_BATCHES);
 	else
@@ -585,10 +564,9 @@ batch_size(void)
 }
 
 bool
-batch_post(const Request *requests, const bool *waiting, int count, int requests_max, int64 culprit,
-           RequestFate *fates, int64 *last_attempted, int *attempted)
+batch_post(const Request *requests, int count, int64 culprit, RequestFate *fates)
 {
-	Job job = {requests, waiting, count, requests_max, culprit, fates, last_attempted, attempted};
+	Job job = {requests, count, culprit, fates};
 
 	if (quiet_batches >= LOCKING_BATCHES)
 		return try_batch(&job, LOCK_LATER);

@@ -32,7 +32,7 @@
 
 #define PG_WALLET_VERSION "1.0"
 
-/* Requests that may wait in memory for a locked wallet; the queue is not read further beyond. */
+/* Requests that wait in memory; of those beyond that wait, only the ids are kept. */
 #define DEFERRED_MAX 100000
 
 /* ---- pg_wallet.c: settings ---- */
@@ -340,18 +340,34 @@ typedef struct Queue Queue;
 /* What one round did. */
 typedef struct Round
 {
-	int posted;   /* requests that moved money, made a wallet or read one */
-	int refused;  /* requests with a refusal as their outcome */
-	int deferred; /* requests that wait in memory for a locked wallet */
-	int gaps;     /* runs of ids below the highest that are not visible yet */
-	bool more;    /* there may be more to do at once */
-	bool drained; /* all that was visible has been read: what waits now is deferred, or newer */
-	bool closed;  /* nothing may be posted: see wallet.opening */
-	int retry_ms; /* until the deferred ones are worth another try */
+	int posted;     /* requests that moved money, made a wallet or read one */
+	int refused;    /* requests with a refusal as their outcome */
+	int64 deferred; /* requests that have been read and wait for a locked wallet, or have failed */
+	int gaps;       /* runs of ids below the highest that are not visible yet */
+	bool more;      /* there may be more to do at once */
+	bool drained;   /* all that was visible has been read: what waits now is deferred, or newer */
+	bool closed;    /* nothing may be posted: see wallet.opening */
+	int retry_ms;   /* until the deferred ones are worth another try; -1: none is waited for */
 } Round;
 
-/* A queue's state, in a memory context of its own below the one given. */
-extern Queue *queue_make(MemoryContext parent);
+/* Requests that have failed alone, through nobody's fault, and wait for another try. */
+#define FAILING_ERROR_SIZE 256
+
+typedef struct FailingRequests
+{
+	int count;
+	int64 request_id;  /* of the one that has failed for longest */
+	TimestampTz since; /* when it has failed first */
+	int attempts;
+	int sqlstate;
+	char error[FAILING_ERROR_SIZE]; /* its message */
+} FailingRequests;
+
+/*
+ * A queue's state, in a memory context of its own below the one given.  is_worker: it may claim
+ * wallets (claims.c), and somebody reads the server's log alone.
+ */
+extern Queue *queue_make(MemoryContext parent, bool is_worker);
 extern void queue_free(Queue *queue);
 
 /*
@@ -367,7 +383,7 @@ extern bool queue_lock(bool wait);
  * which is told by the stored position that it has to read that again.
  */
 extern Round queue_round(Queue *queue, int requests_max, bool taking_over);
-extern void queue_advance(Queue *queue);
+extern void queue_advance(Queue *queue, Round *round);
 
 /*
  * Store how far the queue has been posted, under the same conditions, before the process ends: who
@@ -379,10 +395,20 @@ extern void queue_store(Queue *queue);
 typedef enum Recovery
 {
 	RECOVERY_AT_ONCE, /* a smaller batch, or the culprit alone, comes next */
-	RECOVERY_LATER    /* nobody's fault: try the same again after a pause */
+	RECOVERY_SHORTLY, /* it may have been a race: try the same again after a moment */
+	RECOVERY_LATER    /* nothing succeeds, or somebody has stopped it: pause */
 } Recovery;
 
 extern Recovery queue_failed(Queue *queue, const ErrorData *error);
+
+/* Has this error, in queue_round, been said already? */
+extern bool queue_error_is_known(const Queue *queue, const ErrorData *error);
+
+/* What is to be said about requests that fail. */
+extern void queue_failing(const Queue *queue, FailingRequests *failing);
+
+/* While it does not post: nobody has to step back for it. */
+extern void queue_give_claims_back(Queue *queue);
 
 /* ---- batch.c: posts one batch ---- */
 
@@ -414,14 +440,12 @@ typedef enum RequestFate
 extern int batch_size(void);
 
 /*
- * Post requests in their order; requests_max of them are tried, the rest is deferred, as are those
- * that touch a wallet that is locked elsewhere or that an earlier deferred request touches.  Those
- * that are waiting are not tried at all.  The request with the id culprit is refused with
- * internal_error.  *attempted counts those tried.  False when somebody else came across: nothing is
- * left of it then, and a batch of what batch_size says now comes next.
+ * Post requests in their order; those that touch a wallet that is locked elsewhere, or that an
+ * earlier deferred request touches, are deferred.  The request with the id culprit is refused with
+ * internal_error.  False when somebody else came across: nothing is left of it then, and a batch of
+ * what batch_size says now comes next.
  */
-extern bool batch_post(const Request *requests, const bool *waiting, int count, int requests_max,
-                       int64 culprit, RequestFate *fates, int64 *last_attempted, int *attempted);
+extern bool batch_post(const Request *requests, int count, int64 culprit, RequestFate *fates);
 
 /* ---- hints.c: where the rows of wallets were last seen ---- */
 
@@ -460,7 +484,8 @@ typedef struct WorkerState
 	int batch_requests; /* of the last batch that had any */
 	int64 batch_us;
 	int gaps;
-	int deferred;
+	int64 deferred;
+	FailingRequests failing;
 	WorkerCondition condition;
 	int64 condition_us; /* since this moment of monotonic_us() */
 	int sqlstate;       /* of the last error */
@@ -520,6 +545,7 @@ extern void shared_worker_looks(void);
 extern bool shared_worker_leaves(bool also_if_asked);
 extern void shared_worker_beat(void);
 extern void shared_worker_report(const Round *round, int64 batch_us);
+extern void shared_worker_failing(const FailingRequests *failing);
 
 extern void shared_worker_condition(WorkerCondition condition);
 extern void shared_worker_error(const ErrorData *error);

@@ -12,6 +12,7 @@
 #include "pg_wallet.h"
 
 #include "access/xact.h"
+#include "claims.h"
 #include "miscadmin.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
@@ -87,7 +88,8 @@ request_memory(void)
 {
 	if (previous_request_hook != NULL)
 		previous_request_hook();
-	RequestAddinShmemSpace(add_size(shared_size(), add_size(hints_size(), ids_size())));
+	RequestAddinShmemSpace(
+	    add_size(add_size(shared_size(), claims_size()), add_size(hints_size(), ids_size())));
 	RequestNamedLWLockTranche("pg_wallet", 1);
 }
 
@@ -109,6 +111,7 @@ start_memory(void)
 	}
 	hints_start();
 	ids_start();
+	claims_start();
 	LWLockRelease(AddinShmemInitLock);
 }
 
@@ -495,6 +498,14 @@ shared_worker_report(const Round *round, int64 batch_us)
 		state->batch_requests = round->posted + round->refused;
 		state->batch_us = batch_us;
 	}
+	LWLockRelease(shared->lock);
+}
+
+void
+shared_worker_failing(const FailingRequests *failing)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	my_slot->state.failing = *failing;
 	LWLockRelease(shared->lock);
 }
 

@@ -22,6 +22,7 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "claims.h"
 #include "miscadmin.h"
 #include "rows.h"
 #include "storage/lmgr.h"
@@ -417,6 +418,9 @@ store_lock_wallets(const int64 *wallet_ids, int count, LockMode mode, Wallet *wa
 	int64 *ids;
 	int found;
 
+	if (lock_waits(mode))
+		claims_obey(wallet_ids, count);
+	claims_note_lock();
 	push_new_snapshot();
 	if (!reader_open(&reader, &wallet_layout, RowExclusiveLock))
 	{

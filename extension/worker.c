@@ -9,6 +9,7 @@
 #include "pg_wallet.h"
 
 #include "access/xact.h"
+#include "claims.h"
 #include "commands/dbcommands.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -142,7 +143,7 @@ try_round(Queue *queue, Round *round)
 	pgstat_report_activity(STATE_RUNNING, "posting");
 	*round = queue_round(queue, setting_batch_max, false);
 	commit();
-	queue_advance(queue);
+	queue_advance(queue, round);
 	return end;
 }
 
@@ -164,7 +165,7 @@ run_round(Queue *queue, Round *round, Recovery *recovery)
 		HOLD_INTERRUPTS();
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
-		if (condition_met_error(error))
+		if (condition_met_error(error) && !queue_error_is_known(queue, error))
 			EmitErrorReport();
 		AbortCurrentTransaction();
 		FlushErrorState();
@@ -257,6 +258,19 @@ keep_key(void)
 	MemoryContextSwitchTo(context);
 }
 
+/* Requests that fail are shown to whoever looks, as long as they do. */
+static void
+report_failing(const Queue *queue)
+{
+	static int reported = 0;
+	FailingRequests failing;
+
+	queue_failing(queue, &failing);
+	if (failing.count > 0 || reported > 0)
+		shared_worker_failing(&failing);
+	reported = failing.count;
+}
+
 /* Run a round; returns how long to sleep before the next (0: not at all). */
 static int
 work(Queue *queue)
@@ -270,7 +284,10 @@ work(Queue *queue)
 	shared_worker_looks();
 	end = run_round(queue, &round, &recovery);
 
-	if (end == ROUND_FAILED && recovery == RECOVERY_LATER)
+	report_failing(queue);
+	if (end != ROUND_DONE)
+		queue_give_claims_back(queue);
+	if (end == ROUND_FAILED && recovery != RECOVERY_AT_ONCE)
 	{
 		condition_note(CONDITION_FAILING);
 		return backoff_ms = next_backoff();
@@ -291,7 +308,7 @@ work(Queue *queue)
 	/* A commit may wait for a standby, and lose a wake-up over it: look once more. */
 	if (round.more || round.posted + round.refused > 0)
 		return 0;
-	return round.deferred > 0 ? Min(round.retry_ms, setting_poll_ms) : setting_poll_ms;
+	return round.retry_ms < 0 ? setting_poll_ms : Min(round.retry_ms, setting_poll_ms);
 }
 
 /* Sleep until somebody wakes us; but after an error the pause is kept whoever does. */
@@ -333,13 +350,14 @@ pg_wallet_worker_main(Datum argument)
 		proc_exit(0); /* a launcher that started again has taken the slot back */
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
+	claims_attach();
 	set_session();
 	StartTransactionCommand();
 	name = MemoryContextStrdup(TopMemoryContext, get_database_name(database));
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(
 	    AllocSetContextCreate(TopMemoryContext, "pg_wallet worker", ALLOCSET_DEFAULT_SIZES));
-	queue = queue_make(TopMemoryContext);
+	queue = queue_make(TopMemoryContext, true);
 	keep_key();
 
 	for (;;)

@@ -81,6 +81,7 @@ BEGIN
     RETURN result || ', then ' || (SELECT string_agg(l.code, ' ' ORDER BY l.n) FROM (SELECT * FROM pg_temp.latest ORDER BY n DESC LIMIT 3) AS l);
 END
 $$;
+SET client_min_messages = error;
 SELECT code, pg_temp.bitten(code) FROM unnest(ARRAY[
     'AP001', 'WALLT', '01000', '02000', '09000', '20000', '21000', '22000', '22003', '22012', '22P02', '23000', '23502', '23503', '23505', '23514', '23P01',
     '27000', '38000', '44000', 'P0001', 'P0002', 'P0003', 'P0004',
@@ -95,6 +96,7 @@ SELECT code, pg_temp.bitten(code) FROM unnest(ARRAY[
     '23505 wallet transfer transfer_pkey', '23505 wallet transfer transfer_request_id_key', '23505 wallet wallet wallet_pkey', '23505 wallet outcome_0 outcome_0_pkey',
     '23502 wallet transfer', '23505 wallet transfer transfer_order_key', '23505 public transfer transfer_pkey', '23502 public log', '23514 wallet transfer poison'])
     WITH ORDINALITY AS t (code, n) ORDER BY n;
+RESET client_min_messages;
 
 -- A trigger that keeps a row out without an error would lose money: that is an error, and nobody's fault.
 CREATE OR REPLACE FUNCTION pg_temp.bite() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;

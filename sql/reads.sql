@@ -45,7 +45,7 @@ SELECT count(*) FROM wallet_read_many(NULL, NULL, NULL);
 
 -- The worker's state: it is switched off here.
 SELECT worker_alive, detail FROM wallet_ready();
-SELECT queued, worker_pid, heartbeat, posted, refused, batch_requests, batch_duration, gaps, deferred FROM wallet.queue;
+SELECT queued, worker_pid, heartbeat, posted, refused, batch_requests, batch_duration, gaps, deferred, failing, failing_request_id, failing_since, failing_error, failing_attempts FROM wallet.queue;
 
 -- However small tables are, and whatever the session prefers, rows are found by their keys: only tables of a single row
 -- are read from one end to the other.

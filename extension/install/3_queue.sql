@@ -151,13 +151,16 @@ COMMENT ON FUNCTION @extschema@.wallet_process(integer) IS
 CREATE FUNCTION wallet.worker_state(
     OUT worker_pid integer, OUT started_at timestamptz, OUT heartbeat timestamptz,
     OUT posted bigint, OUT refused bigint, OUT batch_requests integer, OUT batch_duration interval,
-    OUT gaps integer, OUT deferred integer, OUT heartbeat_age interval)
+    OUT gaps integer, OUT deferred bigint, OUT heartbeat_age interval,
+    OUT failing integer, OUT failing_request_id bigint, OUT failing_since timestamptz,
+    OUT failing_error text, OUT failing_attempts integer)
 LANGUAGE c AS 'MODULE_PATHNAME', 'wallet_worker_state';
 COMMENT ON FUNCTION wallet.worker_state() IS 'what this database''s worker says of itself; nulls when there is none';
 
 CREATE VIEW wallet.queue AS
     SELECT waiting.queued, waiting.oldest_age, s.posted, s.refused, s.batch_requests, s.batch_duration,
-           s.worker_pid, s.started_at, s.heartbeat, s.gaps, s.deferred
+           s.worker_pid, s.started_at, s.heartbeat, s.gaps, s.deferred,
+           s.failing, s.failing_request_id, s.failing_since, s.failing_error, s.failing_attempts
         FROM (SELECT count(*) AS queued, CASE WHEN count(*) > 0 THEN greatest(clock_timestamp() - min(r.enqueued_at), interval '0') END AS oldest_age
                   FROM wallet.request AS r
                   WHERE r.request_id > (SELECT coalesce(max(p.low_water), 0) FROM wallet.queue_position AS p)
@@ -165,7 +168,7 @@ CREATE VIEW wallet.queue AS
                       AND (SELECT true FROM wallet.transfer AS t WHERE t.request_id = r.request_id) IS NULL
              ) AS waiting, wallet.worker_state() AS s;
 COMMENT ON VIEW wallet.queue IS
-    'the queue''s state: what waits, and what the worker has done since it started (posted, refused: requests; gaps: ids not seen yet; deferred: requests that wait for a locked wallet)';
+    'the queue''s state: what waits, and what the worker has done since it started (posted, refused: requests; gaps: ids not seen yet; deferred: requests that wait for a locked wallet, for one before them, or because they fail; failing: requests that fail through nobody''s fault, of which the other columns describe the one that has failed for longest)';
 
 CREATE FUNCTION @extschema@.wallet_ready(OUT worker_alive boolean, OUT detail text)
 LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
