@@ -429,7 +429,7 @@ refuse_unstored(void *items, int i, const ErrorData *error)
 	if (item->drawn_id == 0)
 		return;
 	refuse_item(item, code_by_sqlstate(unpack_sql_state(error->sqlerrcode)));
-	shared_backlog_done_at_commit(1);
+	shared_backlog_not_stored(1);
 	ereport(LOG,
 	        (errcode(error->sqlerrcode),
 	         errmsg("pg_wallet refuses a request that could not be stored: %s", error->message),

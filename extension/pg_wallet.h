@@ -333,6 +333,14 @@ extern bool idempotency_key_is_busy(const IdempotentCall *call);
  */
 extern void idempotency_claim(IdempotentCall **calls, int count);
 
+/* ---- locks.c: locks that stand for an activity ---- */
+
+/*
+ * Keep others from posting until the transaction ends.  Without wait: false when somebody else
+ * posts now.
+ */
+extern bool queue_lock(bool wait);
+
 /* ---- queue.c: which requests come next ---- */
 
 typedef struct Queue Queue;
@@ -369,12 +377,6 @@ typedef struct FailingRequests
  */
 extern Queue *queue_make(MemoryContext parent, bool is_worker);
 extern void queue_free(Queue *queue);
-
-/*
- * Keep others from posting until the transaction ends.  Without wait: false when somebody else
- * posts now.
- */
-extern bool queue_lock(bool wait);
 
 /*
  * Post one batch of at most requests_max requests, inside the caller's (sub)transaction, with a
@@ -466,6 +468,7 @@ typedef enum WorkerCondition
 	CONDITION_STARTING,
 	CONDITION_POSTING,
 	CONDITION_CLOSED,        /* the queue may not be posted: see wallet.opening */
+	CONDITION_EXCLUDED,      /* an open transaction that has called wallet_process() keeps it out */
 	CONDITION_OTHER_VERSION, /* the extension and the library are not of the same version */
 	CONDITION_FAILING        /* the last round has failed, and will be tried again after a pause */
 } WorkerCondition;
@@ -518,14 +521,24 @@ extern void shared_wake_at_commit(void);
  * How many requests of this database wait in this table, as far as it is known: begin says how many
  * do at first.
  * admit counts in as many of these as the limit leaves room for (0: no limit), until the
- * transaction aborts, and returns how many.  Without shared memory everything is admitted.
+ * transaction or its savepoint is rolled back, and returns how many.  Without shared memory
+ * everything is admitted.
  */
 extern bool shared_backlog_known(Oid queue);
 extern void shared_backlog_begin(Oid queue, int64 waiting);
 extern int shared_backlog_admit(int count, int64 limit);
 
-/* When this transaction commits, so many requests have been posted by somebody but the worker. */
-extern void shared_backlog_done_at_commit(int64 count);
+/* How many have been counted in so far; -1 when nobody counts. */
+extern int64 shared_backlog_admitted(void);
+
+/*
+ * When this transaction commits, a round of somebody else than the worker has been posted.  Before
+ * its snapshot was taken, so many had been counted in.
+ */
+extern void shared_backlog_done_at_commit(const Round *round, int64 admitted_before);
+
+/* So many that were counted in by this transaction are not stored by it after all. */
+extern void shared_backlog_not_stored(int64 count);
 
 /* The launcher's side: who asked for a worker, and a slot for a new one (-1: none is free). */
 extern void shared_launcher_attach(void);

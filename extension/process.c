@@ -90,6 +90,7 @@ wallet_process(PG_FUNCTION_ARGS)
 {
 	int64 requests_max = PG_ARGISNULL(0) ? PG_INT64_MAX : PG_GETARG_INT32(0);
 	int64 settled = 0;
+	int64 admitted_before;
 	ErrorData *error = NULL;
 	Queue *queue;
 	Round round;
@@ -111,8 +112,11 @@ wallet_process(PG_FUNCTION_ARGS)
 	{
 		round = (Round){0};
 		CHECK_FOR_INTERRUPTS();
+		admitted_before = shared_backlog_admitted();
 		done = process_round(queue, (int) Min(requests_max - settled, setting_batch_max),
 		                     settled > 0, &round, &error);
+		if (done)
+			shared_backlog_done_at_commit(&round, admitted_before);
 		settled += round.posted + round.refused;
 	} while (settled < requests_max && (!done || round.more || round.posted + round.refused > 0));
 	queue_free(queue);
@@ -121,7 +125,6 @@ wallet_process(PG_FUNCTION_ARGS)
 	if (round.closed)
 		ereport(WARNING, (errmsg("nothing is posted: the queue is closed"),
 		                  errhint("%s", QUEUE_CLOSED_HINT)));
-	shared_backlog_done_at_commit(settled);
 	PG_RETURN_INT64(settled);
 }
 

@@ -33,7 +33,6 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -95,18 +94,6 @@ void
 queue_free(Queue *queue)
 {
 	MemoryContextDelete(queue->context);
-}
-
-/* Self-exclusive, and no hindrance to those who enqueue. */
-bool
-queue_lock(bool wait)
-{
-	Oid position = wallet_relation("queue_position");
-
-	if (!wait)
-		return ConditionalLockRelationOid(position, ShareUpdateExclusiveLock);
-	LockRelationOid(position, ShareUpdateExclusiveLock);
-	return true;
 }
 
 /* A sequence behind the ids that are in use would give them once more. */

@@ -18,6 +18,9 @@
 #include "utils/syscache.h"
 #include "utils/wait_event.h"
 
+#define QUEUE_EXCLUDED_HINT                                                                        \
+	"Its process is in pg_locks, with locktype advisory and objsubid 4: let it commit, or end it."
+
 PG_FUNCTION_INFO_V1(wallet_ready);
 
 /* For so long a worker may fail, or be busy, before it counts as one that does not post. */
@@ -38,6 +41,10 @@ log_condition(WorkerCondition condition, bool had_lasted)
 	if (condition == CONDITION_CLOSED)
 		ereport(LOG, (errmsg("pg_wallet worker posts nothing: the queue is closed"),
 		              errhint("%s", QUEUE_CLOSED_HINT)));
+	else if (condition == CONDITION_EXCLUDED)
+		ereport(LOG, (errmsg("pg_wallet worker is kept out: another transaction posts the queue"),
+		              errdetail("A transaction that has called wallet_process() is still open."),
+		              errhint("%s", QUEUE_EXCLUDED_HINT)));
 	else if (condition == CONDITION_OTHER_VERSION)
 		ereport(LOG, (errmsg("pg_wallet worker is paused: the installed extension is not of "
 		                     "version %s, as the loaded library is",
@@ -107,6 +114,11 @@ trouble_of_worker(const WorkerState *state)
 		return pstrdup("the worker is starting");
 	if (state->condition == CONDITION_CLOSED)
 		return psprintf("the queue is closed. %s", QUEUE_CLOSED_HINT);
+	if (state->condition == CONDITION_EXCLUDED)
+		return psprintf(
+		    "the worker is kept out: a transaction that has called wallet_process() is "
+		    "still open. %s",
+		    QUEUE_EXCLUDED_HINT);
 	if (state->condition == CONDITION_FAILING && now_us - state->condition_us >= PATIENCE_US)
 		return psprintf("posting fails again and again: %s (SQLSTATE %s). %s", state->error,
 		                unpack_sql_state(state->sqlstate), state->hint);

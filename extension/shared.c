@@ -19,6 +19,7 @@
 #include "storage/lwlock.h"
 #include "storage/proc.h"
 #include "storage/shmem.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #if PG_VERSION_NUM >= 170000
@@ -72,8 +73,26 @@ typedef struct Shared
 static Shared *shared = NULL;
 static Slot *my_slot = NULL;
 static bool wake_pending = false;
-static int64 admitted_pending = 0; /* by this transaction */
-static int64 done_pending = 0;
+
+/*
+ * What this transaction has done to its database's backlog, on one level of its savepoints.  A
+ * level that is rolled back takes its part along; one that is released leaves it to the level
+ * above.
+ */
+typedef struct BacklogPart
+{
+	int nest_level;
+	int64 admitted;
+	int64 done;
+	bool is_drained; /* the whole queue has been posted: done_until holds, and not done */
+	int64 done_until;
+} BacklogPart;
+
+/* In the order of the levels; without a transaction there is none. */
+static BacklogPart *parts = NULL;
+static int part_count = 0;
+static int part_room = 0;
+
 static shmem_request_hook_type previous_request_hook = NULL;
 static shmem_startup_hook_type previous_startup_hook = NULL;
 
@@ -236,6 +255,43 @@ add_done(int64 count)
 	LWLockRelease(shared->lock);
 }
 
+/* This level's part of what the transaction does. */
+static BacklogPart *
+current_part(void)
+{
+	int nest_level = GetCurrentTransactionNestLevel();
+
+	if (part_count > 0 && parts[part_count - 1].nest_level == nest_level)
+		return &parts[part_count - 1];
+	if (part_count == part_room)
+	{
+		part_room = part_room * 2 + 8;
+		parts = parts == NULL ? MemoryContextAlloc(TopMemoryContext, sizeof(*parts) * part_room)
+		                      : repalloc(parts, sizeof(*parts) * part_room);
+	}
+	parts[part_count++] = (BacklogPart){.nest_level = nest_level};
+	return &parts[part_count - 1];
+}
+
+/* What a part has posted is known only when its transaction commits. */
+static void
+apply_done(const BacklogPart *part)
+{
+	Backlog *backlog;
+
+	if (!part->is_drained)
+	{
+		if (part->done > 0)
+			add_done(part->done);
+		return;
+	}
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	backlog = find_backlog();
+	if (backlog != NULL)
+		backlog->done = Min(part->done_until, backlog->admitted);
+	LWLockRelease(shared->lock);
+}
+
 /*
  * A prepared transaction wakes nobody: the worker's poll finds its requests.  What a transaction
  * that aborts was going to store does not wait, and what it was going to post still does.
@@ -244,23 +300,51 @@ static void
 transaction_ended(XactEvent event, void *argument)
 {
 	bool commits = event == XACT_EVENT_COMMIT && wake_pending;
-	int64 done = event == XACT_EVENT_ABORT ? admitted_pending : done_pending;
+	int count = part_count;
 
-	switch (event)
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
+		return;
+	wake_pending = false;
+	part_count = 0;
+	for (int i = 0; i < count && event != XACT_EVENT_PREPARE; i++)
 	{
-		case XACT_EVENT_COMMIT:
-		case XACT_EVENT_ABORT:
-		case XACT_EVENT_PREPARE:
-			wake_pending = false;
-			admitted_pending = done_pending = 0;
-			break;
-		default:
-			return;
+		if (event == XACT_EVENT_COMMIT)
+			apply_done(&parts[i]);
+		else if (parts[i].admitted > 0)
+			add_done(parts[i].admitted);
 	}
-	if (done > 0 && event != XACT_EVENT_PREPARE)
-		add_done(done);
 	if (commits)
 		wake_worker();
+}
+
+/* The callback comes while the level that ends is the current one. */
+static void
+savepoint_ended(SubXactEvent event, SubTransactionId id, SubTransactionId parent, void *argument)
+{
+	BacklogPart part;
+
+	if ((event != SUBXACT_EVENT_COMMIT_SUB && event != SUBXACT_EVENT_ABORT_SUB) ||
+	    part_count == 0 || parts[part_count - 1].nest_level < GetCurrentTransactionNestLevel())
+		return;
+	part = parts[--part_count];
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+	{
+		if (part.admitted > 0)
+			add_done(part.admitted);
+		return;
+	}
+	part.nest_level--;
+	if (part_count > 0 && parts[part_count - 1].nest_level == part.nest_level)
+	{
+		BacklogPart *above = &parts[part_count - 1];
+
+		above->admitted += part.admitted;
+		above->done += part.done;
+		above->done_until = part.is_drained ? part.done_until : above->done_until + part.done;
+		above->is_drained = above->is_drained || part.is_drained;
+	}
+	else
+		parts[part_count++] = part;
 }
 
 static void
@@ -269,7 +353,10 @@ watch_transaction(void)
 	static bool registered = false;
 
 	if (!registered)
+	{
 		RegisterXactCallback(transaction_ended, NULL);
+		RegisterSubXactCallback(savepoint_ended, NULL);
+	}
 	registered = true;
 }
 
@@ -316,11 +403,13 @@ int
 shared_backlog_admit(int count, int64 limit)
 {
 	Backlog *backlog;
+	BacklogPart *part;
 	int admitted = count;
 
 	if (shared == NULL)
 		return count;
 	watch_transaction();
+	part = current_part();
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	backlog = find_backlog();
 	if (backlog != NULL && limit > 0)
@@ -329,17 +418,50 @@ shared_backlog_admit(int count, int64 limit)
 		backlog->admitted += admitted;
 	LWLockRelease(shared->lock);
 	if (backlog != NULL)
-		admitted_pending += admitted;
+		part->admitted += admitted;
+	return admitted;
+}
+
+int64
+shared_backlog_admitted(void)
+{
+	Backlog *backlog;
+	int64 admitted;
+
+	if (shared == NULL)
+		return -1;
+	LWLockAcquire(shared->lock, LW_SHARED);
+	backlog = find_backlog();
+	admitted = backlog == NULL ? -1 : backlog->admitted;
+	LWLockRelease(shared->lock);
 	return admitted;
 }
 
 void
-shared_backlog_done_at_commit(int64 count)
+shared_backlog_done_at_commit(const Round *round, int64 admitted_before)
 {
+	BacklogPart *part;
+
 	if (shared == NULL)
 		return;
 	watch_transaction();
-	done_pending += count;
+	part = current_part();
+	part->done += round->posted + round->refused;
+	part->is_drained = round->drained && admitted_before >= 0;
+	part->done_until = admitted_before - round->deferred;
+}
+
+void
+shared_backlog_not_stored(int64 count)
+{
+	BacklogPart *part;
+
+	if (shared == NULL)
+		return;
+	watch_transaction();
+	part = current_part();
+	part->done += count;
+	part->done_until += count;
 }
 
 static void

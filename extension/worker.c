@@ -27,6 +27,9 @@
 /* How soon to look again whether somebody else still posts. */
 #define LOCKED_RETRY_MS 50
 
+/* A worker that is kept out for longer says so. */
+#define EXCLUDED_MS 3000
+
 /* After an error that is nobody's fault the pause doubles, from and up to these. */
 #define BACKOFF_MIN_MS 100
 #define BACKOFF_MAX_MS 10000
@@ -178,6 +181,21 @@ run_round(Queue *queue, Round *round, Recovery *recovery)
 }
 
 /*
+ * Somebody else posts, or has posted in a transaction that is still open.  That is worth a word
+ * when it has lasted for a while.
+ */
+static void
+note_exclusion(bool is_excluded)
+{
+	static int64 since_us = 0;
+
+	if (!is_excluded || since_us == 0)
+		since_us = is_excluded ? monotonic_us() : 0;
+	else if (monotonic_us() - since_us > EXCLUDED_MS * 1000)
+		condition_note(CONDITION_EXCLUDED);
+}
+
+/*
  * No worker is wanted here until somebody asks for one.  When that has happened since this one
  * last looked, it stays, unless it has to go all the same.
  */
@@ -295,6 +313,7 @@ work(Queue *queue)
 	if (end == ROUND_FAILED)
 		return 0;
 	backoff_ms = 0;
+	note_exclusion(end == ROUND_EXCLUDED);
 	if (end == ROUND_ABSENT)
 		leave(false);
 	if (end == ROUND_OTHER_VERSION)

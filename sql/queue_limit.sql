@@ -43,10 +43,39 @@ SELECT wallet_process();
 ROLLBACK;
 SELECT count(*) FILTER (WHERE stored) FROM pg_temp.deposits(15, 15);
 
+-- Nor does what a savepoint takes back, of what was stored or posted.
+SELECT wallet_process();
+SET pg_wallet.queue_limit = 3;
+BEGIN;
+SAVEPOINT one;
+SELECT count(*) FILTER (WHERE stored) FROM pg_temp.deposits(15, 17);
+ROLLBACK TO one;
+SELECT count(*) FILTER (WHERE stored) FROM pg_temp.deposits(15, 15);
+SAVEPOINT two;
+SELECT count(*) FILTER (WHERE stored) FROM pg_temp.deposits(16, 16);
+SELECT wallet_process();
+ROLLBACK TO two;
+RELEASE two;
+COMMIT;
+SELECT * FROM pg_temp.deposits(16, 18);
+SELECT wallet_process();
+
+-- What somebody has prepared and rolled back counts until the queue has been posted to its end.
+BEGIN;
+SELECT count(*) FILTER (WHERE stored) FROM pg_temp.deposits(19, 21);
+PREPARE TRANSACTION 'lost';
+ROLLBACK PREPARED 'lost';
+SELECT * FROM pg_temp.deposits(19, 19);
+SELECT wallet_process();
+SELECT count(*) FILTER (WHERE stored) FROM pg_temp.deposits(19, 21);
+SELECT wallet_process(1);
+SELECT count(*) FILTER (WHERE stored) FROM pg_temp.deposits(22, 23);
+SELECT wallet_process();
+
 -- No limit; what is stored counts all the same.
 SET pg_wallet.queue_limit = 0;
 SELECT count(*) FILTER (WHERE stored) FROM pg_temp.deposits(21, 30);
-SET pg_wallet.queue_limit = 14;
+SET pg_wallet.queue_limit = 11;
 SELECT * FROM pg_temp.deposits(31, 32);
 SELECT wallet_process();
 SELECT name FROM wallet_verify() WHERE NOT ok;

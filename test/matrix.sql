@@ -62,6 +62,8 @@ INSERT INTO may_execute SELECT replace(f, '@', :'extension_schema')::regprocedur
     ('wallet.run_audit()', '', 'SELECT wallet.run_audit()'),
     ('wallet.expire_idempotency_keys()', '', 'SELECT wallet.expire_idempotency_keys()'),
     ('wallet.rotate_requests()', '', 'SELECT wallet.rotate_requests()'),
+    ('wallet.lock_rotation()', '', 'SELECT wallet.lock_rotation()'),
+    ('wallet.try_make_partition(bigint)', '', 'SELECT wallet.try_make_partition(9)'),
     ('wallet.expire_requests()', '', 'SELECT wallet.expire_requests()'),
     ('wallet.request_retention()', '', 'SELECT wallet.request_retention()'),
     ('wallet.expired_below()', '', 'SELECT wallet.expired_below()'),

@@ -188,6 +188,28 @@ CREATE FUNCTION wallet.request_retention() RETURNS interval
 LANGUAGE c AS 'MODULE_PATHNAME', 'wallet_request_retention';
 COMMENT ON FUNCTION wallet.request_retention() IS 'pg_wallet.request_retention, also where the library is not preloaded';
 
+CREATE FUNCTION wallet.lock_rotation() RETURNS boolean
+LANGUAGE c AS 'MODULE_PATHNAME', 'wallet_lock_rotation';
+COMMENT ON FUNCTION wallet.lock_rotation() IS
+    'keeps others from beginning a new partition of requests until the transaction ends; false when this one has called it before';
+
+/*
+ * Attaching a partition needs the lock that ANALYZE of the table takes, too: while another transaction
+ * holds that, no partition is made, so that nobody waits for it.  The next call tries again.
+ */
+CREATE FUNCTION wallet.try_make_partition(number bigint) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    LOCK TABLE ONLY wallet.request, ONLY wallet.outcome IN SHARE UPDATE EXCLUSIVE MODE NOWAIT;
+    PERFORM wallet.make_partition(number);
+    RETURN true;
+EXCEPTION WHEN lock_not_available THEN
+    RETURN false;
+END
+$$;
+COMMENT ON FUNCTION wallet.try_make_partition(bigint) IS
+    'make_partition, unless another transaction keeps the tables from being altered; false then';
+
 /*
  * The next partition has been there since the last time: what the sequence is told cannot be rolled
  * back, and others must see the partition at once.  Ids that it leaves out are a gap to the queue, as
@@ -198,21 +220,20 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     next bigint;
 BEGIN
-    /* Then what is the next one may have been made by this transaction. */
-    IF EXISTS (SELECT FROM pg_locks AS l
-                   WHERE l.pid = pg_backend_pid() AND l.relation = 'wallet.request'::regclass
-                       AND l.mode = 'ShareUpdateExclusiveLock') THEN
+    /*
+     * One after the other, or the second would take the sequence back.  What this transaction has made
+     * before is not there for others yet.
+     */
+    IF NOT wallet.lock_rotation() THEN
         RETURN false;
     END IF;
-    /* One after the other, or the second would take the sequence back; no hindrance to those who enqueue. */
-    LOCK TABLE ONLY wallet.request IN SHARE UPDATE EXCLUSIVE MODE;
     next := wallet.current_partition() + 1;
     IF to_regclass(format('wallet.request_%s', next)) IS NULL THEN
-        PERFORM wallet.make_partition(next);
+        PERFORM wallet.try_make_partition(next);
         RETURN false;
     END IF;
     IF to_regclass(format('wallet.request_%s', next + 1)) IS NULL THEN
-        PERFORM wallet.make_partition(next + 1);
+        PERFORM wallet.try_make_partition(next + 1);
     END IF;
     IF NOT EXISTS (SELECT FROM wallet.request AS r WHERE r.request_id >= wallet.partition_start(next - 1)) THEN
         RETURN false;
