@@ -150,6 +150,27 @@ deferred_lowest(const Deferred *deferred)
 	return entry == NULL ? lowest : Min(lowest, entry->request.request_id);
 }
 
+int64
+deferred_next_id(const Deferred *deferred, DeferredCursor *cursor)
+{
+	int64 next = PG_INT64_MAX;
+
+	if (!cursor->is_begun)
+		*cursor = (DeferredCursor){true, deferred->first, deferred->unread_first};
+	while (cursor->entry != NULL && cursor->entry->is_settled)
+		cursor->entry = cursor->entry->next;
+	if (cursor->unread < deferred->unread_end)
+		next = deferred->unread[cursor->unread];
+	if (cursor->entry != NULL && cursor->entry->request.request_id < next)
+	{
+		next = cursor->entry->request.request_id;
+		cursor->entry = cursor->entry->next;
+	}
+	else if (next != PG_INT64_MAX)
+		cursor->unread++;
+	return next;
+}
+
 bool
 deferred_blocks(Deferred *deferred, const Request *request)
 {

@@ -38,6 +38,19 @@ extern int deferred_pause_ms(const Deferred *deferred, int64 now_ms);
 /* The lowest id of a request that waits and is not marked as settled; PG_INT64_MAX for none. */
 extern int64 deferred_lowest(const Deferred *deferred);
 
+/*
+ * All of these ids, in order: the next one behind an id, PG_INT64_MAX at the end.  The cursor
+ * begins as zeros.
+ */
+typedef struct DeferredCursor
+{
+	bool is_begun;
+	const DeferredEntry *entry;
+	int unread;
+} DeferredCursor;
+
+extern int64 deferred_next_id(const Deferred *deferred, DeferredCursor *cursor);
+
 /* Does a request that waits come before this one? */
 extern bool deferred_blocks(Deferred *deferred, const Request *request);
 

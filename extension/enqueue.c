@@ -20,6 +20,7 @@
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "position.h"
 #include "rows.h"
 #include "storage/lmgr.h"
 #include "utils/array.h"
@@ -49,8 +50,7 @@ typedef struct EnqueueItem
 } EnqueueItem;
 
 static Statement open_queue = {
-    "INSERT INTO wallet.queue_position (low_water, takeovers, origin) "
-    "SELECT 0, 0, o.origin FROM wallet.opening AS o "
+    "INSERT INTO wallet.queue_position (origin) SELECT o.origin FROM wallet.opening AS o "
     "WHERE NOT EXISTS (SELECT FROM wallet.queue_position)",
     0,
     {0},
@@ -358,6 +358,24 @@ claim_keys(EnqueueItem *items, int count)
 	apply_keys(items, count);
 }
 
+/*
+ * Whoever is the first opens the queue.  A session looks only until it has seen that somebody has
+ * done so for good.
+ */
+static void
+open_queue_once(void)
+{
+	static Oid open = InvalidOid;
+	Oid table = wallet_relation("queue_position");
+	bool stays;
+
+	if (open == table)
+		return;
+	if (!position_exists(&stays))
+		statement_run(&open_queue, NULL, NULL, false);
+	open = stays ? table : InvalidOid;
+}
+
 static void
 insert_items(EnqueueItem *items, int count)
 {
@@ -372,8 +390,7 @@ insert_items(EnqueueItem *items, int count)
 	if (new_count > 0)
 	{
 		request_insert(requests, new_count, GetCurrentTimestamp());
-		if (!table_has_rows("queue_position"))
-			statement_run(&open_queue, NULL, NULL, false);
+		open_queue_once();
 		shared_wake_at_commit();
 	}
 	pfree(requests);

@@ -59,7 +59,7 @@ static IdSource sources[ID_KINDS] = {
             .name = "request_id_seq",
             .highest_stored.sql =
                 "SELECT greatest((SELECT max(r.request_id) FROM wallet.request AS r), "
-                "(SELECT max(p.low_water) FROM wallet.queue_position AS p), "
+                "(SELECT max(p.highest) FROM wallet.queue_position AS p), "
                 "(SELECT max(o.request_id) FROM wallet.outcome AS o), "
                 "(SELECT max(t.request_id) FROM wallet.transfer AS t), "
                 "(SELECT max(e.expired_below) - 1 FROM wallet.expiry AS e), 0)",

@@ -22,6 +22,7 @@
 
 #include "storage/itemptr.h"
 
+#include "gaps.h"
 #include "payload.h"
 #include "post.h"
 
@@ -121,14 +122,15 @@ extern void request_insert(const Request *requests, int count, TimestampTz enque
 
 /*
  * Read at most count_max requests in the order of their ids, with the active snapshot, and return
- * how many: those with ids above this one; the same and which of them have an outcome already;
- * those in ranges of ids, which are in order.
+ * how many: those with ids above this one; those in the gaps.  When there are fewer than count_max
+ * above, and the last of the ids there belong to many rows that are not visible, *seen is the id of
+ * the very last one; else it stays as it is.
  */
-extern int request_read_after(int64 request_id, int count_max, Request *requests);
-extern int request_read_after_or_settled(int64 request_id, int count_max, Request *requests,
-                                         bool *settled);
-extern int request_read_ranges(const int64 *firsts, const int64 *lasts, int range_count,
-                               int count_max, Request *requests);
+extern int request_read_after(int64 request_id, int count_max, Request *requests, int64 *seen);
+extern int request_read_gaps(const Gap *gaps, int gap_count, int count_max, Request *requests);
+
+/* Take out those that have an outcome already, and return how many are left. */
+extern int request_drop_settled(Request *requests, int count);
 
 /* ---- store.c, store_sql.c: the tables as posting sees them; nobody else knows their columns ----
  */
@@ -382,7 +384,7 @@ extern void queue_free(Queue *queue);
  * Post one batch of at most requests_max requests, inside the caller's (sub)transaction, with a
  * snapshot set by the caller after queue_lock.  Then either queue_advance, when that transaction
  * has committed, or queue_failed, when it did not.  taking_over: the caller is not the worker,
- * which is told by the stored position that it has to read that again.
+ * which shared_take_over has told.
  */
 extern Round queue_round(Queue *queue, int requests_max, bool taking_over);
 extern void queue_advance(Queue *queue, Round *round);
@@ -539,6 +541,13 @@ extern void shared_backlog_done_at_commit(const Round *round, int64 admitted_bef
 
 /* So many that were counted in by this transaction are not stored by it after all. */
 extern void shared_backlog_not_stored(int64 count);
+
+/*
+ * Tell this database's worker that somebody else posts, with queue_lock held; and how often the
+ * worker which asks has been told.
+ */
+extern void shared_take_over(void);
+extern int64 shared_takeovers(void);
 
 /* The launcher's side: who asked for a worker, and a slot for a new one (-1: none is free). */
 extern void shared_launcher_attach(void);

@@ -107,6 +107,7 @@ wallet_process(PG_FUNCTION_ARGS)
 		                errhint("Call it in a transaction that starts with BEGIN ISOLATION LEVEL "
 		                        "READ COMMITTED.")));
 	queue_lock(true);
+	shared_take_over();
 	queue = queue_make(CurrentMemoryContext, false);
 	do
 	{

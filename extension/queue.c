@@ -2,22 +2,15 @@
  * queue.c
  *		Which requests come next, without ever updating or deleting one.
  *
- * Request ids come from a sequence, so transactions commit them out of order.
- * A queue remembers in memory the highest id that it has seen, the gaps below
- * it (ids that are not visible yet) and the requests that are deferred
+ * A queue remembers in memory the highest id that it has read, the gaps below
+ * it (gaps.h: ids that are not visible yet) and the requests that are deferred
  * (deferred.c), because another transaction holds a wallet that they need, or
  * because they have failed.
- *
- * A gap is a transaction that is still open, or one that rolled back.  Whoever
- * enqueues has a transaction id before he draws a request id; so whoever drew
- * an id of the gap had a transaction id below the next one at the moment when
- * the gap was noticed: its horizon.  Once every transaction below the horizon
- * has ended, what is still not visible never will be, and the gap is dead.
  *
  * What has been read stays read, whatever becomes of the transaction: when that
  * fails, its requests are deferred ones that may be tried at once.  Whenever
  * somebody else has posted, all is thrown away: the queue starts again from the
- * stored low-water mark and skips what already has an outcome.
+ * stored position (position.h), and skips what already has an outcome.
  *
  * A batch that fails is halved until the culprit stands alone.  When the error is
  * its own fault it is refused; otherwise it waits by itself, with those behind it,
@@ -28,7 +21,6 @@
  */
 #include "queue_internal.h"
 
-#include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -37,42 +29,22 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-#include "rows.h"
-
-/* The low-water mark is stored at most this often. */
-#define STORE_INTERVAL_MS 1000
-
-static Statement read_position = {
-    "SELECT max(p.low_water), max(p.takeovers), count(*) FROM wallet.queue_position AS p "
-    "JOIN wallet.opening AS o ON o.origin = p.origin",
-    0,
-    {0},
-    NULL,
-};
-
 /*
- * Columns: the newest id in each table, and the last that its sequence gave; at last, the newest
- * request that has an outcome.
+ * Has a table of ours ids that its sequence has not given yet?  And the newest request that has an
+ * outcome.  Rows of transactions that are open are not in the way: their ids the sequence has
+ * given.
  */
 static Statement read_sequences = {
-    "SELECT coalesce((SELECT max(r.request_id) FROM wallet.request AS r), 0), "
-    "(SELECT q.last_value - (NOT q.is_called)::integer FROM wallet.request_id_seq AS q), "
-    "coalesce((SELECT max(t.transfer_id) FROM wallet.transfer AS t), 0), "
-    "(SELECT q.last_value - (NOT q.is_called)::integer FROM wallet.transfer_id_seq AS q), "
-    "coalesce((SELECT max(w.wallet_id) FROM wallet.wallet AS w), 0), "
-    "(SELECT q.last_value - (NOT q.is_called)::integer FROM wallet.wallet_id_seq AS q), "
+    "SELECT (EXISTS (SELECT FROM wallet.request_id_seq AS q, wallet.request AS r "
+    "WHERE r.request_id > q.last_value - (NOT q.is_called)::integer) "
+    "OR EXISTS (SELECT FROM wallet.transfer_id_seq AS q, wallet.transfer AS t "
+    "WHERE t.transfer_id > q.last_value - (NOT q.is_called)::integer) "
+    "OR EXISTS (SELECT FROM wallet.wallet_id_seq AS q, wallet.wallet AS w "
+    "WHERE w.wallet_id > q.last_value - (NOT q.is_called)::integer))::integer::bigint, "
     "greatest((SELECT max(t.request_id) FROM wallet.transfer AS t), "
     "(SELECT max(o.request_id) FROM wallet.outcome AS o))",
     0,
     {0},
-    NULL,
-};
-
-static Statement store_position = {
-    "UPDATE wallet.queue_position SET low_water = greatest(low_water, $1), "
-    "takeovers = takeovers + $2",
-    2,
-    {INT8OID, INT8OID},
     NULL,
 };
 
@@ -86,6 +58,7 @@ queue_make(MemoryContext parent, bool is_worker)
 	queue->is_worker = is_worker;
 	queue->round_context =
 	    AllocSetContextCreate(context, "pg_wallet round", ALLOCSET_DEFAULT_SIZES);
+	queue->gaps = gaps_make(context);
 	queue->requests_max = NOT_HALVED;
 	return queue;
 }
@@ -96,29 +69,25 @@ queue_free(Queue *queue)
 	MemoryContextDelete(queue->context);
 }
 
-/* A sequence behind the ids that are in use would give them once more. */
+/*
+ * Start from the stored position.  A sequence behind the ids that are in use would give them once
+ * more.
+ */
 static void
-check_sequences(void)
+load_queue(Queue *queue, const RangeList *unsettled)
 {
-	for (int column = 1; column <= 6; column += 2)
-	{
-		if (result_int64(0, column) > result_int64(0, column + 1))
-			ereport(ERROR,
-			        (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			         errmsg("a sequence in the schema wallet is behind the ids that are in use"),
-			         errhint("Logical replication does not carry sequences: use setval().")));
-	}
-}
+	uint64 horizon = gaps_horizon();
 
-/* Start again from the low-water mark. */
-static void
-load_queue(Queue *queue, int64 low_water)
-{
 	statement_run(&read_sequences, NULL, NULL, true);
-	check_sequences();
-	queue->settled_until = result_int64(0, 7);
-	queue->stored_low_water = low_water;
-	replace_state(queue, &queue->state, make_state(queue, low_water));
+	if (result_int64(0, 1) != 0)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+		                errmsg("a sequence in the schema wallet is behind the ids that are in use"),
+		                errhint("Logical replication does not carry sequences: use setval().")));
+	queue->settled_until = result_int64(0, 2);
+	queue->highest = queue->position.highest;
+	gaps_reset(queue->gaps);
+	for (int i = 0; i < unsettled->count; i++)
+		gaps_add_unread(queue->gaps, unsettled->items[i].first, unsettled->items[i].last, horizon);
 	if (queue->deferred != NULL)
 		deferred_free(queue->deferred);
 	queue->deferred = deferred_make(queue->context, queue->is_worker);
@@ -129,21 +98,16 @@ load_queue(Queue *queue, int64 low_water)
 static bool
 find_position(Queue *queue)
 {
-	Oid position_table = wallet_relation("queue_position");
-	int64 low_water;
-	int64 takeovers;
+	int64 takeovers = shared_takeovers();
+	RangeList unsettled;
 
-	statement_run(&read_position, NULL, NULL, true);
-	low_water = result_int64(0, 1);
-	takeovers = result_int64(0, 2);
-	if (result_int64(0, 3) == 0)
-		return false;
-	if (queue->loaded && queue->takeovers == takeovers && queue->position_table == position_table)
+	if (queue->loaded && queue->takeovers == takeovers && position_is_current(&queue->position))
 		return true;
-	queue->takeovers = takeovers;
-	queue->position_table = position_table;
 	queue->loaded = false;
-	load_queue(queue, low_water);
+	if (!position_load(&queue->position, &unsettled))
+		return false;
+	load_queue(queue, &unsettled);
+	queue->takeovers = takeovers;
 	return true;
 }
 
@@ -172,41 +136,95 @@ sum_up(Queue *queue, Round *round)
 	round->deferred = deferred_count(queue->deferred) + deferred;
 }
 
+/* The next id of a request of the round that is deferred anew; PG_INT64_MAX at the end. */
+static int64
+next_new_id(const Reading *reading, int *next)
+{
+	for (; *next < reading->count; (*next)++)
+	{
+		if (reading->fates[*next] == FATE_DEFERRED && reading->entries[*next] == NULL)
+			return reading->requests[(*next)++].request_id;
+	}
+	return PG_INT64_MAX;
+}
+
+/* The ids of deferred requests, in order, when the transaction commits. */
+typedef struct WaitingIds
+{
+	const Queue *queue;
+	DeferredCursor cursor;
+	int next_new;
+	int64 old_id;
+	int64 new_id;
+} WaitingIds;
+
+static WaitingIds
+begin_waiting_ids(const Queue *queue)
+{
+	WaitingIds ids = {.queue = queue};
+
+	ids.old_id = deferred_next_id(queue->deferred, &ids.cursor);
+	ids.new_id = next_new_id(&queue->reading, &ids.next_new);
+	return ids;
+}
+
+static int64
+waiting_id(const WaitingIds *ids)
+{
+	return Min(ids->old_id, ids->new_id);
+}
+
+static void
+next_waiting_id(WaitingIds *ids)
+{
+	if (ids->old_id < ids->new_id)
+		ids->old_id = deferred_next_id(ids->queue->deferred, &ids->cursor);
+	else
+		ids->new_id = next_new_id(&ids->queue->reading, &ids->next_new);
+}
+
 /* Up to here every request has its outcome, once the transaction commits. */
 static int64
 low_water_mark(const Queue *queue)
 {
-	const QueueState *state = &queue->state;
-	const Reading *reading = &queue->reading;
-	int64 mark = Min(state->highest, deferred_lowest(queue->deferred) - 1);
+	int next = 0;
+	int64 mark = Min(queue->highest, deferred_lowest(queue->deferred) - 1);
 
-	if (state->gap_count > 0)
-		mark = Min(mark, state->gaps[0].first - 1);
-	for (int i = 0; i < reading->count; i++)
+	if (gaps_count(queue->gaps) > 0)
+		mark = Min(mark, gaps_get(queue->gaps, 0)->first - 1);
+	return Min(mark, next_new_id(&queue->reading, &next) - 1);
+}
+
+/* The ids up to the highest that may have no outcome: in gaps, or deferred, in their order. */
+static void
+collect_unsettled(const Queue *queue, RangeList *unsettled)
+{
+	int gap_count = gaps_count(queue->gaps);
+	WaitingIds ids = begin_waiting_ids(queue);
+
+	unsettled->count = 0;
+	for (int i = 0; i < gap_count; i++)
 	{
-		if (reading->fates[i] == FATE_DEFERRED)
-			return Min(mark, reading->requests[i].request_id - 1);
+		const Gap *gap = gaps_get(queue->gaps, i);
+
+		for (; waiting_id(&ids) < gap->first; next_waiting_id(&ids))
+			ranges_add(unsettled, waiting_id(&ids), waiting_id(&ids));
+		while (waiting_id(&ids) <= gap->last)
+			next_waiting_id(&ids);
+		ranges_add(unsettled, gap->first, gap->last);
 	}
-	return mark;
+	for (; waiting_id(&ids) < PG_INT64_MAX; next_waiting_id(&ids))
+		ranges_add(unsettled, waiting_id(&ids), waiting_id(&ids));
 }
 
 static void
-store_low_water(Queue *queue, bool taking_over)
+store_position(Queue *queue)
 {
-	queue->has_stored = true;
-	queue->next_low_water = low_water_mark(queue);
-	queue->next_takeovers = queue->takeovers + (taking_over ? 1 : 0);
-	queue->stored_ms = monotonic_ms();
-	statement_run(&store_position,
-	              (Datum[]){Int64GetDatum(queue->next_low_water), Int64GetDatum(taking_over)}, NULL,
-	              false);
-}
+	RangeList unsettled;
 
-static bool
-low_water_is_due(const Queue *queue)
-{
-	return monotonic_ms() - queue->stored_ms >= STORE_INTERVAL_MS &&
-	       low_water_mark(queue) > queue->stored_low_water;
+	collect_unsettled(queue, &unsettled);
+	queue->next_position =
+	    position_store(&queue->position, low_water_mark(queue), queue->highest, &unsettled);
 }
 
 void
@@ -214,8 +232,10 @@ queue_store(Queue *queue)
 {
 	SPI_connect();
 	queue->reading = (Reading){0};
-	if (queue->loaded && find_position(queue) && low_water_mark(queue) > queue->stored_low_water)
-		store_low_water(queue, false);
+	if (queue->loaded && find_position(queue) &&
+	    (low_water_mark(queue) > queue->position.low_water ||
+	     queue->highest > queue->position.highest))
+		store_position(queue);
 	SPI_finish();
 }
 
@@ -235,13 +255,14 @@ queue_round(Queue *queue, int requests_max, bool taking_over)
 {
 	Round round = {0};
 	Reading *reading = &queue->reading;
+	bool stays;
 
 	SPI_connect();
-	queue->has_stored = false;
+	queue->next_position.table = InvalidOid;
 	if (!find_position(queue))
 	{
 		/* Where nobody has ever queued anything there is no position at all. */
-		round.closed = table_has_rows("queue_position");
+		round.closed = position_exists(&stays);
 		*reading = (Reading){0};
 		SPI_finish();
 		return round;
@@ -249,12 +270,11 @@ queue_round(Queue *queue, int requests_max, bool taking_over)
 	begin_reading(queue, requests_max);
 	post(queue);
 	sum_up(queue, &round);
-	round.gaps = queue->state.gap_count;
+	round.gaps = gaps_count(queue->gaps);
 	round.more = reading->rows_max > 0 && reading->rows == reading->rows_max;
 	round.drained = reading->rows < reading->rows_max;
-	taking_over = taking_over && reading->settled > 0;
-	if (taking_over || low_water_is_due(queue))
-		store_low_water(queue, taking_over);
+	if (position_is_due(&queue->position, low_water_mark(queue), queue->highest, taking_over))
+		store_position(queue);
 	SPI_finish();
 	return round;
 }
@@ -321,11 +341,9 @@ queue_advance(Queue *queue, Round *round)
 	HOLD_INTERRUPTS();
 	apply_fates(queue);
 	RESUME_INTERRUPTS();
-	if (queue->has_stored)
-	{
-		queue->stored_low_water = queue->next_low_water;
-		queue->takeovers = queue->next_takeovers;
-	}
+	if (OidIsValid(queue->next_position.table))
+		queue->position = queue->next_position;
+	queue->next_position.table = InvalidOid;
 	/* A round that settled nothing does not say that the batch which failed before is well. */
 	if (queue->reading.settled > 0)
 		forget_failures(queue);

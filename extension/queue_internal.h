@@ -10,26 +10,10 @@
 #include <limits.h>
 
 #include "deferred.h"
+#include "position.h"
 
 /* No batch has failed: as many requests as the settings allow. */
 #define NOT_HALVED INT_MAX
-
-typedef struct Gap
-{
-	int64 first;
-	int64 last;
-	uint64 horizon; /* full transaction id */
-} Gap;
-
-/* What is remembered, in a memory context of its own. */
-typedef struct QueueState
-{
-	MemoryContext context;
-	int64 highest;
-	Gap *gaps; /* in the order of ids */
-	int gap_count;
-	int gap_room;
-} QueueState;
 
 /* The requests of a round. */
 typedef struct Reading
@@ -50,22 +34,18 @@ struct Queue
 	MemoryContext round_context; /* of the reading */
 	bool is_worker;
 	bool loaded;
-	bool is_reading;    /* an error now leaves things half done */
-	Oid position_table; /* another one after the extension was dropped and created again */
-	QueueState state;
-	QueueState next; /* what state becomes when all has been read */
+	bool is_reading; /* an error now leaves things half done */
+	int64 highest;   /* that has been read */
+	Gaps *gaps;      /* below it */
+	Position position;
+	Position next_position; /* what it becomes at commit; without a table where it stays */
 	Deferred *deferred;
 	Reading reading;
-	int64 takeovers;
+	int64 takeovers;     /* so often has somebody else than the worker posted */
 	int64 settled_until; /* up to here a request may have its outcome already */
-	int64 stored_low_water;
-	int64 stored_ms; /* of monotonic_ms() */
-	bool has_stored; /* what follows becomes stored_low_water and takeovers at commit */
-	int64 next_low_water;
-	int64 next_takeovers;
-	int requests_max; /* halved while a batch fails */
-	int failures;     /* one after the other, since the last whole batch */
-	int culprits;     /* that have failed alone since the last success */
+	int requests_max;    /* halved while a batch fails */
+	int failures;        /* one after the other, since the last whole batch */
+	int culprits;        /* that have failed alone since the last success */
 	int64 culprits_since_ms;
 	int64 suspect;     /* failed alone once */
 	int64 culprit;     /* is to be refused */
@@ -74,9 +54,6 @@ struct Queue
 };
 
 /* ---- queue_reading.c ---- */
-
-extern QueueState make_state(Queue *queue, int64 highest);
-extern void replace_state(Queue *queue, QueueState *state, QueueState with);
 
 /* Collect the requests of a round, at most requests_max. */
 extern void begin_reading(Queue *queue, int requests_max);

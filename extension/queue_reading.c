@@ -4,7 +4,6 @@
  */
 #include "queue_internal.h"
 
-#include "access/transam.h"
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -19,49 +18,6 @@
 /* Requests that are read again at once, because only their ids were kept. */
 #define REREAD_AT_ONCE 8192
 
-QueueState
-make_state(Queue *queue, int64 highest)
-{
-	return (QueueState){
-	    .context =
-	        AllocSetContextCreate(queue->context, "pg_wallet queue state", ALLOCSET_DEFAULT_SIZES),
-	    .highest = highest,
-	};
-}
-
-void
-replace_state(Queue *queue, QueueState *state, QueueState with)
-{
-	if (state->context != NULL)
-		MemoryContextDelete(state->context);
-	*state = with;
-}
-
-static void
-add_gap(QueueState *state, int64 first, int64 last, uint64 horizon)
-{
-	if (first > last)
-		return;
-	if (state->gap_count == state->gap_room)
-	{
-		state->gap_room = Max(16, state->gap_room * 2);
-		if (state->gaps == NULL)
-			state->gaps = MemoryContextAlloc(state->context, sizeof(Gap) * state->gap_room);
-		else
-			state->gaps = repalloc_huge(state->gaps, sizeof(Gap) * state->gap_room);
-	}
-	state->gaps[state->gap_count++] = (Gap){first, last, horizon};
-}
-
-/* The full transaction id of a recent 32-bit one. */
-static uint64
-full_transaction_id(TransactionId xid)
-{
-	uint64 next = U64FromFullTransactionId(ReadNextFullTransactionId());
-
-	return next - (uint32) ((uint32) next - xid);
-}
-
 /* Where the next requests are read to. */
 static Request *
 reading_end(const Reading *reading)
@@ -69,89 +25,87 @@ reading_end(const Reading *reading)
 	return reading->requests + reading->count;
 }
 
-/*
- * Look into the gaps again.  The snapshot shows every row of a transaction that has ended; what it
- * does not show of a gap whose horizon has passed is dead.  Beyond the last row of a full reading
- * nothing is known, so there the gaps stay.
- */
+/* Where gaps were merged, requests between them may be come to again that are deferred. */
+static int
+drop_deferred(const Queue *queue, Request *requests, int count)
+{
+	DeferredCursor cursor = {0};
+	int64 deferred;
+	int left = 0;
+
+	if (gaps_blurred_until(queue->gaps) == 0)
+		return count;
+	deferred = deferred_next_id(queue->deferred, &cursor);
+	for (int i = 0; i < count; i++)
+	{
+		while (deferred < requests[i].request_id)
+			deferred = deferred_next_id(queue->deferred, &cursor);
+		if (deferred != requests[i].request_id)
+			requests[left++] = requests[i];
+	}
+	return left;
+}
+
+/* Add the rows that have just been read, but for those that were come to before, to the round. */
+static void
+add_rows(Queue *queue, Reading *reading, int count)
+{
+	Request *found = reading_end(reading);
+	int64 known_until = Max(queue->settled_until, gaps_blurred_until(queue->gaps));
+	int known = 0;
+	int left;
+
+	while (known < count && found[known].request_id <= known_until)
+		known++;
+	left = drop_deferred(queue, found, request_drop_settled(found, known));
+	memmove(found + left, found + known, sizeof(Request) * (count - known));
+	reading->rows += count;
+	reading->count += left + count - known;
+}
+
+/* Look into the gaps again, as far as there is anything new. */
 static void
 read_gap_rows(Queue *queue, Reading *reading)
 {
-	const QueueState *state = &queue->state;
-	uint64 xmin = full_transaction_id(GetActiveSnapshot()->xmin);
-	int64 *firsts = palloc(sizeof(int64) * state->gap_count);
-	int64 *lasts = palloc(sizeof(int64) * state->gap_count);
-	int64 known_until;
-	const Request *found = reading_end(reading);
-	int found_count;
-	int next_found = 0;
+	int gap_count;
+	const Gap *gaps = gaps_begin(queue->gaps, GetActiveSnapshot(), &gap_count);
+	Request *found = reading_end(reading);
+	int64 *ids;
+	int count;
 
-	for (int i = 0; i < state->gap_count; i++)
-	{
-		firsts[i] = state->gaps[i].first;
-		lasts[i] = state->gaps[i].last;
-	}
-	found_count = request_read_ranges(firsts, lasts, state->gap_count, reading->rows_max,
-	                                  reading_end(reading));
-	known_until =
-	    found_count < reading->rows_max ? PG_INT64_MAX : found[found_count - 1].request_id;
-	for (int i = 0; i < state->gap_count; i++)
-	{
-		const Gap *gap = &state->gaps[i];
-		int64 next = gap->first;
-		bool dead = xmin >= gap->horizon;
-
-		for (; next_found < found_count && found[next_found].request_id <= gap->last; next_found++)
-		{
-			if (!dead)
-				add_gap(&queue->next, next, found[next_found].request_id - 1, gap->horizon);
-			next = found[next_found].request_id + 1;
-		}
-		if (!dead)
-			add_gap(&queue->next, next, gap->last, gap->horizon);
-		else
-			add_gap(&queue->next, Max(next, known_until), gap->last, gap->horizon);
-	}
-	reading->rows += found_count;
-	reading->count += found_count;
-}
-
-/* Take out of the newly read requests those that are settled already. */
-static int
-drop_settled(Request *requests, const bool *settled, int count)
-{
-	int kept = 0;
-
+	if (gap_count == 0)
+		return;
+	count = request_read_gaps(gaps, gap_count, reading->rows_max, found);
+	ids = palloc(sizeof(int64) * count);
 	for (int i = 0; i < count; i++)
-	{
-		if (!settled[i])
-			requests[kept++] = requests[i];
-	}
-	return kept;
+		ids[i] = found[i].request_id;
+	/* Beyond the last row of a full reading nothing is known. */
+	gaps_found(queue->gaps, ids, count, count < reading->rows_max ? PG_INT64_MAX : ids[count - 1]);
+	pfree(ids);
+	add_rows(queue, reading, count);
 }
 
 /* Read on above the highest id; ids that are skipped on the way are new gaps. */
 static void
 read_new_rows(Queue *queue, Reading *reading)
 {
-	bool may_be_settled = queue->state.highest < queue->settled_until;
-	uint64 horizon = U64FromFullTransactionId(ReadNextFullTransactionId());
-	bool dead = full_transaction_id(GetActiveSnapshot()->xmin) >= horizon;
-	int count_max = reading->rows_max - reading->rows;
-	bool *settled = may_be_settled ? palloc(sizeof(bool) * count_max) : NULL;
-	Request *found = reading_end(reading);
-	int count = may_be_settled
-	                ? request_read_after_or_settled(queue->state.highest, count_max, found, settled)
-	                : request_read_after(queue->state.highest, count_max, found);
+	uint64 horizon = gaps_horizon();
+	const Request *found = reading_end(reading);
+	int64 seen = queue->highest;
+	int count = request_read_after(queue->highest, reading->rows_max - reading->rows,
+	                               reading_end(reading), &seen);
 
 	for (int i = 0; i < count; i++)
 	{
-		if (!dead)
-			add_gap(&queue->next, queue->next.highest + 1, found[i].request_id - 1, horizon);
-		queue->next.highest = found[i].request_id;
+		gaps_add(queue->gaps, queue->highest + 1, found[i].request_id - 1, horizon);
+		queue->highest = found[i].request_id;
 	}
-	reading->rows += count;
-	reading->count += may_be_settled ? drop_settled(found, settled, count) : count;
+	if (seen > queue->highest)
+	{
+		gaps_add(queue->gaps, queue->highest + 1, seen, gaps_horizon());
+		queue->highest = seen;
+	}
+	add_rows(queue, reading, count);
 }
 
 static int
@@ -168,6 +122,7 @@ static void
 reread_deferred(Queue *queue, int64 now_ms)
 {
 	int64 *ids;
+	Gap *gaps;
 	Request *requests;
 	int count;
 	int found;
@@ -177,7 +132,11 @@ reread_deferred(Queue *queue, int64 now_ms)
 	ids = palloc(sizeof(int64) * REREAD_AT_ONCE);
 	count = deferred_ids_to_read(queue->deferred, REREAD_AT_ONCE, ids);
 	requests = palloc(sizeof(Request) * count);
-	found = request_read_ranges(ids, ids, count, count, requests);
+	gaps = palloc(sizeof(Gap) * count);
+	for (int i = 0; i < count; i++)
+		gaps[i] = (Gap){.first = ids[i], .last = ids[i]};
+	found = request_read_gaps(gaps, count, count, requests);
+	pfree(gaps);
 	if (found != count)
 		elog(ERROR, "%d deferred requests are gone", count - found);
 	for (int i = 0; i < found; i++)
@@ -250,13 +209,10 @@ read_failing(Queue *queue, Reading *reading, int64 now_ms)
 static void
 read_rows(Queue *queue, Reading *reading)
 {
-	replace_state(queue, &queue->next, make_state(queue, queue->state.highest));
-	if (queue->state.gap_count > 0)
-		read_gap_rows(queue, reading);
+	read_gap_rows(queue, reading);
 	if (reading->rows < reading->rows_max)
 		read_new_rows(queue, reading);
-	replace_state(queue, &queue->state, queue->next);
-	queue->next = (QueueState){0};
+	gaps_commit(queue->gaps);
 }
 
 /* How many rows may be read?  Deferred requests that may be tried have at most half of the room. */

@@ -126,7 +126,7 @@ queue_failed(Queue *queue, const ErrorData *error)
 	int count = queue->reading.count;
 	DeferredEntry *only;
 
-	replace_state(queue, &queue->next, (QueueState){0});
+	queue->next_position.table = InvalidOid;
 	if (queue->is_reading || !queue->loaded)
 	{
 		queue->is_reading = queue->loaded = false;

@@ -68,7 +68,7 @@ static Statement insert_requests = {
 
 static Statement read_after = {
     SELECT_REQUESTS
-    ", 0::bigint FROM wallet.request AS r "
+    " FROM wallet.request AS r "
     "WHERE r.request_id > $1 ORDER BY r.request_id LIMIT $2",
     2,
     {INT8OID, INT8OID},
@@ -76,20 +76,19 @@ static Statement read_after = {
 };
 
 /* Not EXISTS: for that the planner might read a whole table into a hash. */
-static Statement read_after_or_settled = {
-    SELECT_REQUESTS
-    ", coalesce((SELECT 1::bigint FROM wallet.outcome AS o WHERE o.request_id = r.request_id), "
-    "(SELECT 1::bigint FROM wallet.transfer AS t WHERE t.request_id = r.request_id), 0) "
-    "FROM wallet.request AS r WHERE r.request_id > $1 ORDER BY r.request_id LIMIT $2",
-    2,
-    {INT8OID, INT8OID},
+static Statement find_settled = {
+    "SELECT g.request_id::bigint FROM unnest($1) AS g (request_id) WHERE coalesce("
+    "(SELECT true FROM wallet.outcome AS o WHERE o.request_id = g.request_id), "
+    "(SELECT true FROM wallet.transfer AS t WHERE t.request_id = g.request_id), false)",
+    1,
+    {INT8ARRAYOID},
     NULL,
 };
 
 /* Range by range: a plain join might walk through all requests to find those in the ranges. */
 static Statement read_ranges = {
     SELECT_REQUESTS
-    ", 0::bigint FROM unnest($1, $2) AS g (first, last) "
+    " FROM unnest($1, $2) AS g (first, last) "
     "CROSS JOIN LATERAL (SELECT * FROM wallet.request AS i "
     "WHERE i.request_id BETWEEN g.first AND g.last ORDER BY i.request_id LIMIT $3) AS r "
     "ORDER BY r.request_id LIMIT $3",
@@ -218,9 +217,9 @@ request_from_result(uint64 row)
 	return request;
 }
 
-/* Run a statement, and take what it returns; settled may be NULL.  Returns how many. */
+/* Run a statement, and take what it returns.  Returns how many. */
 static int
-read_by_statement(Statement *statement, Datum *arguments, Request *requests, bool *settled)
+read_by_statement(Statement *statement, Datum *arguments, Request *requests)
 {
 	int count;
 
@@ -230,31 +229,44 @@ read_by_statement(Statement *statement, Datum *arguments, Request *requests, boo
 	{
 		CHECK_FOR_INTERRUPTS();
 		requests[row] = request_from_result(row);
-		if (settled != NULL)
-			settled[row] = result_int64(row, 9) != 0;
 	}
 	SPI_freetuptable(SPI_tuptable);
 	return count;
 }
 
-/* The reader's rows from an id on, as many as there is room for.  Returns how many. */
+/* Rows behind the last visible one that it is worth to pass once and for all. */
+#define INVISIBLE_MAX 1000
+
+/*
+ * The reader's rows from an id on, as many as there is room for.  Returns how many.  Whoever has
+ * queued very much, and not committed, is passed once and not in each round.
+ */
 static int
-read_rows(RowReader *reader, int64 request_id, int count_max, Request *requests)
+read_rows(RowReader *reader, int64 request_id, int count_max, Request *requests, int64 *seen)
 {
 	int count = 0;
+	int invisible = 0;
+	int64 key;
 
 	load_kinds(reader->slot);
 	reader_seek_from(reader, request_id);
-	while (count < count_max && reader_next(reader))
+	while (count < count_max && reader_step(reader, &key))
 	{
 		CHECK_FOR_INTERRUPTS();
-		requests[count++] = request_from_slot(reader->slot);
+		invisible++;
+		if (reader_take(reader))
+		{
+			requests[count++] = request_from_slot(reader->slot);
+			invisible = 0;
+		}
 	}
+	if (count < count_max && invisible >= INVISIBLE_MAX)
+		*seen = key;
 	return count;
 }
 
 int
-request_read_after(int64 request_id, int count_max, Request *requests)
+request_read_after(int64 request_id, int count_max, Request *requests, int64 *seen)
 {
 	RowReader reader;
 	int count = 0;
@@ -266,27 +278,137 @@ request_read_after(int64 request_id, int count_max, Request *requests)
 			return count + read_by_statement(
 			                   &read_after,
 			                   (Datum[]){Int64GetDatum(next - 1), Int64GetDatum(count_max - count)},
-			                   requests + count, NULL);
-		count += read_rows(&reader, next, count_max - count, requests + count);
+			                   requests + count);
+		count += read_rows(&reader, next, count_max - count, requests + count, seen);
 		reader_close(&reader);
 	}
 	return count;
 }
 
-int
-request_read_after_or_settled(int64 request_id, int count_max, Request *requests, bool *settled)
+/* A walk along the gaps: through the entries of one index after the other. */
+typedef struct GapWalk
 {
-	return read_by_statement(&read_after_or_settled,
-	                         (Datum[]){Int64GetDatum(request_id), Int64GetDatum(count_max)},
-	                         requests, settled);
+	const Gap *gaps;
+	int gap_count;
+	int gap;    /* the present one */
+	int64 from; /* it is looked into from here on */
+	int64 key;  /* of the entry that was come to last */
+	bool is_at_entry;
+	Request *requests;
+	int count;
+	int count_max;
+} GapWalk;
+
+/* Between two gaps that are no farther apart, it takes less time to walk on than to search. */
+#define STEPS_MAX 64
+
+/* Come to the first entry from the present gap's beginning on; false at the end of the index. */
+static bool
+walk_to_gap(GapWalk *walk, RowReader *reader)
+{
+	for (int i = 0; walk->is_at_entry && i < STEPS_MAX && walk->key < walk->from; i++)
+		walk->is_at_entry = reader_step(reader, &walk->key);
+	if (walk->is_at_entry && walk->key >= walk->from)
+		return true;
+	reader_seek_from(reader, walk->from);
+	return walk->is_at_entry = reader_step(reader, &walk->key);
+}
+
+/* Look into the gaps of one partition. */
+static void
+walk_partition(GapWalk *walk, RowReader *reader)
+{
+	walk->is_at_entry = false;
+	while (walk->from < reader->end)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!walk_to_gap(walk, reader))
+			break;
+		while (walk->is_at_entry && walk->key <= walk->gaps[walk->gap].last)
+		{
+			CHECK_FOR_INTERRUPTS();
+			if (reader_take(reader))
+				walk->requests[walk->count++] = request_from_slot(reader->slot);
+			if (walk->count == walk->count_max)
+				return;
+			walk->is_at_entry = reader_step(reader, &walk->key);
+		}
+		if (walk->gaps[walk->gap].last >= reader->end)
+			break;
+		if (++walk->gap == walk->gap_count)
+			return;
+		walk->from = walk->gaps[walk->gap].first;
+	}
+	/* On to the gaps of the next partition, or to the rest of one that reaches into it. */
+	while (walk->gap < walk->gap_count && walk->gaps[walk->gap].last < reader->end)
+		walk->gap++;
+	if (walk->gap < walk->gap_count)
+		walk->from = Max(walk->gaps[walk->gap].first, reader->end);
+}
+
+/* The rest of a walk, where the table is not as we have made it. */
+static void
+walk_by_statement(GapWalk *walk)
+{
+	int rest = walk->gap_count - walk->gap;
+	int64 *firsts = palloc(sizeof(int64) * rest);
+	int64 *lasts = palloc(sizeof(int64) * rest);
+
+	for (int i = 0; i < rest; i++)
+	{
+		firsts[i] = Max(walk->gaps[walk->gap + i].first, walk->from);
+		lasts[i] = walk->gaps[walk->gap + i].last;
+	}
+	walk->count += read_by_statement(&read_ranges,
+	                                 (Datum[]){int64_array(firsts, rest), int64_array(lasts, rest),
+	                                           Int64GetDatum(walk->count_max - walk->count)},
+	                                 walk->requests + walk->count);
+	walk->gap = walk->gap_count;
 }
 
 int
-request_read_ranges(const int64 *firsts, const int64 *lasts, int range_count, int count_max,
-                    Request *requests)
+request_read_gaps(const Gap *gaps, int gap_count, int count_max, Request *requests)
 {
-	return read_by_statement(&read_ranges,
-	                         (Datum[]){int64_array(firsts, range_count),
-	                                   int64_array(lasts, range_count), Int64GetDatum(count_max)},
-	                         requests, NULL);
+	RowReader reader;
+	GapWalk walk = {
+	    .gaps = gaps,
+	    .gap_count = gap_count,
+	    .from = gap_count == 0 ? 0 : gaps[0].first,
+	    .requests = requests,
+	    .count_max = count_max,
+	};
+
+	while (walk.gap < gap_count && walk.count < count_max)
+	{
+		if (!reader_open_from(&reader, &request_layout, walk.from, AccessShareLock))
+		{
+			walk_by_statement(&walk);
+			break;
+		}
+		load_kinds(reader.slot);
+		walk_partition(&walk, &reader);
+		reader_close(&reader);
+	}
+	return walk.count;
+}
+
+int
+request_drop_settled(Request *requests, int count)
+{
+	int left = 0;
+	uint64 settled = 0;
+
+	if (count == 0)
+		return 0;
+	statement_run(&find_settled, (Datum[]){INT64_MEMBER(requests, count, Request, request_id)},
+	              NULL, true);
+	for (int i = 0; i < count; i++)
+	{
+		if (settled < SPI_processed && result_int64(settled, 1) == requests[i].request_id)
+			settled++;
+		else
+			requests[left++] = requests[i];
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return left;
 }

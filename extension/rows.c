@@ -476,6 +476,8 @@ open_index(RowReader *reader)
 #else
 	reader->scan = index_beginscan(reader->heap, reader->index, GetActiveSnapshot(), 1, 0);
 #endif
+	/* reader_step wants the keys. */
+	reader->scan->xs_want_itup = reader->is_read_once;
 }
 
 static void
@@ -513,18 +515,38 @@ reader_seek_text(RowReader *reader, const char *key)
 bool
 reader_next(RowReader *reader)
 {
-	ItemPointer root;
-
 	Assert(reader->index != NULL);
-	while ((root = index_getnext_tid(reader->scan, reader->direction)) != NULL)
+	while ((reader->entry = index_getnext_tid(reader->scan, reader->direction)) != NULL)
 	{
-		bool all_dead;
-
-		if (fetch_version(reader, root, &all_dead))
+		if (reader_take(reader))
 			return true;
-		/* The index need not lead anybody there again. */
-		reader->scan->kill_prior_tuple = all_dead && !reader->scan->xactStartedInRecovery;
 	}
+	return false;
+}
+
+bool
+reader_step(RowReader *reader, int64 *key)
+{
+	bool is_null;
+
+	Assert(reader->scan->xs_want_itup);
+	reader->entry = index_getnext_tid(reader->scan, reader->direction);
+	if (reader->entry == NULL)
+		return false;
+	*key =
+	    DatumGetInt64(index_getattr(reader->scan->xs_itup, 1, reader->scan->xs_itupdesc, &is_null));
+	return true;
+}
+
+bool
+reader_take(RowReader *reader)
+{
+	bool all_dead;
+
+	if (fetch_version(reader, reader->entry, &all_dead))
+		return true;
+	/* The index need not lead anybody there again. */
+	reader->scan->kill_prior_tuple = all_dead && !reader->scan->xactStartedInRecovery;
 	return false;
 }
 
@@ -591,18 +613,4 @@ enum_values_find(const EnumValues *values, Oid value)
 	}
 	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 	                errmsg("a row has an unknown value of type %s", format_type_be(values->type))));
-}
-
-bool
-table_has_rows(const char *table)
-{
-	Relation heap = table_open(wallet_relation(table), AccessShareLock);
-	TupleTableSlot *slot = table_slot_create(heap, NULL);
-	TableScanDesc scan = table_beginscan(heap, GetActiveSnapshot(), 0, NULL);
-	bool found = table_scan_getnextslot(scan, ForwardScanDirection, slot);
-
-	table_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
-	table_close(heap, NoLock);
-	return found;
 }

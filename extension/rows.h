@@ -103,6 +103,7 @@ typedef struct RowReader
 	ScanDirection direction;
 	bool is_read_once;
 	TupleTableSlot *slot;
+	ItemPointer entry;       /* of the index, that reader_step has come to */
 	BlockNumber block_count; /* of the table; InvalidBlockNumber until somebody wants to know */
 	Buffer buffer;           /* the page that was read last, pinned */
 } RowReader;
@@ -147,12 +148,17 @@ extern void reader_seek_text(RowReader *reader, const char *key);
 /* The next row is in the slot, in the order of the key; false when there is none. */
 extern bool reader_next(RowReader *reader);
 
+/*
+ * The two steps of reader_next, for a primary key of one bigint: go on to the next entry of the
+ * index, whose row may be visible or not, and get its key; then take the row into the slot, or say
+ * that the snapshot does not show it.  Entries that are not taken cost little.
+ */
+extern bool reader_step(RowReader *reader, int64 *key);
+extern bool reader_take(RowReader *reader);
+
 /* Take the row at this place into the slot; false where no row is visible, or none can be. */
 extern bool reader_fetch(RowReader *reader, ItemPointer tid);
 extern void reader_close(RowReader *reader);
-
-/* Does the active snapshot show a row in this table? */
-extern bool table_has_rows(const char *table);
 
 /* Columns of a slot whose attributes have all been read; null reads as 0. */
 static inline int64

@@ -38,9 +38,10 @@
 typedef struct Slot
 {
 	WorkerState state;
-	int proc;    /* NO_PROC while the worker starts */
-	bool wanted; /* when this worker exits, the launcher starts another */
-	bool asked;  /* somebody has work for it that it may not have seen */
+	int proc;        /* NO_PROC while the worker starts */
+	bool wanted;     /* when this worker exits, the launcher starts another */
+	bool asked;      /* somebody has work for it that it may not have seen */
+	int64 takeovers; /* so often somebody else has posted what is its work */
 } Slot;
 
 /*
@@ -596,6 +597,33 @@ shared_worker_beat(void)
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	my_slot->state.heartbeat_us = monotonic_us();
 	LWLockRelease(shared->lock);
+}
+
+void
+shared_take_over(void)
+{
+	Slot *slot;
+
+	if (shared == NULL)
+		return;
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	slot = find_slot(MyDatabaseId);
+	if (slot != NULL)
+		slot->takeovers++;
+	LWLockRelease(shared->lock);
+}
+
+int64
+shared_takeovers(void)
+{
+	int64 takeovers;
+
+	if (my_slot == NULL)
+		return 0;
+	LWLockAcquire(shared->lock, LW_SHARED);
+	takeovers = my_slot->takeovers;
+	LWLockRelease(shared->lock);
+	return takeovers;
 }
 
 void

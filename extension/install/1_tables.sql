@@ -222,22 +222,28 @@ COMMENT ON TABLE wallet.idempotency_key IS 'which request or transfer a key stan
 COMMENT ON COLUMN wallet.idempotency_key.fingerprint IS 'SHA-256 of what was asked: another payload is another fingerprint';
 
 /*
- * How far the queue has been worked off: every request up to low_water has its outcome.  The first
- * request ever queued adds a row, and until there is one nothing is posted.  Two sessions that are
- * first at the same time add a row each, so that neither waits for the other: the largest counts.
+ * How far the queue has been worked off: every request up to highest has its outcome, but for those
+ * whose ids are in unsettled.  The first request ever queued adds a row, and until there is one nothing
+ * is posted.  Two sessions that are first at the same time add a row each, so that neither waits for
+ * the other: the one that is farthest counts.
  *
  * A row counts only while wallet.opening names its origin.  After a restore that is so when pg_dump
  * has refreshed that view, which it leaves for the very end, also with parallel jobs: nobody posts
  * from half a restored queue.
  */
 CREATE TABLE wallet.queue_position (
-    low_water bigint NOT NULL,
-    takeovers bigint NOT NULL,
-    origin uuid NOT NULL
+    opener uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    origin uuid NOT NULL,
+    low_water bigint NOT NULL DEFAULT 0,
+    highest bigint NOT NULL DEFAULT 0,
+    unsettled int8multirange NOT NULL DEFAULT '{}'
 );
 COMMENT ON TABLE wallet.queue_position IS 'how far the queue has been worked off';
-COMMENT ON COLUMN wallet.queue_position.takeovers IS
-    'how often somebody else than the worker posted: tells the worker to read its position again';
+COMMENT ON COLUMN wallet.queue_position.opener IS 'of no meaning: whoever opens the queue does not wait for others that do so';
+COMMENT ON COLUMN wallet.queue_position.low_water IS 'every request up to here has its outcome';
+COMMENT ON COLUMN wallet.queue_position.highest IS 'every request up to here that is not in unsettled has its outcome';
+COMMENT ON COLUMN wallet.queue_position.unsettled IS
+    'ids of requests that wait for a wallet, or that an open transaction may commit yet; at most 64 ranges, with what lies close between them';
 COMMENT ON COLUMN wallet.queue_position.origin IS 'what wallet.opening said when the queue was opened';
 
 CREATE MATERIALIZED VIEW wallet.opening AS

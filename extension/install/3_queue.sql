@@ -157,14 +157,20 @@ CREATE FUNCTION wallet.worker_state(
 LANGUAGE c AS 'MODULE_PATHNAME', 'wallet_worker_state';
 COMMENT ON FUNCTION wallet.worker_state() IS 'what this database''s worker says of itself; nulls when there is none';
 
+/* What is known to be settled is not looked at, however much of it there is above a request that waits. */
 CREATE VIEW wallet.queue AS
     SELECT waiting.queued, waiting.oldest_age, s.posted, s.refused, s.batch_requests, s.batch_duration,
            s.worker_pid, s.started_at, s.heartbeat, s.gaps, s.deferred,
            s.failing, s.failing_request_id, s.failing_since, s.failing_error, s.failing_attempts
         FROM (SELECT count(*) AS queued, CASE WHEN count(*) > 0 THEN greatest(clock_timestamp() - min(r.enqueued_at), interval '0') END AS oldest_age
-                  FROM wallet.request AS r
-                  WHERE r.request_id > (SELECT coalesce(max(p.low_water), 0) FROM wallet.queue_position AS p)
-                      AND (SELECT true FROM wallet.outcome AS o WHERE o.request_id = r.request_id) IS NULL
+                  FROM (SELECT lower(u.ids) AS first, upper(u.ids) - 1 AS last
+                            FROM (SELECT p.unsettled FROM wallet.queue_position AS p ORDER BY p.highest DESC, p.low_water DESC, p.opener LIMIT 1) AS position
+                                CROSS JOIN LATERAL unnest(position.unsettled) AS u (ids)
+                        UNION ALL
+                        SELECT coalesce(max(p.highest), 0) + 1, 9223372036854775807 FROM wallet.queue_position AS p) AS open (first, last)
+                      CROSS JOIN LATERAL (SELECT i.request_id, i.enqueued_at FROM wallet.request AS i
+                                              WHERE i.request_id BETWEEN open.first AND open.last OFFSET 0) AS r
+                  WHERE (SELECT true FROM wallet.outcome AS o WHERE o.request_id = r.request_id) IS NULL
                       AND (SELECT true FROM wallet.transfer AS t WHERE t.request_id = r.request_id) IS NULL
              ) AS waiting, wallet.worker_state() AS s;
 COMMENT ON VIEW wallet.queue IS

@@ -89,7 +89,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         UNION ALL
         SELECT 'all_settled_below_low_water', format('request %s', r.request_id)
             FROM wallet.request AS r
-            WHERE r.request_id <= (SELECT max(p.low_water) FROM wallet.queue_position AS p)
+                CROSS JOIN (SELECT p.low_water, p.highest, p.unsettled FROM wallet.queue_position AS p
+                                ORDER BY p.highest DESC, p.low_water DESC, p.opener LIMIT 1) AS q
+            WHERE (r.request_id <= q.low_water OR r.request_id <= q.highest AND NOT q.unsettled @> r.request_id)
                 AND NOT EXISTS (SELECT FROM wallet.outcome AS o WHERE o.request_id = r.request_id)
                 AND NOT EXISTS (SELECT FROM wallet.transfer AS t WHERE t.request_id = r.request_id)
     )
