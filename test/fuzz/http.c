@@ -341,7 +341,8 @@ finish(Http *http)
 		answer_some(1);
 	}
 	EXPECT(http->client_count == 0 && http->request_count == 0 && http->waiting_count == 0 &&
-	           http->charged == 0 && item_count == 0 && http->held == NULL,
+	           http->charged == 0 && item_count == 0 && http->timed == NULL &&
+	           http->read_count == 0,
 	       "%d clients, %d requests, %d waiting, %zu bytes, %d items", http->client_count,
 	       http->request_count, http->waiting_count, http->charged, item_count);
 }
