@@ -40,8 +40,13 @@
 /* A database that was made from a template with the extension is found after this time. */
 #define LOOK_AT_ALL_MS 60000
 
-/* A worker is not started again sooner than this. */
+/*
+ * A worker is not started again sooner than this.  The pause doubles each time that it dies before
+ * the end of its first round, as when the database cannot be opened: each death leaves two lines in
+ * the log.
+ */
 #define RESTART_MS 500
+#define RESTART_MS_MAX 64000
 
 /* Workers that only look whether there is work take a slot too, but not for as long as this. */
 #define FULL_LOG_MS 2000
@@ -54,6 +59,7 @@ typedef struct Wanted
 	bool asked;       /* by somebody in the database, who has queued a request there */
 	bool told;        /* the log says that it may have none */
 	int64 started_ms; /* of monotonic_ms(); 0: never */
+	int pause_ms;     /* until it is started again */
 } Wanted;
 
 static Wanted *databases = NULL;
@@ -113,7 +119,7 @@ find_database(Oid database)
 		                ? MemoryContextAlloc(TopMemoryContext, sizeof(Wanted) * database_room)
 		                : repalloc(databases, sizeof(Wanted) * database_room);
 	}
-	databases[database_count] = (Wanted){.database = database};
+	databases[database_count] = (Wanted){.database = database, .pause_ms = RESTART_MS};
 	return &databases[database_count++];
 }
 
@@ -284,7 +290,7 @@ start_workers(void)
 			wanted->pending = wanted->asked = false;
 			continue;
 		}
-		if (wanted->started_ms == 0 || now_ms - wanted->started_ms >= RESTART_MS)
+		if (wanted->started_ms == 0 || now_ms - wanted->started_ms >= wanted->pause_ms)
 			trouble = launch(wanted);
 		waiting = waiting || wanted->pending;
 	}
@@ -295,15 +301,20 @@ start_workers(void)
 static void
 take_wanted(void)
 {
-	Oid asked[16];
+	WantedWorker workers[16];
 	int count;
 
-	while ((count = shared_take_wanted(asked, lengthof(asked))) > 0)
+	while ((count = shared_take_wanted(workers, lengthof(workers))) > 0)
 	{
 		for (int i = 0; i < count; i++)
 		{
-			want(asked[i]);
-			find_database(asked[i])->asked = true;
+			Wanted *wanted = find_database(workers[i].database);
+
+			wanted->pending = wanted->asked = true;
+			if (workers[i].death == DEATH_EARLY)
+				wanted->pause_ms = Min(wanted->pause_ms * 2, RESTART_MS_MAX);
+			else if (workers[i].death == DEATH_LATE)
+				wanted->pause_ms = RESTART_MS;
 		}
 	}
 }
@@ -323,6 +334,10 @@ pg_wallet_launcher_main(Datum argument)
 	{
 		bool waiting = false;
 
+		/* Not an error, so that a stop of the server logs none; not 0, so that another one comes.
+		 */
+		if (ProcDiePending)
+			proc_exit(1);
 		CHECK_FOR_INTERRUPTS();
 		clock_look();
 		if (ConfigReloadPending)

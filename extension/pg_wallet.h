@@ -499,6 +499,21 @@ typedef struct WorkerState
 	uint32 wait_event; /* what it waits for; filled in by shared_worker_state() */
 } WorkerState;
 
+/* Has the worker before died?  Early is before the end of its first round. */
+typedef enum WorkerDeath
+{
+	DEATH_NONE,
+	DEATH_LATE,
+	DEATH_EARLY
+} WorkerDeath;
+
+/* A worker that the launcher shall start. */
+typedef struct WantedWorker
+{
+	Oid database;
+	WorkerDeath death;
+} WantedWorker;
+
 /* Why the launcher could not start a worker that it wanted to start. */
 typedef enum LaunchTrouble
 {
@@ -551,7 +566,7 @@ extern int64 shared_takeovers(void);
 
 /* The launcher's side: who asked for a worker, and a slot for a new one (-1: none is free). */
 extern void shared_launcher_attach(void);
-extern int shared_take_wanted(Oid *databases, int room);
+extern int shared_take_wanted(WantedWorker *workers, int room);
 extern int shared_worker_reserve(Oid database);
 extern void shared_worker_release(int slot);
 extern bool shared_worker_exists(Oid database);

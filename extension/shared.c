@@ -66,7 +66,7 @@ typedef struct Shared
 	int launcher_proc;
 	LaunchTrouble launch_trouble;
 	int wanted_count;
-	Oid wanted[WANTED_MAX];
+	WantedWorker wanted[WANTED_MAX];
 	int slot_count;
 	Slot slots[FLEXIBLE_ARRAY_MEMBER];
 } Shared;
@@ -197,16 +197,19 @@ find_slot(Oid database)
 
 /* Ask the launcher for a worker.  With the lock held exclusively. */
 static void
-want_worker(Oid database)
+want_worker(Oid database, WorkerDeath death)
 {
 	for (int i = 0; i < shared->wanted_count; i++)
 	{
-		if (shared->wanted[i] == database)
+		if (shared->wanted[i].database == database)
+		{
+			shared->wanted[i].death = Max(shared->wanted[i].death, death);
 			return;
+		}
 	}
 	/* When the list is full, the launcher's next look at all databases finds this one. */
 	if (shared->wanted_count < WANTED_MAX)
-		shared->wanted[shared->wanted_count++] = database;
+		shared->wanted[shared->wanted_count++] = (WantedWorker){database, death};
 	set_latch_of(shared->launcher_proc);
 }
 
@@ -227,7 +230,7 @@ wake_worker(void)
 	if (slot != NULL)
 		return;
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	want_worker(MyDatabaseId);
+	want_worker(MyDatabaseId, DEATH_NONE);
 	LWLockRelease(shared->lock);
 }
 
@@ -489,14 +492,15 @@ shared_launcher_attach(void)
 }
 
 int
-shared_take_wanted(Oid *databases, int room)
+shared_take_wanted(WantedWorker *workers, int room)
 {
 	int count;
 
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	count = Min(shared->wanted_count, room);
-	memcpy(databases, shared->wanted, sizeof(Oid) * count);
-	memmove(shared->wanted, shared->wanted + count, sizeof(Oid) * (shared->wanted_count - count));
+	memcpy(workers, shared->wanted, sizeof(WantedWorker) * count);
+	memmove(shared->wanted, shared->wanted + count,
+	        sizeof(WantedWorker) * (shared->wanted_count - count));
 	shared->wanted_count -= count;
 	LWLockRelease(shared->lock);
 	return count;
@@ -541,7 +545,8 @@ worker_detach(int code, Datum argument)
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	/* A reload that it has not seen may want it again. */
 	if (my_slot->wanted || ConfigReloadPending)
-		want_worker(my_slot->state.database);
+		want_worker(my_slot->state.database,
+		            my_slot->state.condition == CONDITION_STARTING ? DEATH_EARLY : DEATH_LATE);
 	my_slot->state.database = InvalidOid;
 	my_slot->proc = NO_PROC;
 	LWLockRelease(shared->lock);

@@ -230,6 +230,15 @@ next_backoff(void)
 	return backoff_ms == 0 ? BACKOFF_MIN_MS : Min(backoff_ms * 2, BACKOFF_MAX_MS);
 }
 
+/* Between rounds: whoever is told to end does so without an error in the log. */
+static void
+check_interrupts(void)
+{
+	if (ProcDiePending)
+		proc_exit(0);
+	CHECK_FOR_INTERRUPTS();
+}
+
 /* Let requests gather after a round that left none. */
 static void
 gather(const Round *round, int64 started_us)
@@ -345,7 +354,7 @@ wait_for_work(int sleep_ms)
 		                       Min(left_ms, HEARTBEAT_MS), PG_WAIT_EXTENSION);
 
 		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
+		check_interrupts();
 		clock_look();
 		/* One that fails over and over is not alive to those who wait for it. */
 		if (backoff_ms == 0)
@@ -383,7 +392,7 @@ pg_wallet_worker_main(Datum argument)
 	{
 		int sleep_ms;
 
-		CHECK_FOR_INTERRUPTS();
+		check_interrupts();
 		reload_settings(name, queue);
 		sleep_ms = work(queue);
 		pgstat_report_stat(false);

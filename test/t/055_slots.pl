@@ -31,4 +31,21 @@ log_becomes($node, $said, qr/LOG:  pg_wallet workers are started again/, 'and th
 is(ask($node, 'second', 'SELECT * FROM wallet_ready()'), 't|the worker is alive', 'it is ready');
 all_is_well($node, 'second', 'the second');
 
+# A database that cannot be opened: its worker is started after longer and longer pauses.
+my $where = $node->data_dir . '/'
+    . ask($node, 'second', q{SELECT 'base/' || oid FROM pg_database WHERE datname = 'second'});
+rename "$where/PG_VERSION", "$where/hidden" or die "cannot rename $where/PG_VERSION: $!";
+$position = log_position($node);
+$node->safe_psql('postgres',
+    q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'pg_wallet worker'});
+log_becomes($node, $position, qr/FATAL:  .*not a valid data directory/, 'a worker dies as soon as it starts');
+log_stays($node, $position, qr/(?:FATAL:  .*){5}/s, 5, 'and again, but not twice a second');
+rename "$where/hidden", "$where/PG_VERSION" or die "cannot rename $where/hidden: $!";
+like(worker_pid($node, 'second', 0, 20), qr/^\d+$/, 'mended, it comes back');
+
+# A stop of the server is no error of anybody.
+$position = log_position($node);
+$node->stop;
+unlike(log_since($node, $position), qr/FATAL|ERROR/, 'a stop of the server logs no error');
+
 done_testing();
