@@ -294,9 +294,11 @@ CREATE TABLE wallet.audit (
     name text COLLATE "C" NOT NULL,
     ok boolean NOT NULL,
     detail text,
+    covered text COLLATE "C",
     PRIMARY KEY (checked_at, name)
 );
-COMMENT ON TABLE wallet.audit IS 'results of the scheduled wallet_verify()';
+COMMENT ON TABLE wallet.audit IS 'results of wallet_audit(), a row for each check';
+COMMENT ON COLUMN wallet.audit.covered IS 'which rows this audit has read';
 
 /*
  * What money and rights depend on is not destroyed by a slip, not even of the owner's.  A trigger of a

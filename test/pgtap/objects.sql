@@ -10,7 +10,7 @@ CREATE TEMPORARY VIEW function AS
     SELECT p.* FROM pg_proc AS p JOIN member AS m ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid;
 
 SELECT has_extension('pg_wallet');
-SELECT tables_are('wallet', ARRAY['api_key', 'audit', 'currency', 'expiry', 'expiry_clock', 'idempotency_key', 'outcome', 'outcome_0', 'outcome_1', 'queue_position', 'request', 'request_0', 'request_1', 'secret', 'transfer', 'wallet']);
+SELECT tables_are('wallet', ARRAY['api_key', 'audit', 'checkpoint', 'currency', 'expiry', 'expiry_clock', 'idempotency_key', 'outcome', 'outcome_0', 'outcome_1', 'queue_position', 'request', 'request_0', 'request_1', 'secret', 'transfer', 'verified', 'wallet']);
 SELECT views_are('wallet', ARRAY['operation', 'queue']);
 SELECT materialized_views_are('wallet', ARRAY['opening']);
 SELECT sequences_are('wallet', ARRAY['request_id_seq', 'transfer_id_seq', 'wallet_id_seq']);
@@ -35,8 +35,17 @@ SELECT is(f.prosecdef, f.pronamespace <> 'wallet'::regnamespace AND f.proname NO
 SELECT is(f.proparallel, 'u', f.oid::regprocedure || ' is not for parallel workers') FROM function AS f ORDER BY f.oid::regprocedure::text;
 SELECT results_eq(
     $$SELECT f.oid::regprocedure::text COLLATE "C" FROM function AS f WHERE f.provolatile <> 'v' ORDER BY 1$$,
-    $$VALUES ('wallet.history(bigint,bigint,integer)'::text COLLATE "C"), ('wallet.partition_start(bigint)'), ('wallet.verify()'), ('wallet_api_key_check_many(bytea[])'), ('wallet_api_keys()'), ('wallet_get(bigint)'), ('wallet_history(bigint,bigint,integer)'),
-             ('wallet_history_page(bigint,bigint,bigint,integer)'), ('wallet_read_many(text[],bigint[],bigint[])'), ('wallet_verify()')$$,
+    $$VALUES ('wallet.add_up(wallet.finding[])'::text COLLATE "C"), ('wallet.compare_requests(bigint,bigint,bigint,wallet.finding[])'),
+             ('wallet.compare_transfers(bigint,bigint)'), ('wallet.compare_wallets(bigint,wallet.finding[])'), ('wallet.digest(record)'),
+             ('wallet.examine_all()'), ('wallet.examine_past_requests(bigint,bigint,bigint,bigint,bigint,wallet.finding[])'),
+             ('wallet.examine_past_transfers(bigint,bigint,bigint)'), ('wallet.examine_requests(bigint,bigint,bigint,integer)'),
+             ('wallet.examine_since(wallet.checkpoint,integer,bigint,bigint,bigint,xid8)'), ('wallet.examine_transfers(bigint,bigint)'),
+             ('wallet.examine_wallets(wallet.finding[],bigint,integer,bigint[])'), ('wallet.fault(text,text,text,bigint,text)'),
+             ('wallet.history(bigint,bigint,integer)'), ('wallet.partition_start(bigint)'), ('wallet.report(wallet.finding[],boolean)'),
+             ('wallet.sum_of(text,bigint,text,numeric,numeric,numeric)'), ('wallet.verify()'), ('wallet.verify_requests(bigint,bigint,bigint)'),
+             ('wallet.verify_transfers(bigint,bigint)'), ('wallet_api_key_check_many(bytea[])'), ('wallet_api_keys()'), ('wallet_get(bigint)'),
+             ('wallet_history(bigint,bigint,integer)'), ('wallet_history_page(bigint,bigint,bigint,integer)'),
+             ('wallet_read_many(text[],bigint[],bigint[])'), ('wallet_verify()')$$,
     'what only reads is stable, all else is volatile');
 SELECT is_empty($$SELECT f.oid::regprocedure FROM function AS f WHERE f.proleakproof$$, 'nothing is leakproof');
 

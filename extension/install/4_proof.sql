@@ -1,0 +1,897 @@
+/* Part 4, continued: the proof, whole and hour by hour; docs/operations.md, "Audit", explains it */
+
+/* ---- What has been verified ---- */
+
+/*
+ * One row: how far the audit has come.  It is made by the first audit, and is not part of a dump: a
+ * restored database is verified from the start.  In a copy by CREATE DATABASE … TEMPLATE it holds
+ * true, since the rows and the transaction ids that it speaks of are copied with it.
+ */
+CREATE TABLE wallet.checkpoint (
+    single boolean PRIMARY KEY DEFAULT true CHECK (single),
+    transfer_id bigint NOT NULL DEFAULT 0,
+    request_id bigint NOT NULL DEFAULT 0,
+    waiting bigint[] NOT NULL DEFAULT '{}',
+    seen_transfer_id bigint NOT NULL DEFAULT 0,
+    seen_request_id bigint NOT NULL DEFAULT 0,
+    seen_xid xid8,
+    next_transfer_block bigint NOT NULL DEFAULT 0,
+    next_request_block bigint NOT NULL DEFAULT 0,
+    next_wallet_block bigint NOT NULL DEFAULT 0,
+    currencies jsonb NOT NULL DEFAULT '{}'
+);
+COMMENT ON TABLE wallet.checkpoint IS 'up to which ids wallet_audit() has verified everything; for the owner alone';
+COMMENT ON COLUMN wallet.checkpoint.transfer_id IS
+    'transfers up to this id are verified, and none that is not visible yet can come among them';
+COMMENT ON COLUMN wallet.checkpoint.request_id IS 'the same for requests and outcomes';
+COMMENT ON COLUMN wallet.checkpoint.waiting IS 'requests up to request_id that have no outcome yet';
+COMMENT ON COLUMN wallet.checkpoint.seen_transfer_id IS
+    'becomes transfer_id when all transactions below seen_xid have ended and what they wrote is verified';
+COMMENT ON COLUMN wallet.checkpoint.seen_request_id IS 'becomes request_id in the same way';
+COMMENT ON COLUMN wallet.checkpoint.seen_xid IS 'the next transaction id when the two ids were seen';
+COMMENT ON COLUMN wallet.checkpoint.next_transfer_block IS 'where the next audit goes on in the past of the journal';
+COMMENT ON COLUMN wallet.checkpoint.next_request_block IS 'where it goes on in the past of requests and outcomes';
+COMMENT ON COLUMN wallet.checkpoint.next_wallet_block IS 'where it goes on among the wallets';
+COMMENT ON COLUMN wallet.checkpoint.currencies IS 'number and decimals of each currency that there was';
+
+/*
+ * What the verified rows came to, by blocks of 2^17 ids.  Of transfers, requests and outcomes: their
+ * number and the sum of their digests.  Of wallets, by currency: what the journal says that their
+ * balances add up to, and the sum of the digests of (wallet_id, last_transfer_id, balance).  Block -1
+ * of the wallets is the outside.
+ */
+CREATE TABLE wallet.verified (
+    area text COLLATE "C" NOT NULL CHECK (area IN ('transfer', 'request', 'outcome', 'wallet')),
+    block bigint NOT NULL,
+    currency text COLLATE "C" NOT NULL DEFAULT '',
+    row_count numeric NOT NULL,
+    balance numeric NOT NULL,
+    digest numeric NOT NULL,
+    ok boolean NOT NULL DEFAULT true,
+    PRIMARY KEY (area, block, currency)
+);
+COMMENT ON TABLE wallet.verified IS 'what the rows up to wallet.checkpoint came to when they were verified; for the owner alone';
+COMMENT ON COLUMN wallet.verified.block IS 'the ids from block * 2^17 on; -1: the outside';
+COMMENT ON COLUMN wallet.verified.ok IS 'false: it was not the same any more when it was last read; every audit reads it again';
+
+/* Tables of a dump, but not their rows. */
+SELECT pg_catalog.pg_extension_config_dump('wallet.checkpoint', 'WHERE false');
+SELECT pg_catalog.pg_extension_config_dump('wallet.verified', 'WHERE false');
+
+/* An UPDATE or DELETE is what an audit itself does. */
+CREATE TRIGGER refuse_change BEFORE TRUNCATE ON wallet.checkpoint
+    FOR EACH STATEMENT EXECUTE FUNCTION wallet.refuse_change();
+CREATE TRIGGER refuse_change BEFORE TRUNCATE ON wallet.verified
+    FOR EACH STATEMENT EXECUTE FUNCTION wallet.refuse_change();
+ALTER TABLE wallet.checkpoint ENABLE ALWAYS TRIGGER refuse_change;
+ALTER TABLE wallet.verified ENABLE ALWAYS TRIGGER refuse_change;
+
+/*
+ * What the functions below return: a fault (name, faults and detail; area says where: new, past or
+ * wallet), or what a block comes to (area, block, currency and the sums).
+ */
+CREATE TYPE wallet.finding AS (
+    name text,
+    faults bigint,
+    detail text,
+    area text,
+    block bigint,
+    currency text,
+    row_count numeric,
+    balance numeric,
+    digest numeric
+);
+COMMENT ON TYPE wallet.finding IS 'a fault that was found, or what a block of rows comes to';
+
+CREATE FUNCTION wallet.digest(row_values record) RETURNS bigint
+LANGUAGE c IMMUTABLE STRICT AS 'MODULE_PATHNAME', 'wallet_digest';
+COMMENT ON FUNCTION wallet.digest(record) IS '64 bits of a row''s values: other values have others, but for one case in 2^64';
+
+CREATE FUNCTION wallet.next_xid() RETURNS xid8
+LANGUAGE c AS 'MODULE_PATHNAME', 'wallet_next_xid';
+COMMENT ON FUNCTION wallet.next_xid() IS 'the transaction id that will be given next, whatever the snapshot';
+
+CREATE FUNCTION wallet.sum_of(area text, block bigint, currency text, row_count numeric, balance numeric DEFAULT 0, digest numeric DEFAULT 0)
+RETURNS wallet.finding
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT NULL::text, NULL::bigint, NULL::text, area, block, currency, row_count, balance, digest
+$$;
+COMMENT ON FUNCTION wallet.sum_of(text, bigint, text, numeric, numeric, numeric) IS 'a finding that is what a block comes to';
+
+CREATE FUNCTION wallet.fault(name text, detail text, area text, block bigint DEFAULT NULL, currency text DEFAULT NULL)
+RETURNS wallet.finding
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT name, 1::bigint, detail, area, block, currency, NULL::numeric, NULL::numeric, NULL::numeric
+$$;
+COMMENT ON FUNCTION wallet.fault(text, text, text, bigint, text) IS 'a finding that is a fault';
+
+CREATE FUNCTION wallet.add_up(findings wallet.finding[]) RETURNS wallet.finding[]
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(array_agg(wallet.sum_of(s.area, s.block, s.currency, s.row_count, s.balance, s.digest)), '{}')
+        FROM (SELECT f.area, f.block, f.currency, sum(f.row_count) AS row_count, sum(f.balance) AS balance, sum(f.digest) AS digest
+                  FROM unnest(findings) AS f WHERE f.name IS NULL GROUP BY f.area, f.block, f.currency) AS s
+$$;
+COMMENT ON FUNCTION wallet.add_up(wallet.finding[]) IS 'one sum for each block and currency';
+
+/* ---- The new rows ---- */
+
+/*
+ * Verifies the transfers above first, up to last, which are no more than a block.  The chain of each
+ * wallet is followed inside the block by sorting, and at its beginning by looking up the transfer that
+ * it goes on from.  That no other transfer goes on from the same one is what the digests of the wallets
+ * say: each chain takes the digest of the state that it starts from and gives that of its last one.
+ */
+CREATE FUNCTION wallet.verify_transfers(first bigint, last bigint)
+RETURNS SETOF wallet.finding
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH t AS MATERIALIZED (
+        SELECT j.transfer_id, j.source_wallet_id, j.destination_wallet_id, j.amount, j.source_balance, j.destination_balance,
+               j.source_previous, j.destination_previous, j.posted_at,
+               wallet.digest(ROW(j.transfer_id, j.request_id, j.source_wallet_id, j.destination_wallet_id, j.amount,
+                                 j.source_balance, j.destination_balance, j.source_previous, j.destination_previous,
+                                 j.posted_at, j.kind, j.metadata)) AS digest
+            FROM wallet.transfer AS j WHERE j.transfer_id > first AND j.transfer_id <= last
+    ), ordered AS (
+        SELECT s.*, lag(s.transfer_id) OVER by_wallet AS before_id, lag(s.balance) OVER by_wallet AS before_balance,
+               lag(s.posted_at) OVER by_wallet AS before_posted_at, lead(s.transfer_id) OVER by_wallet IS NULL AS is_last
+            FROM (SELECT t.transfer_id, t.source_wallet_id AS wallet_id, - t.amount AS change, t.source_balance AS balance,
+                         t.source_previous AS previous, t.posted_at
+                      FROM t WHERE t.source_wallet_id > 0
+                  UNION ALL
+                  SELECT t.transfer_id, t.destination_wallet_id, t.amount, t.destination_balance, t.destination_previous, t.posted_at
+                      FROM t WHERE t.destination_wallet_id > 0) AS s
+            WINDOW by_wallet AS (PARTITION BY s.wallet_id ORDER BY s.transfer_id)
+    ), chain AS MATERIALIZED (
+        SELECT o.transfer_id, o.wallet_id, o.change, o.balance, o.previous, o.posted_at, o.is_last,
+               o.before_id IS NULL AS is_first,
+               coalesce(o.before_id, p.transfer_id) AS expected_previous,
+               CASE WHEN o.before_id IS NULL THEN coalesce(p.balance, 0) ELSE o.before_balance END AS before_balance,
+               CASE WHEN o.before_id IS NULL THEN p.posted_at ELSE o.before_posted_at END AS before_posted_at
+            FROM ordered AS o
+                LEFT JOIN LATERAL (
+                    SELECT j.transfer_id, j.posted_at,
+                           CASE o.wallet_id WHEN j.source_wallet_id THEN j.source_balance ELSE j.destination_balance END AS balance
+                        FROM wallet.transfer AS j
+                        WHERE o.before_id IS NULL AND j.transfer_id = o.previous AND j.transfer_id <= first
+                            AND o.wallet_id IN (j.source_wallet_id, j.destination_wallet_id)
+                        OFFSET 0) AS p ON true
+    ), touched AS MATERIALIZED (
+        SELECT h.wallet_id, h.transfer_id, h.balance AS journal_balance, w.currency, w.balance, w.last_transfer_id
+            FROM chain AS h
+                LEFT JOIN LATERAL (SELECT own.currency, own.balance, own.last_transfer_id
+                                       FROM wallet.wallet AS own WHERE own.wallet_id = h.wallet_id OFFSET 0) AS w ON true
+            WHERE h.is_last
+    ), outside AS MATERIALIZED (
+        SELECT s.wallet_id, sum(s.change) AS balance
+            FROM (SELECT t.source_wallet_id AS wallet_id, - t.amount AS change FROM t WHERE t.source_wallet_id <= 0
+                  UNION ALL
+                  SELECT t.destination_wallet_id, t.amount FROM t WHERE t.destination_wallet_id <= 0) AS s
+            GROUP BY s.wallet_id
+    ), fault (name, detail) AS (
+        SELECT 'balance_matches_journal', format('wallet %s', u.wallet_id)
+            FROM touched AS u
+            WHERE (u.last_transfer_id > u.transfer_id
+                   OR u.last_transfer_id = u.transfer_id AND u.balance = u.journal_balance) IS NOT TRUE
+        UNION ALL
+        SELECT 'outside_known', format('wallet %s', x.wallet_id)
+            FROM outside AS x
+            WHERE NOT EXISTS (SELECT FROM wallet.currency AS c WHERE c.outside_wallet_id = x.wallet_id)
+        UNION ALL
+        SELECT broken.name, format(broken.template, h.wallet_id, h.transfer_id)
+            FROM chain AS h
+                CROSS JOIN LATERAL (VALUES
+                    ('journal_chain', 'wallet %s at transfer %s', h.balance IS DISTINCT FROM h.before_balance + h.change
+                                                                  OR h.previous IS DISTINCT FROM h.expected_previous),
+                    ('posted_at_rises', 'wallet %s at transfer %s', h.posted_at < h.before_posted_at),
+                    ('balance_floor', 'wallet %s', h.balance < 0)) AS broken (name, template, found)
+            WHERE (h.balance = h.before_balance + h.change AND h.previous IS NOT DISTINCT FROM h.expected_previous
+                   AND coalesce(h.posted_at >= h.before_posted_at, true) AND h.balance >= 0) IS NOT TRUE
+                AND broken.found
+        UNION ALL
+        SELECT 'one_currency', format('transfer %s', t.transfer_id)
+            FROM t LEFT JOIN touched AS s ON s.wallet_id = t.source_wallet_id
+                LEFT JOIN touched AS d ON d.wallet_id = t.destination_wallet_id
+                LEFT JOIN wallet.currency AS cs ON cs.outside_wallet_id = t.source_wallet_id
+                LEFT JOIN wallet.currency AS cd ON cd.outside_wallet_id = t.destination_wallet_id
+            WHERE coalesce(s.currency, cs.code) <> coalesce(d.currency, cd.code)
+    )
+    SELECT f.name, count(*), min(f.detail), 'new', NULL::bigint, NULL, NULL::numeric, NULL::numeric, NULL::numeric
+        FROM fault AS f GROUP BY f.name
+    UNION ALL
+    SELECT NULL, NULL, NULL, 'transfer', last >> 17, '', count(*), 0, coalesce(sum(t.digest), 0) FROM t
+    UNION ALL
+    SELECT NULL, NULL, NULL, 'wallet', h.wallet_id >> 17, coalesce(u.currency, ''), 0,
+           coalesce(sum(h.balance) FILTER (WHERE h.is_last), 0) - coalesce(sum(h.before_balance) FILTER (WHERE h.is_first), 0),
+           coalesce(sum(wallet.digest(ROW(h.wallet_id, h.transfer_id, h.balance))) FILTER (WHERE h.is_last), 0)
+           - coalesce(sum(wallet.digest(ROW(h.wallet_id, h.previous, h.before_balance))) FILTER (WHERE h.is_first AND h.previous IS NOT NULL), 0)
+        FROM chain AS h JOIN touched AS u ON u.wallet_id = h.wallet_id
+        WHERE h.is_first OR h.is_last
+        GROUP BY h.wallet_id >> 17, coalesce(u.currency, '')
+    UNION ALL
+    SELECT NULL, NULL, NULL, 'wallet', -1, coalesce(c.code, ''), 0, sum(x.balance), 0
+        FROM outside AS x LEFT JOIN wallet.currency AS c ON c.outside_wallet_id = x.wallet_id
+        GROUP BY coalesce(c.code, '')
+$$;
+COMMENT ON FUNCTION wallet.verify_transfers(bigint, bigint) IS 'faults and sums of the transfers above one id, up to another';
+
+/*
+ * Verifies what belongs to the requests above first, up to last, which are no more than a block:
+ * requests, outcomes, and transfers that name one of these requests.
+ */
+CREATE FUNCTION wallet.verify_requests(first bigint, last bigint, low_water bigint)
+RETURNS SETOF wallet.finding
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH r AS MATERIALIZED (
+        SELECT q.request_id, q.user_id, q.source_wallet_id, q.destination_wallet_id, q.amount, q.amount_scale, q.kind,
+               wallet.digest(ROW(q.request_id, q.user_id, q.source_wallet_id, q.destination_wallet_id, q.amount,
+                                 q.enqueued_at, q.kind, q.amount_scale, q.currency)) AS digest
+            FROM wallet.request AS q WHERE q.request_id > first AND q.request_id <= last
+    ), o AS MATERIALIZED (
+        SELECT q.request_id, q.wallet_id, q.code,
+               wallet.digest(ROW(q.request_id, q.wallet_id, q.balance, q.updated_at, q.posted_at, q.status, q.code)) AS digest
+            FROM wallet.outcome AS q WHERE q.request_id > first AND q.request_id <= last
+    ), t AS MATERIALIZED (
+        SELECT j.request_id, j.transfer_id, j.source_wallet_id, j.destination_wallet_id, j.amount, j.kind,
+               greatest(j.source_wallet_id, j.destination_wallet_id) AS inside_wallet_id
+            FROM wallet.transfer AS j WHERE j.request_id > first AND j.request_id <= last
+    ), touched AS MATERIALIZED (
+        SELECT u.wallet_id, w.user_id, c.minor_digits, c.outside_wallet_id
+            FROM (SELECT t.inside_wallet_id AS wallet_id FROM t UNION SELECT o.wallet_id FROM o) AS u
+                CROSS JOIN LATERAL (SELECT own.user_id, own.currency FROM wallet.wallet AS own
+                                        WHERE own.wallet_id = u.wallet_id OFFSET 0) AS w
+                LEFT JOIN wallet.currency AS c ON c.code = w.currency
+    ), asked AS MATERIALIZED (
+        SELECT coalesce(r.request_id, o.request_id, t.request_id) AS request_id,
+               r.request_id IS NOT NULL AS is_asked, r.kind, r.user_id, r.source_wallet_id, r.destination_wallet_id, r.amount, r.amount_scale,
+               o.request_id IS NOT NULL AS has_outcome, o.code, o.wallet_id AS outcome_wallet_id,
+               t.transfer_id, t.kind AS transfer_kind, t.amount AS transfer_amount, t.inside_wallet_id,
+               t.source_wallet_id AS transfer_source_id, t.destination_wallet_id AS transfer_destination_id
+            FROM r FULL JOIN o ON o.request_id = r.request_id
+                FULL JOIN t ON t.request_id = coalesce(r.request_id, o.request_id)
+    ), fault (name, detail) AS (
+        SELECT 'one_outcome', format('request %s', a.request_id)
+            FROM asked AS a
+            WHERE a.has_outcome AND a.transfer_id IS NOT NULL AND (a.kind IS DISTINCT FROM 'wallet' OR a.code <> 'processed')
+        UNION ALL
+        SELECT 'outcome_fits_request', format('transfer %s', a.transfer_id)
+            FROM asked AS a LEFT JOIN touched AS u ON u.wallet_id = a.inside_wallet_id
+            WHERE a.transfer_id IS NOT NULL
+                AND (a.transfer_amount = a.amount * 10::numeric ^ (u.minor_digits - a.amount_scale)
+                     AND CASE a.kind
+                         WHEN 'wallet' THEN a.transfer_kind = 'deposit' AND a.transfer_destination_id = a.outcome_wallet_id
+                         ELSE a.transfer_kind = a.kind
+                             AND coalesce(a.source_wallet_id, u.outside_wallet_id) = a.transfer_source_id
+                             AND coalesce(a.destination_wallet_id, u.outside_wallet_id) = a.transfer_destination_id
+                         END) IS NOT TRUE
+        UNION ALL
+        SELECT 'outcome_fits_request', format('outcome of request %s', a.request_id)
+            FROM asked AS a LEFT JOIN touched AS u ON u.wallet_id = a.outcome_wallet_id
+            WHERE a.has_outcome
+                AND CASE
+                    WHEN a.code <> 'processed' THEN a.is_asked
+                    ELSE a.kind IN ('wallet', 'wallet_read') AND u.user_id = a.user_id
+                        AND (a.transfer_id IS NOT NULL) = (a.kind = 'wallet' AND a.amount > 0)
+                    END IS NOT TRUE
+        UNION ALL
+        SELECT 'all_settled_below_low_water', format('request %s', a.request_id)
+            FROM asked AS a
+                CROSS JOIN (SELECT p.highest, p.unsettled FROM wallet.queue_position AS p
+                                ORDER BY p.highest DESC, p.low_water DESC, p.opener LIMIT 1) AS p
+            WHERE a.is_asked AND NOT a.has_outcome AND a.transfer_id IS NULL
+                AND (a.request_id <= low_water OR a.request_id <= p.highest AND NOT p.unsettled @> a.request_id)
+    )
+    SELECT f.name, count(*), min(f.detail), 'new', NULL::bigint, NULL, NULL::numeric, NULL::numeric, NULL::numeric
+        FROM fault AS f GROUP BY f.name
+    UNION ALL
+    SELECT NULL, NULL, NULL, 'request', last >> 17, '', count(*), 0, coalesce(sum(r.digest), 0) FROM r
+    UNION ALL
+    SELECT NULL, NULL, NULL, 'outcome', last >> 17, '', count(*), 0, coalesce(sum(o.digest), 0) FROM o
+    UNION ALL
+    (SELECT NULL, NULL, NULL, 'waiting', a.request_id, '', 0, 0, 0
+         FROM asked AS a WHERE a.is_asked AND NOT a.has_outcome AND a.transfer_id IS NULL
+         LIMIT 1001)
+$$;
+COMMENT ON FUNCTION wallet.verify_requests(bigint, bigint, bigint) IS
+    'faults, sums and waiting requests of the requests above one id, up to another';
+
+/* What the wallets of a block are, by currency, beside what the journal says. */
+CREATE FUNCTION wallet.compare_wallets(number bigint, journal wallet.finding[])
+RETURNS SETOF wallet.finding
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH side AS MATERIALIZED (
+        SELECT w.currency, count(*) AS row_count, sum(w.balance) AS balance,
+               coalesce(sum(wallet.digest(ROW(w.wallet_id, w.last_transfer_id, w.balance))) FILTER (WHERE w.last_transfer_id <> 0), 0) AS digest
+            FROM wallet.wallet AS w
+            WHERE w.wallet_id >= number << 17 AND w.wallet_id < (number + 1) << 17
+            GROUP BY w.currency
+        UNION ALL
+        SELECT f.currency, 0, - f.balance, - f.digest FROM unnest(journal) AS f WHERE f.block = number
+    ), total AS MATERIALIZED (
+        SELECT s.currency, sum(s.row_count) AS row_count, sum(s.balance) AS balance, sum(s.digest) AS digest
+            FROM side AS s GROUP BY s.currency
+    )
+    SELECT NULL, NULL::bigint, NULL, 'difference', number, t.currency, t.row_count, t.balance, t.digest FROM total AS t
+    UNION ALL
+    SELECT 'balance_matches_journal', count(*),
+           coalesce('wallet ' || (
+               SELECT min(w.wallet_id) FROM wallet.wallet AS w
+                   WHERE w.wallet_id >= number << 17 AND w.wallet_id < (number + 1) << 17
+                       AND CASE WHEN w.last_transfer_id = 0 THEN w.balance <> 0
+                           ELSE (SELECT true FROM wallet.transfer AS j
+                                     WHERE j.transfer_id = w.last_transfer_id
+                                         AND (j.source_wallet_id = w.wallet_id AND j.source_balance = w.balance
+                                              OR j.destination_wallet_id = w.wallet_id AND j.destination_balance = w.balance)) IS NULL
+                           END),
+               format('wallets %s to %s', number << 17, ((number + 1) << 17) - 1)),
+           'wallet', number, NULL, NULL, NULL, NULL
+        FROM total AS t WHERE t.balance <> 0 OR t.digest <> 0 HAVING count(*) > 0
+$$;
+COMMENT ON FUNCTION wallet.compare_wallets(bigint, wallet.finding[]) IS
+    'how the wallets of a block differ from what the journal says: sums for each currency, and a fault if they do';
+
+/* ---- The past ---- */
+
+/*
+ * Reads a block of verified transfers again, up to an id.  A difference is reported as such, together
+ * with whatever is wrong with the rows as they are now.
+ */
+CREATE FUNCTION wallet.compare_transfers(number bigint, up_to bigint)
+RETURNS SETOF wallet.finding
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    first CONSTANT bigint := number << 17;
+    last CONSTANT bigint := least(first | 131071, up_to);
+    kept wallet.finding;
+    now wallet.finding;
+BEGIN
+    SELECT count(*) AS row_count,
+           coalesce(sum(wallet.digest(ROW(j.transfer_id, j.request_id, j.source_wallet_id, j.destination_wallet_id, j.amount,
+                                          j.source_balance, j.destination_balance, j.source_previous, j.destination_previous,
+                                          j.posted_at, j.kind, j.metadata))), 0) AS digest
+        INTO now.row_count, now.digest
+        FROM wallet.transfer AS j WHERE j.transfer_id >= first AND j.transfer_id <= last;
+    SELECT coalesce(sum(v.row_count), 0), coalesce(sum(v.digest), 0) INTO kept.row_count, kept.digest
+        FROM wallet.verified AS v WHERE v.area = 'transfer' AND v.block = number;
+    RETURN NEXT wallet.sum_of('read', number, 'transfer', now.row_count);
+    IF (now.row_count, now.digest) IS DISTINCT FROM (kept.row_count, kept.digest) THEN
+        RETURN NEXT wallet.fault('verified_unchanged', format('transfers %s to %s: %s rows, were %s', first, last, now.row_count, kept.row_count),
+                                 'past', number, 'transfer');
+        RETURN QUERY SELECT f.name, f.faults, f.detail, 'past', NULL::bigint, NULL, NULL::numeric, NULL::numeric, NULL::numeric
+            FROM wallet.verify_transfers(first - 1, last) AS f WHERE f.name IS NOT NULL;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION wallet.compare_transfers(bigint, bigint) IS 'whether verified transfers are what they were';
+
+/*
+ * The same for requests and outcomes.  Whose wallet an outcome names is looked up again: users and
+ * wallets are in no digest.  added: outcomes that have come since for requests that waited.
+ */
+CREATE FUNCTION wallet.compare_requests(number bigint, up_to bigint, low_water bigint, added wallet.finding[])
+RETURNS SETOF wallet.finding
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    first CONSTANT bigint := number << 17;
+    last CONSTANT bigint := least(first | 131071, up_to);
+    asked wallet.finding;
+    settled wallet.finding;
+    strangers bigint;
+    kept wallet.finding[];
+BEGIN
+    SELECT count(*), coalesce(sum(wallet.digest(ROW(q.request_id, q.user_id, q.source_wallet_id, q.destination_wallet_id, q.amount,
+                                                    q.enqueued_at, q.kind, q.amount_scale, q.currency))), 0)
+        INTO asked.row_count, asked.digest
+        FROM wallet.request AS q WHERE q.request_id >= first AND q.request_id <= last;
+    SELECT count(*), coalesce(sum(wallet.digest(ROW(q.request_id, q.wallet_id, q.balance, q.updated_at, q.posted_at, q.status, q.code))), 0),
+           count(*) FILTER (WHERE q.code = 'processed'
+               AND (SELECT w.user_id FROM wallet.wallet AS w WHERE w.wallet_id = q.wallet_id)
+                   IS DISTINCT FROM (SELECT r.user_id FROM wallet.request AS r WHERE r.request_id = q.request_id))
+        INTO settled.row_count, settled.digest, strangers
+        FROM wallet.outcome AS q WHERE q.request_id >= first AND q.request_id <= last;
+    kept := wallet.add_up(added || ARRAY(
+        SELECT wallet.sum_of(v.area, v.block, v.currency, v.row_count, v.balance, v.digest)
+            FROM wallet.verified AS v WHERE v.area IN ('request', 'outcome') AND v.block = number));
+    RETURN NEXT wallet.sum_of('read', number, 'request', asked.row_count + settled.row_count);
+    IF EXISTS (SELECT FROM (VALUES ('request', asked.row_count, asked.digest), ('outcome', settled.row_count, settled.digest))
+                       AS n (area, row_count, digest)
+                   LEFT JOIN unnest(kept) AS k ON k.area = n.area AND k.block = number
+                   WHERE n.row_count <> coalesce(k.row_count, 0) OR n.digest <> coalesce(k.digest, 0)) THEN
+        RETURN NEXT wallet.fault('verified_unchanged', format('requests %s to %s, or their outcomes', first, last), 'past', number, 'request');
+    ELSIF strangers = 0 THEN
+        RETURN;
+    END IF;
+    RETURN QUERY SELECT f.name, f.faults, f.detail, 'past', number, 'request', NULL::numeric, NULL::numeric, NULL::numeric
+        FROM wallet.verify_requests(first - 1, last, low_water) AS f WHERE f.name IS NOT NULL;
+END
+$$;
+COMMENT ON FUNCTION wallet.compare_requests(bigint, bigint, bigint, wallet.finding[]) IS
+    'whether verified requests and their outcomes are what they were';
+
+/* ---- Part by part, in the snapshot of the statement that calls these ---- */
+
+/*
+ * Verifies the transfers above an id, block by block.  Returns faults, and sums: of the areas transfer
+ * and wallet up to settled, and of the area ahead for the wallets beyond it.
+ */
+CREATE FUNCTION wallet.examine_transfers(above bigint, settled bigint)
+RETURNS SETOF wallet.finding
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    first bigint := above;
+    next bigint;
+    last bigint;
+    finding wallet.finding;
+    sums wallet.finding[] := '{}';
+BEGIN
+    LOOP
+        next := (SELECT j.transfer_id FROM wallet.transfer AS j WHERE j.transfer_id > first ORDER BY j.transfer_id LIMIT 1);
+        EXIT WHEN next IS NULL;
+        last := next | 131071;
+        IF next <= settled THEN
+            last := least(last, settled);
+        END IF;
+        FOR finding IN SELECT * FROM wallet.verify_transfers(first, last) LOOP
+            IF finding.name IS NOT NULL THEN
+                RETURN NEXT finding;
+            ELSIF last <= settled THEN
+                sums := sums || finding;
+            ELSIF finding.area = 'wallet' THEN
+                finding.area := 'ahead';
+                sums := sums || finding;
+            END IF;
+        END LOOP;
+        IF cardinality(sums) > 10000 THEN
+            sums := wallet.add_up(sums);
+        END IF;
+        first := last;
+    END LOOP;
+    RETURN QUERY SELECT * FROM unnest(wallet.add_up(sums));
+    RETURN NEXT wallet.sum_of('reached', settled, 'transfer', coalesce((SELECT max(j.transfer_id) FROM wallet.transfer AS j), 0));
+END
+$$;
+COMMENT ON FUNCTION wallet.examine_transfers(bigint, bigint) IS 'faults and sums of all transfers above an id';
+
+/*
+ * Verifies the requests above an id, block by block, with their outcomes and transfers.  Returns faults;
+ * sums of the areas request and outcome up to where the checkpoint may go; and the requests up to there
+ * that wait.  A checkpoint that would leave more than 1,000 of them behind goes no further.
+ */
+CREATE FUNCTION wallet.examine_requests(above bigint, settled bigint, low_water bigint, waiting_before integer)
+RETURNS SETOF wallet.finding
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    first bigint := above;
+    next bigint;
+    last bigint;
+    blocks wallet.finding[];
+    finding wallet.finding;
+    sums wallet.finding[] := '{}';
+    waiting integer := waiting_before;
+BEGIN
+    LOOP
+        next := least((SELECT q.request_id FROM wallet.request AS q WHERE q.request_id > first ORDER BY q.request_id LIMIT 1),
+                      (SELECT q.request_id FROM wallet.outcome AS q WHERE q.request_id > first ORDER BY q.request_id LIMIT 1),
+                      (SELECT j.request_id FROM wallet.transfer AS j WHERE j.request_id > first ORDER BY j.request_id LIMIT 1));
+        EXIT WHEN next IS NULL;
+        last := next | 131071;
+        IF next <= settled THEN
+            last := least(last, settled);
+        END IF;
+        blocks := ARRAY(SELECT v FROM wallet.verify_requests(first, last, low_water) AS v);
+        IF last <= settled THEN
+            waiting := waiting + (SELECT count(*) FROM unnest(blocks) AS b WHERE b.area = 'waiting');
+            IF waiting > 1000 THEN
+                settled := first;
+            END IF;
+        END IF;
+        FOREACH finding IN ARRAY blocks LOOP
+            IF finding.name IS NOT NULL OR finding.area = 'waiting' AND last <= settled THEN
+                RETURN NEXT finding;
+            ELSIF last <= settled THEN
+                sums := sums || finding;
+            END IF;
+        END LOOP;
+        first := last;
+    END LOOP;
+    RETURN QUERY SELECT * FROM unnest(wallet.add_up(sums));
+    RETURN NEXT wallet.sum_of('reached', settled, 'request',
+        (SELECT q.request_id FROM wallet.request AS q WHERE q.request_id > above ORDER BY q.request_id DESC LIMIT 1));
+END
+$$;
+COMMENT ON FUNCTION wallet.examine_requests(bigint, bigint, bigint, integer) IS 'faults and sums of all requests above an id';
+
+/*
+ * Compares wallets with what the journal says: those blocks that differed the last time, and the next
+ * ones in turn, from a block on and once around.  Then all money: what the journal says of each block,
+ * put right by what has just been read of the wallets.
+ */
+CREATE FUNCTION wallet.examine_wallets(journal wallet.finding[], start bigint, blocks integer, again bigint[])
+RETURNS SETOF wallet.finding
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    turn bigint[] := again;
+    first bigint := start;
+    next bigint;
+    around boolean := false;
+    findings wallet.finding[];
+    difference wallet.finding[] := '{}';
+BEGIN
+    WHILE blocks IS NULL OR cardinality(turn) < blocks + cardinality(again) LOOP
+        next := least((SELECT w.wallet_id >> 17 FROM wallet.wallet AS w WHERE w.wallet_id >= first << 17 ORDER BY w.wallet_id LIMIT 1),
+                      (SELECT min(j.block) FROM unnest(journal) AS j WHERE j.block >= greatest(first, 0)));
+        EXIT WHEN around AND (next IS NULL OR next >= start);
+        IF next IS NULL THEN
+            around := true;
+            first := 0;
+        ELSE
+            turn := turn || next;
+            first := next + 1;
+        END IF;
+    END LOOP;
+    FOR next IN SELECT DISTINCT t.block FROM unnest(turn) AS t (block) ORDER BY 1 LOOP
+        findings := ARRAY(SELECT v FROM wallet.compare_wallets(next, journal) AS v);
+        RETURN QUERY SELECT * FROM unnest(findings) AS n WHERE n.name IS NOT NULL;
+        difference := difference || ARRAY(SELECT n FROM unnest(findings) AS n WHERE n.name IS NULL AND n.balance <> 0);
+        RETURN NEXT wallet.sum_of('read', next, 'wallet', (SELECT coalesce(sum(n.row_count), 0) FROM unnest(findings) AS n));
+    END LOOP;
+    RETURN NEXT wallet.sum_of('reached', first, 'wallet', 0);
+    RETURN QUERY
+        SELECT f.*
+            FROM (SELECT d.currency, coalesce(sum(d.balance) FILTER (WHERE d.block >= 0), 0) AS inside,
+                         coalesce(sum(d.balance) FILTER (WHERE d.block < 0), 0) AS outside
+                      FROM unnest(journal || difference) AS d GROUP BY d.currency) AS m
+                CROSS JOIN LATERAL wallet.fault('money_conserved', format('%s: wallets %s, outside %s', coalesce(nullif(m.currency, ''), 'no currency'), m.inside, m.outside), 'wallet') AS f
+            WHERE m.inside + m.outside <> 0;
+END
+$$;
+COMMENT ON FUNCTION wallet.examine_wallets(wallet.finding[], bigint, integer, bigint[]) IS
+    'faults of blocks of wallets, and of all money';
+
+/*
+ * Reads verified transfers again: those blocks that differed the last time, and the next ones in turn,
+ * until so many rows have been read, or all.
+ */
+CREATE FUNCTION wallet.examine_past_transfers(up_to bigint, start bigint, max_rows bigint)
+RETURNS SETOF wallet.finding
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    first bigint := start;
+    next bigint;
+    around boolean := false;
+    turn bigint[] := ARRAY(SELECT v.block FROM wallet.verified AS v WHERE v.area = 'transfer' AND NOT v.ok);
+    again CONSTANT bigint[] := turn;
+    budget bigint := max_rows;
+    findings wallet.finding[];
+BEGIN
+    LOOP
+        IF cardinality(turn) > 0 THEN
+            next := turn[1];
+            turn := turn[2:];
+        ELSE
+            EXIT WHEN budget <= 0;
+            next := least((SELECT j.transfer_id >> 17 FROM wallet.transfer AS j
+                               WHERE j.transfer_id >= first << 17 AND j.transfer_id <= up_to ORDER BY j.transfer_id LIMIT 1),
+                          (SELECT v.block FROM wallet.verified AS v WHERE v.area = 'transfer' AND v.block >= first ORDER BY v.block LIMIT 1));
+            EXIT WHEN around AND (next IS NULL OR next >= start);
+            around := around OR next IS NULL;
+            first := coalesce(next + 1, 0);
+            CONTINUE WHEN next IS NULL OR next = ANY (again);
+        END IF;
+        findings := ARRAY(SELECT v FROM wallet.compare_transfers(next, up_to) AS v);
+        RETURN QUERY SELECT * FROM unnest(findings);
+        budget := budget - greatest(1000, (SELECT sum(n.row_count) FROM unnest(findings) AS n WHERE n.area = 'read'));
+    END LOOP;
+    RETURN NEXT wallet.sum_of('reached', first, 'past transfer', 0);
+END
+$$;
+COMMENT ON FUNCTION wallet.examine_past_transfers(bigint, bigint, bigint) IS 'which verified transfers are not what they were';
+
+/* The same for requests and outcomes; late: outcomes that have come since for requests that waited. */
+CREATE FUNCTION wallet.examine_past_requests(expired_below bigint, up_to bigint, start bigint, max_rows bigint,
+                                             low_water bigint, late wallet.finding[])
+RETURNS SETOF wallet.finding
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    first bigint := greatest(start, expired_below >> 17);
+    next bigint;
+    around boolean := false;
+    turn bigint[] := ARRAY(SELECT DISTINCT v.block FROM wallet.verified AS v
+                               WHERE v.area IN ('request', 'outcome') AND NOT v.ok AND v.block >= expired_below >> 17);
+    again CONSTANT bigint[] := turn;
+    budget bigint := max_rows;
+    findings wallet.finding[];
+BEGIN
+    LOOP
+        IF cardinality(turn) > 0 THEN
+            next := turn[1];
+            turn := turn[2:];
+        ELSE
+            EXIT WHEN budget <= 0;
+            next := least((SELECT q.request_id >> 17 FROM wallet.request AS q
+                               WHERE q.request_id >= first << 17 AND q.request_id <= up_to ORDER BY q.request_id LIMIT 1),
+                          (SELECT q.request_id >> 17 FROM wallet.outcome AS q
+                               WHERE q.request_id >= first << 17 AND q.request_id <= up_to ORDER BY q.request_id LIMIT 1),
+                          (SELECT v.block FROM wallet.verified AS v WHERE v.area = 'request' AND v.block >= first ORDER BY v.block LIMIT 1),
+                          (SELECT v.block FROM wallet.verified AS v WHERE v.area = 'outcome' AND v.block >= first ORDER BY v.block LIMIT 1));
+            EXIT WHEN around AND (next IS NULL OR next >= start);
+            around := around OR next IS NULL;
+            first := coalesce(next + 1, expired_below >> 17);
+            CONTINUE WHEN next IS NULL OR next = ANY (again);
+        END IF;
+        findings := ARRAY(SELECT v FROM wallet.compare_requests(next, up_to, low_water, late) AS v);
+        RETURN QUERY SELECT * FROM unnest(findings);
+        budget := budget - greatest(1000, (SELECT sum(n.row_count) FROM unnest(findings) AS n WHERE n.area = 'read'));
+    END LOOP;
+    RETURN NEXT wallet.sum_of('reached', first, 'past request', 0);
+END
+$$;
+COMMENT ON FUNCTION wallet.examine_past_requests(bigint, bigint, bigint, bigint, bigint, wallet.finding[]) IS
+    'which verified requests and outcomes are not what they were';
+
+/* ---- The whole ---- */
+
+/*
+ * Everything, from the tables alone.  One statement calls this, so all of it is one snapshot: it may
+ * run at any time.  The settings keep the plans to what is bounded: rows of a block are read by an
+ * index, sorted and hashed in work_mem, and single rows are looked up where a statement says LATERAL.
+ */
+CREATE FUNCTION wallet.examine_all()
+RETURNS SETOF wallet.finding
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off SET enable_nestloop = off SET enable_mergejoin = off SET jit = off SET max_parallel_workers_per_gather = 0
+SET work_mem = '64MB' AS $$
+DECLARE
+    journal wallet.finding[];
+    expired bigint;
+BEGIN
+    -- While the parent is locked no partition goes.
+    PERFORM FROM wallet.request AS r WHERE r.request_id < 0;
+    expired := wallet.expired_below();
+    journal := ARRAY(SELECT t FROM wallet.examine_transfers(0, 0) AS t);
+    RETURN QUERY SELECT * FROM unnest(journal);
+    RETURN QUERY SELECT * FROM wallet.examine_requests(greatest(0, expired - 1), 0,
+        (SELECT p.low_water FROM wallet.queue_position AS p ORDER BY p.highest DESC, p.low_water DESC, p.opener LIMIT 1), 0);
+    RETURN QUERY SELECT * FROM wallet.examine_wallets(ARRAY(SELECT j FROM unnest(journal) AS j WHERE j.area = 'ahead'), 0, NULL, '{}');
+END
+$$;
+COMMENT ON FUNCTION wallet.examine_all() IS 'the faults of all rows, from the tables alone';
+
+/*
+ * What is new since the checkpoint, the wallets of so many blocks (null: all), and so many rows of the
+ * past.  The rows of the area reached say how far the checkpoint may go if the new part has no fault.
+ */
+CREATE FUNCTION wallet.examine_since(kept wallet.checkpoint, wallet_blocks integer, past_rows bigint,
+                                     seen_transfer_id bigint, seen_request_id bigint, seen_xid xid8)
+RETURNS SETOF wallet.finding
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off SET enable_nestloop = off SET enable_mergejoin = off SET jit = off SET max_parallel_workers_per_gather = 0
+SET work_mem = '64MB' AS $$
+DECLARE
+    horizon CONSTANT xid8 := pg_snapshot_xmin(pg_current_snapshot());
+    settled_transfer bigint := kept.transfer_id;
+    settled_request bigint := kept.request_id;
+    expired bigint;
+    low_water bigint;
+    transfers wallet.finding[];
+    late wallet.finding[];
+    waiting integer;
+BEGIN
+    -- While the parent is locked no partition goes.
+    PERFORM FROM wallet.request AS r WHERE r.request_id < 0;
+    expired := wallet.expired_below();
+    low_water := (SELECT p.low_water FROM wallet.queue_position AS p ORDER BY p.highest DESC, p.low_water DESC, p.opener LIMIT 1);
+    IF horizon >= seen_xid THEN
+        settled_transfer := greatest(settled_transfer, seen_transfer_id);
+        settled_request := greatest(settled_request, seen_request_id);
+    ELSIF horizon >= kept.seen_xid THEN
+        settled_transfer := greatest(settled_transfer, kept.seen_transfer_id);
+        settled_request := greatest(settled_request, kept.seen_request_id);
+    END IF;
+
+    transfers := ARRAY(SELECT t FROM wallet.examine_transfers(kept.transfer_id, settled_transfer) AS t);
+    RETURN QUERY SELECT * FROM unnest(transfers);
+
+    -- Requests that have waited, and transfers that name a request of the past; then what is new.
+    late := ARRAY(SELECT v FROM unnest(kept.waiting) AS w (id)
+                      CROSS JOIN LATERAL wallet.verify_requests(w.id - 1, w.id, low_water) AS v
+                      WHERE w.id >= expired AND (v.name IS NOT NULL OR v.area = 'waiting' OR v.area = 'outcome' AND v.row_count > 0));
+    RETURN QUERY SELECT * FROM unnest(late);
+    RETURN QUERY
+        SELECT v.*
+            FROM (SELECT j.request_id FROM wallet.transfer AS j
+                      WHERE j.transfer_id > kept.transfer_id AND j.request_id <= kept.request_id AND j.request_id >= expired
+                          AND j.request_id <> ALL (kept.waiting)
+                      ORDER BY j.transfer_id LIMIT 1000) AS named
+                CROSS JOIN LATERAL wallet.verify_requests(named.request_id - 1, named.request_id, low_water) AS v
+            WHERE v.name IS NOT NULL;
+    waiting := (SELECT count(*) FROM unnest(late) AS w WHERE w.area = 'waiting');
+    RETURN QUERY SELECT * FROM wallet.examine_requests(greatest(kept.request_id, expired - 1), settled_request, low_water, waiting);
+
+    RETURN QUERY
+        SELECT * FROM wallet.examine_wallets(
+            wallet.add_up(ARRAY(SELECT t FROM unnest(transfers) AS t WHERE t.area IN ('wallet', 'ahead'))
+                          || ARRAY(SELECT wallet.sum_of(v.area, v.block, v.currency, 0, v.balance, v.digest)
+                                       FROM wallet.verified AS v WHERE v.area = 'wallet')),
+            kept.next_wallet_block, wallet_blocks,
+            ARRAY(SELECT v.block FROM wallet.verified AS v WHERE v.area = 'wallet' AND NOT v.ok AND v.block >= 0));
+
+    -- Currencies never change.
+    RETURN QUERY
+        SELECT f.*
+            FROM jsonb_each(kept.currencies) AS k
+                LEFT JOIN wallet.currency AS c ON c.code = k.key
+                CROSS JOIN LATERAL wallet.fault('verified_unchanged', format('currency %s', k.key), 'past') AS f
+            WHERE k.value IS DISTINCT FROM jsonb_build_array(c.number, c.minor_digits);
+    RETURN QUERY SELECT * FROM wallet.examine_past_transfers(kept.transfer_id, kept.next_transfer_block, past_rows);
+    RETURN QUERY SELECT * FROM wallet.examine_past_requests(expired, kept.request_id, kept.next_request_block, past_rows, low_water, late);
+END
+$$;
+COMMENT ON FUNCTION wallet.examine_since(wallet.checkpoint, integer, bigint, bigint, bigint, xid8) IS
+    'the faults of what is new since the checkpoint, and of some of what is older';
+
+/* Each check with what was found, in the order in which they are shown. */
+CREATE FUNCTION wallet.report(findings wallet.finding[], with_past boolean)
+RETURNS TABLE (name text, ok boolean, detail text)
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT checks.check_name, count(f.name) = 0,
+           CASE WHEN count(f.name) > 0 THEN format('%s faults, such as %s', sum(f.faults), min(f.detail)) END
+        FROM unnest(ARRAY['money_conserved', 'balance_matches_journal', 'outside_known', 'journal_chain', 'posted_at_rises',
+                          'balance_floor', 'one_currency', 'one_outcome', 'outcome_fits_request',
+                          'all_settled_below_low_water', 'verified_unchanged']) WITH ORDINALITY AS checks (check_name, position)
+            LEFT JOIN unnest(findings) AS f ON f.name = checks.check_name
+        WHERE with_past OR checks.check_name <> 'verified_unchanged'
+        GROUP BY checks.check_name, checks.position ORDER BY checks.position
+$$;
+COMMENT ON FUNCTION wallet.report(wallet.finding[], boolean) IS 'a row for each check: whether all was well, and if not, what was found';
+
+/* The proof, from the tables alone.  One statement, so one snapshot: it may run at any time. */
+CREATE FUNCTION wallet.verify()
+RETURNS TABLE (name text, ok boolean, detail text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT r.name, r.ok, r.detail
+        FROM wallet.report(ARRAY(SELECT e FROM wallet.examine_all() AS e WHERE e.name IS NOT NULL), false) AS r
+$$;
+COMMENT ON FUNCTION wallet.verify() IS 'wallet_verify, for the owner alone';
+
+CREATE FUNCTION @extschema@.wallet_verify()
+RETURNS TABLE (name text, ok boolean, detail text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT v.name, v.ok, v.detail FROM wallet.verify() AS v
+$$;
+COMMENT ON FUNCTION @extschema@.wallet_verify() IS 'proves from the tables alone that no money was lost, made or moved twice';
+
+/*
+ * The checkpoint may go up to an id below which every transaction that drew one has ended.  A
+ * transaction takes its id before it draws one of a transfer or a request: so what has been drawn by
+ * now belongs to transactions below what is the next transaction id after that.  When the snapshot
+ * that the proof is made in has none of them running any more, all that they wrote is in it.  Payments
+ * take milliseconds, so it is worth waiting a second for them; what takes longer, as the caller's own
+ * transaction may, is left to the next audit.
+ *
+ * The row of the checkpoint is locked: two audits come one after the other.
+ */
+CREATE FUNCTION wallet.run_audit(in_full boolean DEFAULT false, past_rows bigint DEFAULT 1048576)
+RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+DECLARE
+    seen_transfer_id bigint := 0;
+    seen_request_id bigint := 0;
+    seen_xid xid8;
+    tries integer := 0;
+    kept wallet.checkpoint;
+    findings wallet.finding[];
+    moment CONSTANT timestamptz := clock_timestamp();
+    covers text;
+BEGIN
+    IF past_rows < 0 OR in_full IS NULL OR past_rows IS NULL THEN
+        RAISE EXCEPTION 'the number of rows of the past must not be negative' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    /* What a subscription brings comes in the order of commits: while there is one, no id is the last. */
+    IF NOT EXISTS (SELECT FROM pg_subscription_rel AS s JOIN pg_class AS c ON c.oid = s.srrelid
+                       WHERE c.relnamespace = 'wallet'::regnamespace) THEN
+        seen_transfer_id := greatest((SELECT CASE WHEN q.is_called THEN q.last_value ELSE q.last_value - 1 END FROM wallet.transfer_id_seq AS q),
+                                     (SELECT max(j.transfer_id) FROM wallet.transfer AS j));
+        seen_request_id := greatest((SELECT CASE WHEN q.is_called THEN q.last_value ELSE q.last_value - 1 END FROM wallet.request_id_seq AS q),
+                                    (SELECT q.request_id FROM wallet.request AS q WHERE q.request_id > 0 ORDER BY q.request_id DESC LIMIT 1));
+    END IF;
+    seen_xid := wallet.next_xid();
+    WHILE pg_snapshot_xmin(pg_current_snapshot()) < seen_xid AND tries < 100
+          AND current_setting('transaction_isolation') = 'read committed' AND pg_current_xact_id_if_assigned() IS NULL LOOP
+        PERFORM pg_sleep(0.01);
+        tries := tries + 1;
+    END LOOP;
+
+    INSERT INTO wallet.checkpoint DEFAULT VALUES ON CONFLICT DO NOTHING;
+    IF FOUND THEN
+        DELETE FROM wallet.verified;
+    END IF;
+    SELECT * INTO kept FROM wallet.checkpoint FOR UPDATE;
+
+    findings := ARRAY(SELECT e FROM wallet.examine_since(kept, CASE WHEN NOT in_full THEN 16 END,
+                                                      CASE WHEN in_full THEN 9223372036854775807 ELSE past_rows END,
+                                                      seen_transfer_id, seen_request_id, seen_xid) AS e
+                   UNION ALL
+                   SELECT e FROM wallet.examine_all() AS e WHERE in_full AND e.name IS NOT NULL);
+    SELECT format('%s; of the past %s transfers, %s requests and outcomes; %s wallets',
+                  CASE WHEN in_full THEN 'everything; then ' ELSE '' END
+                  || format('transfers above %s up to %s, requests above %s up to %s', kept.transfer_id,
+                            max(f.row_count) FILTER (WHERE f.area = 'reached' AND f.currency = 'transfer'), kept.request_id,
+                            coalesce(max(f.row_count) FILTER (WHERE f.area = 'reached' AND f.currency = 'request'), kept.request_id)),
+                  coalesce(sum(f.row_count) FILTER (WHERE f.area = 'read' AND f.currency = 'transfer'), 0),
+                  coalesce(sum(f.row_count) FILTER (WHERE f.area = 'read' AND f.currency = 'request'), 0),
+                  coalesce(sum(f.row_count) FILTER (WHERE f.area = 'read' AND f.currency = 'wallet'), 0))
+        INTO covers FROM unnest(findings) AS f;
+    INSERT INTO wallet.audit (checked_at, name, ok, detail, covered)
+        SELECT moment, r.name, r.ok, r.detail, covers FROM wallet.report(findings, true) AS r;
+    PERFORM wallet.keep_audit(kept, findings, seen_transfer_id, seen_request_id, seen_xid);
+    RETURN NOT EXISTS (SELECT FROM unnest(findings) AS f WHERE f.name IS NOT NULL);
+END
+$$;
+COMMENT ON FUNCTION wallet.run_audit(boolean, bigint) IS 'wallet_audit, for the owner and the scheduled job';
+
+/*
+ * Moves the checkpoint on, unless there is a fault in what is new: then the next audit reads all of it
+ * again.  A block of the past, or of wallets, that has a fault is marked, and read by every audit until
+ * it is again what it was.
+ */
+CREATE FUNCTION wallet.keep_audit(kept wallet.checkpoint, findings wallet.finding[], seen_transfer bigint, seen_request bigint, seen xid8)
+RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    /* Also a block that had no row when it was verified. */
+    INSERT INTO wallet.verified AS v (area, block, row_count, balance, digest, ok)
+        SELECT DISTINCT coalesce(f.currency, f.area), f.block, 0, 0, 0, false
+            FROM unnest(findings) AS f WHERE f.name IS NOT NULL AND f.block IS NOT NULL
+        ON CONFLICT (area, block, currency) DO NOTHING;
+    UPDATE wallet.verified AS v
+        SET ok = NOT faulty
+        FROM (SELECT r.block, r.currency AS area,
+                     EXISTS (SELECT FROM unnest(findings) AS f
+                                 WHERE f.name IS NOT NULL AND f.block = r.block AND (f.currency = r.currency OR f.area = r.currency)) AS faulty
+                  FROM unnest(findings) AS r WHERE r.area = 'read') AS n
+        WHERE v.block = n.block AND v.area IN (n.area, CASE n.area WHEN 'request' THEN 'outcome' END) AND v.ok = faulty;
+    UPDATE wallet.checkpoint
+        SET next_transfer_block = coalesce((SELECT f.block FROM unnest(findings) AS f WHERE f.area = 'reached' AND f.currency = 'past transfer'), next_transfer_block),
+            next_request_block = coalesce((SELECT f.block FROM unnest(findings) AS f WHERE f.area = 'reached' AND f.currency = 'past request'), next_request_block),
+            next_wallet_block = (SELECT f.block FROM unnest(findings) AS f WHERE f.area = 'reached' AND f.currency = 'wallet');
+    DELETE FROM wallet.verified AS v
+        WHERE v.area IN ('request', 'outcome') AND v.block < wallet.expired_below() >> 17;
+    IF EXISTS (SELECT FROM unnest(findings) AS f WHERE f.name IS NOT NULL AND f.area = 'new') THEN
+        RETURN;
+    END IF;
+
+    INSERT INTO wallet.verified AS v (area, block, currency, row_count, balance, digest)
+        SELECT f.area, f.block, f.currency, f.row_count, f.balance, f.digest
+            FROM unnest(findings) AS f
+            WHERE f.name IS NULL AND f.area IN ('transfer', 'request', 'outcome', 'wallet')
+                AND (f.row_count <> 0 OR f.balance <> 0 OR f.digest <> 0)
+        ON CONFLICT (area, block, currency) DO UPDATE
+            SET row_count = v.row_count + excluded.row_count, balance = v.balance + excluded.balance, digest = v.digest + excluded.digest;
+    UPDATE wallet.checkpoint AS c
+        SET transfer_id = (SELECT f.block FROM unnest(findings) AS f WHERE f.area = 'reached' AND f.currency = 'transfer'),
+            request_id = (SELECT f.block FROM unnest(findings) AS f WHERE f.area = 'reached' AND f.currency = 'request'),
+            waiting = ARRAY(SELECT f.block FROM unnest(findings) AS f WHERE f.name IS NULL AND f.area = 'waiting' ORDER BY f.block),
+            currencies = (SELECT jsonb_object_agg(k.code, jsonb_build_array(k.number, k.minor_digits)) FROM wallet.currency AS k)
+                         || c.currencies;
+    /* What was seen before is waited for until it has come, or a long transaction would always be too late. */
+    UPDATE wallet.checkpoint AS c
+        SET seen_transfer_id = seen_transfer, seen_request_id = seen_request, seen_xid = seen
+        WHERE c.seen_xid IS NULL OR pg_snapshot_xmin(pg_current_snapshot()) >= c.seen_xid;
+END
+$$;
+COMMENT ON FUNCTION wallet.keep_audit(wallet.checkpoint, wallet.finding[], bigint, bigint, xid8) IS
+    'keeps how far an audit has come, and which blocks have a fault';
+
+CREATE FUNCTION @extschema@.wallet_audit(full boolean DEFAULT false, past_rows bigint DEFAULT 1048576) RETURNS boolean
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$ SELECT wallet.run_audit($1, $2) $$;
+COMMENT ON FUNCTION @extschema@.wallet_audit(boolean, bigint) IS
+    'verifies what is new and some of the past, or everything, keeps the result in wallet.audit and says whether all was well';
+
+/* After a repair that has left the verified rows other than they were. */
+CREATE FUNCTION wallet.forget_verified() RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    DELETE FROM wallet.checkpoint;
+    DELETE FROM wallet.verified;
+$$;
+COMMENT ON FUNCTION wallet.forget_verified() IS
+    'lets the next audit begin from the start: what has been verified is forgotten, and what is there then is taken for good if the proof finds no fault';
