@@ -73,6 +73,8 @@ CREATE TABLE wallet_parent (wallet_id bigint NOT NULL);
 CREATE TABLE transfer_parent (amount bigint NOT NULL);
 CREATE TABLE wallet_referred (wallet_id bigint PRIMARY KEY);
 INSERT INTO wallet_referred VALUES (1);
+ALTER TABLE wallet_parent REPLICA IDENTITY FULL;
+ALTER TABLE transfer_parent REPLICA IDENTITY FULL;
 ALTER TABLE wallet.wallet INHERIT wallet_parent;
 ALTER TABLE wallet.transfer INHERIT transfer_parent;
 ALTER TABLE wallet.wallet ADD FOREIGN KEY (wallet_id) REFERENCES wallet_referred;
