@@ -329,14 +329,14 @@ refuse_beyond_limit(EnqueueItem *items, int count)
 		new_count += is_new(&items[i]) ? 1 : 0;
 	if (new_count == 0)
 		return;
-	if (setting_queue_limit > 0 && !shared_backlog_known(queue))
+	if (setting_queue_limit > 0 && !backlog_known(queue))
 	{
 		Datum counted_max = Int64GetDatum(COUNTED_MAX);
 
 		statement_run(&count_waiting, &counted_max, NULL, true);
-		shared_backlog_begin(queue, result_int64(0, 1));
+		backlog_begin(queue, result_int64(0, 1));
 	}
-	room = shared_backlog_admit(new_count, setting_queue_limit);
+	room = backlog_admit(new_count, setting_queue_limit);
 	for (int i = 0; i < count; i++)
 	{
 		if (is_new(&items[i]) && room-- <= 0)
@@ -446,7 +446,7 @@ refuse_unstored(void *items, int i, const ErrorData *error)
 	if (item->drawn_id == 0)
 		return;
 	refuse_item(item, code_by_sqlstate(unpack_sql_state(error->sqlerrcode)));
-	shared_backlog_not_stored(1);
+	backlog_not_stored(1);
 	ereport(LOG,
 	        (errcode(error->sqlerrcode),
 	         errmsg("pg_wallet refuses a request that could not be stored: %s", error->message),

@@ -462,6 +462,36 @@ extern void hints_start(void);
 extern bool hint_find(int64 wallet_id, ItemPointer tid);
 extern void hint_keep(int64 wallet_id, const ItemPointerData *tid);
 
+/* ---- backlog.c: how many requests wait ---- */
+
+extern Size backlog_size(void);
+
+/* At the server's start, with AddinShmemInitLock held. */
+extern void backlog_start(void);
+
+/*
+ * How many requests of this database wait in this table, as far as it is known: begin says how many
+ * do at first.  admit counts in as many of these as the limit leaves room for (0: no limit), until
+ * the transaction or its savepoint is rolled back, and returns how many.  Without shared memory
+ * everything is admitted.
+ */
+extern bool backlog_known(Oid queue);
+extern void backlog_begin(Oid queue, int64 waiting);
+extern int backlog_admit(int count, int64 limit);
+
+/* So many that were counted in by this transaction are not stored by it after all. */
+extern void backlog_not_stored(int64 count);
+
+/* How many have been counted in so far; -1 when nobody counts. */
+extern int64 backlog_admitted(void);
+
+/*
+ * A round has been posted, before whose snapshot so many had been counted in: by the worker, whose
+ * transaction has committed; or by somebody else, which counts when the transaction commits.
+ */
+extern void backlog_round_done(const Round *round, int64 admitted_before);
+extern void backlog_done_at_commit(const Round *round, int64 admitted_before);
+
 /* ---- shared.c: what processes tell each other ---- */
 
 /* How it stands with a worker, after its last round. */
@@ -533,29 +563,6 @@ extern int64 shared_clock_step(void);
 
 /* When this transaction commits: wake this database's worker, or have one started. */
 extern void shared_wake_at_commit(void);
-
-/*
- * How many requests of this database wait in this table, as far as it is known: begin says how many
- * do at first.
- * admit counts in as many of these as the limit leaves room for (0: no limit), until the
- * transaction or its savepoint is rolled back, and returns how many.  Without shared memory
- * everything is admitted.
- */
-extern bool shared_backlog_known(Oid queue);
-extern void shared_backlog_begin(Oid queue, int64 waiting);
-extern int shared_backlog_admit(int count, int64 limit);
-
-/* How many have been counted in so far; -1 when nobody counts. */
-extern int64 shared_backlog_admitted(void);
-
-/*
- * When this transaction commits, a round of somebody else than the worker has been posted.  Before
- * its snapshot was taken, so many had been counted in.
- */
-extern void shared_backlog_done_at_commit(const Round *round, int64 admitted_before);
-
-/* So many that were counted in by this transaction are not stored by it after all. */
-extern void shared_backlog_not_stored(int64 count);
 
 /*
  * Tell this database's worker that somebody else posts, with queue_lock held; and how often the

@@ -113,11 +113,11 @@ wallet_process(PG_FUNCTION_ARGS)
 	{
 		round = (Round){0};
 		CHECK_FOR_INTERRUPTS();
-		admitted_before = shared_backlog_admitted();
+		admitted_before = backlog_admitted();
 		done = process_round(queue, (int) Min(requests_max - settled, setting_batch_max),
 		                     settled > 0, &round, &error);
 		if (done)
-			shared_backlog_done_at_commit(&round, admitted_before);
+			backlog_done_at_commit(&round, admitted_before);
 		settled += round.posted + round.refused;
 	} while (settled < requests_max && (!done || round.more || round.posted + round.refused > 0));
 	queue_free(queue);

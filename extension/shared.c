@@ -19,7 +19,6 @@
 #include "storage/lwlock.h"
 #include "storage/proc.h"
 #include "storage/shmem.h"
-#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #if PG_VERSION_NUM >= 170000
@@ -30,7 +29,6 @@
 
 #define NO_PROC (-1)
 #define WANTED_MAX 64
-#define BACKLOGS_MAX 64
 
 /* Two clocks are read in less than a microsecond. */
 #define CLOCK_LOOK_US_MAX 10000
@@ -44,25 +42,10 @@ typedef struct Slot
 	int64 takeovers; /* so often somebody else has posted what is its work */
 } Slot;
 
-/*
- * How many requests of a database wait: admitted - done.  Both only rise; the worker sets done anew
- * after each round that has read the whole queue, so that no error in it lasts.
- */
-typedef struct Backlog
-{
-	Oid database; /* InvalidOid: free */
-	Oid queue;    /* its table; another one after the extension was created again */
-	int64 admitted;
-	int64 done;
-	int64 admitted_before_round;
-} Backlog;
-
 typedef struct Shared
 {
 	LWLock *lock;
 	int64 clock_ahead_us; /* the wall clock, of the monotonic one; 0: nobody has looked yet */
-	int next_backlog;     /* which one makes room for another database */
-	Backlog backlogs[BACKLOGS_MAX];
 	int launcher_proc;
 	LaunchTrouble launch_trouble;
 	int wanted_count;
@@ -74,25 +57,6 @@ typedef struct Shared
 static Shared *shared = NULL;
 static Slot *my_slot = NULL;
 static bool wake_pending = false;
-
-/*
- * What this transaction has done to its database's backlog, on one level of its savepoints.  A
- * level that is rolled back takes its part along; one that is released leaves it to the level
- * above.
- */
-typedef struct BacklogPart
-{
-	int nest_level;
-	int64 admitted;
-	int64 done;
-	bool is_drained; /* the whole queue has been posted: done_until holds, and not done */
-	int64 done_until;
-} BacklogPart;
-
-/* In the order of the levels; without a transaction there is none. */
-static BacklogPart *parts = NULL;
-static int part_count = 0;
-static int part_room = 0;
 
 static shmem_request_hook_type previous_request_hook = NULL;
 static shmem_startup_hook_type previous_startup_hook = NULL;
@@ -110,7 +74,9 @@ request_memory(void)
 		previous_request_hook();
 	RequestAddinShmemSpace(
 	    add_size(add_size(shared_size(), claims_size()), add_size(hints_size(), ids_size())));
+	RequestAddinShmemSpace(backlog_size());
 	RequestNamedLWLockTranche("pg_wallet", 1);
+	RequestNamedLWLockTranche("pg_wallet backlog", 1);
 }
 
 static void
@@ -130,6 +96,7 @@ start_memory(void)
 		shared->slot_count = setting_workers_max;
 	}
 	hints_start();
+	backlog_start();
 	ids_start();
 	claims_start();
 	LWLockRelease(AddinShmemInitLock);
@@ -234,121 +201,16 @@ wake_worker(void)
 	LWLockRelease(shared->lock);
 }
 
-/* This database's backlog; NULL when it is not known.  With the lock held. */
-static Backlog *
-find_backlog(void)
-{
-	for (int i = 0; i < BACKLOGS_MAX; i++)
-	{
-		if (shared->backlogs[i].database == MyDatabaseId)
-			return &shared->backlogs[i];
-	}
-	return NULL;
-}
-
-/* So many requests of this database wait no more, or never did. */
-static void
-add_done(int64 count)
-{
-	Backlog *backlog;
-
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	backlog = find_backlog();
-	if (backlog != NULL)
-		backlog->done = Min(backlog->done + count, backlog->admitted);
-	LWLockRelease(shared->lock);
-}
-
-/* This level's part of what the transaction does. */
-static BacklogPart *
-current_part(void)
-{
-	int nest_level = GetCurrentTransactionNestLevel();
-
-	if (part_count > 0 && parts[part_count - 1].nest_level == nest_level)
-		return &parts[part_count - 1];
-	if (part_count == part_room)
-	{
-		part_room = part_room * 2 + 8;
-		parts = parts == NULL ? MemoryContextAlloc(TopMemoryContext, sizeof(*parts) * part_room)
-		                      : repalloc(parts, sizeof(*parts) * part_room);
-	}
-	parts[part_count++] = (BacklogPart){.nest_level = nest_level};
-	return &parts[part_count - 1];
-}
-
-/* What a part has posted is known only when its transaction commits. */
-static void
-apply_done(const BacklogPart *part)
-{
-	Backlog *backlog;
-
-	if (!part->is_drained)
-	{
-		if (part->done > 0)
-			add_done(part->done);
-		return;
-	}
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	backlog = find_backlog();
-	if (backlog != NULL)
-		backlog->done = Min(part->done_until, backlog->admitted);
-	LWLockRelease(shared->lock);
-}
-
-/*
- * A prepared transaction wakes nobody: the worker's poll finds its requests.  What a transaction
- * that aborts was going to store does not wait, and what it was going to post still does.
- */
+/* A prepared transaction wakes nobody: the worker's poll finds its requests. */
 static void
 transaction_ended(XactEvent event, void *argument)
 {
-	bool commits = event == XACT_EVENT_COMMIT && wake_pending;
-	int count = part_count;
+	bool wakes = event == XACT_EVENT_COMMIT && wake_pending;
 
-	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
-		return;
-	wake_pending = false;
-	part_count = 0;
-	for (int i = 0; i < count && event != XACT_EVENT_PREPARE; i++)
-	{
-		if (event == XACT_EVENT_COMMIT)
-			apply_done(&parts[i]);
-		else if (parts[i].admitted > 0)
-			add_done(parts[i].admitted);
-	}
-	if (commits)
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+		wake_pending = false;
+	if (wakes)
 		wake_worker();
-}
-
-/* The callback comes while the level that ends is the current one. */
-static void
-savepoint_ended(SubXactEvent event, SubTransactionId id, SubTransactionId parent, void *argument)
-{
-	BacklogPart part;
-
-	if ((event != SUBXACT_EVENT_COMMIT_SUB && event != SUBXACT_EVENT_ABORT_SUB) ||
-	    part_count == 0 || parts[part_count - 1].nest_level < GetCurrentTransactionNestLevel())
-		return;
-	part = parts[--part_count];
-	if (event == SUBXACT_EVENT_ABORT_SUB)
-	{
-		if (part.admitted > 0)
-			add_done(part.admitted);
-		return;
-	}
-	part.nest_level--;
-	if (part_count > 0 && parts[part_count - 1].nest_level == part.nest_level)
-	{
-		BacklogPart *above = &parts[part_count - 1];
-
-		above->admitted += part.admitted;
-		above->done += part.done;
-		above->done_until = part.is_drained ? part.done_until : above->done_until + part.done;
-		above->is_drained = above->is_drained || part.is_drained;
-	}
-	else
-		parts[part_count++] = part;
 }
 
 static void
@@ -357,10 +219,7 @@ watch_transaction(void)
 	static bool registered = false;
 
 	if (!registered)
-	{
 		RegisterXactCallback(transaction_ended, NULL);
-		RegisterSubXactCallback(savepoint_ended, NULL);
-	}
 	registered = true;
 }
 
@@ -371,101 +230,6 @@ shared_wake_at_commit(void)
 		return;
 	watch_transaction();
 	wake_pending = true;
-}
-
-bool
-shared_backlog_known(Oid queue)
-{
-	Backlog *backlog;
-	bool known;
-
-	if (shared == NULL)
-		return true;
-	LWLockAcquire(shared->lock, LW_SHARED);
-	backlog = find_backlog();
-	known = backlog != NULL && backlog->queue == queue;
-	LWLockRelease(shared->lock);
-	return known;
-}
-
-void
-shared_backlog_begin(Oid queue, int64 waiting)
-{
-	Backlog *backlog;
-
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	backlog = find_backlog();
-	if (backlog == NULL)
-		backlog = &shared->backlogs[shared->next_backlog++ % BACKLOGS_MAX];
-	/* Somebody else may have been faster. */
-	if (backlog->database != MyDatabaseId || backlog->queue != queue)
-		*backlog = (Backlog){.database = MyDatabaseId, .queue = queue, .admitted = waiting};
-	LWLockRelease(shared->lock);
-}
-
-int
-shared_backlog_admit(int count, int64 limit)
-{
-	Backlog *backlog;
-	BacklogPart *part;
-	int admitted = count;
-
-	if (shared == NULL)
-		return count;
-	watch_transaction();
-	part = current_part();
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	backlog = find_backlog();
-	if (backlog != NULL && limit > 0)
-		admitted = (int) Max(0, Min(count, limit - (backlog->admitted - backlog->done)));
-	if (backlog != NULL)
-		backlog->admitted += admitted;
-	LWLockRelease(shared->lock);
-	if (backlog != NULL)
-		part->admitted += admitted;
-	return admitted;
-}
-
-int64
-shared_backlog_admitted(void)
-{
-	Backlog *backlog;
-	int64 admitted;
-
-	if (shared == NULL)
-		return -1;
-	LWLockAcquire(shared->lock, LW_SHARED);
-	backlog = find_backlog();
-	admitted = backlog == NULL ? -1 : backlog->admitted;
-	LWLockRelease(shared->lock);
-	return admitted;
-}
-
-void
-shared_backlog_done_at_commit(const Round *round, int64 admitted_before)
-{
-	BacklogPart *part;
-
-	if (shared == NULL)
-		return;
-	watch_transaction();
-	part = current_part();
-	part->done += round->posted + round->refused;
-	part->is_drained = round->drained && admitted_before >= 0;
-	part->done_until = admitted_before - round->deferred;
-}
-
-void
-shared_backlog_not_stored(int64 count)
-{
-	BacklogPart *part;
-
-	if (shared == NULL)
-		return;
-	watch_transaction();
-	part = current_part();
-	part->done += count;
-	part->done_until += count;
 }
 
 static void
@@ -574,13 +338,8 @@ shared_worker_attach(int slot)
 void
 shared_worker_looks(void)
 {
-	Backlog *backlog;
-
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	my_slot->asked = false;
-	backlog = find_backlog();
-	if (backlog != NULL)
-		backlog->admitted_before_round = backlog->admitted;
 	LWLockRelease(shared->lock);
 }
 
@@ -635,14 +394,8 @@ void
 shared_worker_report(const Round *round, int64 batch_us)
 {
 	WorkerState *state = &my_slot->state;
-	Backlog *backlog;
 
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	backlog = find_backlog();
-	if (backlog != NULL && round->drained)
-		backlog->done = backlog->admitted_before_round - round->deferred;
-	else if (backlog != NULL)
-		backlog->done = Min(backlog->done + round->posted + round->refused, backlog->admitted);
 	state->heartbeat_us = monotonic_us();
 	state->posted += round->posted;
 	state->refused += round->refused;

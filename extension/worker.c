@@ -305,6 +305,7 @@ work(Queue *queue)
 	Round round = {0};
 	Recovery recovery = RECOVERY_LATER;
 	int64 started_us = monotonic_us();
+	int64 admitted_before = backlog_admitted();
 	RoundEnd end;
 
 	clock_look();
@@ -332,6 +333,7 @@ work(Queue *queue)
 	if (end == ROUND_DONE)
 		condition_note(round.closed ? CONDITION_CLOSED : CONDITION_POSTING);
 	shared_worker_report(&round, monotonic_us() - started_us);
+	backlog_round_done(&round, admitted_before);
 	gather(&round, started_us);
 	/* A commit may wait for a standby, and lose a wake-up over it: look once more. */
 	if (round.more || round.posted + round.refused > 0)

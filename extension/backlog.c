@@ -1,0 +1,308 @@
+/*
+ * backlog.c
+ *		How many requests of a database wait, for pg_wallet.queue_limit.
+ *
+ * Counted in memory that all processes share, so that nobody who enqueues has to count rows.  One
+ * LWLock protects all of it; nobody holds it for longer than a few assignments.  Without the memory
+ * (the library is not in shared_preload_libraries) everything is admitted.
+ */
+#include "pg_wallet.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+#include "utils/memutils.h"
+
+#define BACKLOGS_MAX 64
+
+/*
+ * How many requests of a database wait: admitted - done.  Both only rise; whoever posts sets done
+ * anew after each round that has read the whole queue, so that no error in it lasts.
+ */
+typedef struct Backlog
+{
+	Oid database; /* InvalidOid: free */
+	Oid queue;    /* its table; another one after the extension was created again */
+	int64 admitted;
+	int64 done;
+} Backlog;
+
+typedef struct Backlogs
+{
+	LWLock *lock;
+	int next; /* which one makes room for another database */
+	Backlog backlogs[BACKLOGS_MAX];
+} Backlogs;
+
+static Backlogs *shared = NULL;
+
+/*
+ * What this transaction has done to its database's backlog, on one level of its savepoints.  A
+ * level that is rolled back takes its part along; one that is released leaves it to the level
+ * above.
+ */
+typedef struct BacklogPart
+{
+	int nest_level;
+	int64 admitted;
+	int64 done;
+	bool is_drained; /* the whole queue has been posted: done_until holds, and not done */
+	int64 done_until;
+} BacklogPart;
+
+/* In the order of the levels; without a transaction there is none. */
+static BacklogPart *parts = NULL;
+static int part_count = 0;
+static int part_room = 0;
+
+Size
+backlog_size(void)
+{
+	return sizeof(Backlogs);
+}
+
+void
+backlog_start(void)
+{
+	bool found;
+
+	shared = ShmemInitStruct("pg_wallet backlog", backlog_size(), &found);
+	if (found)
+		return;
+	memset(shared, 0, backlog_size());
+	shared->lock = &GetNamedLWLockTranche("pg_wallet backlog")->lock;
+}
+
+/* This database's backlog; NULL when it is not known.  With the lock held. */
+static Backlog *
+find_backlog(void)
+{
+	for (int i = 0; i < BACKLOGS_MAX; i++)
+	{
+		if (shared->backlogs[i].database == MyDatabaseId)
+			return &shared->backlogs[i];
+	}
+	return NULL;
+}
+
+/* So many requests of this database wait no more, or never did. */
+static void
+add_done(int64 count)
+{
+	Backlog *backlog;
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	backlog = find_backlog();
+	if (backlog != NULL)
+		backlog->done = Min(backlog->done + count, backlog->admitted);
+	LWLockRelease(shared->lock);
+}
+
+/* This level's part of what the transaction does. */
+static BacklogPart *
+current_part(void)
+{
+	int nest_level = GetCurrentTransactionNestLevel();
+
+	if (part_count > 0 && parts[part_count - 1].nest_level == nest_level)
+		return &parts[part_count - 1];
+	if (part_count == part_room)
+	{
+		part_room = part_room * 2 + 8;
+		parts = parts == NULL ? MemoryContextAlloc(TopMemoryContext, sizeof(*parts) * part_room)
+		                      : repalloc(parts, sizeof(*parts) * part_room);
+	}
+	parts[part_count++] = (BacklogPart){.nest_level = nest_level};
+	return &parts[part_count - 1];
+}
+
+/* What a part has posted is known only when its transaction commits. */
+static void
+apply_done(const BacklogPart *part)
+{
+	Backlog *backlog;
+
+	if (!part->is_drained)
+	{
+		if (part->done > 0)
+			add_done(part->done);
+		return;
+	}
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	backlog = find_backlog();
+	if (backlog != NULL)
+		backlog->done = Min(part->done_until, backlog->admitted);
+	LWLockRelease(shared->lock);
+}
+
+/*
+ * What a transaction that aborts was going to store does not wait, and what it was going to post
+ * still does.  What is prepared waits, whatever becomes of it.
+ */
+static void
+transaction_ended(XactEvent event, void *argument)
+{
+	int count = part_count;
+
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
+		return;
+	part_count = 0;
+	for (int i = 0; i < count && event != XACT_EVENT_PREPARE; i++)
+	{
+		if (event == XACT_EVENT_COMMIT)
+			apply_done(&parts[i]);
+		else if (parts[i].admitted > 0)
+			add_done(parts[i].admitted);
+	}
+}
+
+/* The callback comes while the level that ends is the current one. */
+static void
+savepoint_ended(SubXactEvent event, SubTransactionId id, SubTransactionId parent, void *argument)
+{
+	BacklogPart part;
+
+	if ((event != SUBXACT_EVENT_COMMIT_SUB && event != SUBXACT_EVENT_ABORT_SUB) ||
+	    part_count == 0 || parts[part_count - 1].nest_level < GetCurrentTransactionNestLevel())
+		return;
+	part = parts[--part_count];
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+	{
+		if (part.admitted > 0)
+			add_done(part.admitted);
+		return;
+	}
+	part.nest_level--;
+	if (part_count > 0 && parts[part_count - 1].nest_level == part.nest_level)
+	{
+		BacklogPart *above = &parts[part_count - 1];
+
+		above->admitted += part.admitted;
+		above->done += part.done;
+		above->done_until = part.is_drained ? part.done_until : above->done_until + part.done;
+		above->is_drained = above->is_drained || part.is_drained;
+	}
+	else
+		parts[part_count++] = part;
+}
+
+static void
+watch_transaction(void)
+{
+	static bool registered = false;
+
+	if (!registered)
+	{
+		RegisterXactCallback(transaction_ended, NULL);
+		RegisterSubXactCallback(savepoint_ended, NULL);
+	}
+	registered = true;
+}
+
+bool
+backlog_known(Oid queue)
+{
+	Backlog *backlog;
+	bool known;
+
+	if (shared == NULL)
+		return true;
+	LWLockAcquire(shared->lock, LW_SHARED);
+	backlog = find_backlog();
+	known = backlog != NULL && backlog->queue == queue;
+	LWLockRelease(shared->lock);
+	return known;
+}
+
+void
+backlog_begin(Oid queue, int64 waiting)
+{
+	Backlog *backlog;
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	backlog = find_backlog();
+	if (backlog == NULL)
+		backlog = &shared->backlogs[shared->next++ % BACKLOGS_MAX];
+	/* Somebody else may have been faster. */
+	if (backlog->database != MyDatabaseId || backlog->queue != queue)
+		*backlog = (Backlog){.database = MyDatabaseId, .queue = queue, .admitted = waiting};
+	LWLockRelease(shared->lock);
+}
+
+int
+backlog_admit(int count, int64 limit)
+{
+	Backlog *backlog;
+	BacklogPart *part;
+	int admitted = count;
+
+	if (shared == NULL)
+		return count;
+	watch_transaction();
+	part = current_part();
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	backlog = find_backlog();
+	if (backlog != NULL && limit > 0)
+		admitted = (int) Max(0, Min(count, limit - (backlog->admitted - backlog->done)));
+	if (backlog != NULL)
+		backlog->admitted += admitted;
+	LWLockRelease(shared->lock);
+	if (backlog != NULL)
+		part->admitted += admitted;
+	return admitted;
+}
+
+int64
+backlog_admitted(void)
+{
+	Backlog *backlog;
+	int64 admitted;
+
+	if (shared == NULL)
+		return -1;
+	LWLockAcquire(shared->lock, LW_SHARED);
+	backlog = find_backlog();
+	admitted = backlog == NULL ? -1 : backlog->admitted;
+	LWLockRelease(shared->lock);
+	return admitted;
+}
+
+void
+backlog_done_at_commit(const Round *round, int64 admitted_before)
+{
+	BacklogPart *part;
+
+	if (shared == NULL)
+		return;
+	watch_transaction();
+	part = current_part();
+	part->done += round->posted + round->refused;
+	part->is_drained = round->drained && admitted_before >= 0;
+	part->done_until = admitted_before - round->deferred;
+}
+
+void
+backlog_not_stored(int64 count)
+{
+	BacklogPart *part;
+
+	if (shared == NULL)
+		return;
+	watch_transaction();
+	part = current_part();
+	part->done += count;
+	part->done_until += count;
+}
+
+void
+backlog_round_done(const Round *round, int64 admitted_before)
+{
+	if (shared == NULL)
+		return;
+	apply_done(&(BacklogPart){
+	    .done = round->posted + round->refused,
+	    .is_drained = round->drained && admitted_before >= 0,
+	    .done_until = admitted_before - round->deferred,
+	});
+}
