@@ -10,6 +10,7 @@
 
 #include "access/table.h"
 #include "access/tableam.h"
+#include "catalog/pg_type.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -26,6 +27,11 @@ expired_below(void)
 	TupleTableSlot *slot = table_slot_create(expiry, NULL);
 	int64 below = 0;
 
+	if (TupleDescAttr(RelationGetDescr(expiry), 0)->atttypid != INT8OID)
+		ereport(ERROR,
+		        (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+		         errmsg("the first column of wallet.expiry is not of type bigint"),
+		         errhint("Give \"expired_below\" the type back that CREATE EXTENSION gave it.")));
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 		below = Max(below, DatumGetInt64(slot_getattr(slot, 1, &(bool){false})));
 	ExecDropSingleTupleTableSlot(slot);

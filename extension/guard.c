@@ -24,6 +24,7 @@
 #include "catalog/objectaccess.h"
 #include "catalog/partition.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
 #include "commands/event_trigger.h"
 #include "nodes/parsenodes.h"
 #include "utils/lsyscache.h"
@@ -37,8 +38,8 @@ static Oid journal = InvalidOid;
 static bool is_drop_table = false; /* as the command that is under way */
 
 /*
- * Has the table a row?  Then its first column, an id, is read if id is not NULL.  A plain scan: the
- * indexes may be gone already.
+ * Has the table a row?  Then its first column, an id, is read if id is not NULL: the largest number
+ * where somebody has given it another type.  A plain scan: the indexes may be gone already.
  */
 static bool
 find_row(Oid relation, int64 *id)
@@ -50,7 +51,9 @@ find_row(Oid relation, int64 *id)
 	bool found = table_scan_getnextslot(scan, ForwardScanDirection, slot);
 
 	if (found && id != NULL)
-		*id = DatumGetInt64(slot_getattr(slot, 1, &(bool){false}));
+		*id = TupleDescAttr(RelationGetDescr(table), 0)->atttypid == INT8OID
+		          ? DatumGetInt64(slot_getattr(slot, 1, &(bool){false}))
+		          : PG_INT64_MAX;
 	ExecDropSingleTupleTableSlot(slot);
 	table_endscan(scan);
 	UnregisterSnapshot(snapshot);

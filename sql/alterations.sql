@@ -97,6 +97,11 @@ INSERT INTO alteration (alteration, look) VALUES
     ('ALTER TABLE wallet.transfer ALTER metadata SET NOT NULL', ''),
     ('ALTER TABLE wallet.request ALTER source_wallet_id SET NOT NULL', ''),
     ('ALTER TABLE wallet.wallet ALTER currency SET STORAGE EXTERNAL, ALTER balance SET STATISTICS 0, SET (fillfactor = 100), SET UNLOGGED', ''),
+    ('ALTER TABLE wallet.expiry ALTER expired_below TYPE numeric', ''),
+    -- partitions
+    ('CREATE TABLE wallet.request_own PARTITION OF wallet.request DEFAULT; CREATE TABLE wallet.outcome_own PARTITION OF wallet.outcome DEFAULT', ''),
+    ('ALTER TABLE wallet.outcome DETACH PARTITION wallet.outcome_0; CREATE TABLE own.outcome (code text COLLATE "C" NOT NULL, status wallet.status, posted_at timestamptz NOT NULL, updated_at timestamptz, balance bigint, wallet_id bigint, request_id bigint PRIMARY KEY); INSERT INTO own.outcome (code, posted_at, request_id, wallet_id) SELECT code, posted_at, request_id, wallet_id FROM wallet.outcome_0; ALTER TABLE wallet.outcome ATTACH PARTITION own.outcome FOR VALUES FROM (0) TO (17592186044416)', 'SELECT count(*) FROM own.outcome'),
+    ('ALTER TABLE wallet.outcome DETACH PARTITION wallet.outcome_0', ''),
     -- constraints
     ('ALTER TABLE wallet.wallet ADD UNIQUE (wallet_id, last_transfer_id); CREATE TABLE own.seen (wallet_id bigint, last_transfer_id bigint, FOREIGN KEY (wallet_id, last_transfer_id) REFERENCES wallet.wallet (wallet_id, last_transfer_id)); INSERT INTO own.seen SELECT wallet_id, last_transfer_id FROM wallet.wallet WHERE wallet_id = 1',
      'SELECT count(*) FROM own.seen JOIN wallet.wallet USING (wallet_id, last_transfer_id)'),
