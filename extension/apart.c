@@ -2,14 +2,19 @@
  * apart.c
  *		Finds the items of a step that fail, by halving, and does the step for the others.
  *
- * A subtransaction costs a transaction id and some microseconds; nothing is halved unless something
- * has failed.  Locks that a failed attempt took are released with it.
+ * A subtransaction costs a transaction id, and a batch of 64 requests a fifth of its time: it is
+ * made only where a table may refuse a row.  Nothing is halved unless something has failed.  Locks
+ * that a failed attempt took are released with it.
  */
 #include "pg_wallet.h"
 
+#include "access/table.h"
 #include "access/xact.h"
 #include "apart.h"
+#include "catalog/pg_trigger.h"
 #include "miscadmin.h"
+#include "utils/rel.h"
+#include "utils/reltrigger.h"
 #include "utils/resowner.h"
 
 /* After so many failures that are no item's fault (no space, no memory) the server's state is. */
@@ -91,4 +96,23 @@ run_apart(void *items, int count, ApartStep step, ApartStep undo, ApartRefusal r
 	Apart apart = {.items = items, .step = step, .undo = undo, .refuse = refuse};
 
 	run_range(&apart, 0, count);
+}
+
+bool
+table_may_refuse(const char *name, int columns, int checks, int indexes)
+{
+	Relation table = table_open(wallet_relation(name), AccessShareLock);
+	const TupleConstr *constraints = RelationGetDescr(table)->constr;
+	const TriggerDesc *triggers = table->trigdesc;
+	List *oids = RelationGetIndexList(table);
+	bool may_refuse = table->rd_rel->relhasrules || table->rd_rel->relrowsecurity ||
+	                  RelationGetNumberOfAttributes(table) > columns ||
+	                  list_length(oids) > indexes ||
+	                  (constraints != NULL && constraints->num_check > checks);
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+		may_refuse = may_refuse || TRIGGER_FOR_INSERT(triggers->triggers[i].tgtype);
+	list_free(oids);
+	table_close(table, NoLock);
+	return may_refuse;
 }

@@ -20,4 +20,10 @@ typedef void (*ApartRefusal)(void *items, int item, const ErrorData *error);
  */
 extern void run_apart(void *items, int count, ApartStep step, ApartStep undo, ApartRefusal refuse);
 
+/*
+ * Might a table refuse a row that is in order: has somebody added to its columns, CHECKs and
+ * indexes, of which we made so many, or a rule, a policy or a trigger on INSERT?
+ */
+extern bool table_may_refuse(const char *name, int columns, int checks, int indexes);
+
 #endif /* PG_WALLET_APART_H */

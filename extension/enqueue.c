@@ -453,6 +453,18 @@ refuse_unstored(void *items, int i, const ErrorData *error)
 	         errhidestmt(true)));
 }
 
+/* Tables as we made them refuse nothing that has been judged to be in order. */
+static bool
+may_be_refused(const EnqueueItem *items, int count)
+{
+	bool has_key = false;
+
+	for (int i = 0; i < count && !has_key; i++)
+		has_key = items[i].key != NULL;
+	return table_may_refuse("request", 9, 0, 0) ||
+	       (has_key && table_may_refuse("idempotency_key", 6, 1, 1));
+}
+
 /*
  * Store the items that are in order.  Inside SPI_connect; the handshakes outlive it.  Who may wait
  * does so for another transaction with the same key; the others are refused.
@@ -471,10 +483,10 @@ store_items(EnqueueItem *items, int count, bool may_wait, MemoryContext result_c
 		if (is_new(&items[i]))
 			items[i].drawn_id = items[i].request.request_id = id_draw(ID_REQUEST);
 	}
-	if (count == 1)
-		store_range(items, 0, 1);
-	else
+	if (count > 1 && may_be_refused(items, count))
 		run_apart(items, count, store_range, unstore_range, refuse_unstored);
+	else
+		store_range(items, 0, count);
 	seal_items(items, count, result_context);
 }
 
