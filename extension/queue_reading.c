@@ -9,7 +9,13 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-/* Deferred requests in a batch: so many that new ones need not wait for long. */
+/*
+ * A round while requests are deferred: so many that one for another wallet need not wait for long,
+ * at some 5 us each, when a great many come for the wallet that is locked.
+ */
+#define ROUND_OF_DEFERRED 4096
+
+/* The deferred ones among them. */
 #define DEFERRED_AT_ONCE 4096
 
 /* The same while direct payments step back for the worker. */
@@ -242,6 +248,8 @@ read_requests(Queue *queue, int requests_max)
 	int new_count;
 
 	reading->limit = Min(requests_max, halving ? queue->requests_max : batch_size());
+	if (deferred_count(deferred) > 0)
+		reading->limit = Min(reading->limit, ROUND_OF_DEFERRED);
 	reading->requests =
 	    MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Request) * reading->limit);
 	reading->entries = palloc(sizeof(DeferredEntry *) * reading->limit);
