@@ -12,6 +12,7 @@
 #include "pg_wallet.h"
 
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "storage/lock.h"
 
 PG_FUNCTION_INFO_V1(wallet_lock_rotation);
@@ -28,10 +29,19 @@ lock_activity(const char *table, uint16 class, bool wait)
 	return LockAcquire(&tag, ExclusiveLock, false, !wait);
 }
 
-/* Only who posts takes it: those who enqueue, pay or look after the tables do not. */
+/*
+ * Only who posts takes it: those who enqueue, pay or look after the tables do not.  The lock of a
+ * reader on the table keeps the extension from being dropped in the middle of a round.
+ */
 bool
 queue_lock(bool wait)
 {
+	Oid table = wallet_relation("queue_position");
+
+	if (wait)
+		LockRelationOid(table, AccessShareLock);
+	else if (!ConditionalLockRelationOid(table, AccessShareLock))
+		return false;
 	return lock_activity("queue_position", QUEUE_LOCK_CLASS, wait) != LOCKACQUIRE_NOT_AVAIL;
 }
 
