@@ -302,28 +302,28 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         SELECT w.currency, count(*) AS row_count, sum(w.balance) AS balance,
                coalesce(sum(wallet.digest(ROW(w.wallet_id, w.last_transfer_id, w.balance))) FILTER (WHERE w.last_transfer_id <> 0), 0) AS digest
             FROM wallet.wallet AS w
-            WHERE w.wallet_id >= number << 17 AND w.wallet_id < (number + 1) << 17
+            WHERE w.wallet_id >= compare_wallets.number << 17 AND w.wallet_id < (compare_wallets.number + 1) << 17
             GROUP BY w.currency
         UNION ALL
-        SELECT f.currency, 0, - f.balance, - f.digest FROM unnest(journal) AS f WHERE f.block = number
+        SELECT f.currency, 0, - f.balance, - f.digest FROM unnest(compare_wallets.journal) AS f WHERE f.block = compare_wallets.number
     ), total AS MATERIALIZED (
         SELECT s.currency, sum(s.row_count) AS row_count, sum(s.balance) AS balance, sum(s.digest) AS digest
             FROM side AS s GROUP BY s.currency
     )
-    SELECT NULL, NULL::bigint, NULL, 'difference', number, t.currency, t.row_count, t.balance, t.digest FROM total AS t
+    SELECT NULL, NULL::bigint, NULL, 'difference', compare_wallets.number, t.currency, t.row_count, t.balance, t.digest FROM total AS t
     UNION ALL
     SELECT 'balance_matches_journal', count(*),
            coalesce('wallet ' || (
                SELECT min(w.wallet_id) FROM wallet.wallet AS w
-                   WHERE w.wallet_id >= number << 17 AND w.wallet_id < (number + 1) << 17
+                   WHERE w.wallet_id >= compare_wallets.number << 17 AND w.wallet_id < (compare_wallets.number + 1) << 17
                        AND CASE WHEN w.last_transfer_id = 0 THEN w.balance <> 0
                            ELSE (SELECT true FROM wallet.transfer AS j
                                      WHERE j.transfer_id = w.last_transfer_id
                                          AND (j.source_wallet_id = w.wallet_id AND j.source_balance = w.balance
                                               OR j.destination_wallet_id = w.wallet_id AND j.destination_balance = w.balance)) IS NULL
                            END),
-               format('wallets %s to %s', number << 17, ((number + 1) << 17) - 1)),
-           'wallet', number, NULL, NULL, NULL, NULL
+               format('wallets %s to %s', compare_wallets.number << 17, ((compare_wallets.number + 1) << 17) - 1)),
+           'wallet', compare_wallets.number, NULL, NULL, NULL, NULL
         FROM total AS t WHERE t.balance <> 0 OR t.digest <> 0 HAVING count(*) > 0
 $$;
 COMMENT ON FUNCTION wallet.compare_wallets(bigint, wallet.finding[]) IS

@@ -21,22 +21,22 @@
  */
 
 CREATE TABLE wallet.made (
-    object text PRIMARY KEY,
-    how text NOT NULL,
-    statement text NOT NULL,
-    undo text,
-    relation text NOT NULL
+    object text COLLATE "C" PRIMARY KEY,
+    how text COLLATE "C" NOT NULL,
+    statement text COLLATE "C" NOT NULL,
+    undo text COLLATE "C",
+    relation text COLLATE "C" NOT NULL
 );
 COMMENT ON TABLE wallet.made IS 'the tables as CREATE EXTENSION has made them: what differs has been added by an owner';
 COMMENT ON COLUMN wallet.made.undo IS 'what takes a setting back to the server''s default';
 
 CREATE TABLE wallet.addition (
-    object text PRIMARY KEY,
+    object text COLLATE "C" PRIMARY KEY,
     step integer NOT NULL,
     position bigint NOT NULL,
-    how text NOT NULL,
-    statement text NOT NULL,
-    error text
+    how text COLLATE "C" NOT NULL,
+    statement text COLLATE "C" NOT NULL,
+    error text COLLATE "C"
 );
 COMMENT ON TABLE wallet.addition IS 'what a restored dump has added to the tables, as long as it has not been added here';
 COMMENT ON COLUMN wallet.addition.error IS 'why it could not be added; null: not tried yet';
