@@ -3,21 +3,21 @@
  *		Wallets for which deferred requests wait, and direct payments step back.
  *
  * The worker never waits for a wallet.  Under a steady stream of direct payments it would never
- *find it free, and a request that is deferred for it would starve.  So a worker claims the wallets
- *of a request that has waited for long: it locks the wallet's claim (an advisory lock of the
- *session, of a class of its own) and publishes that here.  A direct payment that finds the wallet
- *published waits for that lock before it locks any wallet, and lets go of it at once.  Those who
- *stand in line already are done first; then the wallet is free, the worker posts what was deferred,
- *and gives the claim back.
+ * find it free, and a request that is deferred for it would starve.  So a worker claims the wallets
+ * of a request that has waited for long: it locks the wallet's claim (an advisory lock of the
+ * session, of a class of its own) and publishes that here.  A direct payment that finds the wallet
+ * published waits for that lock before it locks any wallet, and lets go of it at once.  Those who
+ * stand in line already are done first; then the wallet is free, the worker posts what was
+ * deferred, and gives the claim back.
  *
  * Whoever has locked a wallet already does not wait here, since the worker waits for him.  He may
  * hold other locks that somebody needs who holds the wallet: nobody would see that circle, so a
- *claim ends after a second in any case, and the next one comes later.
+ * claim ends after a second in any case, and the next one comes later.
  *
  * Locking: none but the claims' own.  A payment that reads a slot while it changes may wait for a
  * claim that is gone, which takes no time, or step back one payment later.  When nothing is
- *claimed, a payment reads one counter.  A worker that exits takes its slots back; its session's
- *locks go with it.
+ * claimed, a payment reads one counter.  A worker that exits takes its slots back; its session's
+ * locks go with it.
  */
 #include "claims.h"
 

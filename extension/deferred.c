@@ -1,11 +1,11 @@
 /*
  * deferred.c
  *		Requests that have been read and not carried out, in a line for every wallet that they
- *touch.
+ * touch.
  *
  * An entry is in exactly one state.  READY, LOCKED and FAILING are those that are first in all of
  * their lines, each kept in a heap: by id, or by the moment of the next try.  BEHIND others it is
- *in none, and neither is one that is TAKEN for a round.
+ * in none, and neither is one that is TAKEN for a round.
  *
  * Memory: beyond DEFERRED_MAX entries only the ids of further ones are kept, and how many of them
  * each line has.  What touches such a line comes after them, so its id is kept in the same way.

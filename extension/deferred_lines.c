@@ -3,8 +3,8 @@
  *		The lines in which deferred requests wait, one for each wallet that they touch.
  *
  * A line is in the order of the requests' ids.  Most come with the highest id, and go to the end;
- *one that turns up late looks for its place from where the last one was put, so that many of them
- *in the order of their ids cost one walk along the line.
+ * one that turns up late looks for its place from where the last one was put, so that many of them
+ * in the order of their ids cost one walk along the line.
  */
 #include "deferred_internal.h"
 

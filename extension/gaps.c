@@ -4,12 +4,12 @@
  *
  * The list is in the order of ids, and so in the order of horizons.  A round leaves its first gaps
  * as they are, and writes what comes after them anew, into a second list that takes their place at
- *the commit.
+ * the commit.
  *
  * Which transactions have ended since the last round is told by two snapshots: those that the older
  * one knows to be in progress, or does not know yet, and that the newer one knows to have ended.
  * Subtransactions do not matter: their rows become visible with the end of the transaction, which
- *had its id before.
+ * had its id before.
  */
 #include "gaps.h"
 

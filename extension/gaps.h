@@ -9,21 +9,21 @@
  * The protocol:
  *
  * - Whoever draws an id has a transaction id before he draws it.  So the drawers of all ids of a
- *gap have transaction ids below the next one at the moment when the gap is noticed: its horizon.
- *Once every transaction below the horizon has ended, what is still not visible never will be: the
- *gap is dead, and is forgotten.
+ * gap have transaction ids below the next one at the moment when the gap is noticed: its horizon.
+ * Once every transaction below the horizon has ended, what is still not visible never will be: the
+ * gap is dead, and is forgotten.
  * - A gap is looked into again only when a transaction below its horizon has ended since the last
  *   time.  Horizons do not fall in the order of ids, so what has to be looked into is the end of
- *the list; most often nothing.  No round does anything for each gap.
+ * the list; most often nothing.  No round does anything for each gap.
  * - A round begins with gaps_begin, with the snapshot that it reads by.  The reader looks for rows
- *in the gaps that are named then, in the order of ids, and says with gaps_found which there are.
- *Then it reads on above the highest id, and says with gaps_add which ids it has passed.
+ * in the gaps that are named then, in the order of ids, and says with gaps_found which there are.
+ * Then it reads on above the highest id, and says with gaps_add which ids it has passed.
  * - What a round has changed counts when gaps_commit is called, which is to be done when the
- *round's transaction has committed.  gaps_begin and gaps_rollback take back what no commit has
- *confirmed.
+ * round's transaction has committed.  gaps_begin and gaps_rollback take back what no commit has
+ * confirmed.
  *
  * Locking: none.  The list belongs to one process; two that read the same table each have their
- *own.
+ * own.
  */
 #ifndef PG_WALLET_GAPS_H
 #define PG_WALLET_GAPS_H

@@ -3,18 +3,18 @@
  *		Draws the ids of requests, transfers and wallets, and refuses one that is not new.
  *
  * The queue takes it that a request has a larger id than every request that was drawn before it:
- *what is not above the low-water mark is never read again.  The journal takes the same of its
- *transfers.  A sequence keeps that as long as nobody sets it back, lets sessions draw ids in
- *advance (CACHE), or carries tables to another server without their sequences, as logical
- *replication does.  So each id is compared with the highest one that was drawn before.
+ * what is not above the low-water mark is never read again.  The journal takes the same of its
+ * transfers.  A sequence keeps that as long as nobody sets it back, lets sessions draw ids in
+ * advance (CACHE), or carries tables to another server without their sequences, as logical
+ * replication does.  So each id is compared with the highest one that was drawn before.
  *
  * That one is kept in shared memory, for each sequence of each database.  After the server's start,
- *and without the memory (the library is not in shared_preload_libraries), the tables say it.
+ * and without the memory (the library is not in shared_preload_libraries), the tables say it.
  *
  * Locking: none.  A place is taken once, and given back to nobody.  Who draws reads the highest id
  * first: all up to it were drawn before, so an id that is not above it is no new one.  Then the id
  * becomes the highest, unless a larger one has come in between.  That larger one is no reason to
- *refuse ours: two sessions that draw at the same time are never in each other's way.
+ * refuse ours: two sessions that draw at the same time are never in each other's way.
  */
 #include "ids.h"
 

@@ -7,7 +7,7 @@
  * can meet these.  store.c has class 3, for the turns of direct payments.
  *
  * A lock is held until its transaction ends, and a prepared transaction keeps it.  The oid of a
- *table names it, so that an extension which is made anew has new locks.
+ * table names it, so that an extension which is made anew has new locks.
  */
 #include "pg_wallet.h"
 

@@ -4,7 +4,7 @@
  *
  * While a snapshot is held, each UPDATE of the position leaves a version behind that nobody may
  * prune.  So it is stored less and less often then.  The row is read by its key from the end: of
- *the index entries of all versions the newest comes first.
+ * the index entries of all versions the newest comes first.
  */
 #include "position.h"
 

@@ -4,7 +4,7 @@
  *
  * Up to an id, the highest, each request has its outcome, but for those in a short list of ranges.
  * Whoever goes on from there (a worker that starts, wallet_process()) reads these ranges and what
- *is above, however much has been settled above a request that cannot be.
+ * is above, however much has been settled above a request that cannot be.
  *
  * Locking: the caller holds queue_lock.  What is stored counts when the transaction commits.
  */

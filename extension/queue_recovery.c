@@ -4,8 +4,8 @@
  *
  * Each batch that fails is put back whole, and tried again: it may have been a race.  Then it is
  * halved, whatever the error, until a request fails alone.  That one is refused when its own data
- *are to blame; otherwise it is tried again by itself, after pauses that grow, while all others go
- *on. When many have failed alone and nothing has succeeded in between, the queue pauses.
+ * are to blame; otherwise it is tried again by itself, after pauses that grow, while all others go
+ * on. When many have failed alone and nothing has succeeded in between, the queue pauses.
  */
 #include "queue_internal.h"
 

@@ -3,8 +3,8 @@
  *		Is what is queued posted?  If not, the log and wallet_ready() say why, and what to do.
  *
  * After each round the worker notes its condition: in shared memory, and, when it has changed, in
- *the log.  Why there is no worker is seen by whoever asks, from the settings and from what the
- *launcher has noted.
+ * the log.  Why there is no worker is seen by whoever asks, from the settings and from what the
+ * launcher has noted.
  */
 #include "pg_wallet.h"
 

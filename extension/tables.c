@@ -26,7 +26,7 @@
  *	indexes, unique and exclusion constraints	we, or the executor's ExecInsertIndexTuples
  *	replica identity, publications				CheckCmdReplicaIdentity, as in a statement
  *	defaults									nobody: each column is written, null where it is
- *null storage, compression, tablespace, logging,
+ * null storage, compression, tablespace, logging,
  *	statistics									the functions of the server that we call
  */
 #include "postgres.h"

@@ -126,7 +126,7 @@ foreach my $amount (qw(666.13 777.13 1))
     my $answer = http('POST', '/api/v1/deposit', qq({"user_id":2,"wallet_id":2,"amount":$amount}), idempotent("key-of-$amount-3b9c"));
     my $handshake = handshake_of($answer);
 
-    is($answer->{status}, $amount eq '666.13' ? 500 : 202, "$amount: $answer->{status}");
+    is($answer->{status}, $amount eq '666.13' ? 422 : 202, "$amount: $answer->{status}");
     next if $handshake eq '';
     keep_handshake($handshake, "the handshake of $amount");
     is(Shim::outcome('deposit', 2, $handshake)->{status}, 200, 'and its outcome');
