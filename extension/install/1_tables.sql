@@ -47,6 +47,7 @@ COMMENT ON FUNCTION wallet.code_message(text) IS 'what a code means, in words';
 
 CREATE FUNCTION wallet.refuse_change() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
 BEGIN
     PERFORM wallet.refuse('append_only', format('%s of table %I.%I.', TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME));
     RETURN NULL;
@@ -266,6 +267,7 @@ COMMENT ON COLUMN wallet.secret.database IS
  */
 CREATE FUNCTION wallet.replace_secret() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
 BEGIN
     IF TG_OP = 'INSERT' THEN
         DELETE FROM wallet.secret;
@@ -307,6 +309,7 @@ COMMENT ON COLUMN wallet.audit.covered IS 'which rows this audit has read';
  */
 CREATE FUNCTION wallet.keep_fresh_keys() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
 BEGIN
     IF EXISTS (SELECT FROM gone AS g WHERE g.created_at >= now() - wallet.idempotency_retention()) THEN
         PERFORM wallet.refuse('append_only', 'DELETE of idempotency keys that have not expired.');
@@ -375,6 +378,7 @@ COMMENT ON FUNCTION wallet.current_partition() IS 'the number of the partition t
 
 CREATE FUNCTION wallet.make_partition(number bigint) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET default_tablespace = '' SET default_table_access_method = heap AS $$
+#variable_conflict use_variable
 DECLARE
     parent text;
     part text;

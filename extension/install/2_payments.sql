@@ -107,6 +107,7 @@ COMMENT ON FUNCTION @extschema@.wallet_set_status(bigint, text) IS 'freezes, unf
 CREATE FUNCTION @extschema@.wallet_get(wallet_id bigint)
 RETURNS wallet.wallet_info
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
 DECLARE
     info wallet.wallet_info;
 BEGIN
@@ -129,6 +130,7 @@ COMMENT ON FUNCTION @extschema@.wallet_get(bigint) IS 'a wallet as it is now';
 CREATE FUNCTION wallet.history(wallet_id bigint, before bigint, max_rows integer)
 RETURNS TABLE (operation wallet.transfer, balance bigint)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+#variable_conflict use_variable
 DECLARE
     next_id bigint;
 BEGIN

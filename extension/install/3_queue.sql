@@ -40,6 +40,7 @@ COMMENT ON FUNCTION wallet.lookup_many(text[], bigint[], text[]) IS 'wallet_look
 CREATE FUNCTION @extschema@.wallet_lookup(kind text, user_id bigint, handshake_id text)
 RETURNS wallet.request_info
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
 DECLARE
     answer wallet.answer;
     info wallet.request_info;
@@ -71,6 +72,7 @@ COMMENT ON FUNCTION @extschema@.wallet_lookup(text, bigint, text) IS 'how a requ
 CREATE FUNCTION @extschema@.wallet_read_many(kinds text[], user_ids bigint[], ids bigint[])
 RETURNS SETOF wallet.answer
 LANGUAGE plpgsql STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+#variable_conflict use_variable
 DECLARE
     answer wallet.answer;
 BEGIN
@@ -116,6 +118,7 @@ RETURNS TABLE (
     posted_at text
 )
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
 DECLARE
     digits integer;
 BEGIN

@@ -12,6 +12,7 @@ COMMENT ON FUNCTION wallet.idempotency_retention() IS 'pg_wallet.idempotency_ret
  */
 CREATE FUNCTION wallet.expiry_moment(job text, retention interval, oldest timestamptz) RETURNS timestamptz
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
 DECLARE
     clock CONSTANT timestamptz := clock_timestamp();
     last wallet.expiry_clock;
@@ -41,6 +42,7 @@ COMMENT ON FUNCTION wallet.expiry_moment(text, interval, timestamptz) IS
 
 CREATE FUNCTION wallet.expire_idempotency_keys() RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
 DECLARE
     retention CONSTANT interval := wallet.idempotency_retention();
     moment CONSTANT timestamptz := wallet.expiry_moment('idempotency keys', retention,
@@ -74,6 +76,7 @@ COMMENT ON FUNCTION wallet.lock_rotation() IS
  */
 CREATE FUNCTION wallet.try_make_partition(number bigint) RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
 BEGIN
     LOCK TABLE ONLY wallet.request, ONLY wallet.outcome IN SHARE UPDATE EXCLUSIVE MODE NOWAIT;
     PERFORM wallet.make_partition(number);
@@ -92,6 +95,7 @@ COMMENT ON FUNCTION wallet.try_make_partition(bigint) IS
  */
 CREATE FUNCTION wallet.rotate_requests() RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
 DECLARE
     next bigint;
 BEGIN
@@ -127,11 +131,11 @@ COMMENT ON FUNCTION @extschema@.wallet_rotate_requests() IS
 /* Whether a partition's requests have all been settled, and are older than is wanted in this moment. */
 CREATE FUNCTION wallet.is_expired(number bigint, moment timestamptz) RETURNS boolean
 LANGUAGE sql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
-    SELECT coalesce((SELECT r.request_id <= p.low_water AND r.enqueued_at < moment - wallet.request_retention()
+    SELECT coalesce((SELECT r.request_id <= p.low_water AND r.enqueued_at < is_expired.moment - wallet.request_retention()
                          FROM wallet.request AS r
-                         WHERE r.request_id >= wallet.partition_start(number) AND r.request_id < wallet.partition_start(number + 1)
+                         WHERE r.request_id >= wallet.partition_start(is_expired.number) AND r.request_id < wallet.partition_start(is_expired.number + 1)
                          ORDER BY r.request_id DESC LIMIT 1),
-                    wallet.partition_start(number + 1) <= p.low_water)
+                    wallet.partition_start(is_expired.number + 1) <= p.low_water)
         FROM (SELECT coalesce(max(q.low_water), 0) AS low_water
                   FROM wallet.queue_position AS q JOIN wallet.opening AS o ON o.origin = q.origin) AS p
 $$;
@@ -140,6 +144,7 @@ COMMENT ON FUNCTION wallet.is_expired(bigint, timestamptz) IS
 
 CREATE FUNCTION wallet.drop_partition(number bigint) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
 DECLARE
     part text;
 BEGIN
@@ -165,6 +170,7 @@ COMMENT ON FUNCTION wallet.drop_partition(bigint) IS 'drops a partition of reque
  */
 CREATE FUNCTION wallet.expire_requests() RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms' AS $$
+#variable_conflict use_variable
 DECLARE
     present bigint := wallet.current_partition();
     moment timestamptz;
@@ -217,6 +223,7 @@ COMMENT ON FUNCTION @extschema@.wallet_expire_requests() IS
 CREATE FUNCTION @extschema@.wallet_schedule_maintenance()
 RETURNS TABLE (job text, schedule text, command text)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_cron') THEN
         RAISE EXCEPTION 'pg_cron is not installed in this database'
@@ -249,6 +256,7 @@ COMMENT ON FUNCTION @extschema@.wallet_schedule_maintenance() IS
  */
 CREATE FUNCTION @extschema@.wallet_grant(role regrole, duty text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
 DECLARE
     client CONSTANT text[] := ARRAY[
         'wallet_enqueue(text, json, text)', 'wallet_enqueue_many(text[], text[], text[])',

@@ -34,6 +34,7 @@ ALTER TABLE wallet.api_key ENABLE ALWAYS TRIGGER refuse_row_change;
 CREATE FUNCTION @extschema@.wallet_api_key_create(name text, scopes text[], user_id bigint DEFAULT NULL)
 RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
 DECLARE
     key CONSTANT text := 'pgw_' || encode(wallet.random_key(), 'hex');
 BEGIN
@@ -62,6 +63,7 @@ COMMENT ON FUNCTION @extschema@.wallet_api_key_create(text, text[], bigint) IS
 
 CREATE FUNCTION @extschema@.wallet_api_key_revoke(name text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
 BEGIN
     UPDATE wallet.api_key AS k SET revoked_at = clock_timestamp()
         WHERE k.name = wallet_api_key_revoke.name AND k.revoked_at IS NULL;

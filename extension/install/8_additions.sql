@@ -60,6 +60,7 @@ RETURNS TABLE (step integer, how text, object text, statement text)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET enable_nestloop = on SET enable_hashjoin = on SET enable_seqscan = on
     SET enable_indexscan = on SET quote_all_identifiers = off
     SET standard_conforming_strings = on AS $$
+#variable_conflict use_variable
 BEGIN
     IF wallet.additions_are_trusted() THEN
         RETURN QUERY EXECUTE 'SELECT a.step, a.how, a.object, a.statement FROM wallet.additions() AS a';
@@ -73,6 +74,7 @@ CREATE FUNCTION wallet.keep_shape() RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET enable_nestloop = on SET enable_hashjoin = on SET enable_seqscan = on
     SET enable_indexscan = on SET quote_all_identifiers = off
     SET standard_conforming_strings = on AS $$
+#variable_conflict use_variable
 BEGIN
     DELETE FROM wallet.made AS m
         WHERE m.object <> ALL (ARRAY(SELECT a.object FROM wallet.recorded_additions() AS a));
@@ -153,6 +155,7 @@ CREATE FUNCTION wallet.record_additions() RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET enable_nestloop = on SET enable_hashjoin = on SET enable_seqscan = on
     SET enable_indexscan = on SET quote_all_identifiers = off
     SET standard_conforming_strings = on AS $$
+#variable_conflict use_variable
 DECLARE
     old text;
     new text;
@@ -239,6 +242,7 @@ CREATE FUNCTION wallet.make_additions(first_step integer, last_step integer, aga
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET enable_nestloop = on SET enable_hashjoin = on SET enable_seqscan = on
     SET enable_indexscan = on SET quote_all_identifiers = off
     SET standard_conforming_strings = on AS $$
+#variable_conflict use_variable
 DECLARE
     entry wallet.addition;
     message text;
@@ -280,6 +284,7 @@ CREATE FUNCTION wallet.take_additions() RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET enable_nestloop = on SET enable_hashjoin = on SET enable_seqscan = on
     SET enable_indexscan = on SET quote_all_identifiers = off
     SET standard_conforming_strings = on AS $$
+#variable_conflict use_variable
 BEGIN
     IF NOT wallet.additions_are_trusted() THEN
         RAISE EXCEPTION 'the function wallet.additions() belongs to the owner of the extension'
@@ -318,6 +323,7 @@ CREATE FUNCTION wallet.note_command() RETURNS event_trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off SET enable_nestloop = on SET enable_hashjoin = on SET enable_seqscan = on
     SET enable_indexscan = on SET quote_all_identifiers = off
     SET standard_conforming_strings = on AS $$
+#variable_conflict use_variable
 BEGIN
     IF current_setting('wallet_additions.busy', true) = 'on' THEN
         RETURN;
@@ -349,6 +355,7 @@ CREATE FUNCTION wallet.note_drop() RETURNS event_trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off SET enable_nestloop = on SET enable_hashjoin = on SET enable_seqscan = on
     SET enable_indexscan = on SET quote_all_identifiers = off
     SET standard_conforming_strings = on AS $$
+#variable_conflict use_variable
 BEGIN
     -- ALTER TABLE ends with an event of its own.
     IF tg_tag <> 'ALTER TABLE' AND current_setting('wallet_additions.busy', true) IS DISTINCT FROM 'on'
@@ -367,6 +374,7 @@ CREATE FUNCTION wallet.note_restore() RETURNS event_trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off SET enable_nestloop = on SET enable_hashjoin = on SET enable_seqscan = on
     SET enable_indexscan = on SET quote_all_identifiers = off
     SET standard_conforming_strings = on AS $$
+#variable_conflict use_variable
 DECLARE
     first_step CONSTANT integer := CASE tg_tag WHEN 'ALTER INDEX' THEN 30 ELSE 0 END;
     last_step CONSTANT integer := CASE tg_tag WHEN 'ALTER INDEX' THEN 39 ELSE 1000 END;
@@ -393,6 +401,7 @@ COMMENT ON FUNCTION @extschema@.wallet_additions() IS
 
 CREATE FUNCTION @extschema@.wallet_restore_additions() RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
 BEGIN
     PERFORM wallet.make_additions(0, 1000, true);
     PERFORM wallet.record_additions();
