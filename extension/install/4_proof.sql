@@ -4,7 +4,7 @@
 
 /*
  * One row: how far the audit has come.  It is made by the first audit, and is not part of a dump: a
- * restored database is verified from the start.  In a copy by CREATE DATABASE … TEMPLATE it holds
+ * restored database is verified from the start.  In a copy by CREATE DATABASE ... TEMPLATE it holds
  * true, since the rows and the transaction ids that it speaks of are copied with it.
  */
 CREATE TABLE wallet.checkpoint (

@@ -61,6 +61,8 @@ sub faults_in {
     my @statements = statements($text);
     my @faults;
 
+    # A database of another encoding may have no such character.
+    push @faults, "a character beyond ASCII: $1" if $text =~ /(.{0,20}[^\x00-\x7f])/;
     push @faults, 'the script has an open search_path'
         unless @statements && $statements[0] eq 'SET LOCAL search_path = pg_catalog, pg_temp';
     for my $statement (@statements) {
@@ -111,6 +113,7 @@ is_deeply([ open_tables(qq(run("SELECT 1 "\n"FROM request AS r JOIN wallet.outco
 my $head = "SET LOCAL search_path = pg_catalog, pg_temp;\n";
 for my $case (
     [ 'an open path', 'SELECT 1', qr/open search_path/ ],
+    [ 'a character beyond ASCII', "$head/* \xe2\x80\xa6 */ SELECT 1", qr/beyond ASCII/ ],
     [ 'a path that comes too late', "SELECT 1; $head", qr/open search_path/ ],
     [ 'OR REPLACE', "${head}CREATE OR REPLACE FUNCTION wallet.f() RETURNS int LANGUAGE sql $path AS '1'", qr/take over/ ],
     [ 'IF NOT EXISTS', "${head}CREATE TABLE IF NOT EXISTS wallet.t ()", qr/take over/ ],
