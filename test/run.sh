@@ -144,16 +144,17 @@ run_isolation() {
     show_differences "$work/output_iso/regression.diffs"
 }
 
-# What the random ones among them can be told is passed on.
+# Two at a time, since they wait for most of the time. What the random ones among them can be told is
+# passed on.
 run_tap() {
     local name settings=("MODEL_SEED=${MODEL_SEED:-$seed}" "SQLSMITH_SEED=${SQLSMITH_SEED:-$seed}")
     for name in MODEL_OPERATIONS SQLSMITH_SECONDS; do
         [[ -z ${!name:-} ]] || settings+=("$name=${!name}")
     done
     local more=$((${SQLSMITH_SECONDS:-0} + ${MODEL_OPERATIONS:-0} / 20))
-    local suite_seconds_max=$((suite_seconds_max + more))
+    local suite_seconds_max=$((2 * suite_seconds_max + more))
     suite tap count_prove "${checked_make[@]}" installcheck REGRESS= ISOLATION= \
-        "PROVE_TESTS=${files[*]}" "${settings[@]}"
+        "PROVE_TESTS=${files[*]}" 'PROVE_FLAGS=-j 2 --timer' "${settings[@]}"
 }
 
 show_differences() { [[ ! -s $1 ]] || cat "$1"; }
