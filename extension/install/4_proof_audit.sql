@@ -143,58 +143,45 @@ $$;
 COMMENT ON FUNCTION wallet.examine_wallets(wallet.finding[], bigint, integer, bigint[]) IS
     'faults of blocks of wallets, and of all money';
 
-/*
- * Reads verified transfers again: those blocks that differed the last time, and the next ones in turn,
- * until so many rows have been read, or all.
- */
-CREATE FUNCTION wallet.examine_past_transfers(up_to bigint, start bigint, max_rows bigint)
-RETURNS SETOF wallet.finding
+/* The first block from one on that has rows up to an id, or had some when it was verified; null: none. */
+CREATE FUNCTION wallet.next_past_block(what text, at_least bigint, up_to bigint) RETURNS bigint
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
-DECLARE
-    first bigint := start;
-    next bigint;
-    around boolean := false;
-    turn bigint[] := ARRAY(SELECT v.block FROM wallet.verified AS v WHERE v.area = 'transfer' AND NOT v.ok);
-    again CONSTANT bigint[] := turn;
-    budget bigint := max_rows;
-    findings wallet.finding[];
 BEGIN
-    LOOP
-        IF cardinality(turn) > 0 THEN
-            next := turn[1];
-            turn := turn[2:];
+    RETURN least(
+        CASE what
+        WHEN 'transfer' THEN
+            (SELECT j.transfer_id >> 17 FROM wallet.transfer AS j
+                 WHERE j.transfer_id >= at_least << 17 AND j.transfer_id <= up_to ORDER BY j.transfer_id LIMIT 1)
         ELSE
-            EXIT WHEN budget <= 0;
-            next := least((SELECT j.transfer_id >> 17 FROM wallet.transfer AS j
-                               WHERE j.transfer_id >= first << 17 AND j.transfer_id <= up_to ORDER BY j.transfer_id LIMIT 1),
-                          (SELECT v.block FROM wallet.verified AS v WHERE v.area = 'transfer' AND v.block >= first ORDER BY v.block LIMIT 1));
-            EXIT WHEN around AND (next IS NULL OR next >= start);
-            around := around OR next IS NULL;
-            first := coalesce(next + 1, 0);
-            CONTINUE WHEN next IS NULL OR next = ANY (again);
-        END IF;
-        findings := ARRAY(SELECT v FROM wallet.compare_transfers(next, up_to) AS v);
-        RETURN QUERY SELECT * FROM unnest(findings);
-        budget := budget - greatest(1000, (SELECT sum(n.row_count) FROM unnest(findings) AS n WHERE n.area = 'read'));
-    END LOOP;
-    RETURN NEXT wallet.sum_of('reached', first, 'past transfer', 0);
+            least((SELECT q.request_id >> 17 FROM wallet.request AS q
+                       WHERE q.request_id >= at_least << 17 AND q.request_id <= up_to ORDER BY q.request_id LIMIT 1),
+                  (SELECT q.request_id >> 17 FROM wallet.outcome AS q
+                       WHERE q.request_id >= at_least << 17 AND q.request_id <= up_to ORDER BY q.request_id LIMIT 1),
+                  (SELECT v.block FROM wallet.verified AS v WHERE v.area = 'outcome' AND v.block >= at_least ORDER BY v.block LIMIT 1))
+        END,
+        (SELECT v.block FROM wallet.verified AS v WHERE v.area = what AND v.block >= at_least ORDER BY v.block LIMIT 1));
 END
 $$;
-COMMENT ON FUNCTION wallet.examine_past_transfers(bigint, bigint, bigint) IS 'which verified transfers are not what they were';
+COMMENT ON FUNCTION wallet.next_past_block(text, bigint, bigint) IS 'the next block of verified transfers, or of requests and outcomes';
 
-/* The same for requests and outcomes; late: outcomes that have come since for requests that waited. */
-CREATE FUNCTION wallet.examine_past_requests(expired_below bigint, up_to bigint, start bigint, max_rows bigint,
-                                             low_water bigint, late wallet.finding[])
+/*
+ * Reads verified rows again (what: transfer, or request with the outcomes): first the blocks that
+ * differed the last time, then the next ones in turn from start on, until max_rows rows have been
+ * read or all have.  Blocks below floor have expired.  late: outcomes that have come since for
+ * requests that waited.
+ */
+CREATE FUNCTION wallet.examine_past(what text, floor bigint, up_to bigint, start bigint, max_rows bigint,
+                                    low_water bigint, late wallet.finding[])
 RETURNS SETOF wallet.finding
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
-    first bigint := greatest(start, expired_below >> 17);
+    first bigint := greatest(start, floor);
     next bigint;
     around boolean := false;
     turn bigint[] := ARRAY(SELECT DISTINCT v.block FROM wallet.verified AS v
-                               WHERE v.area IN ('request', 'outcome') AND NOT v.ok AND v.block >= expired_below >> 17);
+                               WHERE v.area IN (what, CASE what WHEN 'request' THEN 'outcome' END) AND NOT v.ok AND v.block >= floor);
     again CONSTANT bigint[] := turn;
     budget bigint := max_rows;
     findings wallet.finding[];
@@ -205,26 +192,25 @@ BEGIN
             turn := turn[2:];
         ELSE
             EXIT WHEN budget <= 0;
-            next := least((SELECT q.request_id >> 17 FROM wallet.request AS q
-                               WHERE q.request_id >= first << 17 AND q.request_id <= up_to ORDER BY q.request_id LIMIT 1),
-                          (SELECT q.request_id >> 17 FROM wallet.outcome AS q
-                               WHERE q.request_id >= first << 17 AND q.request_id <= up_to ORDER BY q.request_id LIMIT 1),
-                          (SELECT v.block FROM wallet.verified AS v WHERE v.area = 'request' AND v.block >= first ORDER BY v.block LIMIT 1),
-                          (SELECT v.block FROM wallet.verified AS v WHERE v.area = 'outcome' AND v.block >= first ORDER BY v.block LIMIT 1));
+            next := wallet.next_past_block(what, first, up_to);
             EXIT WHEN around AND (next IS NULL OR next >= start);
             around := around OR next IS NULL;
-            first := coalesce(next + 1, expired_below >> 17);
+            first := coalesce(next + 1, floor);
             CONTINUE WHEN next IS NULL OR next = ANY (again);
         END IF;
-        findings := ARRAY(SELECT v FROM wallet.compare_requests(next, up_to, low_water, late) AS v);
+        IF what = 'transfer' THEN
+            findings := ARRAY(SELECT v FROM wallet.compare_transfers(next, up_to) AS v);
+        ELSE
+            findings := ARRAY(SELECT v FROM wallet.compare_requests(next, up_to, low_water, late) AS v);
+        END IF;
         RETURN QUERY SELECT * FROM unnest(findings);
         budget := budget - greatest(1000, (SELECT sum(n.row_count) FROM unnest(findings) AS n WHERE n.area = 'read'));
     END LOOP;
-    RETURN NEXT wallet.sum_of('reached', first, 'past request', 0);
+    RETURN NEXT wallet.sum_of('reached', first, 'past ' || what, 0);
 END
 $$;
-COMMENT ON FUNCTION wallet.examine_past_requests(bigint, bigint, bigint, bigint, bigint, wallet.finding[]) IS
-    'which verified requests and outcomes are not what they were';
+COMMENT ON FUNCTION wallet.examine_past(text, bigint, bigint, bigint, bigint, bigint, wallet.finding[]) IS
+    'which verified transfers, or requests and outcomes, are not what they were';
 
 /* ---- The whole ---- */
 
@@ -322,8 +308,8 @@ BEGIN
                 LEFT JOIN wallet.currency AS c ON c.code = k.key
                 CROSS JOIN LATERAL wallet.fault('verified_unchanged', format('currency %s', k.key), 'past') AS f
             WHERE k.value IS DISTINCT FROM jsonb_build_array(c.number, c.minor_digits);
-    RETURN QUERY SELECT * FROM wallet.examine_past_transfers(kept.transfer_id, kept.next_transfer_block, past_rows);
-    RETURN QUERY SELECT * FROM wallet.examine_past_requests(expired, kept.request_id, kept.next_request_block, past_rows, low_water, late);
+    RETURN QUERY SELECT * FROM wallet.examine_past('transfer', 0, kept.transfer_id, kept.next_transfer_block, past_rows, NULL, NULL);
+    RETURN QUERY SELECT * FROM wallet.examine_past('request', expired >> 17, kept.request_id, kept.next_request_block, past_rows, low_water, late);
 END
 $$;
 COMMENT ON FUNCTION wallet.examine_since(wallet.checkpoint, integer, bigint, bigint, bigint, xid8) IS

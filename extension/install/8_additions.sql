@@ -57,9 +57,7 @@ COMMENT ON FUNCTION wallet.additions_are_trusted() IS
 /* What wallet.additions() says.  It may be absent, and is changed under way: so the statement is a new one each time. */
 CREATE FUNCTION wallet.recorded_additions()
 RETURNS TABLE (step integer, how text, object text, statement text)
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET enable_nestloop = on SET enable_hashjoin = on SET enable_seqscan = on
-    SET enable_indexscan = on SET quote_all_identifiers = off
-    SET standard_conforming_strings = on AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 BEGIN
     IF wallet.additions_are_trusted() THEN
@@ -71,9 +69,7 @@ COMMENT ON FUNCTION wallet.recorded_additions() IS 'what an owner has added to t
 
 /* An upgrade script that changes tables ends with it, too: what an owner has added stays an addition. */
 CREATE FUNCTION wallet.keep_shape() RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET enable_nestloop = on SET enable_hashjoin = on SET enable_seqscan = on
-    SET enable_indexscan = on SET quote_all_identifiers = off
-    SET standard_conforming_strings = on AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 BEGIN
     DELETE FROM wallet.made AS m
@@ -89,9 +85,7 @@ COMMENT ON FUNCTION wallet.keep_shape() IS 'takes the tables as they are, but fo
 /* What differs from what CREATE EXTENSION has made, and what has yet to be added after a restore. */
 CREATE FUNCTION wallet.present_additions()
 RETURNS TABLE (step integer, how text, object text, statement text)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_nestloop = on SET enable_hashjoin = on SET enable_seqscan = on
-    SET enable_indexscan = on SET quote_all_identifiers = off
-    SET standard_conforming_strings = on AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
@@ -118,9 +112,7 @@ COMMENT ON FUNCTION wallet.present_additions() IS 'what an owner has added to th
 
 /* Types and collations of the columns: pg_dump puts them before a function that names them. */
 CREATE FUNCTION wallet.addition_needs() RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_nestloop = on SET enable_hashjoin = on SET enable_seqscan = on
-    SET enable_indexscan = on SET quote_all_identifiers = off
-    SET standard_conforming_strings = on AS $$
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH col AS (
         SELECT a.attrelid, a.attnum, a.atttypid, a.attcollation
             FROM pg_attribute AS a
@@ -152,9 +144,7 @@ COMMENT ON FUNCTION wallet.addition_needs() IS 'a condition that names the types
  * function stays as the dump has it: parallel jobs would wait for each other in a circle.
  */
 CREATE FUNCTION wallet.record_additions() RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET enable_nestloop = on SET enable_hashjoin = on SET enable_seqscan = on
-    SET enable_indexscan = on SET quote_all_identifiers = off
-    SET standard_conforming_strings = on AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
     old text;
@@ -205,9 +195,7 @@ COMMENT ON FUNCTION wallet.record_additions() IS 'writes wallet.additions(), whi
 
 /* Whether an addition of a dump is there; so it is where pg_dump has made it, as it makes policies. */
 CREATE FUNCTION wallet.forget_made_additions() RETURNS void
-LANGUAGE sql SET search_path = pg_catalog, pg_temp SET jit = off SET enable_nestloop = on SET enable_hashjoin = on SET enable_seqscan = on
-    SET enable_indexscan = on SET quote_all_identifiers = off
-    SET standard_conforming_strings = on AS $$
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     WITH shape AS MATERIALIZED (
         SELECT s.object, s.statement FROM wallet.shape() AS s
     )
@@ -239,9 +227,7 @@ COMMENT ON FUNCTION wallet.make_text_column(text) IS 'adds a column that takes a
  * lock keeps parallel jobs of a restore apart.
  */
 CREATE FUNCTION wallet.make_additions(first_step integer, last_step integer, again boolean DEFAULT false) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET enable_nestloop = on SET enable_hashjoin = on SET enable_seqscan = on
-    SET enable_indexscan = on SET quote_all_identifiers = off
-    SET standard_conforming_strings = on AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
     entry wallet.addition;
@@ -281,9 +267,7 @@ COMMENT ON FUNCTION wallet.make_additions(integer, integer, boolean) IS 'adds to
 
 /* A restore has made wallet.additions(). */
 CREATE FUNCTION wallet.take_additions() RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET enable_nestloop = on SET enable_hashjoin = on SET enable_seqscan = on
-    SET enable_indexscan = on SET quote_all_identifiers = off
-    SET standard_conforming_strings = on AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 BEGIN
     IF NOT wallet.additions_are_trusted() THEN
@@ -299,9 +283,7 @@ $$;
 COMMENT ON FUNCTION wallet.take_additions() IS 'adds what has to be there before the rows of a restore come, and keeps the rest for its end';
 
 CREATE FUNCTION wallet.is_used(class oid, id oid) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_nestloop = on SET enable_hashjoin = on SET enable_seqscan = on
-    SET enable_indexscan = on SET quote_all_identifiers = off
-    SET standard_conforming_strings = on AS $$
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT EXISTS (
         SELECT FROM pg_depend AS d
                 LEFT JOIN pg_constraint AS c ON d.classid = 'pg_constraint'::regclass AND c.oid = d.objid
@@ -320,9 +302,7 @@ COMMENT ON FUNCTION wallet.is_used(oid, oid) IS 'whether something on a table of
  * stands on them, or something that has been renamed and that they may use.
  */
 CREATE FUNCTION wallet.note_command() RETURNS event_trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off SET enable_nestloop = on SET enable_hashjoin = on SET enable_seqscan = on
-    SET enable_indexscan = on SET quote_all_identifiers = off
-    SET standard_conforming_strings = on AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 BEGIN
     IF current_setting('wallet_additions.busy', true) = 'on' THEN
@@ -352,9 +332,7 @@ $$;
 COMMENT ON FUNCTION wallet.note_command() IS 'event trigger: records what a command has added to the tables, and takes what a restore brings';
 
 CREATE FUNCTION wallet.note_drop() RETURNS event_trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off SET enable_nestloop = on SET enable_hashjoin = on SET enable_seqscan = on
-    SET enable_indexscan = on SET quote_all_identifiers = off
-    SET standard_conforming_strings = on AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 BEGIN
     -- ALTER TABLE ends with an event of its own.
@@ -371,9 +349,7 @@ COMMENT ON FUNCTION wallet.note_drop() IS 'event trigger: records that something
 
 /* Before pg_dump attaches an index of a partition, and at the very end. */
 CREATE FUNCTION wallet.note_restore() RETURNS event_trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off SET enable_nestloop = on SET enable_hashjoin = on SET enable_seqscan = on
-    SET enable_indexscan = on SET quote_all_identifiers = off
-    SET standard_conforming_strings = on AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
     first_step CONSTANT integer := CASE tg_tag WHEN 'ALTER INDEX' THEN 30 ELSE 0 END;
@@ -388,6 +364,25 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION wallet.note_restore() IS 'event trigger: adds the rest of what a restored dump has added to the tables';
+
+/*
+ * What a session has set must not change how the functions of this part read the catalog and print
+ * what they find: their bodies need every kind of plan to be quick, and the recorded statements must
+ * come out the same each time.
+ */
+DO $$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY ARRAY['recorded_additions', 'keep_shape', 'present_additions', 'addition_needs', 'record_additions',
+                                'forget_made_additions', 'make_additions', 'take_additions', 'is_used',
+                                'note_command', 'note_drop', 'note_restore'] LOOP
+        EXECUTE format('ALTER FUNCTION wallet.%I SET jit = off SET quote_all_identifiers = off '
+            'SET standard_conforming_strings = on SET enable_nestloop = on SET enable_hashjoin = on '
+            'SET enable_seqscan = on SET enable_indexscan = on', name);
+    END LOOP;
+END
+$$;
 
 CREATE FUNCTION @extschema@.wallet_additions()
 RETURNS TABLE (object text, statement text, in_place boolean, error text)
