@@ -33,7 +33,7 @@ sub until_connected {
 
 sub request {
     my ($body, $key) = map { encode_utf8($_ // '') } @_[ 0, 1 ];
-    return "POST /api/v1/deposit HTTP/1.1\r\nHost: a\r\n" . ($key ne '' && "Idempotency-Key: $key\r\n") . 'Content-Length: ' . length($body) . "\r\n\r\n$body";
+    return "POST /api/v1/deposit HTTP/1.1\r\nHost: localhost\r\n" . ($key ne '' && "Idempotency-Key: $key\r\n") . 'Content-Length: ' . length($body) . "\r\n\r\n$body";
 }
 
 # The handshake, or the code.

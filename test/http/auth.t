@@ -227,7 +227,7 @@ my @fields = (
 sub raw {
     my ($method, $path, $fields, $body) = @_;
     my $length = defined $body ? 'Content-Length: ' . length($body) . "\r\n" : '';
-    return "$method $path HTTP/1.1\r\nHost: a\r\n$fields$length\r\n" . ($body // '');
+    return "$method $path HTTP/1.1\r\nHost: localhost\r\n$fields$length\r\n" . ($body // '');
 }
 my $next = raw('GET', '/healthz', '');
 for my $case (@fields) {

@@ -80,7 +80,7 @@ sub together {
     my $send = sub {
         my ($socket, $body) = @_;
         my $path = $body =~ /^\[/ ? 'transaction/bulk' : 'wallet';
-        print $socket "POST /api/v1/$path HTTP/1.1\r\nHost: a\r\nContent-Length: " . length($body) . "\r\n\r\n$body";
+        print $socket "POST /api/v1/$path HTTP/1.1\r\nHost: localhost\r\nContent-Length: " . length($body) . "\r\n\r\n$body";
     };
     $send->($sockets[0], 'slow');
     $deadline = time + 5;

@@ -82,7 +82,7 @@ sub stop_clients { kill 'KILL', @_; waitpid $_, 0 for @_; return }
 
 sub raw {
     my ($path, $content, @fields) = @_;
-    return join "\r\n", "POST /api/v1/$path HTTP/1.1", 'Host: a', @fields, 'Content-Length: ' . length $content, '', $content;
+    return join "\r\n", "POST /api/v1/$path HTTP/1.1", 'Host: localhost', @fields, 'Content-Length: ' . length $content, '', $content;
 }
 
 my (undef, $quiet) = payments(100);
@@ -92,7 +92,7 @@ my $bound = 3 * $quiet > 0.05 ? 3 * $quiet : 0.05;
 my $many = '[' . join(',', ($body) x 1000) . ']';
 is(post('transaction/bulk', $many)->{status}, 202, 'a thousand payments');
 is(json(pay($user, $from, $to, '0.01'))->{status}, 'processed', 'are behind us');
-my @readers = clients(64, "GET /api/v1/wallet/history?user_id=$user&wallet_id=$from&limit=1000 HTTP/1.1\r\nHost: a\r\n\r\n");
+my @readers = clients(64, "GET /api/v1/wallet/history?user_id=$user&wallet_id=$from&limit=1000 HTTP/1.1\r\nHost: localhost\r\n\r\n");
 my ($accepted, $seconds) = payments(100);
 stop_clients(@readers);
 is($accepted, 100, 'while 64 clients read histories, payments are taken');
@@ -126,7 +126,7 @@ for my $case (@reads) {
     my ($table, $path) = @$case;
     $session = session("BEGIN; LOCK TABLE wallet.$table");
     my @waiting = map { connect_raw() } 1 .. 3;
-    print $_ "GET /api/v1/$path HTTP/1.1\r\nHost: a\r\n\r\n" for @waiting;
+    print $_ "GET /api/v1/$path HTTP/1.1\r\nHost: localhost\r\n\r\n" for @waiting;
     ok(until_true(sub { `psql -XAtc "SELECT count(*) FROM pg_stat_activity WHERE application_name = '$ENV{PGAPPNAME}' AND wait_event_type = 'Lock'"` > 0 }),
         "$table is locked: a read waits");
     ($accepted, $seconds) = payments(20);

@@ -139,14 +139,14 @@ is(scalar(grep { $_ eq 'not_an_object' } @zeros), 8192, '8192 refusals');
 my @padded = elements(bulk('[' . transfer('0.01') . ' ' x ($size_max - length(transfer('0.01')) - 2) . ']'));
 is(ending($padded[0]), 'processed', 'a body of 2 MiB');
 
-sub raw { my ($body, $more) = @_; return "POST /api/v1/transaction/bulk HTTP/1.1\r\nHost: a\r\n" . ($more // '') . 'Content-Length: ' . length($body) . "\r\n\r\n$body"; }
-my $next = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
+sub raw { my ($body, $more) = @_; return "POST /api/v1/transaction/bulk HTTP/1.1\r\nHost: localhost\r\n" . ($more // '') . 'Content-Length: ' . length($body) . "\r\n\r\n$body"; }
+my $next = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
 my $chunk = ' ' x 65_536;
 my @sent = (
     [ 'too large by a byte', raw('x' x ($size_max + 1)), 413 ],
-    [ 'too large in chunks', "POST /api/v1/transaction/bulk HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    [ 'too large in chunks', "POST /api/v1/transaction/bulk HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
             . "10000\r\n$chunk\r\n" x 33 . "0\r\n\r\n", 413 ],
-    [ 'in chunks', "POST /api/v1/transaction/bulk HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    [ 'in chunks', "POST /api/v1/transaction/bulk HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
             . "10000\r\n$chunk\r\n" x 20 . "1\r\n[\r\n1\r\n]\r\n0\r\n\r\n", 202 ],
     [ 'broken', raw('x' x 100_000), 400 ],
 );
@@ -156,7 +156,7 @@ for my $case (@sent) {
     my @answers = read_answers($socket, 2);
     is(join(' ', map { $_->{status} // 'closed' } @answers), "$case->[2] 200", "$case->[0]: the connection goes on");
 }
-my ($huge, $closed) = talk("POST /api/v1/transaction/bulk HTTP/1.1\r\nHost: a\r\nContent-Length: 10000000\r\n\r\n");
+my ($huge, $closed) = talk("POST /api/v1/transaction/bulk HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10000000\r\n\r\n");
 is("$huge->{status} $closed", '413 1', 'ten megabytes are refused before they come');
 
 # --- keys and preferences

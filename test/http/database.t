@@ -55,7 +55,7 @@ sub stored { return `psql -XAtc "SELECT count(*) FROM wallet.request WHERE user_
 sub hold {
     my $before = stored();
     my $socket = connect_raw();
-    print $socket "POST /api/v1/transaction HTTP/1.1\r\nHost: a\r\nPrefer: wait=20\r\nContent-Length: "
+    print $socket "POST /api/v1/transaction HTTP/1.1\r\nHost: localhost\r\nPrefer: wait=20\r\nContent-Length: "
         . length($body) . "\r\n\r\n$body";
     my $deadline = time + 10;
     sleep 0.02 while stored() == $before && time < $deadline;

@@ -27,7 +27,7 @@ my $url = $ENV{WALLET_URL} = start_shim('--threads', 1, '--request-timeout', 60,
 # By a connection of its own, so that none is kept between two looks at the descriptors.
 sub status_of {
     my ($path) = @_;
-    return (talk("GET $path HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"))[0]{status} // 'closed';
+    return (talk("GET $path HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"))[0]{status} // 'closed';
 }
 my $deadline = time + 20;
 sleep 0.02 while status_of('/readyz') ne '200' && time < $deadline;
@@ -50,7 +50,7 @@ my $cents = 100_000;
 
 sub framed {
     my ($is_chunked, $path, $body, @fields) = @_;
-    my $head = join "\r\n", "POST /api/v1/$path HTTP/1.1", 'Host: a', @fields, '';
+    my $head = join "\r\n", "POST /api/v1/$path HTTP/1.1", 'Host: localhost', @fields, '';
     return "${head}Content-Length: " . length($body) . "\r\n\r\n$body" if !$is_chunked;
     my $chunks = join '', map { sprintf "%x\r\n%s\r\n", length, $_ } $body =~ /.{1,40}/gs;
     return "${head}Transfer-Encoding: chunked\r\n\r\n${chunks}0\r\n\r\n";
@@ -156,11 +156,11 @@ for my $is_chunked (0, 1) {
 }
 
 # What is all there is answered. [what it shows, what makes the bytes, how they are answered]
-my $health = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
+my $health = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
 my @complete = (
     [ 'a GET', sub { $health }, qr/\A200 \{"status":"ok"\}\z/ ],
-    [ 'a long answer', sub { "GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n" }, qr/\A200 \{.*\}\s*\z/s ],
-    [ 'a read', sub { "GET /api/v1/wallet/async?user_id=$user&wallet_id=$from HTTP/1.1\r\nHost: a\r\n\r\n" }, qr/\A200 .*"status":"active"/ ],
+    [ 'a long answer', sub { "GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" }, qr/\A200 \{.*\}\s*\z/s ],
+    [ 'a read', sub { "GET /api/v1/wallet/async?user_id=$user&wallet_id=$from HTTP/1.1\r\nHost: localhost\r\n\r\n" }, qr/\A200 .*"status":"active"/ ],
     [ 'a POST', sub { (payment(0))[0] }, qr/\A202 .*"handshake_id":"$HANDSHAKE"/ ],
     [ 'a POST in chunks', sub { (payment(1))[0] }, qr/\A202 .*"handshake_id":"$HANDSHAKE"/ ],
     [ 'a POST that waits', sub { (payment(0, 'Prefer: wait=20'))[0] }, qr/\A20[02] .*"handshake_id":"$HANDSHAKE"/ ],

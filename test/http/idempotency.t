@@ -33,7 +33,7 @@ isnt(json(post('transaction', $body))->{handshake_id},
 
 # Eight at once, on connections of their own, so that they meet in one batch or in many.
 my $together = "together-$user";
-my $request = "POST /api/v1/transaction HTTP/1.1\r\nHost: test\r\nIdempotency-Key: $together\r\n"
+my $request = "POST /api/v1/transaction HTTP/1.1\r\nHost: localhost\r\nIdempotency-Key: $together\r\n"
     . 'Content-Length: ' . length($body) . "\r\n\r\n$body";
 my @sockets = map { connect_raw() } 1 .. 8;
 print $_ $request for @sockets;
@@ -77,12 +77,12 @@ my @keys = (
     [ 'invalid UTF-8', "a\xff" ],
 );
 for my $case (@keys) {
-    my ($answer) = talk("POST /api/v1/transaction HTTP/1.1\r\nHost: test\r\n"
+    my ($answer) = talk("POST /api/v1/transaction HTTP/1.1\r\nHost: localhost\r\n"
             . "Connection: close\r\nIdempotency-Key: $case->[1]\r\nContent-Length: 2\r\n\r\n{}");
     is("$answer->{status} " . ($answer->{body} =~ /"code":"(\w+)"/)[0], '422 invalid_idempotency_key',
         "a key is refused: $case->[0]");
 }
-my ($twice) = talk("POST /api/v1/transaction HTTP/1.1\r\nHost: test\r\nConnection: close\r\nIdempotency-Key: a\r\n"
+my ($twice) = talk("POST /api/v1/transaction HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nIdempotency-Key: a\r\n"
         . "Idempotency-Key: b\r\nContent-Length: 2\r\n\r\n{}");
 is($twice->{status}, 400, 'two keys');
 is(post('transaction', $body, { 'Idempotency-Key' => 'k' x 200 . $user })->{status}, 202, 'a long key');

@@ -37,7 +37,7 @@ my $stranger = 'f' x 64;
 sub request {
     my ($method, $path, $body, @fields) = @_;
     $body //= '';
-    return join "\r\n", "$method $path HTTP/1.1", 'Host: a', 'Content-Length: ' . length $body,
+    return join "\r\n", "$method $path HTTP/1.1", 'Host: localhost', 'Content-Length: ' . length $body,
         @fields, '', $body;
 }
 

@@ -60,9 +60,9 @@ my $body = qq({"user_id":$user,"amount":1});
 is(ask('POST', $_, $body)->{status}, 202, "POST $_")
     for '/api/v1/wallet', '/api/v1/wallet/', '//api//v1///wallet//', '/api/v1/w%61llet';
 is(ask('GET', $_)->{status}, 200, "GET $_") for '/healthz/', '//healthz', '/healthz?';
-my ($absolute) = talk("GET http://any/healthz HTTP/1.1\r\nHost: any\r\n\r\nGET / HTTP/1.1\r\nHost: any\r\n\r\n");
+my ($absolute) = talk("GET http://localhost/healthz HTTP/1.1\r\nHost: localhost\r\n\r\nGET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
 is($absolute->{status}, 200, 'the absolute form of a path');
-my ($head) = talk("HEAD /healthz HTTP/1.1\r\nHost: any\r\nConnection: close\r\n\r\n");
+my ($head) = talk("HEAD /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
 ok(!defined $head->{body} || $head->{body} eq '', 'HEAD has no body');
 
 # [Content-Type, status]
@@ -81,8 +81,8 @@ for my $case (@types) {
     my $answer = post('wallet', $body, { 'Content-Type' => $case->[0] });
     is($answer->{status}, $case->[1], "Content-Type: $case->[0]");
 }
-my ($untyped) = talk("POST /api/v1/wallet HTTP/1.1\r\nHost: any\r\nContent-Length: "
-        . length($body) . "\r\n\r\n$body" . "GET / HTTP/1.1\r\nHost: any\r\nConnection: close\r\n\r\n");
+my ($untyped) = talk("POST /api/v1/wallet HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
+        . length($body) . "\r\n\r\n$body" . "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
 is($untyped->{status}, 202, 'no Content-Type');
 
 # --- sizes
@@ -94,14 +94,14 @@ sub chunked {
         my $chunk = substr($text, 0, $size, '');
         $chunks .= sprintf("%x\r\n%s\r\n", length $chunk, $chunk);
     }
-    return "POST /api/v1/wallet HTTP/1.1\r\nHost: any\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}0\r\n\r\n";
+    return "POST /api/v1/wallet HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}0\r\n\r\n";
 }
-my $next = "GET /healthz HTTP/1.1\r\nHost: any\r\n\r\n";
+my $next = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
 my @sent = (
     [ 'a chunked body', chunked($body, 5), 202 ],
     [ 'a chunked body of 8193 bytes', chunked('x' x 8193, 1000), 413 ],
-    [ 'a body of 100 KB', "POST /api/v1/wallet HTTP/1.1\r\nHost: any\r\nContent-Length: 100000\r\n\r\n" . 'x' x 100_000, 413 ],
-    [ 'a body that nobody wants', "POST /nowhere HTTP/1.1\r\nHost: any\r\nContent-Length: 4\r\n\r\nGET ", 404 ],
+    [ 'a body of 100 KB', "POST /api/v1/wallet HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n" . 'x' x 100_000, 413 ],
+    [ 'a body that nobody wants', "POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nGET ", 404 ],
 );
 for my $case (@sent) {
     my $socket = connect_raw();
@@ -110,32 +110,32 @@ for my $case (@sent) {
     is($answers[0]{status}, $case->[2], $case->[0]);
     is($answers[1]{status}, 200, "$case->[0]: the connection goes on");
 }
-my ($huge, $huge_closed) = talk("POST /api/v1/wallet HTTP/1.1\r\nHost: any\r\nContent-Length: 1000000000\r\n\r\n");
+my ($huge, $huge_closed) = talk("POST /api/v1/wallet HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\n\r\n");
 is("$huge->{status} $huge_closed", '413 1', 'a gigabyte is refused before it comes');
-my ($endless, $endless_closed) = talk("POST /api/v1/wallet HTTP/1.1\r\nHost: any\r\nTransfer-Encoding: chunked\r\n\r\n"
+my ($endless, $endless_closed) = talk("POST /api/v1/wallet HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
         . ("10000\r\n" . 'x' x 65_536 . "\r\n") x 20);
 is(join(' ', $endless->{status} // 'none', $endless_closed, code_of({ content => $endless->{body} // '' })), '413 1 body_too_large',
     'chunks that do not end are cut off, and told why');
-my ($expects) = talk("POST /api/v1/wallet HTTP/1.1\r\nHost: any\r\nContent-Length: 9000\r\nExpect: 100-continue\r\n\r\n");
+my ($expects) = talk("POST /api/v1/wallet HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000\r\nExpect: 100-continue\r\n\r\n");
 is($expects->{status}, 413, 'who asks first is told first');
 
 # --- framing: each is refused, and the connection is closed
 
 my @framings = (
-    [ 'two lengths', "POST /api/v1/wallet HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}" ],
-    [ 'the same length twice', "POST /api/v1/wallet HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n{}" ],
-    [ 'a length and chunks', "POST /api/v1/wallet HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" ],
-    [ 'chunks and a length', "POST /api/v1/wallet HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n0\r\n\r\n" ],
-    [ 'an unknown coding', "POST /api/v1/wallet HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n" ],
-    [ 'two codings', "POST /api/v1/wallet HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n" ],
-    [ 'chunks in HTTP/1.0', "POST /api/v1/wallet HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" ],
-    [ 'a length with a sign', "POST /api/v1/wallet HTTP/1.1\r\nHost: a\r\nContent-Length: +2\r\n\r\n{}" ],
-    [ 'a list of lengths', "POST /api/v1/wallet HTTP/1.1\r\nHost: a\r\nContent-Length: 2, 2\r\n\r\n{}" ],
-    [ 'a hexadecimal length', "POST /api/v1/wallet HTTP/1.1\r\nHost: a\r\nContent-Length: 0x2\r\n\r\n{}" ],
-    [ 'two hosts', "GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n" ],
-    [ 'the same host twice', "GET /healthz HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n" ],
+    [ 'two lengths', "POST /api/v1/wallet HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}" ],
+    [ 'the same length twice', "POST /api/v1/wallet HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n{}" ],
+    [ 'a length and chunks', "POST /api/v1/wallet HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" ],
+    [ 'chunks and a length', "POST /api/v1/wallet HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n0\r\n\r\n" ],
+    [ 'an unknown coding', "POST /api/v1/wallet HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n" ],
+    [ 'two codings', "POST /api/v1/wallet HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n" ],
+    [ 'chunks in HTTP/1.0', "POST /api/v1/wallet HTTP/1.0\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" ],
+    [ 'a length with a sign', "POST /api/v1/wallet HTTP/1.1\r\nHost: localhost\r\nContent-Length: +2\r\n\r\n{}" ],
+    [ 'a list of lengths', "POST /api/v1/wallet HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2, 2\r\n\r\n{}" ],
+    [ 'a hexadecimal length', "POST /api/v1/wallet HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0x2\r\n\r\n{}" ],
+    [ 'two hosts', "GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: b\r\n\r\n" ],
+    [ 'the same host twice', "GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n" ],
     [ 'no host', "GET /healthz HTTP/1.1\r\n\r\n" ],
-    [ 'a blank before the colon', "GET /healthz HTTP/1.1\r\nHost: a\r\nContent-Length : 5\r\n\r\n" ],
+    [ 'a blank before the colon', "GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length : 5\r\n\r\n" ],
 );
 for my $case (@framings) {
     my ($answer, $closed) = talk($case->[1]);
@@ -150,8 +150,8 @@ my ($payer, $wallet) = wallet('10');
 my $socket = connect_raw();
 print $socket map {
     my $each = qq({"user_id":$payer,"wallet_id":$wallet,"amount":1.0$_});
-    "POST /api/v1/deposit HTTP/1.1\r\nHost: a\r\nContent-Length: " . length($each) . "\r\n\r\n$each"
-        . "GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n"
+    "POST /api/v1/deposit HTTP/1.1\r\nHost: localhost\r\nContent-Length: " . length($each) . "\r\n\r\n$each"
+        . "GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n"
 } 1 .. 9;
 my @pipelined = read_answers($socket, 18);
 is(join(' ', map { $_->{status} // 'closed' } @pipelined), join(' ', ('202 404') x 9),
@@ -165,9 +165,9 @@ is(json(get("wallet/async?user_id=$payer&wallet_id=$wallet"))->{amount} + 0, 10 
 # --- clients that go away
 
 for my $bytes (
-    '', 'POST', "POST /api/v1/wallet HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{",
-    "POST /api/v1/wallet HTTP/1.1\r\nHost: a\r\nContent-Length: " . length($body) . "\r\n\r\n$body",
-    "GET /api/v1/wallet?user_id=$user&wallet_id=1 HTTP/1.1\r\nHost: a\r\nPrefer: wait=20\r\n\r\n")
+    '', 'POST', "POST /api/v1/wallet HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{",
+    "POST /api/v1/wallet HTTP/1.1\r\nHost: localhost\r\nContent-Length: " . length($body) . "\r\n\r\n$body",
+    "GET /api/v1/wallet?user_id=$user&wallet_id=1 HTTP/1.1\r\nHost: localhost\r\nPrefer: wait=20\r\n\r\n")
 {
     my $gone = connect_raw();
     print $gone $bytes;
@@ -180,10 +180,10 @@ is(ask('GET', '/readyz')->{status}, 200, 'clients that went away leave no trace'
 my $url = start_shim('--request-timeout', 1);
 my @slow = (
     [ 'the first line', '' ],
-    [ 'the head', "POST /api/v1/wallet HTTP/1.1\r\nHost: a\r\nX: " ],
-    [ 'the body', "POST /api/v1/wallet HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n" ],
+    [ 'the head', "POST /api/v1/wallet HTTP/1.1\r\nHost: localhost\r\nX: " ],
+    [ 'the body', "POST /api/v1/wallet HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n" ],
     [ 'the second first line', $next ],
-    [ 'chunks', "POST /api/v1/wallet HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n50\r\n" ],
+    [ 'chunks', "POST /api/v1/wallet HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n50\r\n" ],
 );
 local $SIG{PIPE} = 'IGNORE';
 for my $case (@slow) {

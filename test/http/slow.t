@@ -16,7 +16,7 @@ $SIG{PIPE} = 'IGNORE';
 my ($user, $from) = wallet('1000000');
 my (undef, $to) = wallet('0');
 my $payment = qq({"user_id":$user,"source_wallet_id":$from,"dest_wallet_id":$to,"trans_sum":0.01});
-my $post = "POST /api/v1/%s HTTP/1.1\r\nHost: a\r\n";
+my $post = "POST /api/v1/%s HTTP/1.1\r\nHost: localhost\r\n";
 my @schema = ('--schema', $ENV{WALLET_SCHEMA} || 'public');
 
 sub ready {
@@ -35,7 +35,7 @@ sub ask_once {
     my $from_time = time;
     my $socket = connect_raw($url);
     print $socket $is_payment ? sprintf($post, 'transaction') . 'Content-Length: ' . length($payment) . "\r\n\r\n$payment"
-        : "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
+        : "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
     my ($answer) = read_answers($socket, 1);
     $longest = max($longest, time - $from_time);
     $answers{ ($is_payment ? 'POST ' : 'GET ') . ($answer->{status} // 'closed') }++;

@@ -28,10 +28,10 @@ sleep 0.02 while ask('GET', '/readyz')->{status} != 200 && time < $deadline;
 
 # One request under way, its body half sent, and one connection that only waits.
 my $idle = connect_raw($url);
-print $idle "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
+print $idle "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
 is((read_answers($idle, 1))[0]{status}, 200, 'a connection that is kept');
 my $busy = connect_raw($url);
-print $busy "POST /api/v1/wallet HTTP/1.1\r\nHost: a\r\nContent-Length: " . length($body)
+print $busy "POST /api/v1/wallet HTTP/1.1\r\nHost: localhost\r\nContent-Length: " . length($body)
     . "\r\nExpect: 100-continue\r\n\r\n";
 $busy->sysread(my $continue, 25);
 like($continue, qr{^HTTP/1.1 100 Continue}, 'the shim has seen the head of a request');
@@ -55,7 +55,7 @@ is((read_answers($idle, 1))[0]{closed}, 1, 'the idle connection is closed');
 # A client that left in the middle of its body holds nobody up.
 $url = $ENV{WALLET_URL} = start_shim('--request-timeout', 60);
 my $left = connect_raw($url);
-print $left "POST /api/v1/wallet HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n{";
+print $left "POST /api/v1/wallet HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n{";
 close $left;
 is(ask('GET', '/healthz')->{status}, 200, 'a client has left');
 ($status, $seconds) = stop_shim($url, 'TERM');
@@ -64,7 +64,7 @@ ok($seconds < 5, 'a client that left in the middle: nobody waits for it');
 # A request that never ends does not hold it up for longer.
 $url = $ENV{WALLET_URL} = start_shim('--request-timeout', 60);
 my $endless = connect_raw($url);
-print $endless "POST /api/v1/wallet HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n";
+print $endless "POST /api/v1/wallet HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n";
 $endless->sysread($continue, 25);
 ($status, $seconds) = stop_shim($url, 'TERM');
 is($status, 0, 'a request that never ends: exit status 0');

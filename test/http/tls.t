@@ -77,7 +77,7 @@ is("$waited->{status} " . json($waited)->{status}, '200 processed', 'an outcome 
 
 # --- connections that are kept
 
-sub raw { my ($method, $path, $body, $fields) = @_; return "$method $path HTTP/1.1\r\nHost: a\r\n" . ($fields // '')
+sub raw { my ($method, $path, $body, $fields) = @_; return "$method $path HTTP/1.1\r\nHost: localhost\r\n" . ($fields // '')
         . (defined $body ? 'Content-Length: ' . length($body) . "\r\n" : '') . "\r\n" . ($body // ''); }
 my $next = raw('GET', '/healthz');
 my $socket = connect_tls($url);

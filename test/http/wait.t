@@ -65,7 +65,7 @@ is(payment('1', 'wait=10', { 'Idempotency-Key' => "wait-$user" })->{content},
 my @sockets = map { connect_raw() } 1 .. 20;
 for my $socket (@sockets) {
     my $body = qq({"user_id":$user,"wallet_id":$from,"amount":0.01});
-    print $socket "POST /api/v1/deposit HTTP/1.1\r\nHost: a\r\nPrefer: wait=10\r\nContent-Length: "
+    print $socket "POST /api/v1/deposit HTTP/1.1\r\nHost: localhost\r\nPrefer: wait=10\r\nContent-Length: "
         . length($body) . "\r\n\r\n$body";
 }
 my @answers = map { (read_answers($_, 1))[0] } @sockets;
