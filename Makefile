@@ -1,19 +1,28 @@
 # pg_wallet: every way in.
 #
-#   make                 build the extension and the shim
-#   make install         install the extension into the server of PG_CONFIG (plain PGXS)
-#   make installcheck    its SQL, isolation and TAP tests on servers of their own (PGXS, not as root)
-#   make run             a private database and the shim in the foreground; PORT=8000 RUN_DIR=.run
-#   make start|stop|status    the same in the background
-#   make test            every suite on throwaway servers; ends with "N passed, N failed"
-#   make torture         the long version of what chance decides: half an hour of faults, an hour of
-#                        fuzzing, random statements and operations; DURATION=1800 KILLS=1000 SEED=N
-#   make fuzz            fuzzes the parsers, the rules and the HTTP side: FUZZ_SECONDS=60 FUZZ_SEED=N
+#   make                 builds the extension and the shim (the HTTP server)
+#   make help            prints this
+#   make run             a private database and the shim in the foreground, until Ctrl-C; PORT=8000 RUN_DIR=.run
+#   make start           the same in the background
+#   make stop            stops what run or start has started; the data stays
+#   make status          says what runs. Scripts: bash bin/run.sh status exits with 0 (ready), 1 (not ready) or 3 (stopped)
+#   make test            every test on throwaway servers, in 15 to 20 minutes on two cores; ends with "N passed, N failed";
+#                        SUITES="regress tap" TESTS="queue crash" VERBOSE=1 (see test/run.sh)
+#   make install         installs the extension into the server of PG_CONFIG (plain PGXS)
+#   make uninstall       removes the extension's files from the server of PG_CONFIG
+#   make installcheck    after make install: the SQL, isolation and TAP tests on temporary servers (PGXS, not as root)
+#   make shim            builds the shim alone; make -C shim install installs the shim, make -C shim uninstall removes it
+#   make clean           deletes what make has built
+#   make clean-shim      deletes what make shim has built
+#   make lint            warnings as errors, layout, static analysis
+#   make bench           every figure beside its yardstick, in about an hour
+#   make bench-quick     the same in about a minute: for trying, not for quoting
+#   make torture         the long version of what chance decides: half an hour of faults, an hour of fuzzing,
+#                        random statements and operations; DURATION=1800 KILLS=1000 SEED=N
+#   make fuzz            fuzzes the parsers, the rules and the HTTP side; FUZZ_SECONDS=60 FUZZ_SEED=N
 #   make coverage        how much of the money's path the tests go through
 #   make memcheck        a server and its worker under valgrind, in some minutes
 #   make assertcheck     SQL, isolation and TAP tests on a server built with --enable-cassert: PG_CONFIG=
-#   make lint            warnings as errors, layout, static analysis
-#   make bench           every figure beside its yardstick (bench-quick: in a minute)
 #
 # A variable given on make's command line (PORT, RUN_DIR, PG_CONFIG) reaches the scripts through
 # the environment; their own defaults hold otherwise.
@@ -22,15 +31,18 @@
 
 MODULE_big = pg_wallet
 EXTENSION = extension/pg_wallet
+# The one version number. test/unit/version.t compares what is written by hand with it.
+EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" extension/pg_wallet.control)
 # The install script is put together from its parts; upgrade scripts would be files of their own.
-SCRIPT = extension/pg_wallet--1.0.sql
+SCRIPT = extension/pg_wallet--$(EXTVERSION).sql
 DATA_built = $(SCRIPT)
-DATA = $(filter-out $(SCRIPT),$(sort $(wildcard extension/pg_wallet--*.sql)))
+DATA = $(sort $(wildcard extension/pg_wallet--*--*.sql))
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard extension/*.c)))
 
 # The server's own headers trip over the three tests that -Wextra brings and that are off here.
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare \
-	-Wno-missing-field-initializers -Wno-declaration-after-statement
+	-Wno-missing-field-initializers -Wno-declaration-after-statement \
+	-DPG_WALLET_VERSION='"$(EXTVERSION)"'
 ifdef WERROR
 PG_CFLAGS += -Werror
 endif
@@ -61,7 +73,7 @@ $(shell echo '$(VERSION)' >$(BUILT_FOR))
 endif
 EXTRA_CLEAN += $(BUILT_FOR)
 
-$(OBJS): $(wildcard extension/*.h) $(BUILT_FOR)
+$(OBJS): $(wildcard extension/*.h) extension/pg_wallet.control $(BUILT_FOR)
 
 $(SCRIPT): $(sort $(wildcard extension/install/*.sql))
 	awk 'FNR == 1 && NR > 1 { print "" } 1' $^ >$@
@@ -71,9 +83,12 @@ all install installcheck uninstall clean:
 	$(error $(PG_CONFIG) knows no PGXS: install the postgresql-server-dev package, or give PG_CONFIG)
 endif
 
-.PHONY: build shim clean-shim run start stop status test torture fuzz coverage memcheck assertcheck lint bench bench-quick
+.PHONY: build help shim clean-shim run start stop status test torture fuzz coverage memcheck assertcheck lint bench bench-quick
 
 build: all shim
+
+help:
+	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
 shim:
 	$(MAKE) -C shim
@@ -83,8 +98,12 @@ clean: clean-shim
 clean-shim:
 	$(MAKE) -C shim clean
 
-run start stop status:
+run start stop:
 	@bash bin/run.sh $@
+
+# Succeeds whatever runs: what is stopped is no failure of make.
+status:
+	@bash bin/run.sh report
 
 test:
 	@bash test/run.sh

@@ -31,8 +31,6 @@
 #define pg_noreturn pg_attribute_noreturn()
 #endif
 
-#define PG_WALLET_VERSION "1.0"
-
 /* Requests that wait in memory; of those beyond that wait, only the ids are kept. */
 #define DEFERRED_MAX 100000
 

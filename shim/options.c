@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define VERSION "1.0"
-
 typedef enum Kind
 {
 	KIND_TEXT,
@@ -171,7 +169,7 @@ options_read(Options *options, int argc, char **argv)
 		}
 		if (choice == OPTION_VERSION)
 		{
-			puts("wallet-shim " VERSION);
+			puts("wallet-shim " PG_WALLET_VERSION); /* see Makefile */
 			return 0;
 		}
 		if (choice == '?' ||

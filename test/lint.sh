@@ -75,7 +75,7 @@ mapfile -t scripts < <(
 mapfile -t json < <(files -name '*.json')
 # The install script is made by the build, out of extension/install.
 mapfile -t texts < <(
-    files -name '*.[ch]' -o -name '*.sql' ! -name 'pg_wallet--1.0.sql' -o -name '*.sh' -o -name '*.md' -o -name '*.p[lm]' \
+    files -name '*.[ch]' -o -name '*.sql' ! -name 'pg_wallet--*.sql' -o -name '*.sh' -o -name '*.md' -o -name '*.p[lm]' \
         -o -name '*.t' -o -name '*.yml' -o -name Makefile -o -name Dockerfile -o -path './.ci/run'
 )
 

@@ -1,4 +1,4 @@
-/* pg_wallet 1.0, part 1 of the install script: types and tables */
+/* pg_wallet, part 1 of the install script: types and tables */
 
 \echo Use "CREATE EXTENSION pg_wallet" to load this file. \quit
 

@@ -114,7 +114,8 @@ for my $example (examples())
 }
 
 is(`perl docs/codes.pl <extension/codes.h`, `cat docs/codes.md`, 'docs/codes.md is made from codes.h');
-open my $sql, '<', 'extension/pg_wallet--1.0.sql' or die $!;
+my ($install_script) = glob 'extension/pg_wallet--*.sql';
+open my $sql, '<', $install_script or die $!;
 my ($readme, $script) = map { local $/; <$_> } do { open my $f, '<', 'README.md' or die $!; $f }, $sql;
 for my $function ($script =~ /^CREATE FUNCTION \@extschema\@\.(\w+)/mg)
 {

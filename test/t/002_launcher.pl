@@ -176,7 +176,7 @@ log_becomes(
     'the worker says that it is paused');
 is(ask($node, 'first', queued()), '1', 'it posts nothing');
 $node->safe_psql('first',
-    q{UPDATE pg_extension SET extversion = '1.0' WHERE extname = 'pg_wallet'});
+    q{UPDATE pg_extension SET extversion = '1.0.0' WHERE extname = 'pg_wallet'});
 $node->safe_psql('first', deposits_sql([1, 1]));
 becomes($node, 'first', queued(), '0', 'of the same version again, it goes on');
 is(worker_pid($node, 'first'), $new, 'all of that without a restart');
