@@ -1,14 +1,13 @@
 /*
  * deferred.c
- *		Requests that have been read and not carried out, in a line for every wallet that they
- * touch.
+ *		Deferred requests: which of them may be tried, and when.
  *
- * An entry is in exactly one state.  READY, LOCKED and FAILING are those that are first in all of
- * their lines, each kept in a heap: by id, or by the moment of the next try.  BEHIND others it is
- * in none, and neither is one that is TAKEN for a round.
+ * An entry is in exactly one state (EntryState).  Entries that are the first in all of their lines
+ * are kept in heaps, so that a round finds the next one without looking at the others.
  *
- * Memory: beyond DEFERRED_MAX entries only the ids of further ones are kept, and how many of them
- * each line has.  What touches such a line comes after them, so its id is kept in the same way.
+ * Memory: when DEFERRED_MAX entries are in memory, only the ids of further requests are kept, and
+ * each line counts them.  A later request in such a line comes after them, so only its id is kept,
+ * too.
  */
 #include "deferred_internal.h"
 
@@ -19,22 +18,22 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-/* A wallet that was locked is tried again after a pause, which doubles each time. */
+/* The pause after a wallet was locked; doubles with each further try. */
 #define RETRY_MIN_MS 50
 #define RETRY_MAX_MS 400
 
-/* One whose wallets are claimed is about to become free. */
+/* The pause when the wallet is claimed: direct payments step back, so it is free soon. */
 #define CLAIMED_RETRY_MS 3
 
-/* A request that has waited for so long for a locked wallet claims it. */
+/* How long a request waits for a locked wallet before it claims the wallet. */
 #define CLAIM_AFTER_MS 200
 
-/* A claim ends then, done or not; the next one comes after a pause, which doubles. */
+/* A claim lasts for CLAIM_MAX_MS at most.  The pause before the next claim doubles each time. */
 #define CLAIM_MAX_MS 1000
 #define CLAIM_PAUSE_MIN_MS 200
 #define CLAIM_PAUSE_MAX_MS 5000
 
-/* The pauses of a request that has failed alone. */
+/* The pause after a request has failed alone; doubles with each further try. */
 #define FAILING_MIN_MS 100
 #define FAILING_MAX_MS 10000
 
@@ -211,7 +210,7 @@ deferred_take_new(Deferred *deferred, const Request *request, int64 now_ms)
 	return entry;
 }
 
-/* Keep the id, in the order of ids: a new one is nearly always the highest. */
+/* Keeps an id in rising order.  A new id is nearly always the highest, so the search is short. */
 static void
 keep_id(Deferred *deferred, int64 request_id)
 {
@@ -312,7 +311,10 @@ deferred_wake(Deferred *deferred, int64 now_ms)
 	}
 }
 
-/* Its followers may be tried in the same round, unless it waits for a wallet that was locked. */
+/*
+ * The round has taken this entry: entries that were behind no other one may be taken by the same
+ * round.  After an entry that has waited for a locked wallet, the followers would fail likewise.
+ */
 static void
 release_followers(Deferred *deferred, DeferredEntry *entry)
 {
@@ -333,7 +335,7 @@ release_followers(Deferred *deferred, DeferredEntry *entry)
 	}
 }
 
-/* The one with the lowest id of both heaps, taken; NULL when there is none. */
+/* Takes the entry with the lowest id from the heaps ready and released; NULL: both are empty. */
 static DeferredEntry *
 take_next(Deferred *deferred)
 {
@@ -419,7 +421,7 @@ deferred_return(Deferred *deferred, DeferredEntry *entry)
 	settle_state(deferred, entry);
 }
 
-/* Claim this wallet, unless it has been claimed already; false when that cannot be now. */
+/* Claims a line's wallet.  Returns false when no claim is free, or the pause is not over. */
 static bool
 claim_wallet(Deferred *deferred, Line *line, int64 now_ms)
 {
@@ -434,7 +436,7 @@ claim_wallet(Deferred *deferred, Line *line, int64 now_ms)
 	return true;
 }
 
-/* Claim the wallets that a request needs, as far as they can be now; false when none is. */
+/* Claims the wallets of a request.  Returns whether at least one of them is claimed. */
 static bool
 claim_wallets(Deferred *deferred, DeferredEntry *entry, int64 now_ms)
 {
@@ -469,7 +471,7 @@ deferred_busy(Deferred *deferred, DeferredEntry *entry, int64 now_ms)
 	set_state(deferred, entry, ENTRY_LOCKED);
 }
 
-/* As much of an error's message as there is room for: whole characters. */
+/* Copies an error's message, cut at a character's end to FAILING_ERROR_SIZE. */
 static void
 copy_message(const ErrorData *error, char *message)
 {

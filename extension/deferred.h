@@ -1,18 +1,18 @@
 /*
  * deferred.h
- *		Requests that have been read and not carried out: each waits in a line for every wallet that
- *		it touches.
+ *		Deferred requests: the worker has read them and could not carry them out yet.
  *
- * A request is first in all of its lines, or it waits for those before it.  One that is first is
- * ready; or one of its wallets was locked, and it is tried again after a pause; or it has failed
- * alone, through nobody's fault, and is tried again by itself after a longer one.
+ * Every wallet has a line of deferred requests, in the order of their ids.  A request stands in
+ * the line of every wallet that it touches.  Only a request that is the first in all of its lines
+ * may be tried.  When one of its wallets was locked, the request is tried again after a pause.
+ * When it has failed alone, for a reason that lies outside of the request, it is tried again by
+ * itself after a longer pause.
  *
- * What the lines hold has been read in a transaction's snapshot, and stays read whatever becomes of
- * that transaction.  What a round takes out of the lines to try stays in its place until
- * deferred_remove, which the caller calls when the transaction has committed; after a failure
- * deferred_return puts things back as they were.
+ * A round takes requests and tries them.  A taken request keeps its place in its lines.  When the
+ * round's transaction has committed, the caller calls deferred_remove; when the transaction has
+ * failed, the caller calls deferred_return.
  *
- * Work: a round costs what it adds and what it takes, never what else is waiting.
+ * Cost: a round costs what it adds and what it takes, whatever else is waiting.
  */
 #ifndef PG_WALLET_DEFERRED_H
 #define PG_WALLET_DEFERRED_H
@@ -22,25 +22,25 @@
 typedef struct Deferred Deferred;
 typedef struct DeferredEntry DeferredEntry;
 
-/* In a memory context of its own below the one given.  may_claim: see claims.c. */
+/* Makes the lines in a new memory context below parent.  may_claim: whether to use claims.c. */
 extern Deferred *deferred_make(MemoryContext parent, bool may_claim);
 extern void deferred_free(Deferred *deferred);
 
-/* How many requests wait, in memory or known by their ids alone. */
+/* The number of deferred requests, with those of which only the ids are kept. */
 extern int64 deferred_count(const Deferred *deferred);
 
-/* Is there one that may be tried at once? */
+/* Whether a request may be tried at once. */
 extern bool deferred_has_ready(const Deferred *deferred);
 
-/* Milliseconds until one is worth another try; -1 when none waits for a moment. */
+/* Milliseconds until the pause of a request is over; -1 when no request has a pause. */
 extern int deferred_pause_ms(const Deferred *deferred, int64 now_ms);
 
-/* The lowest id of a request that waits and is not marked as settled; PG_INT64_MAX for none. */
+/* The lowest id of a deferred request that is not marked as settled; PG_INT64_MAX: none. */
 extern int64 deferred_lowest(const Deferred *deferred);
 
 /*
- * All of these ids, in order: the next one behind an id, PG_INT64_MAX at the end.  The cursor
- * begins as zeros.
+ * Walks over the ids of all deferred requests that are not marked as settled, in rising order.
+ * Returns the next id, and PG_INT64_MAX at the end.  A cursor of zeros stands at the beginning.
  */
 typedef struct DeferredCursor
 {
@@ -51,64 +51,69 @@ typedef struct DeferredCursor
 
 extern int64 deferred_next_id(const Deferred *deferred, DeferredCursor *cursor);
 
-/* Does a request that waits come before this one? */
+/* Whether a deferred request stands in a line of this request. */
 extern bool deferred_blocks(Deferred *deferred, const Request *request);
 
 /*
- * Put a request into its lines, at the place of its id.  deferred_put is for one that is blocked:
- * when too many wait in memory, its id alone is kept.
+ * Both put a request into its lines, at the place of its id.  deferred_put is for a blocked
+ * request: when DEFERRED_MAX requests are in memory, it keeps the id alone.
  */
 extern DeferredEntry *deferred_add(Deferred *deferred, const Request *request, int64 now_ms);
 extern void deferred_put(Deferred *deferred, const Request *request, int64 now_ms);
 
 /*
- * Is there room again for requests that are known by their ids alone?  The lowest of these ids, at
- * most count_max; deferred_reread says that such a request has been read, in the order of the ids,
- * and the caller puts it into its lines.
+ * Requests of which only the ids are kept.  deferred_wants_reading: whether there are some, and
+ * room in memory for them.  deferred_ids_to_read: their lowest ids, count_max at most.
+ * deferred_reread: the caller has read such a request, in the order of the ids, and puts it into
+ * its lines next.
  */
 extern bool deferred_wants_reading(const Deferred *deferred);
 extern int deferred_ids_to_read(const Deferred *deferred, int count_max, int64 *request_ids);
 extern void deferred_reread(Deferred *deferred, const Request *request);
 
-/* Those whose wallets were locked, and whose pause is over, may be tried. */
+/* Makes requests ready whose wallets were locked and whose pause is over. */
 extern void deferred_wake(Deferred *deferred, int64 now_ms);
 
-/* Take what may be tried, in the order of the ids.  Returns how many, at most count_max. */
+/* Takes the requests that may be tried, in the order of the ids; returns their number. */
 extern int deferred_take(Deferred *deferred, int count_max, Request *requests,
                          DeferredEntry **entries);
 
-/* Put a request into its lines that has been tried in this round. */
+/* Puts a request into its lines that the round has tried already: the entry is taken. */
 extern DeferredEntry *deferred_take_new(Deferred *deferred, const Request *request, int64 now_ms);
 
-/* Take one that has failed before and is due, to be tried by itself; NULL when there is none. */
+/* Takes a request that has failed alone before and whose pause is over; NULL: there is none. */
 extern DeferredEntry *deferred_take_failing(Deferred *deferred, int64 now_ms, Request *request);
 
-/* What becomes of an entry that was taken. */
+/*
+ * What becomes of a taken entry.  mark_settled: carried out, if the transaction commits.  remove:
+ * the transaction has committed.  return: as it was before it was taken.  busy: a wallet was
+ * locked.
+ */
 extern void deferred_mark_settled(DeferredEntry *entry);
 extern void deferred_remove(Deferred *deferred, DeferredEntry *entry);
 extern void deferred_return(Deferred *deferred, DeferredEntry *entry);
 extern void deferred_busy(Deferred *deferred, DeferredEntry *entry, int64 now_ms);
 
-/* It has failed alone.  False when that, with the same error, is known already. */
+/* A taken entry has failed alone.  Returns whether the error differs from the last one. */
 extern bool deferred_fail(Deferred *deferred, DeferredEntry *entry, const ErrorData *error,
                           int64 now_ms);
 
 extern int64 deferred_request_id(const DeferredEntry *entry);
 
-/* How often has it failed alone? */
+/* How often the request has failed alone. */
 extern int deferred_attempts(const DeferredEntry *entry);
 
-/* Would deferred_fail say false? */
+/* Whether the request failed with this error the last time. */
 extern bool deferred_error_is_known(const DeferredEntry *entry, const ErrorData *error);
 
-/* The cause of this error is gone: those that have failed with it are due. */
+/* The cause of this error is gone: ends the pauses of all requests that have failed with it. */
 extern void deferred_cause_is_gone(Deferred *deferred, int sqlstate, int64 now_ms);
 extern int deferred_sqlstate(const DeferredEntry *entry);
 
-/* What is to be said about those that fail. */
+/* What wallet.queue shows about the requests that fail. */
 extern void deferred_failing(const Deferred *deferred, FailingRequests *failing);
 
-/* Give back claims that have lasted long enough, or all of them. */
+/* Gives claims back that have lasted for CLAIM_MAX_MS; or all claims. */
 extern void deferred_tend_claims(Deferred *deferred, int64 now_ms, bool all);
 extern bool deferred_has_claims(const Deferred *deferred);
 

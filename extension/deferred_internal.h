@@ -11,25 +11,25 @@
 #include "lib/pairingheap.h"
 #include "utils/hsearch.h"
 
-#define LINKS_MAX 3 /* of a request: a user and two wallets */
+#define LINKS_MAX 3 /* lines of one request: a user's and two wallets' */
 
 typedef enum EntryState
 {
-	ENTRY_READY,
-	ENTRY_LOCKED,
-	ENTRY_FAILING,
-	ENTRY_BEHIND,
-	ENTRY_TAKEN
+	ENTRY_READY,   /* the first in all lines; in the heap ready */
+	ENTRY_LOCKED,  /* the first in all lines, but a wallet was locked; in the heap locked */
+	ENTRY_FAILING, /* the first in all lines, but it has failed alone; in the heap failing */
+	ENTRY_BEHIND,  /* not the first in one of its lines; in no heap */
+	ENTRY_TAKEN    /* a round tries it; in no heap */
 } EntryState;
 
-/* A line: of a wallet, by its id, or of a user who wants a wallet, by the negative of his. */
+/* A line.  key: a wallet's id, or the negative id of a user whose wallet is to be created. */
 typedef struct Line
 {
 	int64 key;
 	struct Link *first; /* in the order of the requests' ids */
 	struct Link *last;
-	struct Link *finger; /* where the last one was put in */
-	int64 unread;        /* requests of which only the ids are kept */
+	struct Link *finger; /* the link that was put in last */
+	int64 unread;        /* number of requests of which only the ids are kept */
 	bool is_claimed;
 	int64 claimed_ms;
 	int64 claim_after_ms;
@@ -45,7 +45,7 @@ typedef struct Link
 	struct Link *next;
 } Link;
 
-/* How a request has failed alone. */
+/* What is known about a request that has failed alone. */
 typedef struct Failure
 {
 	int sqlstate;
@@ -59,9 +59,9 @@ struct DeferredEntry
 {
 	Request request;
 	EntryState state;
-	bool is_settled;  /* when the transaction commits */
-	int links_behind; /* in which it is not the first */
-	int links_open;   /* the same while a round takes entries, if taking is that round's */
+	bool is_settled;  /* carried out, if the transaction commits */
+	int links_behind; /* number of lines in which the entry is not the first */
+	int links_open;   /* links_behind without the entries that the round "taking" has taken */
 	uint32 taking;
 	int link_count;
 	Link links[LINKS_MAX];
@@ -71,7 +71,7 @@ struct DeferredEntry
 	Failure *failure; /* NULL for most */
 	dlist_node failing_node;
 	pairingheap_node heap_node;
-	DeferredEntry *previous; /* of all, in the order of their ids */
+	DeferredEntry *previous; /* in the list of all entries, by id */
 	DeferredEntry *next;
 };
 
@@ -85,14 +85,14 @@ struct Deferred
 	DeferredEntry *last;
 	DeferredEntry *finger;
 	pairingheap ready;    /* by id */
-	pairingheap released; /* by id: those whose predecessors a round has taken */
-	pairingheap locked;   /* by the moment of the next try */
+	pairingheap released; /* by id: all entries before them are taken by this round */
+	pairingheap locked;   /* by retry_at_ms, as failing */
 	pairingheap failing;
-	dlist_head failing_list; /* the one that has failed for longest first */
+	dlist_head failing_list; /* the entry that has been failing for the longest time first */
 	int failing_count;
 	uint32 taking;
-	bool probed; /* the last round tried one that fails */
-	int64 *unread;
+	bool probed;   /* the round has tried a failing entry: one a round is enough */
+	int64 *unread; /* ids of requests that are not in memory, from unread_first to unread_end */
 	int unread_first;
 	int unread_end;
 	int unread_room;
@@ -103,24 +103,24 @@ struct Deferred
 
 #define heap_entry(node) pairingheap_container(DeferredEntry, heap_node, node)
 
-/* The keys of the lines of a request; returns how many. */
+/* Fills in the keys of the lines of a request, and returns their number: LINKS_MAX at most. */
 extern int line_keys(const Request *request, int64 *keys);
 
-/* The line of this key; find_line: NULL when there is none. */
+/* The line of a key.  find_line returns NULL when there is none, make_line makes it. */
 extern Line *find_line(Deferred *deferred, int64 key);
 extern Line *make_line(Deferred *deferred, int64 key);
 
-/* A line without requests is none. */
+/* Removes the line if no request stands in it. */
 extern void drop_empty_line(Deferred *deferred, Line *line);
 
-/* Direct payments need not step back for this wallet any more. */
+/* Gives the claim of the line's wallet back: direct payments no longer step back for it. */
 extern void give_claim_back(Deferred *deferred, Line *line);
 
-/* Put an entry into the lines of these keys, and into the list of all; or take it out of both. */
+/* Put an entry into the lines of these keys and into the list of all entries, or take it out. */
 extern void join_lines(Deferred *deferred, DeferredEntry *entry, const int64 *keys, int count);
 extern void leave_lines(Deferred *deferred, DeferredEntry *entry);
 
-/* set_state moves an entry between the heaps.  settle_state finds out which state it has. */
+/* set_state moves an entry between the heaps.  settle_state finds an entry's state. */
 extern void set_state(Deferred *deferred, DeferredEntry *entry, EntryState state);
 extern void settle_state(Deferred *deferred, DeferredEntry *entry);
 

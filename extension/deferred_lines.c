@@ -2,9 +2,9 @@
  * deferred_lines.c
  *		The lines in which deferred requests wait, one for each wallet that they touch.
  *
- * A line is in the order of the requests' ids.  Most come with the highest id, and go to the end;
- * one that turns up late looks for its place from where the last one was put, so that many of them
- * in the order of their ids cost one walk along the line.
+ * A line is in the order of the requests' ids.  Most requests have the highest id, and go to the
+ * end.  The place of a request that turns up late is searched for from the finger on, the link
+ * that was put in last: many late requests in the order of their ids cost one walk along the line.
  */
 #include "deferred_internal.h"
 
@@ -94,7 +94,7 @@ set_state(Deferred *deferred, DeferredEntry *entry, EntryState state)
 	entry->state = state;
 }
 
-/* It has been put into its lines, or those before it have gone, or it comes back from a round. */
+/* For an entry that is new, has become the first in its lines, or comes back from a round. */
 void
 settle_state(Deferred *deferred, DeferredEntry *entry)
 {
@@ -104,7 +104,7 @@ settle_state(Deferred *deferred, DeferredEntry *entry)
 	                                   : ENTRY_READY);
 }
 
-/* The link after which this id belongs; NULL for the line's beginning. */
+/* The link after which this id belongs; NULL: at the beginning of the line. */
 static Link *
 place_in_line(const Line *line, int64 request_id)
 {
@@ -122,7 +122,7 @@ place_in_line(const Line *line, int64 request_id)
 	return place;
 }
 
-/* Somebody has come before it: it is the first no more. */
+/* Another entry has been put before the line's first one. */
 static void
 fall_behind(Deferred *deferred, DeferredEntry *entry)
 {
@@ -183,7 +183,7 @@ leave_line(Deferred *deferred, Link *link)
 	drop_empty_line(deferred, line);
 }
 
-/* The same place in the list of all. */
+/* The entry after which this id belongs in the list of all; NULL: at its beginning. */
 static DeferredEntry *
 place_of(const Deferred *deferred, int64 request_id)
 {
