@@ -94,6 +94,7 @@
 	X(CODE_INSUFFICIENT_RESOURCES, "insufficient_resources", "PW510", 1, 503, "the database is short of disk space, memory or another resource", "Send the same request again later, with the same Idempotency-Key.") \
 	X(CODE_SYSTEM_ERROR, "system_error", "PW511", 1, 503, "the database met an error of its disk or operating system", "Send the same request again later, with the same Idempotency-Key.") \
 	X(CODE_OVERLOADED, "overloaded", "PW504", 1, 503, "too many requests are waiting", "Send the same request again later, with the same Idempotency-Key.") \
+	X(CODE_STOPPING, "stopping", "PW512", 1, 503, "this HTTP server is about to stop", "Send requests to another one: this one answers until it has stopped.") \
 	X(CODE_WORKER_UNAVAILABLE, "worker_unavailable", "PW505", 1, 503, "the worker is not running", "Requests are stored, and carried out as soon as it runs again.")
 /* clang-format on */
 

@@ -94,7 +94,9 @@ struct Client
 	Phase phase;
 	int64_t deadline_ms; /* of the phase */
 	bool idle_known;
-	uint64_t idle_bytes; /* received when the phase became idle, once idle_known */
+	uint64_t idle_bytes;    /* received when the phase became idle, once idle_known */
+	uint64_t quiet_bytes;   /* while draining: received by the last sweep, */
+	int64_t quiet_since_ms; /* and since when there have been no more; 0: not looked at yet */
 
 	/* the request */
 	const Route *route; /* NULL: there is nothing at its path */
@@ -142,9 +144,12 @@ struct Http
 	int waiting_count; /* those suspended */
 	int read_count;    /* of them, those that read */
 	size_t charged;    /* bytes of config.bulk_bytes_max taken by clients */
-	bool draining;
-	bool pending;   /* libmicrohttpd has connections to go on with */
-	bool receiving; /* more of a body is to come, of which each piece takes a http_run */
+	HttpStage stage;
+	int listen_fd;
+	bool listening;          /* the daemon has listen_fd */
+	int64_t listen_until_ms; /* while draining: until then at least */
+	bool pending;            /* libmicrohttpd has connections to go on with */
+	bool receiving;          /* more of a body is to come, of which each piece takes a http_run */
 	int64_t now_ms;
 	int64_t sweep_at_ms;
 	Buffer scratch; /* where a reply is written */

@@ -16,12 +16,22 @@
 #include <unistd.h>
 
 #include "client.h"
+#include "listener.h"
 #include "log.h"
+#include "tls.h"
 
 #define SWEEP_PAUSE_MS 250
+#define SWEEP_PAUSE_DRAINING_MS 50
 #define SWEEP_CLIENTS_MAX 256
 #define SWEEP_ROUND_MS 1000 /* in which all clients are swept, however many there are */
 #define UNUSED_PAUSE_MS 5000
+#define LISTEN_PAUSE_MS 10 /* while draining: between two looks at a queue that is not empty */
+/*
+ * While draining: how long nothing may come before it is taken that nothing comes.  It is longer
+ * than most round trips: of handshakes under way, and of requests sent on connections that are
+ * kept.
+ */
+#define QUIET_MS 250
 #define IDLE_TIMEOUT_MS 60000
 #define ANSWER_TIMEOUT_MS 60000
 #define STEPS_MAX 3 /* a request is there; it is carried out; its reply is sent */
@@ -259,7 +269,7 @@ cut(Client *client, WalletCode code)
 	int length;
 
 	/* TLS would have to write it. */
-	if (client->http->config.tls == NULL &&
+	if (!client->http->config.tls &&
 	    (client->phase == PHASE_LINE || client->phase == PHASE_HEAD ||
 	     client->phase == PHASE_RESUMED || client->phase == PHASE_RECEIVING))
 	{
@@ -367,17 +377,14 @@ start_daemon(Http *http, int listen_fd)
 {
 	const HttpConfig *config = &http->config;
 	unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME;
-	struct MHD_OptionItem tls[] = {{MHD_OPTION_END, 0, NULL},
-	                               {MHD_OPTION_HTTPS_MEM_KEY, 0, NULL},
+	struct MHD_OptionItem tls[] = {{MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *) tls_retrieve},
 	                               {MHD_OPTION_HTTPS_PRIORITIES, 0, TLS_PRIORITIES},
 	                               {MHD_OPTION_END, 0, NULL}};
 
-	if (config->tls != NULL)
-	{
+	if (config->tls)
 		flags |= MHD_USE_TLS;
-		tls[0] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0, config->tls->certificate};
-		tls[1].ptr_value = config->tls->key;
-	}
+	else
+		tls[0].option = MHD_OPTION_END;
 	return MHD_start_daemon(flags, 0, NULL, NULL, handle_request, http, MHD_OPTION_LISTEN_SOCKET,
 	                        listen_fd, MHD_OPTION_CONNECTION_LIMIT,
 	                        (unsigned) config->connections_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
@@ -401,6 +408,8 @@ http_create(const HttpConfig *config, Db *const dbs[DB_ROLE_COUNT], int listen_f
 	memcpy(http->dbs, dbs, sizeof(http->dbs));
 	http->now_ms = clock_ms();
 	http->due_at_ms = INT64_MAX;
+	http->listen_fd = listen_fd;
+	http->listening = true;
 	if (config->keys_needed)
 		http->keys = auth_create_cache();
 	if (!config->keys_needed || http->keys != NULL)
@@ -461,9 +470,29 @@ watch_idle(Client *client)
 		          client->deadline_ms < deadline_ms ? client->deadline_ms : deadline_ms);
 }
 
+/*
+ * Whether nothing has come in for a while on a connection whose request, if one is to come, has not
+ * begun.  To close a connection that is kept is always a race with a request on its way: this one
+ * is lost only to clients who send nothing for QUIET_MS, and then just as they are left.
+ */
+static bool
+is_quiet(Client *client)
+{
+	uint64_t bytes = received_bytes(client->fd);
+
+	if (client->phase != PHASE_IDLE && client->phase != PHASE_LINE)
+		return false;
+	if (client->quiet_since_ms == 0 || bytes != client->quiet_bytes)
+		client->quiet_since_ms = client->http->now_ms;
+	client->quiet_bytes = bytes;
+	return client->http->now_ms - client->quiet_since_ms >= QUIET_MS;
+}
+
 static void
 sweep_client(Client *client)
 {
+	Http *http = client->http;
+
 	if (client->phase == PHASE_WAITING)
 	{
 		if (client->held && is_gone(client->fd))
@@ -474,9 +503,10 @@ sweep_client(Client *client)
 		return;
 	if (client->phase == PHASE_IDLE)
 		watch_idle(client);
-	if (client->phase != PHASE_ANSWERING && is_gone(client->fd))
+	if ((client->phase != PHASE_ANSWERING && is_gone(client->fd)) ||
+	    (http->stage == HTTP_DRAINS && is_quiet(client)))
 		shutdown(client->fd, SHUT_RDWR);
-	else if (client->http->now_ms >= client->deadline_ms)
+	else if (http->now_ms >= client->deadline_ms)
 		cut(client, CODE_REQUEST_TIMEOUT);
 }
 
@@ -486,11 +516,12 @@ sweep(Http *http)
 {
 	Client *client = http->sweep_next ? http->sweep_next : http->clients;
 	int pause_ms = SWEEP_ROUND_MS / (1 + http->client_count / SWEEP_CLIENTS_MAX);
+	int pause_ms_max = http->stage == HTTP_DRAINS ? SWEEP_PAUSE_DRAINING_MS : SWEEP_PAUSE_MS;
 
 	for (int i = 0; i < SWEEP_CLIENTS_MAX && client != NULL; i++, client = client->next)
 		sweep_client(client);
 	http->sweep_next = client;
-	http->sweep_at_ms = http->now_ms + (pause_ms < SWEEP_PAUSE_MS ? pause_ms : SWEEP_PAUSE_MS);
+	http->sweep_at_ms = http->now_ms + (pause_ms < pause_ms_max ? pause_ms : pause_ms_max);
 }
 
 /*
@@ -508,6 +539,17 @@ run_daemon(Http *http)
 	}
 }
 
+/* Closes the listening socket once all who had come are accepted. */
+static void
+stop_listening(Http *http)
+{
+	if (http->now_ms < http->listen_until_ms || !listener_is_empty(http->listen_fd))
+		return;
+	MHD_quiesce_daemon(http->daemon);
+	close(http->listen_fd);
+	http->listening = false;
+}
+
 void
 http_run(Http *http, int64_t now_ms)
 {
@@ -517,6 +559,8 @@ http_run(Http *http, int64_t now_ms)
 	outcome_run_timed(http);
 	http->receiving = false;
 	run_daemon(http);
+	if (http->stage == HTTP_DRAINS && http->listening)
+		stop_listening(http);
 }
 
 bool
@@ -538,23 +582,27 @@ http_timeout_ms(const Http *http, int64_t now_ms)
 		timeout_ms = (int64_t) pending_ms;
 	if (http->due_at_ms - now_ms < timeout_ms)
 		timeout_ms = http->due_at_ms - now_ms;
+	if (http->stage == HTTP_DRAINS && http->listening && timeout_ms > LISTEN_PAUSE_MS)
+		timeout_ms = LISTEN_PAUSE_MS;
 	return timeout_ms > 0 ? timeout_ms : 0;
 }
 
 void
-http_drain(Http *http)
+http_set_stage(Http *http, HttpStage stage)
 {
-	MHD_socket fd = MHD_quiesce_daemon(http->daemon);
-
-	if (fd != MHD_INVALID_SOCKET)
-		close(fd);
-	http->draining = true;
+	if (stage == HTTP_DRAINS && http->stage != stage)
+	{
+		listener_drop_new(http->listen_fd);
+		http->listen_until_ms = clock_ms() + QUIET_MS;
+		http->sweep_at_ms = 0;
+	}
+	http->stage = stage;
 }
 
 bool
-http_idle(const Http *http)
+http_is_drained(const Http *http)
 {
-	return http->request_count == 0;
+	return !http->listening && http->client_count == 0;
 }
 
 void

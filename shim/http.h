@@ -11,7 +11,6 @@
 #include <stdint.h>
 
 #include "db.h"
-#include "tls.h"
 
 typedef struct HttpConfig
 {
@@ -21,10 +20,19 @@ typedef struct HttpConfig
 	int waiting_max;             /* of this loop: requests waiting for the database */
 	size_t bulk_bytes_max;       /* of this loop: memory that bulk requests may take */
 	bool keys_needed;            /* of who asks for anything but the state of the shim */
-	const Tls *tls;              /* NULL: plain HTTP */
+	bool tls;                    /* with the pair of tls.h */
 	int database_count;          /* connections that must be there to be ready */
 	atomic_int *connected_count; /* how many are */
 } HttpConfig;
+
+/* How far the process is on its way to its end: the stages follow each other. */
+typedef enum HttpStage
+{
+	HTTP_SERVES,
+	HTTP_LEAVES, /* /readyz says so; all else is as ever */
+	HTTP_CLOSES, /* besides, each answer ends its connection */
+	HTTP_DRAINS  /* besides, nobody new comes, and no request waits for its outcome */
+} HttpStage;
 
 typedef struct Http Http;
 
@@ -46,11 +54,11 @@ void http_run(Http *http, int64_t now_ms);
 /* Milliseconds until http_run is due even if its descriptor stays quiet. */
 int64_t http_timeout_ms(const Http *http, int64_t now_ms);
 
-/* Accepts nobody any more and lets no request wait for its outcome; once. */
-void http_drain(Http *http);
+/* Enters a stage; never an earlier one than before. */
+void http_set_stage(Http *http, HttpStage stage);
 
-/* Whether no request is under way. */
-bool http_idle(const Http *http);
+/* Whether HTTP_DRAINS has come to its end: all who had come are answered and gone. */
+bool http_is_drained(const Http *http);
 
 /*
  * Stops the daemon and frees everything.  Every item put down at the Db must

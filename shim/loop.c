@@ -29,7 +29,7 @@
 struct Loop
 {
 	pthread_t thread;
-	atomic_bool stop;
+	atomic_int stage; /* an HttpStage, set by another thread */
 	int wake_fd;
 	Db *dbs[DB_ROLE_COUNT];
 	Http *http;
@@ -119,11 +119,17 @@ loop_main(void *argument)
 	Loop *loop = argument;
 	int64_t deadline_ms;
 
-	while (!atomic_load(&loop->stop))
+	for (;;)
+	{
+		HttpStage stage = (HttpStage) atomic_load(&loop->stage);
+
+		http_set_stage(loop->http, stage);
+		if (stage == HTTP_DRAINS)
+			break;
 		run_once(loop);
-	http_drain(loop->http);
+	}
 	deadline_ms = clock_ms() + DRAIN_TIMEOUT_MS;
-	while (!http_idle(loop->http) && clock_ms() < deadline_ms)
+	while (!http_is_drained(loop->http) && clock_ms() < deadline_ms)
 		run_once(loop);
 	close_sides(loop);
 	return NULL;
@@ -170,9 +176,9 @@ loop_start(const DbConfig *db_config, const HttpConfig *http_config, int listen_
 }
 
 void
-loop_stop(Loop *loop)
+loop_set_stage(Loop *loop, HttpStage stage)
 {
-	atomic_store(&loop->stop, true);
+	atomic_store(&loop->stage, (int) stage);
 	if (eventfd_signal(loop->wake_fd) != 0)
 		log_line("cannot wake an event loop");
 }

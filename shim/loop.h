@@ -18,12 +18,12 @@ typedef struct Loop Loop;
  */
 Loop *loop_start(const DbConfig *db_config, const HttpConfig *http_config, int listen_fd);
 
-/* Asks the loop to finish what is under way and to end.  From any thread. */
-void loop_stop(Loop *loop);
+/* Tells the loop how far the process is on its way to its end.  From any thread. */
+void loop_set_stage(Loop *loop, HttpStage stage);
 
 /*
- * Waits until the loop has ended, and frees it.  False when a thread of it is
- * left behind in libpq: the process should leave with _exit.
+ * Waits until the loop has ended, which it does after HTTP_DRAINS, and frees it.  False when a
+ * thread of it is left behind in libpq: the process should leave with _exit.
  */
 bool loop_join(Loop *loop);
 

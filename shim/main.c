@@ -1,6 +1,10 @@
 /*
  * main.c
- *		Starts the event loops, waits for a signal, stops them.
+ *		Starts the event loops, heeds signals, stops the loops.
+ *
+ * All signals are for the main thread, which waits for them and does nothing else: SIGHUP has the
+ * certificate read again, SIGTERM and SIGINT stop the process, SIGQUIT ends it at once.  What
+ * else may come by mistake is ignored: docs/operations.md, "The shim's signals".
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,14 +16,19 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "log.h"
 #include "loop.h"
+#include "notify.h"
 #include "options.h"
 #include "tls.h"
 
 #define BACKLOG 1024
+#define READY_WAIT_MS 2000 /* for the database, before the service manager is told all the same */
+#define READY_LOOK_MS 10
+#define LONG_WAIT_MS (3600 * INT64_C(1000))
 
 /*
  * Opens a socket on an address.  All loops listen on the same port, and the
@@ -171,21 +180,20 @@ share(int total, int threads)
 }
 
 static bool
-start_loops(const Options *options, const Tls *tls, const int *fds, Loop **loops)
+start_loops(const Options *options, const int *fds, Loop **loops, atomic_int *connected_count)
 {
-	static atomic_int connected_count;
 	DbConfig db = {.conninfo = options->conninfo,
 	               .schema = options->schema,
-	               .connected_count = &connected_count};
+	               .connected_count = connected_count};
 	HttpConfig http = {.request_timeout_s = options->request_timeout_s,
 	                   .wait_s_max = options->max_wait_s,
 	                   .connections_max = share(options->max_connections, options->threads),
 	                   .waiting_max = share(options->max_waiting, options->threads),
 	                   .bulk_bytes_max = (size_t) options->bulk_memory_mib * 1024 * 1024,
 	                   .keys_needed = strcmp(options->auth, "off") != 0,
-	                   .tls = tls,
+	                   .tls = *options->tls_cert != '\0',
 	                   .database_count = options->threads * DB_ROLE_COUNT,
-	                   .connected_count = &connected_count};
+	                   .connected_count = connected_count};
 
 	for (int i = 0; i < options->threads; i++)
 	{
@@ -199,42 +207,207 @@ start_loops(const Options *options, const Tls *tls, const int *fds, Loop **loops
 	return true;
 }
 
+/* SIGQUIT: nothing is finished.  Calls only what is safe in a signal handler. */
+static void
+quit(int signal_number)
+{
+	static const char line[] = "wallet-shim: ends at once on SIGQUIT\n";
+
+	(void) signal_number;
+	if (write(STDERR_FILENO, line, sizeof(line) - 1) < 0)
+		_exit(2);
+	_exit(1);
+}
+
+/*
+ * Decides about every signal that does not tell of a fault of our own: some are waited for, all
+ * others are ignored, which this machine may send without a reason (a timer, a terminal, a limit).
+ * Before any thread exists, since threads inherit what is blocked.
+ */
+static void
+prepare_signals(sigset_t *awaited)
+{
+	static const int left_alone[] = {SIGKILL, SIGSTOP, SIGCONT, SIGCHLD, SIGILL, SIGTRAP,
+	                                 SIGABRT, SIGBUS,  SIGFPE,  SIGSEGV, SIGSYS};
+	static const int waited_for[] = {SIGTERM, SIGINT, SIGHUP};
+	struct sigaction action = {.sa_handler = SIG_IGN};
+
+	for (int number = 1; number <= SIGRTMAX; number++)
+	{
+		bool ours = false;
+
+		for (size_t i = 0; i < sizeof(left_alone) / sizeof(left_alone[0]); i++)
+			ours = ours || left_alone[i] == number;
+		if (!ours) /* fails for the two that the C library keeps */
+			sigaction(number, &action, NULL);
+	}
+	action.sa_handler = quit;
+	sigaction(SIGQUIT, &action, NULL);
+	/* Whoever started us may have had them ignored, or blocked. */
+	action.sa_handler = SIG_DFL;
+	sigemptyset(awaited);
+	for (size_t i = 0; i < sizeof(waited_for) / sizeof(waited_for[0]); i++)
+	{
+		sigaction(waited_for[i], &action, NULL);
+		sigaddset(awaited, waited_for[i]);
+	}
+	pthread_sigmask(SIG_SETMASK, awaited, NULL);
+}
+
+/* The next of the signals that are waited for; 0 when none has come until then. */
+static int
+next_signal(const sigset_t *awaited, int64_t until_ms)
+{
+	int64_t left_ms = until_ms - clock_ms();
+	struct timespec left = {0};
+	int number;
+
+	if (left_ms > 0)
+		left = (struct timespec){.tv_sec = left_ms / 1000,
+		                         .tv_nsec = left_ms % 1000 * INT64_C(1000000)};
+	number = sigtimedwait(awaited, NULL, &left);
+	return number > 0 ? number : 0;
+}
+
+/* SIGHUP: certificate and key are all that is read from files, and nothing is written to one. */
+static bool
+read_again(const Options *options)
+{
+	if (*options->tls_cert == '\0')
+	{
+		log_line("SIGHUP: without --tls-cert there is nothing to read again");
+		return true;
+	}
+	if (!tls_load(options->tls_cert, options->tls_key))
+	{
+		log_line("SIGHUP: the certificate and the key in use stay in use");
+		return false;
+	}
+	log_line("SIGHUP: new connections get the certificate that \"%s\" has now", options->tls_cert);
+	return true;
+}
+
+static void
+reload(const Options *options)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	notify_send("RELOADING=1\nMONOTONIC_USEC=%lld",
+	            (long long) now.tv_sec * 1000000 + now.tv_nsec / 1000);
+	notify_send("READY=1\nSTATUS=%s", read_again(options)
+	                                      ? "Listening"
+	                                      : "Listening; the new certificate cannot be used");
+}
+
+/*
+ * Serves until SIGTERM or SIGINT comes, which it returns.  The service manager is told that we are
+ * ready when requests find a database, or when that has been waited for: the shim serves without a
+ * database, too.
+ */
+static int
+serve(const Options *options, const sigset_t *awaited, const atomic_int *connected_count)
+{
+	int64_t ready_at_ms = clock_ms() + READY_WAIT_MS;
+	bool told = !notify_wanted();
+
+	for (;;)
+	{
+		int64_t now_ms = clock_ms();
+		int number = next_signal(awaited, now_ms + (told ? LONG_WAIT_MS : READY_LOOK_MS));
+
+		if (number == SIGTERM || number == SIGINT)
+			return number;
+		if (number == SIGHUP)
+			reload(options);
+		else if (!told && (now_ms >= ready_at_ms ||
+		                   atomic_load(connected_count) == options->threads * DB_ROLE_COUNT))
+			notify_send("READY=1\nSTATUS=Listening");
+		else
+			continue;
+		told = true;
+	}
+}
+
+static void
+set_stage(const Options *options, Loop **loops, HttpStage stage)
+{
+	for (int i = 0; i < options->threads; i++)
+		loop_set_stage(loops[i], stage);
+}
+
+/* Waits for a while in which SIGHUP counts as ever; false when another signal to stop comes. */
+static bool
+linger(const Options *options, const sigset_t *awaited, int64_t until_ms)
+{
+	int number;
+
+	while ((number = next_signal(awaited, until_ms)) == SIGHUP)
+		read_again(options);
+	return number == 0;
+}
+
+/*
+ * The delay of --drain-delay: a load balancer sees /readyz, and sends its requests elsewhere.
+ * In the second half each answer ends its connection, so that clients who keep theirs come back
+ * by another way, and hardly any connection is left to be closed from our side.
+ */
+static void
+delay_drain(const Options *options, const sigset_t *awaited, Loop **loops)
+{
+	int64_t now_ms = clock_ms();
+	int64_t delay_ms = options->drain_delay_s * INT64_C(1000);
+
+	log_line("/readyz is 503, all else is answered for %d s", options->drain_delay_s);
+	set_stage(options, loops, HTTP_LEAVES);
+	if (!linger(options, awaited, now_ms + delay_ms / 2))
+		return;
+	set_stage(options, loops, HTTP_CLOSES);
+	linger(options, awaited, now_ms + delay_ms);
+}
+
+/* Ends the loops; false when a thread is left behind. */
+static bool
+stop(const Options *options, Loop **loops)
+{
+	bool clean = true;
+
+	set_stage(options, loops, HTTP_DRAINS);
+	for (int i = 0; i < options->threads; i++)
+		clean = loop_join(loops[i]) && clean;
+	return clean;
+}
+
 int
 main(int argc, char **argv)
 {
+	static atomic_int connected_count;
 	Options options;
 	Loop *loops[64];
 	int fds[64];
-	static Tls tls;
 	bool has_tls;
-	int status = options_read(&options, argc, argv);
-	bool clean = true;
+	int status;
 	bool is_ipv6;
-	sigset_t signals;
-	int received;
+	sigset_t awaited;
+	bool clean;
 
+	prepare_signals(&awaited);
+	status = options_read(&options, argc, argv);
 	if (status >= 0)
 		return status;
-	/* Blocked before any thread exists, so that sigwait alone gets them. */
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGINT);
-	pthread_sigmask(SIG_BLOCK, &signals, NULL);
-	signal(SIGPIPE, SIG_IGN);
 	raise_descriptor_limit(&options);
 	has_tls = *options.tls_cert != '\0';
-	if ((has_tls && !tls_load(&tls, options.tls_cert, options.tls_key)) ||
-	    !open_sockets(&options, fds) || !start_loops(&options, has_tls ? &tls : NULL, fds, loops))
+	if ((has_tls && !tls_load(options.tls_cert, options.tls_key)) || !open_sockets(&options, fds) ||
+	    !start_loops(&options, fds, loops, &connected_count))
 		return 1;
 	is_ipv6 = strchr(options.address, ':') != NULL;
 	log_line("listening on http%s://%s%s%s:%d", has_tls ? "s" : "", is_ipv6 ? "[" : "",
 	         options.address, is_ipv6 ? "]" : "", options.port);
-	sigwait(&signals, &received);
-	log_line("stopping on signal %d", received);
-	for (int i = 0; i < options.threads; i++)
-		loop_stop(loops[i]);
-	for (int i = 0; i < options.threads; i++)
-		clean = loop_join(loops[i]) && clean;
+	log_line("stopping on signal %d", serve(&options, &awaited, &connected_count));
+	notify_send("STOPPING=1");
+	if (options.drain_delay_s > 0)
+		delay_drain(&options, &awaited, loops);
+	clean = stop(&options, loops);
 	log_line("stopped");
 	if (!clean)
 		_exit(0);

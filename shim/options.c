@@ -45,6 +45,7 @@ static const Option table[] = {
 	{"schema", "WALLET_SCHEMA", "NAME", "public", TEXT(schema), "schema of the extension's functions"},
 	{"max-wait", "WALLET_MAX_WAIT", "SECONDS", "30", NUMBER(max_wait_s, 0, 3600), "upper bound of Prefer: wait=N"},
 	{"request-timeout", "WALLET_REQUEST_TIMEOUT", "SECONDS", "10", NUMBER(request_timeout_s, 1, 3600), "time a request has to arrive"},
+	{"drain-delay", "WALLET_DRAIN_DELAY", "SECONDS", "0", NUMBER(drain_delay_s, 0, 3600), "time after SIGTERM in which /readyz is 503 and all else is answered"},
 	{"max-connections", "WALLET_MAX_CONNECTIONS", "NUMBER", "4096", NUMBER(max_connections, 1, 1000000), "HTTP connections at once"},
 	{"max-waiting", "WALLET_MAX_WAITING", "NUMBER", "4096", NUMBER(max_waiting, 1, 1000000), "requests waiting for the database at once"},
 	{"bulk-memory", "WALLET_BULK_MEMORY", "MIB", "32", NUMBER(bulk_memory_mib, 8, 65536), "memory that bulk requests may take in each event loop"},

@@ -16,6 +16,7 @@ typedef struct Options
 	const char *schema;
 	int max_wait_s;
 	int request_timeout_s;
+	int drain_delay_s;
 	int max_connections;
 	int max_waiting;
 	int bulk_memory_mib; /* of each loop */

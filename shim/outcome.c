@@ -125,7 +125,7 @@ hold(Client *client)
 	int64_t pause_ms;
 	int64_t due_at_ms;
 
-	if (now_ms >= client->wait_until_ms || client->http->draining)
+	if (now_ms >= client->wait_until_ms || client->http->stage == HTTP_DRAINS)
 		return false;
 	if (client->held_since_ms == 0)
 		client->held_since_ms = now_ms;
@@ -144,7 +144,7 @@ hold(Client *client)
 static bool
 hold_for_key(Client *client)
 {
-	if (client->busy_count++ >= BUSY_KEY_MAX || client->http->draining)
+	if (client->busy_count++ >= BUSY_KEY_MAX || client->http->stage == HTTP_DRAINS)
 		return false;
 	timed_add(client, clock_ms() + BUSY_KEY_MS);
 	client->held = true;
@@ -311,7 +311,7 @@ run_due(Client *client)
 {
 	if (!client->held)
 		give_up(client);
-	else if (client->http->draining)
+	else if (client->http->stage == HTTP_DRAINS)
 		outcome_release(client);
 	else
 	{
@@ -325,13 +325,13 @@ outcome_run_timed(Http *http)
 {
 	Client *next;
 
-	if (http->now_ms < http->due_at_ms && !http->draining)
+	if (http->now_ms < http->due_at_ms && http->stage != HTTP_DRAINS)
 		return;
 	http->due_at_ms = INT64_MAX;
 	for (Client *client = http->timed; client != NULL; client = next)
 	{
 		next = client->timed_next;
-		if (http->now_ms >= client->due_at_ms || (http->draining && client->held))
+		if (http->now_ms >= client->due_at_ms || (http->stage == HTTP_DRAINS && client->held))
 			run_due(client);
 		else if (client->due_at_ms < http->due_at_ms)
 			http->due_at_ms = client->due_at_ms;

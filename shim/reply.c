@@ -53,7 +53,7 @@ set_response(Client *client, unsigned status, const char *media_type)
 	                  .media_type = media_type,
 	                  .length = text->failed ? 0 : text->length,
 	                  .wait_s = applied ? client->head.wait_s : 0,
-	                  .must_close = client->must_close || client->http->draining};
+	                  .must_close = client->must_close || client->http->stage >= HTTP_CLOSES};
 	bool is_short = head.length <= sizeof(client->reply);
 
 	reply_drop(client);

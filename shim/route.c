@@ -293,7 +293,9 @@ read_ready(Client *client)
 {
 	const HttpConfig *config = &client->http->config;
 
-	if (atomic_load(config->connected_count) < config->database_count)
+	if (client->http->stage != HTTP_SERVES)
+		reply_problem(client, CODE_STOPPING, NULL);
+	else if (atomic_load(config->connected_count) < config->database_count)
 		reply_problem(client, CODE_DATABASE_UNAVAILABLE, NULL);
 	else
 		route_submit(client, DB_READY, outcome_of_ready);

@@ -82,7 +82,7 @@ stop_shim($url);
 my $program = "$FindBin::Bin/../../shim/wallet-shim";
 my $help = `$program --help`;
 like($help, qr/--$_.*\n.*WALLET_\w+/, "--help tells of --$_")
-    for qw(address port threads schema db max-wait request-timeout max-connections max-waiting);
+    for qw(address port threads schema db max-wait request-timeout drain-delay max-connections max-waiting);
 like(`$program --version`, qr/^wallet-shim \d/, '--version');
 is(system("$program --port 65536 2>/dev/null") >> 8, 2, 'a number out of range: exit status 2');
 is(system("WALLET_PORT=x $program 2>/dev/null") >> 8, 2, 'a wrong variable: exit status 2');
