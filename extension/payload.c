@@ -21,6 +21,9 @@
 /* Characters of a member's name that a message repeats. */
 #define NAME_SHOWN_MAX 64
 
+/* Characters of an amount; the message of whoever has more says it, too. */
+#define AMOUNT_LENGTH_MAX 1024
+
 typedef enum MemberType
 {
 	MEMBER_ID,
@@ -143,30 +146,33 @@ string_text(const Parser *parser, int *length)
 	return quoted + 1;
 }
 
+/* The characters of a number, which may stand in a string; false where the token is neither. */
+static bool
+number_text(const Parser *parser, JsonTokenType token, const char **text, int *length)
+{
+	if (token == JSON_TOKEN_STRING)
+		*text = string_text(parser, length);
+	else if (token == JSON_TOKEN_NUMBER)
+		*text = token_text(parser, length);
+	else
+		return false;
+	return true;
+}
+
 static WalletCode
 read_id(Parser *parser, const Member *member, JsonTokenType token)
 {
 	int64_t *id = (int64_t *) ((char *) parser->request + member->offset);
-	Amount whole;
 	int length;
-	const char *text = token_text(parser, &length);
-	WalletCode code;
+	const char *text;
+	const char *wrong = id_wrong_type;
+	WalletCode code = CODE_WRONG_TYPE;
 
-	if (token != JSON_TOKEN_NUMBER)
-		return complain(parser, CODE_WRONG_TYPE, member->name, strlen(member->name),
-		                "must be a whole number");
-	code = amount_parse(text, length, &whole);
-	if (code == CODE_OK && whole.scale == 0 && whole.digits > 0)
-	{
-		*id = whole.digits;
-		return CODE_OK;
-	}
-	if (code == CODE_INVALID_AMOUNT || code == CODE_AMOUNT_PRECISION ||
-	    (code == CODE_OK && whole.scale > 0))
-		return complain(parser, CODE_WRONG_TYPE, member->name, strlen(member->name),
-		                "must be a whole number, written without point or exponent");
-	return complain(parser, CODE_ID_OUT_OF_RANGE, member->name, strlen(member->name),
-	                "must be from 1 to 9223372036854775807");
+	if (number_text(parser, token, &text, &length))
+		code = id_parse(text, length, id, &wrong);
+	if (code == CODE_OK)
+		return code;
+	return complain(parser, code, member->name, strlen(member->name), wrong);
 }
 
 static WalletCode
@@ -174,13 +180,15 @@ read_amount(Parser *parser, const Member *member, JsonTokenType token)
 {
 	Amount *amount = (Amount *) ((char *) parser->request + member->offset);
 	int length;
-	const char *text =
-	    token == JSON_TOKEN_STRING ? string_text(parser, &length) : token_text(parser, &length);
+	const char *text;
 	WalletCode code;
 
-	if (token != JSON_TOKEN_NUMBER && token != JSON_TOKEN_STRING)
+	if (!number_text(parser, token, &text, &length))
 		return complain(parser, CODE_WRONG_TYPE, member->name, strlen(member->name),
 		                "must be a number, or a number in a string");
+	if (length > AMOUNT_LENGTH_MAX)
+		return complain(parser, CODE_INVALID_AMOUNT, member->name, strlen(member->name),
+		                "must have at most 1024 characters");
 	code = amount_parse(text, length, amount);
 	switch (code)
 	{

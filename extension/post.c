@@ -7,7 +7,6 @@
  */
 #include "post.h"
 
-#include <stdio.h>
 #include <string.h>
 
 const WalletCodeInfo wallet_codes[CODE_COUNT] = WALLET_CODE_TABLE;
@@ -58,100 +57,6 @@ status_from_name(const char *name, WalletStatus *status)
 		return false;
 	*status = (WalletStatus) index;
 	return true;
-}
-
-static bool
-is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-/* Length of the run of digits at text[from]. */
-static size_t
-count_digits(const char *text, size_t length, size_t from)
-{
-	size_t end = from;
-
-	while (end < length && is_digit(text[end]))
-		end++;
-	return end - from;
-}
-
-/* Append the digits to *value, which is kept negative so that the smallest number fits too. */
-static bool
-append_digits(const char *digits, size_t count, int64_t *value)
-{
-	for (size_t i = 0; i < count; i++)
-	{
-		if (__builtin_mul_overflow(*value, 10, value) ||
-		    __builtin_sub_overflow(*value, digits[i] - '0', value))
-			return false;
-	}
-	return true;
-}
-
-WalletCode
-amount_parse(const char *text, size_t length, Amount *amount)
-{
-	bool negative = length > 0 && text[0] == '-';
-	size_t whole_at = negative ? 1 : 0;
-	size_t whole = count_digits(text, length, whole_at);
-	size_t end = whole_at + whole;
-	size_t decimals = 0;
-	int64_t value = 0;
-
-	if (whole == 0 || (whole > 1 && text[whole_at] == '0'))
-		return CODE_INVALID_AMOUNT;
-	if (end < length && text[end] == '.')
-	{
-		decimals = count_digits(text, length, end + 1);
-		if (decimals == 0)
-			return CODE_INVALID_AMOUNT;
-		end += 1 + decimals;
-	}
-	if (end != length)
-		return CODE_INVALID_AMOUNT;
-	if (decimals > MINOR_DIGITS_MAX)
-		return CODE_AMOUNT_PRECISION;
-
-	if (!append_digits(text + whole_at, whole, &value) ||
-	    !append_digits(text + end - decimals, decimals, &value) ||
-	    (!negative && __builtin_sub_overflow((int64_t) 0, value, &value)))
-		return CODE_AMOUNT_TOO_LARGE;
-
-	amount->digits = value;
-	amount->scale = (int) decimals;
-	return CODE_OK;
-}
-
-WalletCode
-amount_to_minor(Amount amount, int minor_digits, int64_t *minor)
-{
-	if (amount.scale > minor_digits)
-		return CODE_AMOUNT_PRECISION;
-	*minor = amount.digits;
-	for (int i = amount.scale; i < minor_digits; i++)
-	{
-		if (__builtin_mul_overflow(*minor, 10, minor))
-			return CODE_AMOUNT_TOO_LARGE;
-	}
-	return CODE_OK;
-}
-
-void
-amount_format(int64_t minor, int minor_digits, char *buffer)
-{
-	uint64_t magnitude = minor < 0 ? 0 - (uint64_t) minor : (uint64_t) minor;
-	uint64_t unit = 1;
-	int length;
-
-	for (int i = 0; i < minor_digits; i++)
-		unit *= 10;
-	length = snprintf(buffer, AMOUNT_TEXT_SIZE, "%s%llu.%0*llu", minor < 0 ? "-" : "",
-	                  (unsigned long long) (magnitude / unit), minor_digits > 0 ? minor_digits : 1,
-	                  (unsigned long long) (magnitude % unit));
-	while (buffer[length - 1] == '0' && buffer[length - 2] != '.')
-		buffer[--length] = '\0';
 }
 
 WalletCode

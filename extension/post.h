@@ -15,12 +15,7 @@
 #include <stdint.h>
 
 #include "codes.h"
-
-/* More decimals than any currency may have; wallet.currency has the same limit. */
-#define MINOR_DIGITS_MAX 8
-
-/* Long enough for any amount as text: sign, 19 digits, point, zeros in front, end. */
-#define AMOUNT_TEXT_SIZE 32
+#include "number.h"
 
 /* What a request asks for.  The names are in kind_names, in the order of the SQL type wallet.kind.
  */
@@ -42,13 +37,6 @@ typedef enum WalletStatus
 	STATUS_CLOSED,
 	STATUS_COUNT
 } WalletStatus;
-
-/* An amount as it was written: digits / 10^scale, in a currency that may not be known yet. */
-typedef struct Amount
-{
-	int64_t digits;
-	int scale; /* decimals after the point, at most MINOR_DIGITS_MAX */
-} Amount;
 
 typedef struct Currency
 {
@@ -103,21 +91,6 @@ extern const char *const status_names[STATUS_COUNT];
 /* Kind or status of a name; false when there is none. */
 extern bool kind_from_name(const char *name, RequestKind *kind);
 extern bool status_from_name(const char *name, WalletStatus *status);
-
-/*
- * Read -?(0|[1-9][0-9]*)(\.[0-9]+)? and nothing else: the text decides, never a double.
- * CODE_INVALID_AMOUNT, CODE_AMOUNT_PRECISION or CODE_AMOUNT_TOO_LARGE when it cannot be held.
- */
-extern WalletCode amount_parse(const char *text, size_t length, Amount *amount);
-
-/* The amount in minor units.  CODE_AMOUNT_PRECISION or CODE_AMOUNT_TOO_LARGE; never rounds. */
-extern WalletCode amount_to_minor(Amount amount, int minor_digits, int64_t *minor);
-
-/*
- * Write minor units as JSON shows them: exact, at least one digit after the point and no other
- * trailing zeros (7100.0, 777.88).  The buffer has AMOUNT_TEXT_SIZE bytes.
- */
-extern void amount_format(int64_t minor, int minor_digits, char *buffer);
 
 /* The checks that need no table; enqueue makes them early, posting makes them again. */
 extern WalletCode check_request(const Request *request);

@@ -1,15 +1,16 @@
 /*
  * json.c
- *		JSON in and out, by jansson where something has to be understood or
- *		escaped; the rest is text whose every byte the protocol prescribes.
+ *		JSON in and out: by object.c, by jansson where something has escapes or
+ *		needs them; the rest is text whose every byte the protocol prescribes.
  */
 #include "json.h"
 
 #include <inttypes.h>
 #include <jansson.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "object.h"
 
 static const char *
 http_title(int status)
@@ -45,113 +46,132 @@ http_title(int status)
 	}
 }
 
-/* Why jansson would not read the text, in our codes. */
-static WalletCode
-code_of_error(const json_error_t *error, char message[MESSAGE_SIZE])
+/* A string without its quotes, and with its escapes resolved; NULL when there is no memory. */
+static json_t *
+load_string(const char *text, size_t length)
 {
-	switch (json_error_code(error))
-	{
-		case json_error_duplicate_key:
-			snprintf(message, MESSAGE_SIZE, "%s", wallet_codes[CODE_DUPLICATE_MEMBER].message);
-			return CODE_DUPLICATE_MEMBER;
-		case json_error_numeric_overflow:
-			snprintf(message, MESSAGE_SIZE, "%s", wallet_codes[CODE_ID_OUT_OF_RANGE].message);
-			return CODE_ID_OUT_OF_RANGE;
-		default:
-			snprintf(message, MESSAGE_SIZE, "%s", wallet_codes[CODE_INVALID_JSON].message);
-			return CODE_INVALID_JSON;
-	}
+	return json_loadb(text, length, JSON_DECODE_ANY, NULL);
 }
 
-/*
- * With too_big the text was read with every integer as a real, because one of
- * them does not fit: those that would fit are passed over.
- */
-static WalletCode
-store_value(Members *members, Member member, const json_t *value, bool too_big,
-            char message[MESSAGE_SIZE])
+/* The member that a name stands for, which may have escapes; MEMBER_COUNT for none. */
+static Member
+find_member(const Slice *name)
 {
+	Member member;
+	json_t *string;
+
+	if (memchr(name->text, '\\', name->length) == NULL)
+		return member_by_name(name->text, name->length);
+	string = load_string(name->text - 1, name->length + 2);
+	member = string == NULL ? MEMBER_COUNT
+	                        : member_by_name(json_string_value(string), json_string_length(string));
+	json_decref(string);
+	return member;
+}
+
+static bool
+is_string(const Slice *value)
+{
+	return value->text[0] == '"';
+}
+
+static WalletCode
+store_handshake(Members *members, const Slice *value, char message[MESSAGE_SIZE])
+{
+	json_t *string;
+	WalletCode code;
+
+	if (!is_string(value))
+		return member_no_handshake(message);
+	string = load_string(value->text, value->length);
+	if (string == NULL)
+		return member_no_handshake(message);
+	code = member_store_handshake(members, json_string_value(string), json_string_length(string),
+	                              message);
+	json_decref(string);
+	return code;
+}
+
+/* A number, or one in a string, as its text stands: no escape is resolved. */
+static Slice
+number_text(const Slice *value)
+{
+	return is_string(value) ? (Slice){value->text + 1, value->length - 2} : *value;
+}
+
+static WalletCode
+store_value(Members *members, Member member, const Slice *value, char message[MESSAGE_SIZE])
+{
+	Slice number = number_text(value);
+
 	if (member == MEMBER_HANDSHAKE_ID)
-	{
-		if (!json_is_string(value))
-			return member_wrong_type(member, message);
-		return member_store_handshake(members, json_string_value(value), json_string_length(value),
-		                              message);
-	}
-	if (too_big && json_is_real(value))
-		return fabs(json_real_value(value)) < 0x1p63 ? CODE_OK
-		                                             : member_out_of_range(member, message);
-	if (!json_is_integer(value))
-		return member_wrong_type(member, message);
-	return member_store_number(members, member, json_integer_value(value), message);
+		return store_handshake(members, value, message);
+	return member_store_number(members, member, number.text, number.length, message);
 }
 
+/* Finds the values of the members by their names. */
 static WalletCode
-read_object(json_t *object, bool too_big, unsigned allowed, unsigned required, Members *members,
+find_values(ObjectWalk *walk, unsigned allowed, Members *members, Slice values[MEMBER_COUNT],
             char message[MESSAGE_SIZE])
 {
-	const char *name;
-	json_t *value;
-	WalletCode code = CODE_OK;
+	ObjectMember next;
 
-	if (!json_is_object(object))
+	while (object_next(walk, &next))
 	{
-		snprintf(message, MESSAGE_SIZE, "%s", wallet_codes[CODE_NOT_AN_OBJECT].message);
-		return CODE_NOT_AN_OBJECT;
-	}
-	json_object_foreach(object, name, value)
-	{
-		Member member = member_by_name(name, strlen(name));
+		Member member = find_member(&next.name);
 
 		if (member == MEMBER_COUNT || !(allowed & MEMBER_BIT(member)))
-			return member_unknown(name, strlen(name), message);
-		members->given |= MEMBER_BIT(member);
-	}
-	code = members_complete(members, required, message);
-	for (int member = 0; code == CODE_OK && member < MEMBER_COUNT; member++)
+			return member_unknown(next.name.text, next.name.length, message);
 		if (members->given & MEMBER_BIT(member))
-			code = store_value(members, (Member) member,
-			                   json_object_get(object, member_name((Member) member)), too_big,
-			                   message);
-	return code;
+			return member_duplicate(member, message);
+		members->given |= MEMBER_BIT(member);
+		values[member] = next.value;
+	}
+	return CODE_OK;
 }
 
 WalletCode
 json_read_members(const char *text, size_t length, unsigned allowed, unsigned required,
                   Members *members, char message[MESSAGE_SIZE])
 {
-	size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY;
-	json_error_t error;
-	json_t *object = json_loadb(text, length, flags, &error);
-	bool too_big = object == NULL && json_error_code(&error) == json_error_numeric_overflow;
-	WalletCode code;
+	Slice values[MEMBER_COUNT];
+	ObjectWalk walk;
+	WalletCode code = object_walk(&walk, text, length);
 
 	memset(members, 0, sizeof(*members));
-	if (too_big) /* read again as a real, so that its member can be named */
-		object = json_loadb(text, length, flags | JSON_DECODE_INT_AS_REAL, &error);
-	if (object == NULL)
-		return code_of_error(&error, message);
-	code = read_object(object, too_big, allowed, required, members, message);
-	if (code == CODE_OK && too_big)
+	if (code != CODE_OK)
 	{
-		snprintf(message, MESSAGE_SIZE, "%s", wallet_codes[CODE_ID_OUT_OF_RANGE].message);
-		code = CODE_ID_OUT_OF_RANGE;
+		snprintf(message, MESSAGE_SIZE, "%s", wallet_codes[code].message);
+		return code;
 	}
-	json_decref(object);
+	code = find_values(&walk, allowed, members, values, message);
+	if (code == CODE_OK)
+		code = members_complete(members, required, message);
+	for (int member = 0; code == CODE_OK && member < MEMBER_COUNT; member++)
+		if (members->given & MEMBER_BIT(member))
+			code = store_value(members, (Member) member, &values[member], message);
 	return code;
 }
 
 bool
 json_read_user_id(const char *text, size_t length, int64_t *user_id)
 {
-	json_t *object = json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL);
-	const json_t *value = json_object_get(object, "user_id");
-	bool found = json_is_integer(value);
+	ObjectWalk walk;
+	ObjectMember next;
+	Slice value = {0};
+	const char *wrong;
 
-	if (found)
-		*user_id = json_integer_value(value);
-	json_decref(object);
-	return found;
+	if (object_walk(&walk, text, length) != CODE_OK)
+		return false;
+	while (object_next(&walk, &next))
+	{
+		if (find_member(&next.name) != MEMBER_USER_ID)
+			continue;
+		if (value.text != NULL)
+			return false;
+		value = number_text(&next.value);
+	}
+	return value.text != NULL && id_parse(value.text, value.length, user_id, &wrong) == CODE_OK;
 }
 
 /* A text that needs no escaping, in quotes; null when there is none. */

@@ -48,33 +48,39 @@ member_duplicate(Member member, char message[MESSAGE_SIZE])
 }
 
 WalletCode
-member_wrong_type(Member member, char message[MESSAGE_SIZE])
+member_no_handshake(char message[MESSAGE_SIZE])
 {
-	snprintf(message, MESSAGE_SIZE, "member \"%s\" must be a %s", names[member],
-	         member == MEMBER_HANDSHAKE_ID ? "string of 64 hexadecimal digits" : "whole number");
+	snprintf(message, MESSAGE_SIZE,
+	         "member \"handshake_id\" must be a string of 64 hexadecimal digits");
 	return CODE_WRONG_TYPE;
 }
 
-WalletCode
-member_out_of_range(Member member, char message[MESSAGE_SIZE])
+/* A page's size is written as an id is, but bounded. */
+static WalletCode
+check_limit(WalletCode code, int64_t limit, char message[MESSAGE_SIZE])
 {
-	if (member == MEMBER_LIMIT)
-	{
+	if (code == CODE_OK && limit <= HISTORY_ROWS_MAX)
+		return code;
+	if (code == CODE_WRONG_TYPE)
+		snprintf(message, MESSAGE_SIZE, "member \"limit\" must be a whole number from 1 to %d",
+		         HISTORY_ROWS_MAX);
+	else
 		snprintf(message, MESSAGE_SIZE, "member \"limit\" must be from 1 to %d", HISTORY_ROWS_MAX);
-		return CODE_INVALID_LIMIT;
-	}
-	snprintf(message, MESSAGE_SIZE, "member \"%s\" must be from 1 to 9223372036854775807",
-	         names[member]);
-	return CODE_ID_OUT_OF_RANGE;
+	return code == CODE_WRONG_TYPE ? code : CODE_INVALID_LIMIT;
 }
 
 WalletCode
-member_store_number(Members *members, Member member, int64_t number, char message[MESSAGE_SIZE])
+member_store_number(Members *members, Member member, const char *text, size_t length,
+                    char message[MESSAGE_SIZE])
 {
-	if (number < 1 || (member == MEMBER_LIMIT && number > HISTORY_ROWS_MAX))
-		return member_out_of_range(member, message);
-	members->number[member] = number;
-	return CODE_OK;
+	const char *wrong;
+	WalletCode code = id_parse(text, length, &members->number[member], &wrong);
+
+	if (member == MEMBER_LIMIT)
+		return check_limit(code, members->number[member], message);
+	if (code != CODE_OK)
+		snprintf(message, MESSAGE_SIZE, "member \"%s\" %s", names[member], wrong);
+	return code;
 }
 
 WalletCode
@@ -107,41 +113,22 @@ members_complete(const Members *members, unsigned required, char message[MESSAGE
 	return CODE_OK;
 }
 
-/* A number written with digits alone; what does not fit becomes 0, which is out of range. */
-static bool
-read_number(const char *text, size_t length, int64_t *number)
-{
-	*number = 0;
-	for (size_t i = 0; i < length; i++)
-	{
-		if (text[i] < '0' || text[i] > '9')
-			return false;
-		if (*number > (INT64_MAX - (text[i] - '0')) / 10)
-		{
-			*number = 0;
-			return true;
-		}
-		*number = *number * 10 + (text[i] - '0');
-	}
-	return length > 0;
-}
+/* No value that is right is longer. */
+#define VALUE_LENGTH_MAX (HANDSHAKE_LENGTH > ID_LENGTH_MAX ? HANDSHAKE_LENGTH : ID_LENGTH_MAX)
 
 typedef struct QueryValue
 {
-	char text[HANDSHAKE_LENGTH + 1]; /* no value that is right is longer */
+	char
+	    text[VALUE_LENGTH_MAX + 1]; /* of a longer value the beginning, which is too long already */
 	size_t length;
 } QueryValue;
 
 static WalletCode
 store_value(Members *members, Member member, const QueryValue *value, char message[MESSAGE_SIZE])
 {
-	int64_t number;
-
 	if (member == MEMBER_HANDSHAKE_ID)
 		return member_store_handshake(members, value->text, value->length, message);
-	if (!read_number(value->text, value->length, &number))
-		return member_wrong_type(member, message);
-	return member_store_number(members, member, number, message);
+	return member_store_number(members, member, value->text, value->length, message);
 }
 
 /* Reads one name=value; the value is stored later, when all names are known to be right. */

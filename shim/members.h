@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "../extension/codes.h"
+#include "../extension/number.h"
 
 #define HANDSHAKE_LENGTH 64
 #define HISTORY_ROWS_DEFAULT 50
@@ -47,7 +48,7 @@ const char *member_name(Member member);
 Member member_by_name(const char *name, size_t length);
 
 /* Both check one value and store it: CODE_OK, or the refusal with its message. */
-WalletCode member_store_number(Members *members, Member member, int64_t number,
+WalletCode member_store_number(Members *members, Member member, const char *text, size_t length,
                                char message[MESSAGE_SIZE]);
 WalletCode member_store_handshake(Members *members, const char *text, size_t length,
                                   char message[MESSAGE_SIZE]);
@@ -58,7 +59,6 @@ WalletCode members_complete(const Members *members, unsigned required, char mess
 /* The refusals: each writes a message that names the member, and returns its code. */
 WalletCode member_unknown(const char *name, size_t length, char message[MESSAGE_SIZE]);
 WalletCode member_duplicate(Member member, char message[MESSAGE_SIZE]);
-WalletCode member_wrong_type(Member member, char message[MESSAGE_SIZE]);
-WalletCode member_out_of_range(Member member, char message[MESSAGE_SIZE]);
+WalletCode member_no_handshake(char message[MESSAGE_SIZE]);
 
 #endif /* WALLET_SHIM_MEMBERS_H */

@@ -124,7 +124,7 @@ ALTER SEQUENCE wallet.request_id_seq OWNED BY wallet.request.request_id;
 COMMENT ON SEQUENCE wallet.request_id_seq IS 'ids of requests, in the order in which they were asked';
 COMMENT ON TABLE wallet.request IS 'what was asked for through the queue; append-only, in partitions that go when they are old';
 COMMENT ON COLUMN wallet.request.amount IS
-    'the digits as they were written: the amount is amount / 10^amount_scale, in a currency that may not be known yet';
+    'digits of the amount, which is amount / 10^amount_scale: exact in a currency that may not be known yet';
 COMMENT ON COLUMN wallet.request.currency IS
     'of a new wallet; empty otherwise: a null would make every row eight bytes longer';
 

@@ -1,7 +1,8 @@
 /*
  * amount.c
- *		Fuzzes the reading and writing of amounts against an evaluation that
- *		knows nothing of post.c: a regular expression and decimal digits as text.
+ *		Fuzzes the reading and writing of amounts, and the reading of ids, against
+ *		an evaluation that knows nothing of number.c: a regular expression and
+ *		decimal digits as text.
  */
 #include "post.h"
 
@@ -28,6 +29,21 @@ is_plain_number(const char *text)
 		compiled =
 		    regcomp(&plain, "^-?(0|[1-9][0-9]*)([.][0-9]+)?$", REG_EXTENDED | REG_NOSUB) == 0;
 	return regexec(&plain, text, 0, NULL, 0) == 0;
+}
+
+/* Cuts the zeros off that stand at the end of the decimals, and the point where no decimal is left.
+ */
+static void
+trim(char *text)
+{
+	size_t length = strlen(text);
+
+	if (strchr(text, '.') == NULL)
+		return;
+	while (text[length - 1] == '0')
+		text[--length] = '\0';
+	if (text[length - 1] == '.')
+		text[--length] = '\0';
 }
 
 /* The digits of the text with the point moved to the right and zeros put where there are none. */
@@ -88,16 +104,13 @@ check_format(int64_t minor, int minor_digits)
 	length = strlen(text);
 	point = strchr(text, '.');
 	EXPECT(point != NULL && (text[length - 1] != '0' || point[2] == '\0'), "written as %s", text);
-	if (minor_digits == 0)
-	{
-		EXPECT(strcmp(point, ".0") == 0, "written as %s", text);
-		text[length -= 2] = '\0';
-	}
-	decimal = shifted(text, minor_digits);
-	EXPECT(is_same(&decimal, minor), "%lld written as %s", (long long) minor, text);
+	EXPECT(minor_digits > 0 || strcmp(point, ".0") == 0, "written as %s", text);
 	EXPECT(amount_parse(text, length, &amount) == CODE_OK &&
 	           amount_to_minor(amount, minor_digits, &again) == CODE_OK && again == minor,
 	       "%lld written as %s is not read as the same", (long long) minor, text);
+	trim(text);
+	decimal = shifted(text, minor_digits);
+	EXPECT(is_same(&decimal, minor), "%lld written as %s", (long long) minor, text);
 }
 
 static void
@@ -121,12 +134,35 @@ check_minor(const char *text, Amount amount, int decimals)
 	}
 }
 
+/* A whole number above zero, written so or with decimals that are zeros, is an id. */
+static void
+check_id(const char *text, size_t size, bool is_plain, const char *trimmed)
+{
+	Decimal whole = shifted(trimmed, 0);
+	bool is_whole = is_plain && strchr(trimmed, '.') == NULL;
+	const char *wrong = NULL;
+	int64_t id = 0;
+	WalletCode code = id_parse(text, size, &id, &wrong);
+	WalletCode expected = CODE_OK;
+
+	if (!is_whole)
+		expected = CODE_WRONG_TYPE;
+	else if (size > ID_LENGTH_MAX || whole.negative || whole.digits[0] == '0' || !fits(&whole))
+		expected = CODE_ID_OUT_OF_RANGE;
+	EXPECT(code == expected, "id %s: %s, not %s", trimmed, wallet_codes[code].name,
+	       wallet_codes[expected].name);
+	EXPECT((code == CODE_OK) == (wrong == NULL), "id %s: \"%s\"", trimmed, wrong);
+	EXPECT(code != CODE_OK || (id > 0 && is_same(&whole, id)), "id %s is not %lld", trimmed,
+	       (long long) id);
+}
+
 static void
 check_text(const char *data, size_t size)
 {
 	char text[TEXT_MAX + 1];
 	const char *point;
 	int decimals;
+	bool is_plain;
 	Decimal whole;
 	Amount amount = {0};
 	WalletCode code = amount_parse(data, size, &amount);
@@ -134,10 +170,13 @@ check_text(const char *data, size_t size)
 
 	memcpy(text, data, size);
 	text[size] = '\0';
+	is_plain = strlen(text) == size && is_plain_number(text);
+	if (is_plain)
+		trim(text);
 	point = strchr(text, '.');
 	decimals = point ? (int) strlen(point + 1) : 0;
 	whole = shifted(text, 0);
-	if (strlen(text) != size || !is_plain_number(text))
+	if (!is_plain)
 		expected = CODE_INVALID_AMOUNT;
 	else if (decimals > MINOR_DIGITS_MAX)
 		expected = CODE_AMOUNT_PRECISION;
@@ -145,6 +184,7 @@ check_text(const char *data, size_t size)
 		expected = CODE_AMOUNT_TOO_LARGE;
 	EXPECT(code == expected, "%s: %s, not %s", text, wallet_codes[code].name,
 	       wallet_codes[expected].name);
+	check_id(data, size, is_plain, text);
 	if (code != CODE_OK)
 		return;
 	EXPECT(is_same(&whole, amount.digits) && amount.scale == decimals, "%s is not %lld / 10^%d",

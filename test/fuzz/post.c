@@ -119,11 +119,16 @@ take_step(Input *input, int64_t request_id)
 static WalletCode
 expected_amount(Amount amount, const Currency *currency, Wide *minor)
 {
+	Wide unit = 1;
+
 	*minor = amount.digits;
-	if (amount.scale > currency->minor_digits)
-		return CODE_AMOUNT_PRECISION;
-	for (int i = amount.scale; i < currency->minor_digits; i++)
+	for (int i = 0; i < currency->minor_digits; i++)
 		*minor *= 10;
+	for (int i = 0; i < amount.scale; i++)
+		unit *= 10;
+	if (*minor % unit != 0)
+		return CODE_AMOUNT_PRECISION;
+	*minor /= unit;
 	return *minor > INT64_MAX ? CODE_AMOUNT_TOO_LARGE : CODE_OK;
 }
 

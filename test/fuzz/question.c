@@ -45,8 +45,10 @@ write_value(Buffer *out, const Members *members, Member member, const char *quot
 {
 	if (member == MEMBER_HANDSHAKE_ID)
 		buffer_printf(out, "%s%s%s", quote, members->handshake_id, quote);
+	else if (members->number[member] % 3 == 0)
+		buffer_printf(out, "%" PRId64 ".0", members->number[member]);
 	else
-		buffer_printf(out, "%" PRId64, members->number[member]);
+		buffer_printf(out, "%s%" PRId64 "%s", quote, members->number[member], quote);
 }
 
 static void

@@ -176,8 +176,10 @@ my @payloads = (
     [ 'both users, the other one first', qq({"user_id":$other,"user_id":$user,$rest}) ],
     [ 'a name with an escape', qq({"user\\u005fid":$other,$rest}) ],
     [ 'both, one with an escape', qq({"user_id":$user,"user\\u005fid":$other,$rest}) ],
-    [ 'a string', qq({"user_id":"$user",$rest}) ],
-    [ 'a fraction', qq({"user_id":$user.0,$rest}) ],
+    [ 'a string that is no id', qq({"user_id":"0$user",$rest}) ],
+    [ 'another user in a string', qq({"user_id":"$other",$rest}) ],
+    [ 'another user with a decimal', qq({"user_id":$other.0,$rest}) ],
+    [ 'a fraction', qq({"user_id":$user.5,$rest}) ],
     [ 'a huge number', qq({"user_id":18446744073709551617,$rest}) ],
     [ 'no object', $user ],
     [ 'no JSON', qq({"user_id":$user,) ],
@@ -194,6 +196,8 @@ for my $case (@payloads) {
 is(code_of(with($mine, 'POST', '/api/v1/transaction/bulk', '[' . join(',', (transfer($user)) x 500, transfer($other)) . ']')),
     'wrong_user', 'the last of many is for another user');
 is(sql('SELECT count(*) FROM wallet.request'), $stored, 'nothing of that was stored');
+is(with($mine, 'POST', '/api/v1/transaction', qq({"user_id":$_,$rest}))->{status}, 202, "its own user, written as $_") for qq("$user"), "$user.0", qq("$user.00");
+is(code_of(with($mine, 'POST', '/api/v1/transaction', qq({"user_id":$user,"source_wallet_id":$from,"dest_wallet_id":$to,"trans_sum":@{['9' x 400]}}))), 'amount_too_large', 'a number that no double holds does not hide the user');
 my $many = with($mine, 'POST', '/api/v1/transaction/bulk', '[' . join(',', (transfer($user)) x 500) . ']');
 is($many->{status}, 202, 'many for its own user');
 is(with($mine, 'POST', '/api/v1/transaction/bulk', '[]')->{content}, '[]', 'none at all');

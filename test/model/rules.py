@@ -33,7 +33,7 @@ class Refused(Exception):
 @dataclass(frozen=True)
 class Amount:
     value: Decimal
-    decimals: int  # as written, which counts for a JSON number
+    decimals: int  # without zeros at the end
 
 
 @dataclass(frozen=True)
@@ -112,23 +112,24 @@ def check_size(value, decimals):
         raise Refused("amount_too_large")
 
 
-def read_json_amount(text):
-    match = re.fullmatch(r"-?(?:0|[1-9][0-9]*)(?:\.([0-9]+))?", text, re.ASCII)
-    if not match:
-        raise Refused("invalid_amount")
-    decimals = len(match.group(1) or "")
-    check_size(Decimal(text), decimals)
-    return Amount(Decimal(text), decimals)
-
-
-def read_numeric_amount(text):
-    """For numeric the value counts, not how it was written."""
-    value = Decimal(text)
-    if not value.is_finite():
-        raise Refused("invalid_amount")
+def make_amount(value):
+    """Zeros at the end of the decimals say nothing, in JSON as for numeric."""
     decimals = max(0, -value.normalize().as_tuple().exponent)
     check_size(value, decimals)
     return Amount(value, decimals)
+
+
+def read_json_amount(text):
+    if not re.fullmatch(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?", text, re.ASCII):
+        raise Refused("invalid_amount")
+    return make_amount(Decimal(text))
+
+
+def read_numeric_amount(text):
+    value = Decimal(text)
+    if not value.is_finite():
+        raise Refused("invalid_amount")
+    return make_amount(value)
 
 
 def is_json_number(text):
@@ -142,11 +143,12 @@ def read_member(kind, text):
     if not is_string and not is_number and not (text in ("true", "false", "null") or text[0] in "[{"):
         raise Refused("invalid_json")
     if kind == "id":
-        if not re.fullmatch(r"-?(0|[1-9][0-9]*)", text, re.ASCII):
+        text = text[1:-1] if is_string else text
+        if not re.fullmatch(r"-?(0|[1-9][0-9]*)(\.0+)?", text, re.ASCII):
             raise Refused("wrong_type")
-        if not 1 <= int(text) <= UNITS_MAX:
+        if not 1 <= Decimal(text) <= UNITS_MAX:
             raise Refused("id_out_of_range")
-        return int(text)
+        return int(Decimal(text))
     if kind == "amount?" or kind == "amount":
         if not is_string and not is_number:
             raise Refused("wrong_type")

@@ -167,7 +167,7 @@ class Schedule:
                  "tiny": Decimal("0.000000001"), "precise": random_units * unit / 10}.get(kind, random_units * unit)
         text = f"{-value if kind == 'negative' else value:f}"
         if kind == "zeros":
-            text += ("" if "." in text else ".") + "0" * self.random.randint(1, 3)
+            text += ("" if "." in text else ".") + "0" * self.random.randint(1, 12)
         elif "." in text and self.chance(30):
             text = text.rstrip("0").rstrip(".")
         return text
@@ -247,7 +247,7 @@ class Schedule:
 
     def json_amount(self, wallet_id, currency=None):
         text = self.amount(wallet_id, currency)
-        if self.is_ahead(wallet_id) and len(text.partition(".")[2]) > 2:
+        if self.is_ahead(wallet_id) and len(text.partition(".")[2].rstrip("0")) > 2:
             text = "1.5"
         if self.chance(10):
             return f'"{text}"'
@@ -258,8 +258,9 @@ class Schedule:
 
     def json_id(self, wallet_id):
         if not self.chance(1):
-            return str(wallet_id)
-        return self.random.choice(["0", "-1", "1.0", "1e1", '"1"', "null", "9223372036854775808", "-9223372036854775809", "true", "[]"])
+            return self.one_of({f"{wallet_id}": 90, f'"{wallet_id}"': 6, f"{wallet_id}.0": 2, f'"{wallet_id}.00"': 2})
+        return self.random.choice(["0", "-1", '"-0"', "-1.0", "1.5", "1e1", '"1e1"', '"01"', '"+1"', '" 1"', '""', "null", "9223372036854775808",
+                                   '"9223372036854775808.0"', "-9223372036854775809", "true", "[]"])
 
     def item(self):
         """A request for the queue: (kind, payload, key)."""

@@ -1,6 +1,6 @@
 #!/bin/bash
 # coverage.t: how much of the money's path its own tests and the fuzzers' corpus go through, outside
-# the server: branches of post.c and of the number parser in it, and of payload.c.
+# the server: branches of post.c, number.c and payload.c.
 # shellcheck source=bin/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../../bin/lib.sh"
 # shellcheck source=test/tap.sh
@@ -9,32 +9,33 @@
 . "$TOP/test/fuzz/build.sh"
 
 percent_min=95
-parser='is_digit count_digits append_digits amount_parse amount_to_minor'
 
 cd "$TOP"
 find_server
 work=$(mktemp -d "${TMPDIR:-/tmp}/pg_wallet_coverage.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
-# Every program has its own object of post.c, and gcov counts each by itself: post.c is compiled
-# once, and linked to all.
+# Every program has its own objects, and gcov counts each by itself: each source is compiled once,
+# and linked to all.
 run_covered() {
     local target
-    "${CC:-cc}" -std=c11 -D_GNU_SOURCE -O0 -g --coverage -Iextension -c extension/post.c \
-        -o "$work/post.o"
+    for target in post number; do
+        "${CC:-cc}" -std=c11 -D_GNU_SOURCE -O0 -g --coverage -Iextension -c "extension/$target.c" \
+            -o "$work/$target.o"
+    done
     # shellcheck disable=SC2046 # one word a flag
     "${CC:-cc}" $(fuzz_flags payload) -O0 --coverage -c extension/payload.c -o "$work/payload.o"
     for target in amount post payload; do
         covered_build "$target"
         "$work/$target" test/fuzz/corpus/"$target"/*
     done
-    "${CC:-cc}" -std=c11 -Iextension test/unit/post_test.c "$work/post.o" --coverage \
-        -o "$work/post_test"
+    "${CC:-cc}" -std=c11 -Iextension test/unit/post_test.c "$work/post.o" "$work/number.o" \
+        --coverage -o "$work/post_test"
     "$work/post_test" >/dev/null
 }
 
 covered_build() {
-    local objects=("$work/post.o") sources
+    local objects=("$work/post.o" "$work/number.o") sources
     [[ $1 != payload ]] || objects+=("$work/payload.o")
     sources=$(fuzz_sources "$1" | sed 's|extension/[a-z]*\.c||g')
     # shellcheck disable=SC2046,SC2086 # one word a flag or file
@@ -42,12 +43,11 @@ covered_build() {
         "${objects[@]}" $(fuzz_libraries "$1") --coverage -o "$work/$1"
 }
 
-# enough NAME SOURCE FUNCTION...: are so many branches of the file, or of the functions, taken?
+# enough NAME SOURCE: are so many branches of the file taken?
 enough() {
     local name=$1 source=$2 taken total percent counted
-    shift 2
     counted=$("${GCOV:-gcov}" -t -j -b -o "$work" "extension/$source.c" |
-        python3 test/branches.py "extension/$source.c" "$@")
+        python3 test/branches.py "extension/$source.c")
     read -r taken total <<<"$counted"
     percent=$((total ? taken * 10000 / total : 0))
     printf -v name '%s: %d of %d branches are taken, %d.%02d %%' "$name" "$taken" "$total" \
@@ -59,7 +59,6 @@ enough() {
 
 run_covered
 enough post.c post
-# shellcheck disable=SC2086 # one word a function
-enough 'the number parser' post $parser
+enough number.c number
 enough payload.c payload
 done_testing

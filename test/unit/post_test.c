@@ -52,13 +52,26 @@ test_amount_parse(void)
 	} cases[] = {
 	    {"0", CODE_OK, 0, 0},
 	    {"-0", CODE_OK, 0, 0},
-	    {"0.0", CODE_OK, 0, 1},
+	    {"0.0", CODE_OK, 0, 0},
 	    {"7", CODE_OK, 7, 0},
 	    {"10", CODE_OK, 10, 0},
 	    {"-7", CODE_OK, -7, 0},
 	    {"777.88", CODE_OK, 77788, 2},
 	    {"-777.88", CODE_OK, -77788, 2},
-	    {"10.50", CODE_OK, 1050, 2},
+	    {"10.50", CODE_OK, 105, 1},
+	    {"10.05", CODE_OK, 1005, 2},
+	    /* zeros at the end say nothing, however many there are */
+	    {"100.0", CODE_OK, 100, 0},
+	    {"1.100", CODE_OK, 11, 1},
+	    {"-1.100", CODE_OK, -11, 1},
+	    {"0.000000000", CODE_OK, 0, 0},
+	    {"1.000000000", CODE_OK, 1, 0},
+	    {"1.1000000000000000000000000000000000", CODE_OK, 11, 1},
+	    {"0.000000010", CODE_OK, 1, 8},
+	    {"9223372036854775807.0", CODE_OK, INT64_MAX, 0},
+	    {"9223372036854775800.00", CODE_OK, 9223372036854775800, 0},
+	    {"-9223372036854775808.000000000", CODE_OK, INT64_MIN, 0},
+	    {"9223372036854775808.0", CODE_AMOUNT_TOO_LARGE, 0, 0},
 	    {"0.00000001", CODE_OK, 1, 8},
 	    {"9223372036854775807", CODE_OK, INT64_MAX, 0},
 	    {"-9223372036854775808", CODE_OK, INT64_MIN, 0},
@@ -69,11 +82,12 @@ test_amount_parse(void)
 	    {"-9223372036854775809", CODE_AMOUNT_TOO_LARGE, 0, 0},
 	    {"92233720368547758.08", CODE_AMOUNT_TOO_LARGE, 0, 0},
 	    {"-92233720368547758.09", CODE_AMOUNT_TOO_LARGE, 0, 0},
-	    {"9223372036854775800.0", CODE_AMOUNT_TOO_LARGE, 0, 0},
+	    {"9223372036854775800.1", CODE_AMOUNT_TOO_LARGE, 0, 0},
 	    {"18446744073709551617", CODE_AMOUNT_TOO_LARGE, 0, 0},
 	    {"99999999999999999999999999999999999999999", CODE_AMOUNT_TOO_LARGE, 0, 0},
 	    {"0.000000001", CODE_AMOUNT_PRECISION, 0, 0},
-	    {"1.000000000", CODE_AMOUNT_PRECISION, 0, 0},
+	    {"1.000000001", CODE_AMOUNT_PRECISION, 0, 0},
+	    {"0.0000000010", CODE_AMOUNT_PRECISION, 0, 0},
 	    {"777.8800000000000000001", CODE_AMOUNT_PRECISION, 0, 0},
 	    /* the decimals are counted before the size is looked at */
 	    {"99999999999999999999.000000001", CODE_AMOUNT_PRECISION, 0, 0},
@@ -127,6 +141,66 @@ test_amount_parse(void)
 }
 
 static void
+test_id_parse(void)
+{
+	static const struct
+	{
+		const char *text;
+		WalletCode code;
+		int64_t id;
+	} cases[] = {
+	    {"1", CODE_OK, 1},
+	    {"62", CODE_OK, 62},
+	    {"62.0", CODE_OK, 62},
+	    {"62.00", CODE_OK, 62},
+	    {"9007199254740993", CODE_OK, 9007199254740993},
+	    {"9007199254740993.0", CODE_OK, 9007199254740993},
+	    {"9223372036854775807", CODE_OK, INT64_MAX},
+	    {"9223372036854775807.000000000", CODE_OK, INT64_MAX},
+	    {"0", CODE_ID_OUT_OF_RANGE, 0},
+	    {"-0", CODE_ID_OUT_OF_RANGE, 0},
+	    {"0.0", CODE_ID_OUT_OF_RANGE, 0},
+	    {"-1", CODE_ID_OUT_OF_RANGE, 0},
+	    {"-1.0", CODE_ID_OUT_OF_RANGE, 0},
+	    {"9223372036854775808", CODE_ID_OUT_OF_RANGE, 0},
+	    {"9223372036854775808.0", CODE_ID_OUT_OF_RANGE, 0},
+	    {"-9223372036854775808", CODE_ID_OUT_OF_RANGE, 0},
+	    {"-9223372036854775809", CODE_ID_OUT_OF_RANGE, 0},
+	    {"18446744073709551617", CODE_ID_OUT_OF_RANGE, 0},
+	    /* 64 characters, and 65 */
+	    {"1.00000000000000000000000000000000000000000000000000000000000000", CODE_OK, 1},
+	    {"1.000000000000000000000000000000000000000000000000000000000000000", CODE_ID_OUT_OF_RANGE,
+	     0},
+	    {"1.5", CODE_WRONG_TYPE, 0},
+	    {"1.000000000000000001", CODE_WRONG_TYPE, 0},
+	    {"-1.5", CODE_WRONG_TYPE, 0},
+	    {"6.2e1", CODE_WRONG_TYPE, 0},
+	    {"62e0", CODE_WRONG_TYPE, 0},
+	    {"1.", CODE_WRONG_TYPE, 0},
+	    {"01", CODE_WRONG_TYPE, 0},
+	    {"+1", CODE_WRONG_TYPE, 0},
+	    {" 1", CODE_WRONG_TYPE, 0},
+	    {"1 ", CODE_WRONG_TYPE, 0},
+	    {"", CODE_WRONG_TYPE, 0},
+	    {"-", CODE_WRONG_TYPE, 0},
+	    {"1x", CODE_WRONG_TYPE, 0},
+	    {"0x1", CODE_WRONG_TYPE, 0},
+	    {"\xef\xbc\x91", CODE_WRONG_TYPE, 0},
+	};
+
+	for (int i = 0; i < LENGTH(cases); i++)
+	{
+		const char *wrong = "";
+		int64_t id = 0;
+		WalletCode code = id_parse(cases[i].text, strlen(cases[i].text), &id, &wrong);
+
+		ok(code == cases[i].code && (code != CODE_OK || id == cases[i].id) &&
+		       (code == CODE_OK) == (strstr(wrong, "from 1 to 9223372036854775807") == NULL),
+		   "id \"%s\": %s", cases[i].text, wallet_codes[cases[i].code].name);
+	}
+}
+
+static void
 test_amount_to_minor(void)
 {
 	static const struct
@@ -154,8 +228,12 @@ test_amount_to_minor(void)
 	    {{INT64_MIN, 0}, 2, CODE_AMOUNT_TOO_LARGE, 0},
 	    {{INT64_MAX, 0}, 8, CODE_AMOUNT_TOO_LARGE, 0},
 	    {{1, 3}, 2, CODE_AMOUNT_PRECISION, 0},
-	    {{10, 1}, 0, CODE_AMOUNT_PRECISION, 0},
-	    {{0, 1}, 0, CODE_AMOUNT_PRECISION, 0},
+	    /* zeros at the end say nothing */
+	    {{10, 1}, 0, CODE_OK, 1},
+	    {{0, 1}, 0, CODE_OK, 0},
+	    {{-1500, 3}, 2, CODE_OK, -150},
+	    {{1000, 8}, 2, CODE_AMOUNT_PRECISION, 0},
+	    {{11, 1}, 0, CODE_AMOUNT_PRECISION, 0},
 	    {{INT64_MAX, 3}, 2, CODE_AMOUNT_PRECISION, 0},
 	};
 
@@ -236,8 +314,6 @@ test_amount_round_trip(void)
 
 			amount_format(minors[i], digits, buffer);
 			length = strlen(buffer);
-			if (digits == 0)
-				length -= 2; /* where there are no decimals, .0 is one too many */
 			same = same && amount_parse(buffer, length, &amount) == CODE_OK &&
 			       amount_to_minor(amount, digits, &minor) == CODE_OK && minor == minors[i];
 		}
@@ -353,12 +429,12 @@ check_flawed(int flaws, int64_t *amount)
 	    .amount = {100, 2},
 	};
 
+	if (flaws & DECIMALS)
+		request.amount = (Amount){1001, 3};
 	if (flaws & NO_AMOUNT)
 		request.amount.digits = 0;
 	else if (flaws & LARGE)
-		request.amount = (Amount){INT64_MAX, 0};
-	if (flaws & DECIMALS)
-		request.amount.scale = 3;
+		request.amount = (Amount){INT64_MAX, flaws & DECIMALS ? 3 : 0};
 	return check_transfer(&request, flaws & NO_SOURCE ? NULL : &source,
 	                      flaws & NO_DESTINATION ? NULL : &destination, amount);
 }
@@ -534,6 +610,7 @@ int
 main(void)
 {
 	test_amount_parse();
+	test_id_parse();
 	test_amount_to_minor();
 	test_amount_format();
 	test_amount_round_trip();
