@@ -21,8 +21,9 @@ layout_tool() {
     done
 }
 
+# openapi.c is but one large array, and takes cppcheck minutes.
 analysed() {
-    cppcheck -q --std=c11 --enable=warning,performance,portability --inline-suppr \
+    cppcheck -q -i shim/openapi.c --std=c11 --enable=warning,performance,portability --inline-suppr \
         --suppressions-list=test/cppcheck.suppressions --error-exitcode=1 "$@"
 }
 

@@ -1,0 +1,165 @@
+#!/usr/bin/perl
+# openapi.t: shim/openapi.json and docs/http.md say what the sources say: every route with its methods,
+# scopes and members, every code, every limit, every option of the shim; and nothing else.
+use strict;
+use warnings;
+
+use File::Basename qw(dirname);
+use JSON::PP;
+use Test::More;
+
+chdir dirname(__FILE__) . '/../..' or die "cannot change the folder: $!";
+
+sub slurp {
+    my ($file) = @_;
+    open my $handle, '<', $file or die "cannot read $file: $!";
+    local $/;
+    return scalar <$handle>;
+}
+
+my $text = slurp('shim/openapi.json');
+my $document = JSON::PP->new->decode($text);
+my ($paths, $components) = @{$document}{qw(paths components)};
+my $manual = slurp('docs/http.md');
+my ($route_c, $payload_c) = (slurp('shim/route.c'), slurp('extension/payload.c'));
+my $headers = join '', map { slurp($_) } glob 'shim/*.h';
+
+sub resolved {
+    my ($node) = @_;
+    while (ref $node eq 'HASH' && $node->{'$ref'}) {
+        my $target = $document;
+        $target = $target->{$_} for map { s{~1}{/}gr } split m{/}, $node->{'$ref'} =~ s{^#/}{}r;
+        $node = $target // die "nothing at $node->{'$ref'}";
+    }
+    return $node;
+}
+
+sub constant {
+    my ($name) = @_;
+    my ($value) = $headers =~ /^#define $name (\d[\d *]*|\([\d *]+\))/m;
+    return eval $value // die "no $name";
+}
+
+# --- codes ----------------------------------------------------------------------------------
+
+is(scalar `perl docs/openapi.pl shim/openapi.json <extension/codes.h`, $text,
+    'the lists of codes are those of codes.h: docs/openapi.pl makes them');
+
+# Each answer that refuses has the list of its own status.
+for my $path (sort keys %{$paths}) {
+    for my $method (sort keys %{ $paths->{$path} }) {
+        my %answers = %{ $paths->{$path}{$method}{responses} };
+        for my $status (grep { $_ >= 400 && $_ != 414 && $_ != 431 } sort keys %answers) {
+            my $schema = resolved($answers{$status})->{content}{'application/problem+json'}{schema}{'$ref'};
+            $schema eq "#/components/schemas/Problem$status" or fail("$method $path: $status has $schema");
+        }
+    }
+}
+
+# --- routes ---------------------------------------------------------------------------------
+
+# SCOPE_READ => read; 0 => none
+sub scope { my ($symbol) = @_; return $symbol =~ /^SCOPE_(\w+)$/ ? lc $1 : ''; }
+
+# {"/api/v1/wallet" => {kind, methods => {get => scope, post => scope, 'x-query' => scope}, members, required}}
+my %members_of = (PAGE => [ 'before', 'limit' ]);
+my %routes;
+while ($route_c =~ /^\t\{"(\/[^"]+)", (?:"(\w+)"|NULL), \w+, (\w+), (\w+), (\w+), ([^,]+), ([^,]+), (\w+)\},$/mg) {
+    my ($path, $kind, $posting, $post_scope, $read_scope, $allowed, $required, $read) = ($1, $2, $3, $4, $5, $6, $7, $8);
+    my %methods;
+    $methods{post} = scope($post_scope) if $posting ne 'POSTING_NONE';
+    $methods{get} = scope($read_scope) if $read ne 'NULL';
+    $methods{'x-query'} = scope($read_scope) if $read ne 'NULL' && $allowed ne '0';
+    my @names = map { [ map { @{ $members_of{$_} || [lc] } } grep { $_ } split / \| /, $_ ] } $allowed, $required;
+    $routes{$path} = { kind => $kind, many => $posting eq 'POSTING_MANY', methods => \%methods, allowed => $names[0], required => $names[1] };
+}
+cmp_ok(scalar keys %routes, '>=', 11, 'the routes of route.c');
+is_deeply([ sort keys %{$paths} ], [ sort keys %routes ], 'the document has the paths of route.c');
+
+sub scope_of {
+    my ($operation) = @_;
+    my ($key) = grep { $_->{apiKey} } @{ $operation->{security} };
+    return $key ? join(' ', @{ $key->{apiKey} }) : '';
+}
+
+for my $path (sort keys %routes) {
+    my ($route, $item) = ($routes{$path}, $paths->{$path} || {});
+    is_deeply({ map { ($_ => scope_of($item->{$_})) } keys %{$item} }, $route->{methods}, "$path: methods and scopes");
+    my @parameters = grep { $_->{in} eq 'query' } map { resolved($_) } @{ $item->{get}{parameters} || [] };
+    is_deeply([ sort map { $_->{name} } @parameters ], [ sort @{ $route->{allowed} } ], "$path: members of a read");
+    is_deeply([ sort map { $_->{name} } grep { $_->{required} } @parameters ], [ sort @{ $route->{required} } ], "$path: those that it needs");
+    next unless $item->{'x-query'};
+    my $body = $item->{'x-query'}{requestBody}{content}{'application/json'}{schema};
+    my @kinds = $body->{oneOf} ? @{ $body->{oneOf} } : $body;
+    my %names = map { ($_ => 1) } map { keys %{ $_->{properties} } } @kinds;
+    is_deeply([ sort keys %names ], [ sort @{ $route->{allowed} } ], "$path: members of a QUERY");
+    for my $kind (@kinds) {
+        my %needed = map { ($_ => 1) } @{ $kind->{required} };
+        ok(!(grep { !$needed{$_} } @{ $route->{required} }), "$path: those that a QUERY needs");
+        ok(!$kind->{additionalProperties}, "$path: and no others");
+    }
+}
+
+# --- members of what is posted --------------------------------------------------------------
+
+my %payloads;
+while ($payload_c =~ /^    \[KIND_(\w+)\] =\n        \{\n((?:            \{.*\n)+)/mg) {
+    my ($kind, $rows) = (lc $1, $2);
+    $payloads{$kind}{$1} = [ $2, $3 eq 'true' ] while $rows =~ /\{"(\w+)", MEMBER_(\w+), (true|false),/g;
+}
+for my $path (sort grep { $routes{$_}{methods}{post} } keys %routes) {
+    my $schema = resolved($paths->{$path}{post}{requestBody}{content}{'application/json'}{schema});
+    $schema = resolved($schema->{items}) if $routes{$path}{many};
+    my $payload = $payloads{ $routes{$path}{kind} } or die "no payload for $path";
+    is_deeply([ sort keys %{ $schema->{properties} } ], [ sort keys %{$payload} ], "$path: members of a POST");
+    is_deeply([ sort @{ $schema->{required} } ], [ sort grep { $payload->{$_}[1] } keys %{$payload} ], "$path: those that it needs");
+    ok(!$schema->{additionalProperties}, "$path: and no others");
+    # A generated client would demand them.
+    ok(!(grep { exists $_->{default} } values %{ $schema->{properties} }), "$path: no member has a default");
+}
+
+# --- limits ---------------------------------------------------------------------------------
+
+my ($schemas, $parameters) = @{$components}{qw(schemas parameters)};
+my $too_large = $components->{responses}{TooLarge}{description};
+like($too_large, qr/\b$_\b/, "a body's limit is $_") for constant('BODY_SIZE_MAX'), constant('BULK_BODY_SIZE_MAX'), constant('BULK_ITEMS_MAX');
+is($schemas->{BulkRequest}{maxItems}, constant('BULK_ITEMS_MAX'), 'as many transfers as fit');
+my $limit = $parameters->{limit}{schema};
+is("$limit->{default} $limit->{maximum}", constant('HISTORY_ROWS_DEFAULT') . ' ' . constant('HISTORY_ROWS_MAX'), "a page's size");
+my $digits = constant('HANDSHAKE_LENGTH');
+like($schemas->{Handshake}{pattern}, qr/\{$digits\}/, "a handshake's length");
+
+# What a pattern takes and what it does not.
+my $longest = 'k' x constant('IDEMPOTENCY_KEY_LENGTH_MAX');
+my $longest_bulk = substr $longest, 5;
+my %patterns = (
+    IdempotencyKey => [ [ 'a', '"', '"a', '"a"', '!', $longest, qq("$longest") ], [ '', '""', ' ', 'a b', "${longest}k", qq("${longest}k"), "\x7f" ] ],
+    BulkIdempotencyKey => [ [ 'a', $longest_bulk, qq("$longest_bulk") ], [ '', '""', "${longest_bulk}k" ] ],
+    Amount => [ [ '1', '0.5', '0.10', '777.88', '1.100000000000', '9223372036854775807' ], [ '', '0', '0.0', '-1', '+1', '01', '1e2', '.5', '1.', '0.000000001', '1.123456789' ] ],
+    InitialAmount => [ [ '0', '0.0', '1', '0.5' ], [ '', '-1', '+1', '00', '1e2', '1.123456789' ] ],
+);
+for my $name (sort keys %patterns) {
+    my $schema = $parameters->{$name} ? $parameters->{$name}{schema} : (grep { $_->{pattern} } @{ $schemas->{$name}{oneOf} })[0];
+    my ($good, $bad) = @{ $patterns{$name} };
+    is_deeply([ grep { !/$schema->{pattern}/ } @{$good} ], [], "$name takes what the server takes");
+    is_deeply([ grep { /$schema->{pattern}/ } @{$bad} ], [], "$name refuses what the server refuses");
+}
+
+# --- the manual -----------------------------------------------------------------------------
+
+my ($listed) = $manual =~ /^## Paths\n(.*?)^## /ms;
+my @documented = map { m{^/api} ? s{^/api/v1}{}r : $_ } sort keys %routes;
+ok($listed =~ /`(?:GET )?\Q$_\E`/, "docs/http.md lists $_") for @documented;
+my %listed = map { ($_ => 1) } $listed =~ /^\| `(\/[^`]+)` /mg;
+is_deeply([ grep { !$routes{"/api/v1$_"} } sort keys %listed ], [], 'docs/http.md lists no other paths');
+
+my ($flags) = $manual =~ /^## The process\n(.*)/ms;
+my %in_manual = map { ($_ => 1) } $flags =~ /^\| `--([\w-]+)` /mg;
+my %in_source = map { ($_ => 1) } slurp('shim/options.c') =~ /^\t\{"([\w-]+)", "WALLET_\w+",/mg;
+is_deeply([ sort keys %in_manual ], [ sort keys %in_source ], 'docs/http.md lists the options of the shim');
+for my $option (sort keys %in_source) {
+    my ($variable, $fallback) = slurp('shim/options.c') =~ /^\t\{"$option", "(\w+)", (?:"[^"]*"|NULL), "([^"]*)"/m;
+    like($flags, qr/^\| `--$option` \| `$variable`[^|]*\| (?:`\Q$fallback\E` )?\|/m, "--$option, its variable and its default");
+}
+
+done_testing();
