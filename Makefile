@@ -61,6 +61,14 @@ EXTRA_CLEAN = tmp_check tmp_check_iso output_iso log
 override with_llvm = no
 
 PG_CONFIG ?= pg_config
+# Said before anything is compiled; extension/pg_wallet.h says it to those who compile without us.
+SERVER_VERSION := $(shell $(PG_CONFIG) --version 2>/dev/null)
+SERVER_MAJOR := $(shell echo '$(SERVER_VERSION)' | sed -E 's/^[^0-9]*([0-9]+).*/\1/')
+ifneq ($(and $(SERVER_VERSION),$(filter build all install installcheck %.so %.o,$(or $(MAKECMDGOALS),build))),)
+ifeq ($(filter 15 16 17 18,$(SERVER_MAJOR)),)
+$(error pg_wallet needs PostgreSQL 15, 16, 17 or 18, and $(PG_CONFIG) is of $(SERVER_VERSION))
+endif
+endif
 # Absent until the server's development package is there, which the scripts below see to.
 PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
 ifneq ($(PGXS),)

@@ -86,6 +86,7 @@ if [[ -z $pg ]] && may_install; then
 fi
 [[ -n $pg ]] ||
     die 'cannot tell which PostgreSQL this system has: run apt-get update, or give PG_CONFIG'
+[[ $pg == own || $pg =~ ^1[5-8]$ ]] || die "pg_wallet needs PostgreSQL 15, 16, 17 or 18, and this is $pg"
 # The layout check speaks for one major of clang-format only: the others lay out differently.
 ! know clang-format-14 || clang_format=clang-format-14
 

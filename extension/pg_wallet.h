@@ -11,6 +11,10 @@
 
 #include "postgres.h"
 
+#if PG_VERSION_NUM < 150000 || PG_VERSION_NUM > 189999
+#error "pg_wallet needs PostgreSQL 15, 16, 17 or 18"
+#endif
+
 #include "access/skey.h"
 #include "datatype/timestamp.h"
 #include "fmgr.h"
