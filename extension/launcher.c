@@ -22,6 +22,7 @@
 #include "access/xact.h"
 #include "catalog/pg_database.h"
 #include "commands/dbcommands.h"
+#include "ending.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
@@ -131,13 +132,20 @@ want(Oid database)
 
 /*
  * May a worker connect to this database?  A template has none, since nobody could copy it while
- * somebody is connected.
+ * somebody is connected.  A limit of -2 connections marks a database whose DROP was cut short.
  */
 static bool
 is_open_to_workers(const FormData_pg_database *database)
 {
-	return database->datallowconn && !database->datistemplate &&
+	return database->datallowconn && !database->datistemplate && database->datconnlimit >= -1 &&
 	       database_is_allowed(NameStr(database->datname));
+}
+
+static void
+begin(void)
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
 }
 
 /* Want a worker for each database that may have one. */
@@ -148,7 +156,8 @@ look_at_all_databases(void)
 	TableScanDesc scan;
 	HeapTuple tuple;
 
-	StartTransactionCommand();
+	pgstat_report_activity(STATE_RUNNING, "looking at all databases");
+	begin();
 	(void) GetTransactionSnapshot();
 	catalog = table_open(DatabaseRelationId, AccessShareLock);
 	scan = table_beginscan_catalog(catalog, 0, NULL);
@@ -171,7 +180,7 @@ may_have_worker(Oid database)
 	HeapTuple tuple;
 	bool may;
 
-	StartTransactionCommand();
+	begin();
 	tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(database));
 	may = HeapTupleIsValid(tuple) && is_open_to_workers((Form_pg_database) GETSTRUCT(tuple));
 	if (HeapTupleIsValid(tuple))
@@ -220,7 +229,7 @@ tell_of_ban(Wanted *wanted)
 {
 	char *name;
 
-	StartTransactionCommand();
+	begin();
 	name = get_database_name(wanted->database);
 	if (name != NULL)
 		ereport(
@@ -264,6 +273,7 @@ launch(Wanted *wanted)
 
 	if (slot < 0)
 		return LAUNCH_WORKERS_MAX;
+	pgstat_report_activity(STATE_RUNNING, "starting a worker");
 	wanted->started_ms = monotonic_ms();
 	wanted->pending = !worker_start(slot);
 	wanted->told = false;
@@ -326,18 +336,16 @@ pg_wallet_launcher_main(Datum argument)
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
+	ending_install(true);
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
+	ending_connected();
 	shared_launcher_attach();
 
 	for (;;)
 	{
 		bool waiting = false;
 
-		/* Not an error, so that a stop of the server logs none; not 0, so that another one comes.
-		 */
-		if (ProcDiePending)
-			proc_exit(1);
 		CHECK_FOR_INTERRUPTS();
 		clock_look();
 		if (ConfigReloadPending)
@@ -357,6 +365,8 @@ pg_wallet_launcher_main(Datum argument)
 		}
 		if (setting_worker)
 			waiting = start_workers();
+		pgstat_report_activity(STATE_IDLE,
+		                       waiting ? "idle: a worker is to be started soon" : "idle");
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 		                 waiting ? RESTART_MS / 5 : LOOK_AT_ALL_MS, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);

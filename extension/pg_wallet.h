@@ -606,17 +606,6 @@ extern bool shared_is_there(void);
 extern void shared_launcher_note(LaunchTrouble trouble);
 extern LaunchTrouble shared_launch_trouble(void);
 
-/* ---- readiness.c: why nothing is posted ---- */
-
-#define QUEUE_CLOSED_HINT                                                                          \
-	"Once the restore or the cut-over is complete, run REFRESH MATERIALIZED VIEW wallet.opening."
-
-/* Note how it stands with the worker; the log says when that has changed. */
-extern void condition_note(WorkerCondition condition);
-
-/* Note an error; false when the worker has met the same one not long ago, and need not log it. */
-extern bool condition_met_error(const ErrorData *error);
-
 /* ---- launcher.c, worker.c, guard.c ---- */
 
 /* Is this database one of those that pg_wallet.databases names? */

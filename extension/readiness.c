@@ -6,7 +6,7 @@
  * the log.  Why there is no worker is seen by whoever asks, from the settings and from what the
  * launcher has noted.
  */
-#include "pg_wallet.h"
+#include "readiness.h"
 
 #include "access/htup_details.h"
 #include "access/xlog.h"
@@ -14,6 +14,7 @@
 #include "commands/dbcommands.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "pgstat.h"
 #include "utils/builtins.h"
 #include "utils/syscache.h"
 #include "utils/wait_event.h"
@@ -31,42 +32,104 @@ PG_FUNCTION_INFO_V1(wallet_ready);
 
 /* ---- what the worker notes ---- */
 
-/* What it has noted last, and since when. */
+/* The database's name, what the worker has noted last, and since when. */
+static const char *my_database = NULL;
 static WorkerCondition noted = CONDITION_STARTING;
 static int64 noted_us = 0;
 
-static void
-log_condition(WorkerCondition condition, bool had_lasted)
+/* Has an error been logged since the worker has posted?  Does the log say that it is paused? */
+static bool error_is_logged = false;
+static bool pause_is_logged = false;
+
+void
+condition_start(const char *database)
 {
-	if (condition == CONDITION_CLOSED)
-		ereport(LOG, (errmsg("pg_wallet worker posts nothing: the queue is closed"),
-		              errhint("%s", QUEUE_CLOSED_HINT)));
-	else if (condition == CONDITION_EXCLUDED)
-		ereport(LOG, (errmsg("pg_wallet worker is kept out: another transaction posts the queue"),
-		              errdetail("A transaction that has called wallet_process() is still open."),
-		              errhint("%s", QUEUE_EXCLUDED_HINT)));
-	else if (condition == CONDITION_OTHER_VERSION)
-		ereport(LOG, (errmsg("pg_wallet worker is paused: the installed extension is not of "
-		                     "version %s, as the loaded library is",
-		                     PG_WALLET_VERSION),
-		              errhint("Restart the server, or run ALTER EXTENSION pg_wallet UPDATE.")));
-	else if (condition == CONDITION_POSTING && noted != CONDITION_STARTING && had_lasted)
-		ereport(LOG, (errmsg("pg_wallet worker posts again")));
+	my_database = database;
+	pgstat_report_activity(STATE_RUNNING, "starting");
+}
+
+/* Why is the worker paused in this condition, and what to do?  NULL when it is not paused. */
+static const char *
+reason_for_pause(WorkerCondition condition, const char **cure)
+{
+	switch (condition)
+	{
+		case CONDITION_CLOSED:
+			*cure = QUEUE_CLOSED_HINT;
+			return "the queue is closed";
+		case CONDITION_EXCLUDED:
+			*cure = QUEUE_EXCLUDED_HINT;
+			return "another transaction posts the queue";
+		case CONDITION_OTHER_VERSION:
+			*cure = "Restart the server, or run ALTER EXTENSION pg_wallet UPDATE.";
+			return "the installed extension is not of version " PG_WALLET_VERSION
+			       ", as the loaded library is";
+		case CONDITION_FAILING:
+			*cure =
+			    "The error stands in the log before this line.  The worker tries again after "
+			    "a pause of 0.1 s, which doubles up to 10 s.";
+			return "posting has failed";
+		default:
+			return NULL;
+	}
+}
+
+static void
+log_condition(WorkerCondition condition, int64 lasted_us)
+{
+	bool had_failed = noted == CONDITION_FAILING;
+	const char *cure;
+	const char *reason = reason_for_pause(condition, &cure);
+
+	if (noted == CONDITION_STARTING)
+		ereport(LOG, (errmsg("pg_wallet worker of database \"%s\" has started", my_database)));
+	/* An error that is met again and again is not logged each time, nor is the pause after it. */
+	if (reason != NULL && (condition != CONDITION_FAILING || error_is_logged))
+	{
+		pause_is_logged = true;
+		ereport(LOG,
+		        (errmsg("pg_wallet worker of database \"%s\" is paused: %s", my_database, reason),
+		         errhint("%s", cure)));
+	}
+	if (condition != CONDITION_POSTING)
+		return;
+	if (pause_is_logged || (had_failed && lasted_us >= PATIENCE_US))
+		ereport(LOG, (errmsg("pg_wallet worker of database \"%s\" posts again", my_database)));
+	pause_is_logged = error_is_logged = false;
 }
 
 void
 condition_note(WorkerCondition condition)
 {
 	int64 now_us = monotonic_us();
-	/* One failure may be over at once; that there was one is in the log. */
-	bool had_lasted = noted != CONDITION_FAILING || now_us - noted_us >= PATIENCE_US;
 
 	if (condition == noted)
 		return;
 	shared_worker_condition(condition);
-	log_condition(condition, had_lasted);
+	log_condition(condition, now_us - noted_us);
 	noted = condition;
 	noted_us = now_us;
+}
+
+const char *
+condition_activity(void)
+{
+	static char text[128];
+	const char *cure;
+	const char *reason = reason_for_pause(noted, &cure);
+
+	if (reason == NULL)
+		return "idle";
+	snprintf(text, sizeof(text), "paused: %s", reason);
+	return text;
+}
+
+void
+condition_end(const char *reason)
+{
+	if (noted != CONDITION_STARTING)
+		ereport(LOG,
+		        (errmsg("pg_wallet worker of database \"%s\" has ended: %s", my_database, reason)));
 }
 
 /*
@@ -97,8 +160,11 @@ is_known_error(const ErrorData *error)
 bool
 condition_met_error(const ErrorData *error)
 {
+	bool is_known = is_known_error(error);
+
 	shared_worker_error(error);
-	return !is_known_error(error);
+	error_is_logged = error_is_logged || !is_known;
+	return !is_known;
 }
 
 /* ---- who asks ---- */

@@ -11,10 +11,12 @@
 #include "access/xact.h"
 #include "claims.h"
 #include "commands/dbcommands.h"
+#include "ending.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
+#include "readiness.h"
 #include "session.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -200,10 +202,12 @@ note_exclusion(bool is_excluded)
  * last looked, it stays, unless it has to go all the same.
  */
 static void
-leave(bool also_if_asked)
+leave(bool also_if_asked, const char *reason)
 {
-	if (shared_worker_leaves(also_if_asked))
-		proc_exit(0);
+	if (!shared_worker_leaves(also_if_asked))
+		return;
+	condition_end(reason);
+	proc_exit(0);
 }
 
 static void
@@ -221,22 +225,14 @@ reload_settings(const char *database, Queue *queue)
 		queue_store(queue);
 		commit();
 	}
-	leave(true);
+	leave(true, setting_worker ? "pg_wallet.databases does not name the database"
+	                           : "pg_wallet.worker is off");
 }
 
 static int
 next_backoff(void)
 {
 	return backoff_ms == 0 ? BACKOFF_MIN_MS : Min(backoff_ms * 2, BACKOFF_MAX_MS);
-}
-
-/* Between rounds: whoever is told to end does so without an error in the log. */
-static void
-check_interrupts(void)
-{
-	if (ProcDiePending)
-		proc_exit(0);
-	CHECK_FOR_INTERRUPTS();
 }
 
 /* Let requests gather after a round that left none. */
@@ -325,7 +321,7 @@ work(Queue *queue)
 	backoff_ms = 0;
 	note_exclusion(end == ROUND_EXCLUDED);
 	if (end == ROUND_ABSENT)
-		leave(false);
+		leave(false, "the extension is not installed");
 	if (end == ROUND_OTHER_VERSION)
 		condition_note(CONDITION_OTHER_VERSION);
 	if (end == ROUND_EXCLUDED)
@@ -356,7 +352,7 @@ wait_for_work(int sleep_ms)
 		                       Min(left_ms, HEARTBEAT_MS), PG_WAIT_EXTENSION);
 
 		ResetLatch(MyLatch);
-		check_interrupts();
+		CHECK_FOR_INTERRUPTS();
 		clock_look();
 		/* One that fails over and over is not alive to those who wait for it. */
 		if (backoff_ms == 0)
@@ -378,13 +374,17 @@ pg_wallet_worker_main(Datum argument)
 	database = shared_worker_attach(DatumGetInt32(argument));
 	if (!OidIsValid(database))
 		proc_exit(0); /* a launcher that started again has taken the slot back */
+	ending_install(false);
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
+	ending_connected();
 	claims_attach();
 	set_session();
+	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	name = MemoryContextStrdup(TopMemoryContext, get_database_name(database));
 	CommitTransactionCommand();
+	condition_start(name);
 	MemoryContextSwitchTo(
 	    AllocSetContextCreate(TopMemoryContext, "pg_wallet worker", ALLOCSET_DEFAULT_SIZES));
 	queue = queue_make(TopMemoryContext, true);
@@ -394,13 +394,15 @@ pg_wallet_worker_main(Datum argument)
 	{
 		int sleep_ms;
 
-		check_interrupts();
+		CHECK_FOR_INTERRUPTS();
 		reload_settings(name, queue);
 		sleep_ms = work(queue);
 		pgstat_report_stat(false);
-		pgstat_report_activity(STATE_IDLE, NULL);
 		if (sleep_ms > 0)
+		{
+			pgstat_report_activity(STATE_IDLE, condition_activity());
 			wait_for_work(sleep_ms);
+		}
 		MemoryContextReset(CurrentMemoryContext);
 	}
 }

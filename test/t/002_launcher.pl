@@ -172,7 +172,7 @@ $node->safe_psql('first',
 $node->safe_psql('first', deposits_sql([1, 1]));
 log_becomes(
     $node, $position,
-    qr/LOG:  pg_wallet worker is paused: the installed extension is not of version/,
+    qr/LOG:  pg_wallet worker of database "first" is paused: the installed extension is not of version/,
     'the worker says that it is paused');
 is(ask($node, 'first', queued()), '1', 'it posts nothing');
 $node->safe_psql('first',

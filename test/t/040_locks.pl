@@ -49,7 +49,7 @@ is(ask($node, $db, "SET lock_timeout = '2s'; ANALYZE wallet.queue_position, wall
 
 # It keeps the worker out, which says so once, and once when it is over.
 my $position = log_position($node);
-my $kept_out = qr/LOG:  pg_wallet worker is kept out: another transaction posts the queue/;
+my $kept_out = qr/LOG:  pg_wallet worker of database "\w+" is paused: another transaction posts the queue/;
 
 $node->safe_psql($db, deposits_sql([1, 1]));
 log_becomes($node, $position, $kept_out, 'a worker that is kept out says so in the log');
@@ -60,7 +60,7 @@ is( ask($node, $db,
     '1', 'the hint leads to the session');
 $open->query_safe('COMMIT');
 becomes($node, $db, queued(), '0', 'the worker goes on');
-log_becomes($node, $position, qr/LOG:  pg_wallet worker posts again/, 'and says that, too');
+log_becomes($node, $position, qr/LOG:  pg_wallet worker of database "\w+" posts again/, 'and says that, too');
 unlike(log_since($node, $position), qr/$kept_out.*$kept_out/s, 'each is said once');
 is(ask($node, $db, 'SELECT worker_alive, detail FROM wallet_ready()'), 't|the worker is alive', 'so does wallet_ready()');
 

@@ -59,15 +59,15 @@ $node->safe_psql($db, 'UPDATE wallet.queue_position SET origin = gen_random_uuid
 another_worker();
 $node->safe_psql($db, deposits_sql([1, 1]));
 becomes($node, $db, $ready, qr/^f\|the queue is closed.*REFRESH MATERIALIZED VIEW wallet\.opening/, 'closed');
-log_becomes($node, $position, qr/LOG:  pg_wallet worker posts nothing: the queue is closed\n.*HINT:.*REFRESH/, 'the log says so');
+log_becomes($node, $position, qr/LOG:  pg_wallet worker of database "\w+" is paused: the queue is closed\n.*HINT:.*REFRESH/, 'the log says so');
 my (undef, undef, $warning) = $node->psql($db, 'SELECT wallet_process()');
 like($warning, qr/WARNING:  nothing is posted: the queue is closed\nHINT:.*REFRESH/, 'and so does wallet_process()');
 is(ask($node, $db, queued()), '1', 'the request waits');
 $node->safe_psql($db, 'REFRESH MATERIALIZED VIEW wallet.opening');
 becomes($node, $db, queued(), '0', 'opened, it is posted');
 becomes($node, $db, $ready, qr/^t/, 'opened');
-log_becomes($node, $position, qr/LOG:  pg_wallet worker posts again/, 'the log says so, too');
-is(scalar(() = log_since($node, $position) =~ /posts nothing/g), 1, 'and said once that it was closed');
+log_becomes($node, $position, qr/LOG:  pg_wallet worker of database "\w+" posts again/, 'the log says so, too');
+is(scalar(() = log_since($node, $position) =~ /is paused: the queue is closed/g), 1, 'and said once that it was closed');
 
 # Failing again and again.
 $position = log_position($node);
