@@ -374,12 +374,12 @@ move_money(Batch *batch, const Request *request)
 }
 
 static RequestFate
-post_request(Batch *batch, const Request *request, int64 culprit)
+post_request(Batch *batch, const Request *request, const Culprit *culprit)
 {
 	WalletCode code;
 
-	if (request->request_id == culprit)
-		add_outcome(batch, request, code = CODE_INTERNAL_ERROR);
+	if (request->request_id == culprit->request_id)
+		add_outcome(batch, request, code = culprit->code);
 	else if (request->kind == KIND_WALLET)
 		code = make_wallet(batch, request);
 	else if (request->kind == KIND_WALLET_READ)
@@ -499,7 +499,7 @@ typedef struct Job
 {
 	const Request *requests;
 	int count;
-	int64 culprit;
+	const Culprit *culprit;
 	RequestFate *fates;
 } Job;
 
@@ -564,7 +564,7 @@ batch_size(void)
 }
 
 bool
-batch_post(const Request *requests, int count, int64 culprit, RequestFate *fates)
+batch_post(const Request *requests, int count, const Culprit *culprit, RequestFate *fates)
 {
 	Job job = {requests, count, culprit, fates};
 

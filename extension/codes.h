@@ -126,8 +126,23 @@ extern const WalletCodeInfo wallet_codes[CODE_COUNT];
 	}
 
 /*
- * What an error that is not ours means for the one request that met it: the code of its SQLSTATE,
- * by the first row that the SQLSTATE begins with, or CODE_INTERNAL_ERROR.
+ * The code that has this SQLSTATE, whoever has raised it: a trigger of a user's may refuse a
+ * request in our words.  CODE_OK when none has.
+ */
+static inline WalletCode
+code_of_sqlstate(const char *sqlstate)
+{
+	for (int code = CODE_OK + 1; code < CODE_COUNT; code++)
+	{
+		if (strcmp(wallet_codes[code].sqlstate, sqlstate) == 0)
+			return (WalletCode) code;
+	}
+	return CODE_OK;
+}
+
+/*
+ * What an error means for the one request that met it, when it was to be stored: the code of its
+ * SQLSTATE; else that of the first row that the SQLSTATE begins with, or CODE_INTERNAL_ERROR.
  */
 static inline WalletCode
 code_by_sqlstate(const char *sqlstate)
@@ -150,11 +165,10 @@ code_by_sqlstate(const char *sqlstate)
 	    {"P0001", CODE_REFUSED_BY_DATABASE}, /* RAISE EXCEPTION */
 	};
 
-	for (int code = CODE_OK + 1; code < CODE_COUNT; code++)
-	{
-		if (strcmp(wallet_codes[code].sqlstate, sqlstate) == 0)
-			return (WalletCode) code;
-	}
+	WalletCode code = code_of_sqlstate(sqlstate);
+
+	if (code != CODE_OK)
+		return code;
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 	{
 		if (strncmp(sqlstate, rows[i].start, strlen(rows[i].start)) == 0)

@@ -437,15 +437,22 @@ unstore_range(void *items, int first, int count)
 	}
 }
 
-/* A constraint or a trigger of somebody's does not want this one, or the server cannot store it. */
+/* A constraint or a trigger of somebody's does not want this one, or the server cannot store it.
+ * Who raises one of our codes speaks to the client: the words of the error go with the code. */
 static void
 refuse_unstored(void *items, int i, const ErrorData *error)
 {
 	EnqueueItem *item = (EnqueueItem *) items + i;
+	const char *sqlstate = unpack_sql_state(error->sqlerrcode);
 
 	if (item->drawn_id == 0)
 		return;
-	refuse_item(item, code_by_sqlstate(unpack_sql_state(error->sqlerrcode)));
+	refuse_item(item, code_by_sqlstate(sqlstate));
+	if (code_of_sqlstate(sqlstate) != CODE_OK)
+	{
+		resetStringInfo(&item->message);
+		appendStringInfoString(&item->message, error->message);
+	}
 	backlog_not_stored(1);
 	ereport(LOG,
 	        (errcode(error->sqlerrcode),
@@ -466,14 +473,15 @@ may_be_refused(const EnqueueItem *items, int count)
 }
 
 /*
- * Store the items that are in order.  Inside SPI_connect; the handshakes outlive it.  Who may wait
- * does so for another transaction with the same key; the others are refused.
+ * Store the items that are in order.  Inside SPI_connect; the handshakes outlive it.  is_single: an
+ * error is the caller's, who waits for another transaction with the same key; else errors and busy
+ * keys are refusals of their items.
  */
 static void
-store_items(EnqueueItem *items, int count, bool may_wait, MemoryContext result_context)
+store_items(EnqueueItem *items, int count, bool is_single, MemoryContext result_context)
 {
 	find_repeated(items, count);
-	if (!may_wait)
+	if (!is_single)
 		refuse_busy_keys(items, count);
 	refuse_beyond_limit(items, count);
 	LockRelationOid(wallet_relation("request"), RowExclusiveLock);
@@ -483,7 +491,7 @@ store_items(EnqueueItem *items, int count, bool may_wait, MemoryContext result_c
 		if (is_new(&items[i]))
 			items[i].drawn_id = items[i].request.request_id = id_draw(ID_REQUEST);
 	}
-	if (count > 1 && may_be_refused(items, count))
+	if (!is_single && may_be_refused(items, count))
 		run_apart(items, count, store_range, unstore_range, refuse_unstored);
 	else
 		store_range(items, 0, count);

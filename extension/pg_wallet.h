@@ -77,6 +77,10 @@ extern pg_noreturn void refuse_with_message(WalletCode code, const char *message
  */
 extern bool is_fault_of_request(const ErrorData *error);
 
+/* How a request ends that is to blame for this error: with the error's own code, if it is one of
+ * ours, or with internal_error. */
+extern WalletCode outcome_of_error(const ErrorData *error);
+
 /* ---- money.c: amounts as SQL has them ---- */
 
 /* Read a numeric; its value counts, not its scale.  Raises the error of what cannot be an amount.
@@ -442,16 +446,24 @@ typedef enum RequestFate
 	FATE_DEFERRED
 } RequestFate;
 
+/* A request that is refused whatever the rules say, since it has failed alone. */
+typedef struct Culprit
+{
+	int64 request_id; /* 0 for none */
+	WalletCode code;
+} Culprit;
+
 /* How many requests the next batch should have at the most. */
 extern int batch_size(void);
 
 /*
  * Post requests in their order; those that touch a wallet that is locked elsewhere, or that an
- * earlier deferred request touches, are deferred.  The request with the id culprit is refused with
- * internal_error.  False when somebody else came across: nothing is left of it then, and a batch of
- * what batch_size says now comes next.
+ * earlier deferred request touches, are deferred.  The culprit is refused with its code.  False
+ * when somebody else came across: nothing is left of it then, and a batch of what batch_size says
+ * now comes next.
  */
-extern bool batch_post(const Request *requests, int count, int64 culprit, RequestFate *fates);
+extern bool batch_post(const Request *requests, int count, const Culprit *culprit,
+                       RequestFate *fates);
 
 /* ---- hints.c: where the rows of wallets were last seen ---- */
 

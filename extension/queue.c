@@ -246,7 +246,7 @@ post(Queue *queue)
 	Reading *reading = &queue->reading;
 
 	while (reading->count > 0 &&
-	       !batch_post(reading->requests, reading->count, queue->culprit, reading->fates))
+	       !batch_post(reading->requests, reading->count, &queue->culprit, reading->fates))
 		put_back(queue, batch_size());
 }
 

@@ -48,7 +48,7 @@ struct Queue
 	int culprits;        /* that have failed alone since the last success */
 	int64 culprits_since_ms;
 	int64 suspect;     /* failed alone once */
-	int64 culprit;     /* is to be refused */
+	Culprit culprit;   /* is to be refused */
 	int last_sqlstate; /* of the last error, until a batch succeeds */
 	char last_message[FAILING_ERROR_SIZE];
 };

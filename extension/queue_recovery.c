@@ -80,9 +80,9 @@ failed_alone(Queue *queue, DeferredEntry *entry, const ErrorData *error)
 		queue->suspect = id;
 		return RECOVERY_AT_ONCE;
 	}
-	if (is_fault_of_request(error) && queue->culprit != id)
+	if (is_fault_of_request(error) && queue->culprit.request_id != id)
 	{
-		queue->culprit = id;
+		queue->culprit = (Culprit){id, outcome_of_error(error)};
 		if (!is_retry)
 			return RECOVERY_AT_ONCE;
 	}

@@ -55,7 +55,8 @@ typedef struct Fault
  * everything else (resources, settings, objects that an operator has changed, the state of a
  * session or of another server) makes it wait, and is charged to nobody.  docs/operations.md,
  * "Whose fault an error is", has the reasons.  A class that is not listed here is none of
- * PostgreSQL's: somebody's trigger has raised it, to refuse this request.
+ * PostgreSQL's: somebody's trigger has raised it, to refuse this request.  With one of our own
+ * codes (class PW) it says which refusal it is.
  */
 static const Fault faults[] = {
     {"03", false},    /* SQL statement not yet complete: a function that is wrong */
@@ -141,6 +142,14 @@ is_fault_of_request(const ErrorData *error)
 			decides = &faults[i];
 	}
 	return (decides == NULL || decides->is_of_request) && !is_broken_table(error);
+}
+
+WalletCode
+outcome_of_error(const ErrorData *error)
+{
+	WalletCode code = code_of_sqlstate(unpack_sql_state(error->sqlerrcode));
+
+	return code == CODE_OK ? CODE_INTERNAL_ERROR : code;
 }
 
 static WalletCode

@@ -107,18 +107,37 @@ BEGIN
     IF NEW.amount = 15 THEN RAISE 'no space' USING errcode = '53100'; END IF;
     IF NEW.amount = 16 THEN RAISE 'no right' USING errcode = '42501'; END IF;
     IF NEW.amount = 17 THEN PERFORM 1 / 0; END IF;
+    IF NEW.amount = 18 THEN RAISE 'over the limit of today' USING errcode = 'PW215'; END IF;
     RETURN NEW;
 END $$;
 CREATE TRIGGER refuse BEFORE INSERT ON wallet.request FOR EACH ROW EXECUTE FUNCTION refuse();
 ALTER TABLE wallet.idempotency_key ADD CHECK (key <> 'bad');
 SQL
         my $of = sub { qq({"user_id":1,"wallet_id":1,"amount":$_[0]}) };
-        is_deeply([ together($database, map { [ $of->($_) ] } 1, 13, 2, 14, 3, 15, 4, 16, 5, 17, 6) ],
-            [ 202, 'refused_by_database', 202, 'refused_by_database', 202, 'insufficient_resources', 202, 'internal_error', 202, 'internal_error', 202 ],
+        is_deeply([ together($database, map { [ $of->($_) ] } 1, 13, 2, 14, 3, 15, 4, 16, 5, 17, 6, 18, 7) ],
+            [ 202, 'refused_by_database', 202, 'refused_by_database', 202, 'insufficient_resources', 202, 'internal_error', 202, 'internal_error', 202, 'insufficient_funds', 202 ],
             'of a batch, each that is refused by the database is refused alone');
         is_deeply([ together($database, [ $of->(1), 'good-1' ], [ $of->(1), 'bad' ], [ $of->(13), 'again' ], [ $of->(1), 'good-2' ]) ],
             [ 202, 'refused_by_database', 'refused_by_database', 202 ], 'and so is one whose key is');
         is(post('deposit', $of->(1), { 'Idempotency-Key' => 'again' })->{status}, 202, 'a key that was refused is free');
+        # One of our codes, raised by a trigger, is that code's answer, with the trigger's words.
+        my $limited = post('deposit', $of->(18));
+        is(join(' ', $limited->{status}, @{ json($limited) }{qw(code detail)}), '409 insufficient_funds over the limit of today', 'a trigger refuses in our words');
+        my $paying = sub { qq({"user_id":1,"source_wallet_id":1,"dest_wallet_id":2,"trans_sum":$_[0]}) };
+        is(post('transaction/bulk', '[' . join(',', map { $paying->($_) } 18, 17) . ']')->{content},
+            '[{"handshake_id":null,"info":{"msg":"over the limit of today","code":"insufficient_funds"}},{"handshake_id":null,"info":{"msg":"the request could not be carried out","code":"internal_error"}}]',
+            'in a bulk request, too');
+        # At the commit of what is stored nothing can be told apart but by storing each alone.
+        ok(psql($database, <<'SQL'), 'a trigger that waits for the commit');
+CREATE FUNCTION refuse_late() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.amount = 19 THEN RAISE 'too late' USING errcode = 'PW210'; END IF;
+    RETURN NEW;
+END $$;
+CREATE CONSTRAINT TRIGGER refuse_late AFTER INSERT ON wallet.request DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse_late();
+SQL
+        is_deeply([ together($database, map { [ $of->($_) ] } 1, 19, 2, 18, 3) ], [ 202, 'wallet_closed', 202, 'insufficient_funds', 202 ], 'then each is answered with its own code');
+        is(json(post('deposit', $of->(19)))->{detail}, 'too late', 'and its words');
         my @sums = map { qq({"user_id":1,"source_wallet_id":1,"dest_wallet_id":2,"trans_sum":$_}) } map { $_ % 100 == 50 ? 13 : 1 } 1 .. 1000;
         my $many = JSON::PP->new->utf8->decode(post('transaction/bulk', '[' . join(',', @sums) . ']')->{content});
         is(join(' ', map { my $code = $_; scalar grep { ($_->{info} ? $_->{info}{code} : '') eq $code } @$many } '', 'refused_by_database'), '990 10',
