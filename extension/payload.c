@@ -113,10 +113,23 @@ complain(Parser *parser, WalletCode code, const char *name, int length, const ch
 	return code;
 }
 
+/* Whether the payload begins with a byte order mark, which no editor shows. */
+static bool
+has_mark(const Parser *parser)
+{
+	static const char mark[] = "\xef\xbb\xbf";
+
+	return parser->encoding == PG_UTF8 && parser->lex->input_length >= (int) strlen(mark) &&
+	       memcmp(parser->lex->input, mark, strlen(mark)) == 0;
+}
+
 static WalletCode
 complain_json(Parser *parser)
 {
-	appendStringInfoString(parser->message, wallet_codes[CODE_INVALID_JSON].message);
+	appendStringInfoString(parser->message, has_mark(parser)
+	                                            ? "the payload begins with a byte order mark, and "
+	                                              "must begin with JSON"
+	                                            : wallet_codes[CODE_INVALID_JSON].message);
 	return CODE_INVALID_JSON;
 }
 

@@ -1,6 +1,6 @@
 /*
  * guard.c
- *		Header fields: framing (RFC 9112, section 6.3), media type, key, preference.
+ *		Header fields: framing (RFC 9112, section 6.3), media type and coding, key, preference.
  */
 #include "guard.h"
 
@@ -50,6 +50,23 @@ read_prefer(RequestHead *head, const char *value)
 		}
 		value += strcspn(value, ",");
 	}
+}
+
+/* Whether a Content-Encoding, a list, has anything but identity. */
+static bool
+is_coding(const char *value)
+{
+	while (*value != '\0')
+	{
+		size_t length = strcspn(value, ", \t");
+
+		if (length > 0 && (length != strlen("identity") ||
+		                   strncasecmp(value, "identity", strlen("identity")) != 0))
+			return true;
+		value += length;
+		value += strspn(value, ", \t");
+	}
+	return false;
 }
 
 static bool
@@ -115,7 +132,10 @@ read_field(void *argument, enum MHD_ValueKind kind, const char *name, size_t nam
 	if (!is_token(name))
 		head->malformed_name = true;
 	else if (strcasecmp(name, "Host") == 0)
+	{
 		head->host_count++;
+		head->host = value;
+	}
 	else if (strcasecmp(name, "Content-Length") == 0)
 		read_content_length(head, value);
 	else if (strcasecmp(name, "Transfer-Encoding") == 0)
@@ -124,7 +144,22 @@ read_field(void *argument, enum MHD_ValueKind kind, const char *name, size_t nam
 		head->chunked = strcasecmp(value, "chunked") == 0;
 	}
 	else if (strcasecmp(name, "Content-Type") == 0)
+	{
+		head->type_count++;
 		head->content_type = value;
+	}
+	else if (strcasecmp(name, "Content-Encoding") == 0)
+		head->is_coded = head->is_coded || is_coding(value);
+	else if (strcasecmp(name, "Origin") == 0)
+	{
+		head->origin_count++;
+		head->origin = value;
+	}
+	else if (strcasecmp(name, "Sec-Fetch-Site") == 0)
+	{
+		head->site_count++;
+		head->site = value;
+	}
 	else if (strcasecmp(name, "Idempotency-Key") == 0)
 	{
 		head->key_count++;
@@ -183,30 +218,101 @@ guard_framing(struct MHD_Connection *connection, const RequestLine *line, Reques
 	return CODE_BAD_REQUEST;
 }
 
+/* Whether a media type, without its parameters, is one under which JSON may come. */
 static bool
-ends_with_json(const char *type, size_t length)
+is_json_type(const char *type, size_t length)
 {
-	return length > 5 && strncasecmp(type + length - 5, "+json", 5) == 0;
+	/* What curl -d says unless it is told otherwise; the body is read as JSON all the same. */
+	static const char *const names[] = {"application/json", "application/x-www-form-urlencoded"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strlen(names[i]) == length && strncasecmp(type, names[i], length) == 0)
+			return true;
+	return length > strlen("application/+json") && strncasecmp(type, "application/", 12) == 0 &&
+	       strncasecmp(type + length - 5, "+json", 5) == 0;
+}
+
+/* Whether a value of charset, of which length bytes count, names UTF-8 or a part of it. */
+static bool
+is_utf8_name(const char *value, size_t length)
+{
+	static const char *const names[] = {"utf-8", "utf8", "us-ascii"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strlen(names[i]) == length && strncasecmp(value, names[i], length) == 0)
+			return true;
+	return false;
+}
+
+/* The length of a quoted string up to its closing quote, which a backslash may stand before. */
+static size_t
+quoted_length(const char *text)
+{
+	size_t length = 0;
+
+	while (text[length] != '\0' && text[length] != '"')
+		length += text[length] == '\\' && text[length + 1] != '\0' ? 2 : 1;
+	return length;
+}
+
+/* Whether the parameters of a media type name another character set than UTF-8. */
+static bool
+has_other_charset(const char *parameters)
+{
+	while (*parameters != '\0')
+	{
+		size_t name_length;
+		size_t length;
+		bool is_charset;
+
+		parameters += strspn(parameters, "; \t");
+		name_length = strcspn(parameters, "=; \t");
+		is_charset = name_length == 7 && strncasecmp(parameters, "charset", 7) == 0;
+		parameters += name_length;
+		parameters += strspn(parameters, "= \t");
+		if (*parameters == '"')
+			length = quoted_length(++parameters);
+		else
+			length = strcspn(parameters, "; \t");
+		if (is_charset && !is_utf8_name(parameters, length))
+			return true;
+		parameters += length;
+		parameters += *parameters == '"';
+	}
+	return false;
 }
 
 WalletCode
-guard_media_type(const RequestHead *head, char message[MESSAGE_SIZE])
+guard_media_type(const RequestHead *head, Remedy *remedy, char message[MESSAGE_SIZE])
 {
-	const char *type = head->content_type;
-	size_t length;
+	const char *type = head->content_type ? head->content_type : "application/json";
+	size_t length = strcspn(type, "; \t");
+	const char *wrong = NULL;
 
-	if (type == NULL)
+	*remedy = (Remedy){0};
+	if (head->type_count > 1)
+	{
+		snprintf(message, MESSAGE_SIZE, "there must be at most one Content-Type");
+		return CODE_BAD_REQUEST;
+	}
+	if (head->is_coded)
+	{
+		*remedy = (Remedy){MHD_HTTP_HEADER_ACCEPT_ENCODING, "identity"};
+		wrong = "the body must not be compressed: Content-Encoding may only be identity";
+	}
+	else if (!is_json_type(type, length))
+	{
+		*remedy = (Remedy){MHD_HTTP_HEADER_ACCEPT, "application/json"};
+		wrong = wallet_codes[CODE_UNSUPPORTED_MEDIA_TYPE].message;
+	}
+	else if (has_other_charset(type + length))
+	{
+		*remedy = (Remedy){MHD_HTTP_HEADER_ACCEPT, "application/json"};
+		wrong = "the body must be encoded in UTF-8: the charset of its Content-Type is another one";
+	}
+	if (wrong == NULL)
 		return CODE_OK;
-	length = strcspn(type, "; \t");
-	if (length == strlen("application/json") && strncasecmp(type, "application/json", length) == 0)
-		return CODE_OK;
-	if (strncasecmp(type, "application/", 12) == 0 && ends_with_json(type, length))
-		return CODE_OK;
-	/* What curl -d says unless it is told otherwise; the body is read as JSON all the same. */
-	if (length == strlen("application/x-www-form-urlencoded") &&
-	    strncasecmp(type, "application/x-www-form-urlencoded", length) == 0)
-		return CODE_OK;
-	snprintf(message, MESSAGE_SIZE, "%s", wallet_codes[CODE_UNSUPPORTED_MEDIA_TYPE].message);
+	snprintf(message, MESSAGE_SIZE, "%s", wrong);
 	return CODE_UNSUPPORTED_MEDIA_TYPE;
 }
 

@@ -26,6 +26,9 @@ typedef struct RequestHead
 	int encoding_count;
 	int key_count;
 	int authorization_count;
+	int type_count;
+	int origin_count;
+	int site_count;
 	bool malformed_name;
 	bool malformed_value; /* CR, LF or NUL */
 	const char *line_end; /* where the previous line ended; NULL when that is not known */
@@ -35,6 +38,10 @@ typedef struct RequestHead
 	bool length_valid;
 	uint64_t content_length;
 	const char *content_type;
+	bool is_coded;    /* a Content-Encoding other than identity */
+	const char *host; /* NULL: there is none */
+	const char *origin;
+	const char *site; /* Sec-Fetch-Site */
 	const char *key_value;
 	const char *authorization; /* never to be logged or sent */
 	int wait_s;                /* from Prefer: wait=N; -1 when it was not asked for */
@@ -48,6 +55,8 @@ typedef struct RequestLine
 	const char *target;
 	size_t target_length; /* before libmicrohttpd cut it at its arguments */
 	bool target_valid;
+	bool is_absolute;      /* the target names a host */
+	const char *authority; /* which is this, or "" */
 	const char *version;
 } RequestLine;
 
@@ -61,8 +70,19 @@ WalletCode guard_framing(struct MHD_Connection *connection, const RequestLine *l
 /* Whether a request's target has visible ASCII alone, and a form that an origin server takes. */
 bool guard_target(const char *target);
 
-/* Whether the body's media type is JSON, curl's default, or not told. */
-WalletCode guard_media_type(const RequestHead *head, char message[MESSAGE_SIZE]);
+/* What an answer says of the bodies that are taken; NULL where there is nothing to say. */
+typedef struct Remedy
+{
+	const char *field;
+	const char *value;
+} Remedy;
+
+/*
+ * Whether the body is what it may be: its media type JSON, curl's default, or not told, its
+ * characters UTF-8, and not compressed.  With CODE_UNSUPPORTED_MEDIA_TYPE remedy is the field for
+ * the answer (RFC 9110, section 15.5.16).
+ */
+WalletCode guard_media_type(const RequestHead *head, Remedy *remedy, char message[MESSAGE_SIZE]);
 
 /*
  * Checks the Idempotency-Key, if there is one, and unwraps it into

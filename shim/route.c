@@ -137,6 +137,7 @@ is_allowed(const Client *client, const char *method)
 bool
 route_begin(Client *client, const char *method)
 {
+	Remedy remedy = {0};
 	char message[MESSAGE_SIZE];
 	const Route *route = client->route;
 	bool has_body = client->head.chunked || client->head.content_length > 0;
@@ -163,7 +164,7 @@ route_begin(Client *client, const char *method)
 		return false;
 	}
 	if (has_body || client->method == METHOD_POST)
-		code = guard_media_type(&client->head, message);
+		code = guard_media_type(&client->head, &remedy, message);
 	if (code == CODE_OK && client->method == METHOD_POST)
 		code = guard_idempotency_key(&client->head,
 		                             route->post == POSTING_MANY ? BULK_KEY_LENGTH_MAX
@@ -172,6 +173,8 @@ route_begin(Client *client, const char *method)
 	if (code == CODE_OK)
 		return auth_begin(client);
 	reply_problem(client, code, message);
+	if (remedy.field != NULL)
+		reply_field(client, remedy.field, remedy.value);
 	return false;
 }
 
@@ -314,11 +317,9 @@ start_post(Client *client)
 {
 	DbItem *item = &client->item;
 
-	if (client->body.length == 0 || !utf8_valid(client->body.data, client->body.length))
+	if (client->body.length == 0)
 	{
-		reply_problem(client, CODE_INVALID_JSON,
-		              client->body.length ? "the body is not valid UTF-8, or has a NUL byte"
-		                                  : "the body is empty");
+		reply_problem(client, CODE_INVALID_JSON, "the body is empty");
 		return;
 	}
 	if (client->route->post == POSTING_MANY)
@@ -364,6 +365,40 @@ start_read(Client *client)
 		route->read(client);
 }
 
+/* A byte order mark before JSON in UTF-8 is passed over (RFC 8259, section 8.1). */
+static void
+drop_mark(Buffer *body)
+{
+	if (body->length < 3 || memcmp(body->data, "\xef\xbb\xbf", 3) != 0)
+		return;
+	body->length -= 3;
+	memmove(body->data, body->data + 3, body->length);
+}
+
+/* Whether a text that is no UTF-8 looks like JSON in UTF-16 or UTF-32, marked or not. */
+static bool
+is_wide(const Buffer *body)
+{
+	return body->length >= 2 &&
+	       (memcmp(body->data, "\xff\xfe", 2) == 0 || memcmp(body->data, "\xfe\xff", 2) == 0 ||
+	        body->data[0] == '\0' || body->data[1] == '\0');
+}
+
+/* Whether the body is text; else the refusal is in the client. */
+static bool
+accepts_text(Client *client)
+{
+	Buffer *body = &client->body;
+
+	drop_mark(body);
+	if (utf8_valid(body->data, body->length))
+		return true;
+	reply_problem(client, CODE_INVALID_JSON,
+	              is_wide(body) ? "the body is encoded in UTF-16 or UTF-32, and must be in UTF-8"
+	                            : "the body is not valid UTF-8, or has a NUL byte");
+	return false;
+}
+
 void
 route_start(Client *client)
 {
@@ -382,6 +417,8 @@ route_start(Client *client)
 		reply_problem(client, CODE_INTERNAL_ERROR, NULL);
 	else if (client->method == METHOD_POST && client->query.length > 0)
 		reply_problem(client, CODE_BAD_REQUEST, "a POST takes its members from its body alone");
+	else if (client->body.length > 0 && !accepts_text(client))
+		return;
 	else if (client->method == METHOD_POST)
 		start_post(client);
 	else

@@ -90,6 +90,9 @@ SELECT wallet_enqueue('payment', '{}');
 SELECT pg_temp.attempt('SELECT wallet_enqueue(NULL, ''{}'')'), pg_temp.attempt('SELECT wallet_enqueue(''wallet'', NULL)');
 SELECT left(pg_temp.attempt('SELECT wallet_enqueue(''wallet'', ''{"user_id":6'')'), 5) AS sqlstate;
 
+-- A byte order mark is named, since nobody sees it.
+SELECT code, message FROM wallet_enqueue_many('{wallet}', ARRAY[chr(65279) || '{"user_id":6}']);
+
 -- Arrays that do not fit each other.
 SELECT pg_temp.attempt('SELECT wallet_enqueue_many(NULL, NULL)');
 SELECT pg_temp.attempt('SELECT wallet_enqueue_many(ARRAY[''wallet''], ''{}'')');
