@@ -262,7 +262,7 @@ cut(Client *client, WalletCode code)
 {
 	static const char answer[] =
 	    "HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Length: %zu\r\n"
-	    "Content-Type: application/problem+json\r\n\r\n";
+	    "Content-Type: application/problem+json\r\nCache-Control: no-store\r\n\r\n";
 	Buffer *text = &client->http->scratch;
 	int status = wallet_codes[code].http_status;
 	char head[sizeof(answer) + 64];

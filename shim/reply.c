@@ -8,6 +8,7 @@
 #include "client.h"
 
 #define RETRY_AFTER_S "1"
+#define NEVER_KEPT "no-store" /* amounts and handshakes are nobody's but the asker's */
 
 static void
 add_field(Client *client, const char *name, const char *value)
@@ -23,6 +24,7 @@ add_fields(Client *client)
 	const ReplyHead *head = &client->reply_head;
 	char preference[32];
 
+	add_field(client, MHD_HTTP_HEADER_CACHE_CONTROL, NEVER_KEPT);
 	if (head->media_type != NULL)
 		add_field(client, MHD_HTTP_HEADER_CONTENT_TYPE, head->media_type);
 	if (head->status == MHD_HTTP_ACCEPTED || head->status == MHD_HTTP_SERVICE_UNAVAILABLE)
