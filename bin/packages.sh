@@ -1,5 +1,5 @@
 #!/bin/bash
-# packages.sh run|lint|test|bench|memcheck: installs the Debian packages that one way in needs and that are
+# packages.sh run|lint|test|browser|bench|memcheck: installs the Debian packages that one way in needs and that are
 # missing, as root or through sudo; otherwise names them and fails. Does nothing when all is there.
 # shellcheck source=bin/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -52,6 +52,7 @@ wanted() {
             echo 'clang libclang-rt-dev'
             [[ $pg == own ]] || echo "postgresql-$pg-pgtap"
             ;;
+        browser) echo 'chromium' ;;
         bench) echo 'wrk python3 gnuplot-nox' ;;
         memcheck) echo 'valgrind' ;;
     esac
@@ -78,7 +79,7 @@ install_packages() {
     return "$status"
 }
 
-group=${1:?usage: packages.sh run|lint|test|bench|memcheck}
+group=${1:?usage: packages.sh run|lint|test|browser|bench|memcheck}
 pg=$(major)
 if [[ -z $pg ]] && may_install; then
     update_once

@@ -102,6 +102,7 @@ struct Client
 	const Route *route; /* NULL: there is nothing at its path */
 	Method method;
 	RequestLine line;
+	char authority[HOST_TEXT_SIZE]; /* of a target in absolute form */
 	RequestHead head;
 	Key key;         /* all zero: none is needed */
 	Phase key_phase; /* in which phase the database was asked for it; PHASE_IDLE: it was not */
@@ -157,6 +158,12 @@ struct Http
 
 /* Finds the route and keeps the query string of a request's first line. */
 void route_find(Client *client, const char *uri);
+
+/*
+ * Whether a request may come in from where it comes: without API keys none of a foreign web page
+ * does.  Otherwise the refusal is in the client.
+ */
+bool route_admit(Client *client);
 
 /*
  * Looks at the head, before the body: method and media type.  False when the

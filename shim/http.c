@@ -145,8 +145,10 @@ notify_request(void *argument, const char *uri, struct MHD_Connection *connectio
 	client->wait_until_ms = 0;
 	client->body_seen = 0;
 	buffer_reset(&client->body);
-	client->line = (RequestLine){
-	    .target = uri, .target_length = strlen(uri), .target_valid = guard_target(uri)};
+	client->line = (RequestLine){.target = uri,
+	                             .target_length = strlen(uri),
+	                             .target_valid = guard_target(uri),
+	                             .authority = ""};
 	route_find(client, uri);
 	return client;
 }
@@ -213,6 +215,7 @@ begin_request(Client *client, const char *method, const char *version)
 {
 	char message[MESSAGE_SIZE];
 	size_t size_max = route_body_size_max(client);
+	bool is_endless;
 	WalletCode code;
 
 	client->line.method = method;
@@ -221,14 +224,14 @@ begin_request(Client *client, const char *method, const char *version)
 	client->phase = PHASE_RECEIVING;
 	if (code != CODE_OK)
 		return refuse_and_close(client, code, message);
-	if (client->head.content_length > size_max + DISCARD_SIZE_MAX ||
-	    (client->head.content_length > size_max && client->head.expects_continue))
-	{
-		client->must_close = true;
+	is_endless = client->head.content_length > size_max + DISCARD_SIZE_MAX;
+	client->must_close =
+	    is_endless || (client->head.content_length > size_max && client->head.expects_continue);
+	if (route_admit(client) && client->must_close)
 		refuse_body(client);
-		return send_reply(client);
-	}
-	if (!route_begin(client, method) && client->head.expects_continue)
+	else if (client->response == NULL)
+		route_begin(client, method);
+	if (client->response != NULL && (is_endless || client->head.expects_continue))
 		return send_reply(client);
 	if (client->phase == PHASE_WAITING)
 		MHD_suspend_connection(client->connection);

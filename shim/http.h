@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "db.h"
+#include "origin.h"
 
 typedef struct HttpConfig
 {
@@ -20,6 +21,7 @@ typedef struct HttpConfig
 	int waiting_max;             /* of this loop: requests waiting for the database */
 	size_t bulk_bytes_max;       /* of this loop: memory that bulk requests may take */
 	bool keys_needed;            /* of who asks for anything but the state of the shim */
+	const HostList *hosts;       /* that Host may name while no keys are needed */
 	bool tls;                    /* with the pair of tls.h */
 	int database_count;          /* connections that must be there to be ready */
 	atomic_int *connected_count; /* how many are */

@@ -191,6 +191,7 @@ start_loops(const Options *options, const int *fds, Loop **loops, atomic_int *co
 	                   .waiting_max = share(options->max_waiting, options->threads),
 	                   .bulk_bytes_max = (size_t) options->bulk_memory_mib * 1024 * 1024,
 	                   .keys_needed = strcmp(options->auth, "off") != 0,
+	                   .hosts = &options->hosts,
 	                   .tls = *options->tls_cert != '\0',
 	                   .database_count = options->threads * DB_ROLE_COUNT,
 	                   .connected_count = connected_count};

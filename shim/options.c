@@ -51,6 +51,7 @@ static const Option table[] = {
 	{"bulk-memory", "WALLET_BULK_MEMORY", "MIB", "32", NUMBER(bulk_memory_mib, 8, 65536), "memory that bulk requests may take in each event loop"},
 	{"auth", "WALLET_AUTH", "required|off", "required", TEXT(auth), "whether requests need an API key; off needs a loopback address"},
 	{"insecure-no-auth", "WALLET_INSECURE_NO_AUTH", NULL, "off", SWITCH(insecure_no_auth), "lets --auth=off serve any address"},
+	{"host", "WALLET_HOST", "NAMES", "", TEXT(host), "names, with --auth=off, that Host may have besides loopback ones; separated by commas"},
 	{"tls-cert", "WALLET_TLS_CERT", "FILE", "", TEXT(tls_cert), "certificate chain in PEM: serves HTTPS"},
 	{"tls-key", "WALLET_TLS_KEY", "FILE", "", TEXT(tls_key), "its private key in PEM, not readable by everybody"},
 };
@@ -135,14 +136,17 @@ read_environment(Options *options)
 
 /* What one option demands of another. */
 static bool
-are_consistent(const Options *options)
+are_consistent(Options *options)
 {
+	char message[MESSAGE_SIZE];
 	const char *wrong = NULL;
 
 	if (strcmp(options->auth, "required") != 0 && strcmp(options->auth, "off") != 0)
 		wrong = "--auth must be required or off";
 	else if ((*options->tls_cert == '\0') != (*options->tls_key == '\0'))
 		wrong = "--tls-cert and --tls-key need each other";
+	else if (!origin_read_hosts(options->host, &options->hosts, message))
+		wrong = message;
 	if (wrong != NULL)
 		fprintf(stderr, "wallet-shim: %s\n", wrong);
 	return wrong == NULL;

@@ -7,6 +7,8 @@
 
 #include <stdbool.h>
 
+#include "origin.h"
+
 typedef struct Options
 {
 	const char *address;
@@ -22,6 +24,8 @@ typedef struct Options
 	int bulk_memory_mib; /* of each loop */
 	const char *auth;    /* "required" or "off" */
 	bool insecure_no_auth;
+	const char *host;     /* a list of names */
+	HostList hosts;       /* what it says */
 	const char *tls_cert; /* both are files, or both empty */
 	const char *tls_key;
 } Options;

@@ -3,6 +3,7 @@
  *		What each path means: from a request to an item for the database.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -63,6 +64,22 @@ normalize_path(const char *uri, size_t length, char path[PATH_SIZE])
 	return count;
 }
 
+/*
+ * Keeps the host of a target in absolute form, as sent to proxies (RFC 9112, section 3.2.2), before
+ * libmicrohttpd decodes it; one that is too long becomes none.  Returns what is behind the host.
+ */
+static const char *
+keep_authority(Client *client, const char *uri)
+{
+	size_t length = strcspn(uri, "/?");
+	bool fits = length < sizeof(client->authority);
+
+	snprintf(client->authority, sizeof(client->authority), "%.*s", fits ? (int) length : 0, uri);
+	client->line.authority = client->authority;
+	client->line.is_absolute = true;
+	return uri + length;
+}
+
 void
 route_find(Client *client, const char *uri)
 {
@@ -70,12 +87,8 @@ route_find(Client *client, const char *uri)
 	size_t length;
 	const char *query;
 
-	/* the absolute form, as sent to proxies: RFC 9112, section 3.2.2 */
 	if (strncasecmp(uri, "http://", 7) == 0 || strncasecmp(uri, "https://", 8) == 0)
-	{
-		uri = strstr(uri, "//") + 2;
-		uri += strcspn(uri, "/?");
-	}
+		uri = keep_authority(client, strstr(uri, "//") + 2);
 	length = strcspn(uri, "?");
 	query = uri[length] == '?' ? uri + length + 1 : "";
 	length = normalize_path(uri, length, path);
@@ -132,6 +145,28 @@ is_allowed(const Client *client, const char *method)
 		default:
 			return client->method == METHOD_OPTIONS;
 	}
+}
+
+/* What probes ask, which know an address at best: it says nothing of anybody. */
+static bool
+is_open_to_all(const Route *route)
+{
+	return route != NULL && (route->read == read_health || route->read == read_ready);
+}
+
+bool
+route_admit(Client *client)
+{
+	const HttpConfig *config = &client->http->config;
+	const char *message;
+	WalletCode code;
+
+	if (config->keys_needed || is_open_to_all(client->route))
+		return true;
+	code = origin_check(&client->line, &client->head, config->hosts, config->tls, &message);
+	if (code != CODE_OK)
+		reply_problem(client, code, message);
+	return code == CODE_OK;
 }
 
 bool

@@ -256,18 +256,23 @@ the_http(void)
 {
 	static Http *http;
 	static atomic_int connected_count = 1;
+	static HostList hosts;
+	char message[MESSAGE_SIZE];
 	struct sockaddr_in nowhere = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	HttpConfig config = {.request_timeout_s = 10,
 	                     .wait_s_max = 30,
 	                     .connections_max = 16,
 	                     .waiting_max = ITEMS_MAX,
 	                     .bulk_bytes_max = 1024 * 1024,
+	                     .hosts = &hosts,
 	                     .database_count = 1,
 	                     .connected_count = &connected_count};
 	int fd;
 
 	if (http != NULL)
 		return http;
+	/* The host that most inputs name. */
+	EXPECT(origin_read_hosts("a", &hosts, message), "%s", message);
 	/* The daemon wants to listen somewhere: on a port that nobody knows. */
 	fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	EXPECT(fd >= 0 && bind(fd, (struct sockaddr *) &nowhere, sizeof(nowhere)) == 0 &&

@@ -377,7 +377,7 @@ for my $address ('0.0.0.0', '::') {
     is($? >> 8, 1, "without keys on $address: exit status 1");
     like($said, qr/--insecure-no-auth/, "without keys on $address: says which flag it takes");
 }
-$ENV{WALLET_URL} = shim('forced', '--address', '0.0.0.0', '--insecure-no-auth');
+$ENV{WALLET_URL} = shim('forced', '--address', '0.0.0.0', '--insecure-no-auth', '--host', '0.0.0.0');
 like(shim_log($ENV{WALLET_URL}), qr/anybody who reaches 0\.0\.0\.0 .* may move money/, 'forced: it says what that means');
 is(with(undef, 'GET', $query)->{status}, 200, 'forced: no key is needed');
 is(with($key{invented}, 'GET', $query)->{status}, 200, 'forced: nor looked at');
