@@ -47,7 +47,7 @@ wanted() {
     case $group in
         lint | test) echo "shellcheck cppcheck python3 ${clang_format:-}" ;;&
         test)
-            echo 'perl libipc-run-perl libio-socket-ssl-perl openssl strace sqlsmith'
+            echo 'perl libipc-run-perl libio-socket-ssl-perl openssl strace sqlsmith nginx'
             echo libtap-parser-sourcehandler-pgtap-perl
             echo 'clang libclang-rt-dev'
             [[ $pg == own ]] || echo "postgresql-$pg-pgtap"
@@ -68,13 +68,18 @@ missing() {
 
 # Debian's server package makes and starts a cluster named main unless told otherwise. Nobody asked
 # for that one here; the file that says so is taken away again.
+# Nor for a web server on port 80: the tests start an nginx of their own.
 install_packages() {
-    local dir=/etc/postgresql-common/createcluster.d
+    local dir=/etc/postgresql-common/createcluster.d policy=/usr/sbin/policy-rc.d
     local conf=$dir/pg_wallet_installs.conf status=0
+    [[ " $* " == *' nginx '* && ! -e $policy ]] || policy=''
     "${root[@]}" mkdir -p "$dir"
     echo 'create_main_cluster = false' | "${root[@]}" tee "$conf" >/dev/null
+    [[ -z $policy ]] ||
+        printf '#!/bin/sh\nexit 101\n' | "${root[@]}" install -m 755 /dev/stdin "$policy"
     apt install -y --no-install-recommends "$@" >&2 || status=$?
-    "${root[@]}" rm -f "$conf"
+    "${root[@]}" rm -f "$conf" ${policy:+"$policy"}
+    [[ " $* " != *' nginx '* ]] || "${root[@]}" update-rc.d nginx disable >/dev/null || true
     "${root[@]}" rmdir -p --ignore-fail-on-non-empty "$dir" 2>/dev/null || true
     return "$status"
 }

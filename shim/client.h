@@ -147,10 +147,10 @@ struct Http
 	size_t charged;    /* bytes of config.bulk_bytes_max taken by clients */
 	HttpStage stage;
 	int listen_fd;
-	bool listening;          /* the daemon has listen_fd */
-	int64_t listen_until_ms; /* while draining: until then at least */
-	bool pending;            /* libmicrohttpd has connections to go on with */
-	bool receiving;          /* more of a body is to come, of which each piece takes a http_run */
+	bool listening; /* the daemon has listen_fd */
+	int64_t draining_since_ms;
+	bool pending;   /* libmicrohttpd has connections to go on with */
+	bool receiving; /* more of a body is to come, of which each piece takes a http_run */
 	int64_t now_ms;
 	int64_t sweep_at_ms;
 	Buffer scratch; /* where a reply is written */

@@ -542,11 +542,18 @@ run_daemon(Http *http)
 	}
 }
 
-/* Closes the listening socket once all who had come are accepted. */
+/* Closes the listening socket, which refuses new connections, once all who had come are accepted.
+ */
 static void
 stop_listening(Http *http)
 {
-	if (http->now_ms < http->listen_until_ms || !listener_is_empty(http->listen_fd))
+	int64_t since_ms = http->now_ms - http->draining_since_ms;
+
+	if (since_ms < LISTEN_PAUSE_MS ||
+	    (since_ms < QUIET_MS && listener_completes(http->config.port)))
+		return;
+	run_daemon(http);
+	if (!listener_is_empty(http->listen_fd))
 		return;
 	MHD_quiesce_daemon(http->daemon);
 	close(http->listen_fd);
@@ -595,8 +602,7 @@ http_set_stage(Http *http, HttpStage stage)
 {
 	if (stage == HTTP_DRAINS && http->stage != stage)
 	{
-		listener_drop_new(http->listen_fd);
-		http->listen_until_ms = clock_ms() + QUIET_MS;
+		http->draining_since_ms = clock_ms();
 		http->sweep_at_ms = 0;
 	}
 	http->stage = stage;

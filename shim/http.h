@@ -23,6 +23,7 @@ typedef struct HttpConfig
 	bool keys_needed;            /* of who asks for anything but the state of the shim */
 	const HostList *hosts;       /* that Host may name while no keys are needed */
 	bool tls;                    /* with the pair of tls.h */
+	int port;                    /* of the listening socket */
 	int database_count;          /* connections that must be there to be ready */
 	atomic_int *connected_count; /* how many are */
 } HttpConfig;
@@ -33,7 +34,7 @@ typedef enum HttpStage
 	HTTP_SERVES,
 	HTTP_LEAVES, /* /readyz says so; all else is as ever */
 	HTTP_CLOSES, /* besides, each answer ends its connection */
-	HTTP_DRAINS  /* besides, nobody new comes, and no request waits for its outcome */
+	HTTP_DRAINS  /* besides, the listening socket is closed, and no request waits for its outcome */
 } HttpStage;
 
 typedef struct Http Http;

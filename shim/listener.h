@@ -8,13 +8,19 @@
 #include <stdbool.h>
 
 /*
- * From now on the kernel begins no new connection on the listening socket, and completes those
- * that it has begun.  Who comes now tries again a second later, and is refused once the socket is
- * closed.  Where the system cannot do that, new connections go on coming.
+ * From now on the kernel refuses new connections to the listening socket, and completes those that
+ * it has begun.  Of several sockets on one port, all have to be told before one of them is closed.
+ * Where the system cannot do that (before Linux 5.7), new connections go on coming.
  */
-void listener_drop_new(int fd);
+void listener_refuse_new(int fd);
 
 /* Whether nobody is left whose connection is complete and has not been accepted yet. */
 bool listener_is_empty(int fd);
+
+/*
+ * Whether the kernel is still completing a connection to a port of this machine; true as well
+ * where that cannot be found out.
+ */
+bool listener_completes(int port);
 
 #endif /* WALLET_SHIM_LISTENER_H */

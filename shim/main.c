@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "listener.h"
 #include "log.h"
 #include "loop.h"
 #include "notify.h"
@@ -193,6 +194,7 @@ start_loops(const Options *options, const int *fds, Loop **loops, atomic_int *co
 	                   .keys_needed = strcmp(options->auth, "off") != 0,
 	                   .hosts = &options->hosts,
 	                   .tls = *options->tls_cert != '\0',
+	                   .port = options->port,
 	                   .database_count = options->threads * DB_ROLE_COUNT,
 	                   .connected_count = connected_count};
 
@@ -367,12 +369,17 @@ delay_drain(const Options *options, const sigset_t *awaited, Loop **loops)
 	linger(options, awaited, now_ms + delay_ms);
 }
 
-/* Ends the loops; false when a thread is left behind. */
+/*
+ * Ends the loops, whose sockets refuse new connections from then on; false when a thread is left
+ * behind.
+ */
 static bool
-stop(const Options *options, Loop **loops)
+stop(const Options *options, const int *fds, Loop **loops)
 {
 	bool clean = true;
 
+	for (int i = 0; i < options->threads; i++)
+		listener_refuse_new(fds[i]);
 	set_stage(options, loops, HTTP_DRAINS);
 	for (int i = 0; i < options->threads; i++)
 		clean = loop_join(loops[i]) && clean;
@@ -408,7 +415,7 @@ main(int argc, char **argv)
 	notify_send("STOPPING=1");
 	if (options.drain_delay_s > 0)
 		delay_drain(&options, &awaited, loops);
-	clean = stop(&options, loops);
+	clean = stop(&options, fds, loops);
 	log_line("stopped");
 	if (!clean)
 		_exit(0);
