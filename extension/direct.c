@@ -108,6 +108,22 @@ amount_argument(FunctionCallInfo fcinfo, int argument)
 	return amount_from_numeric(PG_GETARG_NUMERIC(argument));
 }
 
+/* The id of the user's wallet; 0 where there is none that the snapshot shows. */
+static int64
+find_wallet_of(int64 user_id)
+{
+	static Statement find = {
+	    "SELECT w.wallet_id::bigint FROM wallet.wallet AS w WHERE w.user_id = $1",
+	    1,
+	    {INT8OID},
+	    NULL,
+	};
+	Datum argument = Int64GetDatum(user_id);
+
+	statement_run(&find, &argument, NULL, false);
+	return SPI_processed == 0 ? 0 : result_int64(0, 1);
+}
+
 /* What the request was about, as the detail of a refusal; the source is NULL where there is none.
  */
 static char *
@@ -115,9 +131,13 @@ describe(const Request *request, WalletCode code, const Wallet *source)
 {
 	StringInfoData detail;
 	char balance[AMOUNT_TEXT_SIZE];
+	int64 wallet_id = code == CODE_WALLET_EXISTS ? find_wallet_of(request->user_id) : 0;
 
 	initStringInfo(&detail);
-	if (code == CODE_INSUFFICIENT_FUNDS)
+	if (wallet_id > 0)
+		appendStringInfo(&detail, "User " INT64_FORMAT " has wallet " INT64_FORMAT ".",
+		                 request->user_id, wallet_id);
+	else if (code == CODE_INSUFFICIENT_FUNDS)
 	{
 		amount_format(source->balance, source->currency.minor_digits, balance);
 		appendStringInfo(&detail, "Wallet " INT64_FORMAT " holds %s %s.", source->wallet_id,

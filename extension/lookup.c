@@ -20,13 +20,18 @@ PG_FUNCTION_INFO_V1(wallet_lookup_many);
 
 /*
  * The columns are those of wallet.answer.  A request for a wallet shows the wallet as it is now, a
- * queued read what it saw; the others show their transfer, or why there is none.
+ * queued read what it saw; the others show their transfer, or why there is none.  Who has a wallet
+ * already is told which one.
  */
 static Statement find_answers = {
     "SELECT a.position::integer, "
     "CASE WHEN r.request_id IS NULL THEN 'unknown' WHEN code.name IS NULL THEN 'queued' "
     "WHEN code.name = 'processed' THEN 'processed' ELSE 'rejected' END, "
-    "code.name, wallet.code_message(code.name), w.wallet_id::bigint, "
+    "code.name, wallet.code_message(code.name) || CASE code.name WHEN 'wallet_exists' THEN "
+    "coalesce("
+    "(SELECT ': wallet ' || e.wallet_id::bigint FROM wallet.wallet AS e WHERE e.user_id = "
+    "r.user_id), '') "
+    "ELSE '' END, w.wallet_id::bigint, "
     "CASE r.kind WHEN 'wallet_read' THEN o.status::text ELSE w.status::text END, "
     "wallet.amount_text(CASE r.kind WHEN 'wallet_read' THEN o.balance::bigint "
     "ELSE w.balance::bigint END, c.minor_digits::integer), "

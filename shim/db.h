@@ -163,7 +163,7 @@ typedef struct DbItem
 	const char *handshake_id;
 	const unsigned char *key_hash;
 	int64_t user_id;
-	int64_t id;
+	int64_t id;     /* of DB_READ 0: the user's one wallet */
 	int64_t before; /* 0: from the newest on */
 	int max_rows;
 	void (*done)(struct DbItem *item, const DbResult *result);

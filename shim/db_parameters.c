@@ -31,6 +31,15 @@ put_text(Buffer *out, const char *text, size_t length)
 	buffer_put(out, text, length);
 }
 
+/* An id; 0 is SQL's null. */
+static void
+put_id(Buffer *out, int64_t id)
+{
+	buffer_put_int32(out, id != 0 ? (int32_t) sizeof(id) : -1);
+	if (id != 0)
+		buffer_put_int64(out, id);
+}
+
 static const char *
 item_text(const DbItem *item, int parameter, size_t *length)
 {
@@ -73,8 +82,7 @@ put_array(const DbBatch *batch, int parameter, Buffer *out)
 			put_text(out, text, length);
 			continue;
 		}
-		buffer_put_int32(out, sizeof(int64_t));
-		buffer_put_int64(out, parameter == 1 ? item->user_id : item->id);
+		put_id(out, parameter == 1 ? item->user_id : item->id);
 	}
 }
 

@@ -35,7 +35,7 @@ static const Route routes[] = {
 	{"/api/v1/transaction/bulk", "transaction", SHAPE_TRANSACTION, POSTING_MANY, SCOPE_TRANSFER, 0, 0, 0, NULL},
 	{"/api/v1/deposit", "deposit", SHAPE_TRANSACTION, POSTING_ONE, SCOPE_DEPOSIT, SCOPE_READ, USER_ID | HANDSHAKE_ID, USER_ID | HANDSHAKE_ID, read_handshake},
 	{"/api/v1/withdrawal", "withdrawal", SHAPE_TRANSACTION, POSTING_ONE, SCOPE_TRANSFER, SCOPE_READ, USER_ID | HANDSHAKE_ID, USER_ID | HANDSHAKE_ID, read_handshake},
-	{"/api/v1/wallet/async", "wallet", SHAPE_WALLET, POSTING_NONE, 0, SCOPE_READ, USER_ID | WALLET_ID, USER_ID | WALLET_ID, read_direct},
+	{"/api/v1/wallet/async", "wallet", SHAPE_WALLET, POSTING_NONE, 0, SCOPE_READ, USER_ID | WALLET_ID, USER_ID, read_direct},
 	{"/api/v1/transaction/async", "transaction", SHAPE_TRANSACTION, POSTING_NONE, 0, SCOPE_READ, USER_ID | TRANSACTION_ID, USER_ID | TRANSACTION_ID, read_direct},
 	{"/api/v1/wallet/history", "wallet", SHAPE_WALLET, POSTING_NONE, 0, SCOPE_READ, USER_ID | WALLET_ID | PAGE, USER_ID | WALLET_ID, read_history},
 	{"/healthz", NULL, SHAPE_WALLET, POSTING_NONE, 0, 0, 0, 0, read_health},
@@ -297,6 +297,7 @@ read_wallet(Client *client)
 	route_submit(client, DB_ENQUEUE, outcome_of_enqueue);
 }
 
+/* Without a wallet_id the user's one wallet is read. */
 static void
 read_direct(Client *client)
 {

@@ -41,6 +41,14 @@ SELECT ordinal, state, code, message, wallet_id, wallet_status, amount, currency
         ARRAY[1, 2, 2, 1, 1, 3, 2, 1, 1, 1, 1],
         ARRAY[1, 1, 2, 99, 5, 5, 5, 1, 99, 1, 1]);
 SELECT count(*) FROM wallet_read_many('{}', '{}', '{}');
+-- Without an id: the user's one wallet, or none.
+SELECT ordinal, state, code, wallet_id, amount, currency, transfer_id
+    FROM wallet_read_many(ARRAY['wallet', 'wallet', 'wallet', 'wallet', 'transaction'], ARRAY[1, 2, 99, NULL, 1], ARRAY[NULL, NULL, NULL, NULL, NULL]::bigint[]);
+
+-- Who has a wallet already is told which one.
+SELECT wallet_enqueue('wallet', '{"user_id":2,"amount":1}') AS second \gset
+SELECT wallet_process();
+SELECT state, code, message, wallet_id FROM wallet_lookup('wallet', 2, :'second');
 SELECT count(*) FROM wallet_read_many(NULL, NULL, NULL);
 
 -- The worker's state: it is switched off here.

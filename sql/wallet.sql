@@ -13,7 +13,11 @@ SELECT count(*) FROM wallet_history(1);
 
 SELECT wallet_id, user_id, status, amount, currency, created_at <= clock_timestamp() AS made_before FROM wallet_get(2);
 
--- Refusals, and what they say.
+-- A user's one wallet can be found by the user.
+SELECT wallet_of(1), wallet_of(2), wallet_of(9223372036854775807), wallet_of(5) AS nobody, wallet_of(0) AS no_id, wallet_of(NULL) AS null;
+SELECT amount, currency FROM wallet_get(wallet_of(2));
+
+-- Refusals, and what they say: of a second wallet, which the first one is.
 SELECT wallet_create(1);
 SELECT wallet_create(5, currency => 'xxx');
 SELECT wallet_get(99);

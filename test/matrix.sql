@@ -33,6 +33,7 @@ INSERT INTO may_execute SELECT replace(f, '@', :'extension_schema')::regprocedur
     ('@.wallet_lookup_many(text[], bigint[], text[])', 'cso', $$SELECT @.wallet_lookup_many('{wallet,none}', '{1,2}'::bigint[], '{00,NULL}')$$),
     ('@.wallet_read_many(text[], bigint[], bigint[])', 'cso', $$SELECT @.wallet_read_many('{wallet,transaction,wallet}', '{1,1,2}', '{1,1,1}')$$),
     ('@.wallet_history_page(bigint, bigint, bigint, integer)', 'cso', 'SELECT @.wallet_history_page(1, 1, NULL, 5)'),
+    ('@.wallet_of(bigint)', 'csoa', 'SELECT @.wallet_of(1)'),
     ('@.wallet_ready()', 'csoa', 'SELECT @.wallet_ready()'),
     ('@.wallet_api_key_check_many(bytea[])', 's', $$SELECT @.wallet_api_key_check_many(ARRAY['\x00'::bytea])$$),
     ('@.wallet_api_keys()', 'oa', 'SELECT @.wallet_api_keys()'),

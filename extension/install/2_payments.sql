@@ -123,6 +123,12 @@ END
 $$;
 COMMENT ON FUNCTION @extschema@.wallet_get(bigint) IS 'a wallet as it is now';
 
+CREATE FUNCTION @extschema@.wallet_of(user_id bigint) RETURNS bigint
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT w.wallet_id FROM wallet.wallet AS w WHERE w.user_id = $1
+$$;
+COMMENT ON FUNCTION @extschema@.wallet_of(bigint) IS 'the id of a user''s one wallet; null when there is none';
+
 /*
  * A wallet's operations, newest first, in minor units: from its last transfer, or from the one
  * before the cursor, along the chain of previous transfers.  Each step is one primary-key lookup.

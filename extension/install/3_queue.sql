@@ -68,7 +68,10 @@ END
 $$;
 COMMENT ON FUNCTION @extschema@.wallet_lookup(text, bigint, text) IS 'how a request stands; only for the user who made it';
 
-/* Reads past the queue; a wallet or transfer of somebody else is one that does not exist. */
+/*
+ * Reads past the queue; a wallet or transfer of somebody else is one that does not exist.  A wallet
+ * without an id is the user's one wallet.
+ */
 CREATE FUNCTION @extschema@.wallet_read_many(kinds text[], user_ids bigint[], ids bigint[])
 RETURNS SETOF wallet.answer
 LANGUAGE plpgsql STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
@@ -89,7 +92,7 @@ BEGIN
                nullif(greatest(t.source_wallet_id, 0), 0),
                nullif(greatest(t.destination_wallet_id, 0), 0)
             FROM unnest(kinds, user_ids, ids) WITH ORDINALITY AS a (kind, user_id, id, ordinal)
-                LEFT JOIN wallet.wallet AS w ON a.kind = 'wallet' AND w.wallet_id = a.id AND w.user_id = a.user_id
+                LEFT JOIN wallet.wallet AS w ON a.kind = 'wallet' AND w.user_id = a.user_id AND (a.id IS NULL OR w.wallet_id = a.id)
                 LEFT JOIN wallet.currency AS c ON c.code = w.currency
                 LEFT JOIN wallet.transfer AS t ON a.kind = 'transaction' AND t.transfer_id = a.id
                     AND EXISTS (SELECT FROM wallet.wallet AS own

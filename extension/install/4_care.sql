@@ -263,10 +263,10 @@ DECLARE
         'wallet_enqueue_utf8(text[], bytea[], bytea[])',
         'wallet_lookup(text, bigint, text)', 'wallet_lookup_many(text[], bigint[], text[])',
         'wallet_read_many(text[], bigint[], bigint[])', 'wallet_history_page(bigint, bigint, bigint, integer)',
-        'wallet_ready()'];
+        'wallet_of(bigint)', 'wallet_ready()'];
     shim CONSTANT text[] := client || ARRAY['wallet_api_key_check_many(bytea[])'];
     reader CONSTANT text[] := ARRAY[
-        'wallet_get(bigint)', 'wallet_history(bigint, bigint, integer)', 'wallet_verify()', 'wallet_ready()',
+        'wallet_get(bigint)', 'wallet_of(bigint)', 'wallet_history(bigint, bigint, integer)', 'wallet_verify()', 'wallet_ready()',
         'wallet_api_keys()'];
     operator CONSTANT text[] := ARRAY[
         'wallet_create(bigint, numeric, text)', 'wallet_deposit(bigint, numeric, jsonb, text)',

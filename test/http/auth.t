@@ -97,6 +97,7 @@ my @routes = (
     [ 'GET', 'deposit', sub { qq({"user_id":$_[0],"handshake_id":"$handshake"}) }, 'read', 200 ],
     [ 'GET', 'withdrawal', sub { qq({"user_id":$_[0],"handshake_id":"$handshake"}) }, 'read', 404 ],
     [ 'GET', 'wallet/async', sub { qq({"user_id":$_[0],"wallet_id":$from}) }, 'read', 200 ],
+    [ 'GET', 'wallet/async', sub { qq({"user_id":$_[0]}) }, 'read', 200 ],
     [ 'HEAD', 'wallet/async', sub { qq({"user_id":$_[0],"wallet_id":$from}) }, 'read', 200 ],
     [ 'GET', 'transaction/async', sub { qq({"user_id":$_[0],"transaction_id":999999999999}) }, 'read', 404 ],
     [ 'GET', 'wallet/history', sub { qq({"user_id":$_[0],"wallet_id":$from}) }, 'read', 200 ],
@@ -167,6 +168,8 @@ my $mine = key('read,transfer,deposit', $user);
 is(with($mine, 'GET', "/api/v1/wallet/async?user_id=$other&wallet_id=$to")->{status}, 403, 'a query string for another user');
 is(with($mine, 'GET', "/api/v1/wallet/async?user_id=$user&wallet_id=$to")->{status}, 404, "another user's wallet is not found");
 is(json(with($mine, 'GET', "/api/v1/wallet/async?user_id=$user&wallet_id=$from"))->{wallet_id}, $from, 'its own is');
+is(json(with($mine, 'GET', "/api/v1/wallet/async?user_id=$user"))->{wallet_id}, $from, 'without its id, too');
+is(code_of(with($mine, 'GET', "/api/v1/wallet/async?user_id=$other")), 'wrong_user', "another user's is refused");
 
 # Nothing that could be read in two ways gets through, and nothing of it is stored.
 my $rest = qq("source_wallet_id":$from,"dest_wallet_id":$to,"trans_sum":0.01);

@@ -31,6 +31,17 @@ is(get('wallet/async', qq({"user_id":$other,"wallet_id":$from}))->{content},
 is(code_of(get('transaction/async', qq({"user_id":$user,"transaction_id":9223372036854775807}))),
     'transaction_not_found', 'no such transaction');
 
+# Without a wallet_id it is the user's one wallet.
+is(get('wallet/async', qq({"user_id":$user}))->{content}, $wallet->{content}, "a user's one wallet");
+is(get("wallet/async?user_id=$user")->{content}, $wallet->{content}, 'in a query string');
+is(ask('QUERY', '/api/v1/wallet/async', qq({"user_id":"$user"}))->{content}, $wallet->{content}, 'by QUERY');
+is(json(get("wallet/async?user_id=$other"))->{wallet_id}, $to, "another user's");
+my $nobody = get('wallet/async?user_id=' . new_user());
+is("$nobody->{status} " . code_of($nobody), '404 wallet_not_found', 'of who has none');
+is(code_of(get($_)), 'missing_member', "$_: names no user") for 'wallet/async', "wallet/async?wallet_id=$from";
+is(code_of(get("wallet/async?user_id=$user&wallet_id=0")), 'id_out_of_range', 'an id of zero is not none');
+is(code_of(get("$_?user_id=$user")), 'missing_member', "$_ needs more") for 'transaction/async', 'wallet/history', 'wallet';
+
 # --- a history, page by page
 
 sub page { my ($query) = @_; return json(get("wallet/history?user_id=$user&wallet_id=$from$query")); }

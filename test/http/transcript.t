@@ -81,6 +81,7 @@ my $second = json(post('wallet', qq({"user_id":$alice,"amount":1})))->{handshake
 like(outcome('wallet', $alice, $second)->{content},
     qr/\A\Q{"user_id":null,"handshake_id":"$second","wallet_id":null,"status":"rejected","amount":null,"created_at":null,"updated_at":null,"currency":null,"info":{"msg":"\E[^"\\]+\Q","code":"wallet_exists"}}\E\z/,
     'a second wallet: to the byte');
+like(json(outcome('wallet', $alice, $second))->{info}{msg}, qr/: wallet $from\z/, 'and its message tells the first one');
 
 is(ask('GET', '/healthz')->{content}, '{"status":"ok"}', 'healthz');
 is(ask('GET', '/readyz')->{content}, '{"status":"ready"}', 'readyz');
