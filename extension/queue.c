@@ -32,15 +32,17 @@
 /*
  * Has a table of ours ids that its sequence has not given yet?  And the newest request that has an
  * outcome.  Rows of transactions that are open are not in the way: their ids the sequence has
- * given.
+ * given.  Each sequence is read by a subquery, so that an index finds the ids above it: joined with
+ * it, PostgreSQL 18 reads the whole table.
  */
 static Statement read_sequences = {
-    "SELECT (EXISTS (SELECT FROM wallet.request_id_seq AS q, wallet.request AS r "
-    "WHERE r.request_id > q.last_value - (NOT q.is_called)::integer) "
-    "OR EXISTS (SELECT FROM wallet.transfer_id_seq AS q, wallet.transfer AS t "
-    "WHERE t.transfer_id > q.last_value - (NOT q.is_called)::integer) "
-    "OR EXISTS (SELECT FROM wallet.wallet_id_seq AS q, wallet.wallet AS w "
-    "WHERE w.wallet_id > q.last_value - (NOT q.is_called)::integer))::integer::bigint, "
+    "SELECT (EXISTS (SELECT FROM wallet.request AS r WHERE r.request_id > "
+    "(SELECT q.last_value - (NOT q.is_called)::integer FROM wallet.request_id_seq AS q)) "
+    "OR EXISTS (SELECT FROM wallet.transfer AS t WHERE t.transfer_id > "
+    "(SELECT q.last_value - (NOT q.is_called)::integer FROM wallet.transfer_id_seq AS q)) "
+    "OR EXISTS (SELECT FROM wallet.wallet AS w WHERE w.wallet_id > "
+    "(SELECT q.last_value - (NOT q.is_called)::integer FROM wallet.wallet_id_seq AS "
+    "q)))::integer::bigint, "
     "greatest((SELECT max(t.request_id) FROM wallet.transfer AS t), "
     "(SELECT max(o.request_id) FROM wallet.outcome AS o))",
     0,
