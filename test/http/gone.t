@@ -59,7 +59,8 @@ sub framed {
 # (the request's bytes, its amount)
 sub payment {
     my ($is_chunked, @fields) = @_;
-    my $sum = sprintf '%.2f', ++$cents / 100;
+    $cents += $cents % 10 == 9 ? 2 : 1; # a zero at its end would not be stored
+    my $sum = sprintf '%.2f', $cents / 100;
     return (framed($is_chunked, 'transaction',
         qq({"user_id":$user,"source_wallet_id":$from,"dest_wallet_id":$to,"trans_sum":$sum}), @fields), $cents);
 }

@@ -34,7 +34,6 @@ my @methods = (
     [ 'GET', '/api/v1/wallet/1', 404, undef ],
     [ 'GET', '/api/v2/wallet', 404, undef ],
     [ 'GET', '/api/v1/../wallet', 404, undef ],
-    [ 'GET', '/api/v1/wallet%00', 404, undef ],
     [ 'GET', '/' . 'x' x 3000, 404, undef ],
 );
 for my $case (@methods) {
@@ -46,6 +45,9 @@ for my $case (@methods) {
     is($answer->{headers}{'content-type'}, 'application/problem+json', "$name: a problem")
         if $status >= 400;
 }
+
+# From 1.0.10 on libmicrohttpd refuses it by itself, in no words of ours.
+like(ask('GET', '/api/v1/wallet%00')->{status}, qr/^40[04]$/, 'GET /api/v1/wallet%00');
 
 # What the OpenAPI description promises exists, and has the methods that it names and no others.
 # x-query stands for QUERY, and what is told once for all paths are OPTIONS, and HEAD beside GET.
@@ -141,7 +143,8 @@ my @framings = (
 );
 for my $case (@framings) {
     my ($answer, $closed) = talk($case->[1]);
-    is(($answer->{status} // 'none') . " $closed", '400 1', "framing: $case->[0]");
+    # libmicrohttpd says 501 to codings that it does not know, from 1.0.10 on, and ours says 400.
+    like(($answer->{status} // 'none') . " $closed", $case->[0] =~ /coding/ ? qr/^(400|501) 1$/ : qr/^400 1$/, "framing: $case->[0]");
 }
 my ($old) = talk("GET /healthz HTTP/1.0\r\n\r\n");
 is($old->{status}, 200, 'HTTP/1.0 needs no host');
