@@ -28,6 +28,26 @@ SET LOCAL check_function_bodies = off;
  * the functions, and can give its name to another schema.  Nothing is granted to PUBLIC;
  * wallet_grant() gives a role what it needs.
  */
+DO $$
+DECLARE
+    owner name;
+    objects bigint;
+BEGIN
+    /* Whoever owns a schema may put objects into it, on which ours would stumble: none is taken over, not even an empty one. */
+    SELECT pg_get_userbyid(n.nspowner), (SELECT count(DISTINCT (d.classid, d.objid)) FROM pg_depend AS d
+            WHERE d.refclassid = 'pg_namespace'::regclass AND d.refobjid = n.oid AND d.classid <> 'pg_extension'::regclass)
+        INTO owner, objects
+        FROM pg_namespace AS n WHERE n.nspname = 'wallet';
+    IF FOUND THEN
+        RAISE duplicate_schema USING
+            MESSAGE = 'schema "wallet" exists already',
+            DETAIL = format('It belongs to role "%s" and holds %s objects. pg_wallet makes a schema of this name for its tables.', owner, objects),
+            HINT = CASE objects WHEN 0 THEN 'The schema is empty: run DROP SCHEMA wallet first.'
+                ELSE 'Give the schema another name first, by ALTER SCHEMA wallet RENAME TO ..., or drop it.' END;
+    END IF;
+END
+$$;
+
 CREATE SCHEMA wallet;
 COMMENT ON SCHEMA wallet IS 'tables of pg_wallet: wallets, the queue of requests and the journal';
 
