@@ -1,6 +1,10 @@
 #!/bin/bash
-# run.sh: builds, and runs every suite on throwaway servers. Ends with `N passed, N failed`, exact
-# over all suites; the exit status says the same.
+# run.sh: builds, and runs every suite on throwaway servers. Prints one line a suite, and below it what
+# has failed; a dot is ten seconds. Ends with `N passed, N failed`, exact over all suites; the exit
+# status says the same.
+#
+# Suites that wait for most of the time run beside others. All that a suite says goes to a log, which
+# stays when something has failed. VERBOSE=1 shows it, too, and runs one suite after the other.
 #
 # All of it happens in a copy of the sources, so that nothing is left behind here (KEEP=1 keeps the
 # copy). What starts a server runs as a user who is not root: the caller, or postgres. The
@@ -12,8 +16,12 @@
 . "$(dirname "${BASH_SOURCE[0]}")/../bin/cluster.sh"
 
 suite_seconds_max=600
+# One after the other in each lane, both lanes at once; then the others, each by itself, since they
+# take all of the machine.
+lanes=('unit regress isolation pgtap tap' 'lint http run')
 all_suites='lint unit fuzz regress isolation pgtap tap http run torture'
-passed=0 failed=0 work='' summary=()
+lines_max=200
+work='' logs='' running='' lane_pids=()
 seed=${SEED:-$((RANDOM * 32768 + RANDOM + 1))}
 
 # --- counting -------------------------------------------------------------------------------
@@ -33,39 +41,109 @@ count_prove() {
         END { print total - bad, bad + 0 }' "$1"
 }
 
-# suite NAME COUNTER CMD...: runs CMD, shows and counts what it says. A suite that fails without
-# a failed test to show for it counts as one. It is ended after suite_seconds_max, of which whoever
-# gives it more to do has one of his own.
-suite() {
-    local name=$1 counter=$2 status=0 good bad from=$SECONDS
-    shift 2
-    printf '\n=== %s\n' "$name"
-    timeout -k 10 "$suite_seconds_max" "$@" </dev/null 2>&1 | tee "$work.log" || status=$?
-    read -r good bad < <("$counter" "$work.log")
-    ((status == 0 || bad > 0)) || bad=1
-    passed=$((passed + good)) failed=$((failed + bad))
-    local line='%-10s %5d passed %3d failed %4d s'
-    # shellcheck disable=SC2059 # the format is ours
-    summary+=("$(printf "$line" "$name" "$good" "$bad" $((SECONDS - from)))")
+# Tests that were not run, where the log has each test's line.
+count_skipped() { grep -ciE '^ok .*# skip' "$1" || true; }
+
+# record NAME PASSED FAILED: adds to the totals.
+record() { echo "$1 $2 $3" >>"$logs/results"; }
+totals() { awk '{ good += $2; bad += $3 } END { print good + 0, bad + 0 }' "$logs/results"; }
+failures() { awk '$3 > 0 && !seen[$1]++ { printf "%s%s", between, $1; between = ", " }' "$logs/results"; }
+
+# Every test that has failed with its diagnostics, below the name of its file; what prove and
+# pg_regress say about files; and what the shell and the compiler complain of.
+failures_in() {
+    awk '/^[^ ]+\.(t|pl|sql|sh) \.+/ { file = $1 }
+        /^not ok/ && !/# TODO/ || /^ *# +Failed (\(TODO\) )?test/ || /^(test|    ) .*\.\.\. FAILED/ { inside = 1 }
+        inside && file != "" { print file; file = "" }
+        inside { inside = /^not ok|^ *#|FAILED/ }
+        /^Test Summary Report/ { report = 1 }
+        inside || report || /error:|Error [0-9]|^make.*\*\*\*|^Bail out|Dubious|[Nn]o such file|not found/ { print }' "$1"
 }
 
-# What a suite needs could not be set up.
+# show_failures LOG: those, or the end of the log where nothing looks like one.
+show_failures() {
+    local log=$1 found
+    found=$(failures_in "$log")
+    [[ -n $found ]] || found=$(tail -n 40 "$log")
+    head -n "$lines_max" <<<"$found" | sed 's/^/    /'
+    (($(wc -l <<<"$found") <= lines_max)) || say '    ...'
+    say "    all of it: $log"
+}
+
+# logged LOG CMD...: runs CMD, which says what it says into LOG.
+logged() {
+    local log=$1 status=0 shows=''
+    shift
+    touch "$log"
+    # What bash runs in the background ignores Ctrl-C, and so would all that a test starts.
+    env --default-signal=INT,QUIT "$@" </dev/null >>"$log" 2>&1 &
+    running=$!
+    [[ -z ${VERBOSE:-} ]] || { tail -q -n +1 -s 0.1 --pid="$running" -f "$log" & shows=$!; }
+    wait "$running" || status=$?
+    running=''
+    [[ -z $shows ]] || wait "$shows" || true
+    return "$status"
+}
+
+# report NAME PASSED FAILED SINCE [SKIPPED]: a suite's line.
+report() {
+    local skipped=''
+    ((${5:-0} == 0)) || skipped=" ($5 of them skipped)"
+    printf '%-10s %5d passed%s, %d failed in %d s\n' "$1" "$2" "$skipped" "$3" $((SECONDS - $4))
+    record "$1" "$2" "$3"
+}
+
+# suite NAME COUNTER CMD...: runs CMD and counts what it says. A suite that fails without a failed
+# test to show for it counts as one. It is ended after suite_seconds_max, of which whoever gives it
+# more to do has one of his own. $evidence names files and folders of the copy to show or keep when
+# it has failed.
+suite() {
+    local name=$1 counter=$2 status=0 good bad from=$SECONDS log=$logs/$1.log file
+    shift 2
+    logged "$log" timeout -k 10 "$suite_seconds_max" "$@" || status=$?
+    ((status != 124 && status != 137)) ||
+        say "Bail out! $name was ended after $suite_seconds_max s" >>"$log"
+    read -r good bad < <("$counter" "$log")
+    ((status == 0 || bad > 0)) || bad=1
+    report "$name" "$good" "$bad" "$from" "$(count_skipped "$log")"
+    ((bad > 0)) || return 0
+    show_failures "$log"
+    for file in ${evidence:-}; do
+        [[ ! -f $work/$file ]] || head -n "$lines_max" "$work/$file" | sed 's/^/    /'
+        [[ ! -e $work/$file ]] || cp -r "$work/$file" "$logs/$name.${file##*/}"
+    done
+}
+
+# verdict NAME GOOD REPORT: one test that is read off what others have left behind.
+verdict() {
+    report "$1" "$2" $((1 - $2)) "$SECONDS"
+    (($2)) || { printf '%s\n' "$3" | tee "$logs/$1.log" | head -n "$lines_max" | sed 's/^/    /'; }
+}
+
+# broken NAME LOG WHY: what a suite needs could not be set up.
 broken() {
-    note "$1: ${*:2}"
-    failed=$((failed + 1))
-    summary+=("$(printf '%-10s could not be set up' "$1")")
+    report "$1" 0 1 "$SECONDS"
+    note "$1 could not be set up: $3"
+    [[ ! -s $2 ]] || show_failures "$2"
 }
 
 # --- before and after -----------------------------------------------------------------------
+
+copy_to() { # DIR
+    tar -C "$TOP" --exclude=./.git --exclude='./.run*' --exclude='./tmp_check*' --exclude='*.o' \
+        --exclude='*.so' --exclude=./shim/wallet-shim --exclude=./bench/results -cf - . |
+        tar -C "$1" --no-same-owner -xf -
+}
 
 # The copy lies where the test user reaches it, and where a socket's path stays short.
 copy_sources() {
     work=$(mktemp -d /tmp/pg_wallet_test.XXXXXX)
     mkdir "$work/tmp"
     chmod 755 "$work"
-    tar -C "$TOP" --exclude=./.git --exclude='./.run*' --exclude='./tmp_check*' --exclude='*.o' \
-        --exclude='*.so' --exclude=./shim/wallet-shim --exclude=./bench/results -cf - . |
-        tar -C "$work" --no-same-owner -xf -
+    copy_to "$work"
+    # Lint builds from scratch, while others use what has been built.
+    mkdir "$work/lint"
+    copy_to "$work/lint"
     private_server "$work/server"
     if ((EUID == 0)); then
         act_as postgres
@@ -80,22 +158,36 @@ copy_sources() {
     checked_make=("${there[@]}" make --no-print-directory "PG_CONFIG=$PG_CONFIG")
 }
 
+# It is no suite: where it fails, that counts as one failure.
 build() {
-    printf '\n=== build for %s\n' "$("$PG_CONFIG" --version)"
-    "${checked_make[@]}" -j "$(nproc)" WERROR=1
-    "${checked_make[@]}" -s install
+    local from=$SECONDS
+    if ! logged "$logs/build.log" "${checked_make[@]}" -j "$(nproc)" WERROR=1 ||
+        ! logged "$logs/build.log" "${checked_make[@]}" -s install
+    then
+        report build 0 1 "$from"
+        show_failures "$logs/build.log"
+        exit 1
+    fi
+    printf '%-10s for %s in %d s\n' build "$("$PG_CONFIG" --version)" $((SECONDS - from))
 }
 
+# However it ends. What was cut short, or could not begin, is a failure too.
 finish() {
-    local status=$?
+    local status=$? good=0 bad=0
     trap - EXIT
     set +e
-    ((status == 0)) || failed=$((failed + 1))
+    [[ -z $running ]] || { kill "$running" && wait "$running"; } 2>/dev/null
+    ((${#lane_pids[@]} == 0)) || { kill "${lane_pids[@]}" && wait "${lane_pids[@]}"; } 2>/dev/null
+    [[ ! -e $logs/results ]] || read -r good bad < <(totals)
+    ((status == 0 || bad > 0)) || bad=1
+    if ((bad > 0)) && [[ -n $logs ]]; then
+        printf '\nfailed: %s\n' "$(failures)"
+        say "logs: $logs; SEED=$seed gives back what chance decides"
+    fi
     [[ -z $work ]] || clean_up
-    printf '\nSEED=%s\n' "$seed"
-    ((${#summary[@]} == 0)) || printf '%s\n' "${summary[@]}"
-    printf '%d passed, %d failed\n' "$passed" "$failed"
-    ((failed == 0 && passed > 0)) || exit 1
+    ((bad > 0)) || rm -rf "$logs"
+    printf '%d passed, %d failed\n' "$good" "$bad"
+    ((bad == 0 && good > 0)) || exit 1
     exit 0
 }
 
@@ -112,7 +204,6 @@ clean_up() {
     [[ ! -e $work/e2e ]] || "${there[@]}" RUN_DIR=e2e bash bin/run.sh stop >/dev/null
     stop_servers
     ! mountpoint -q "$work/small_disk" || umount "$work/small_disk"
-    rm -f "$work.log"
     if [[ -n ${KEEP:-} ]]; then
         note "the copy is kept in $work"
     else
@@ -122,26 +213,29 @@ clean_up() {
 
 # --- the suites -----------------------------------------------------------------------------
 
-run_lint() { suite lint count_prove "${there[@]}" prove test/lint.sh; }
+# It gets what the others leave of the processors.
+run_lint() {
+    suite lint count_prove "${there[@]}" env -C "$work/lint" nice -n 10 prove -v test/lint.sh
+}
 
-run_unit() { suite unit count_prove "${there[@]}" prove "${files[@]}"; }
+run_unit() { suite unit count_prove "${there[@]}" prove -v "${files[@]}"; }
 
 # The environment is not passed on: FUZZ_SECONDS and FUZZ_SEED are.
 run_fuzz() {
     local seconds=${FUZZ_SECONDS:-60}
     local suite_seconds_max=$((suite_seconds_max + seconds * 3 / 2))
-    suite fuzz count_prove "${there[@]}" prove "${files[@]}" :: "$seconds" "${FUZZ_SEED:-$seed}"
+    suite fuzz count_prove "${there[@]}" prove -v "${files[@]}" :: "$seconds" "${FUZZ_SEED:-$seed}"
 }
 
 # PGXS's own suites run by turns, the others switched off.
 run_regress() {
-    suite regress count_regress "${checked_make[@]}" installcheck ISOLATION= TAP_TESTS=
-    show_differences "$work/regression.diffs"
+    evidence=regression.diffs suite regress count_regress \
+        "${checked_make[@]}" installcheck ISOLATION= TAP_TESTS=
 }
 
 run_isolation() {
-    suite isolation count_regress "${checked_make[@]}" installcheck REGRESS= TAP_TESTS=
-    show_differences "$work/output_iso/regression.diffs"
+    evidence=output_iso/regression.diffs suite isolation count_regress \
+        "${checked_make[@]}" installcheck REGRESS= TAP_TESTS=
 }
 
 # Two at a time, since they wait for most of the time. What the random ones among them can be told is
@@ -153,27 +247,26 @@ run_tap() {
     done
     local more=$((${SQLSMITH_SECONDS:-0} + ${MODEL_OPERATIONS:-0} / 20))
     local suite_seconds_max=$((2 * suite_seconds_max + more))
-    suite tap count_prove "${checked_make[@]}" installcheck REGRESS= ISOLATION= \
+    evidence=tmp_check/log suite tap count_prove "${checked_make[@]}" installcheck REGRESS= ISOLATION= \
         "PROVE_TESTS=${files[*]}" 'PROVE_FLAGS=-j 2 --timer' "${settings[@]}"
 }
 
-show_differences() { [[ ! -s $1 ]] || cat "$1"; }
-
 # A server with the worker off and the extension as CREATE EXTENSION leaves it.
 run_pgtap() {
-    local dir=$work/pgtap
+    local dir=$work/pgtap log=$logs/pgtap_server.log
     "${there[@]}" mkdir pgtap pgtap/socket
     cluster_create "$dir/data"
     echo 'local all all trust' | cluster_access "$dir/data"
     cluster_configure "$dir/data" "$dir/socket" <"$work/test/postgresql.conf"
-    if ! cluster_start "$dir/data" "$dir/socket" "$dir/log" "$dir/pid" ||
-        ! echo 'CREATE EXTENSION pgtap; CREATE EXTENSION pg_wallet' | psql_in "$dir/socket" wallet
+    if ! cluster_start "$dir/data" "$dir/socket" "$dir/log" "$dir/pid" >"$log" 2>&1 ||
+        ! echo 'CREATE EXTENSION pgtap; CREATE EXTENSION pg_wallet' |
+            psql_in "$dir/socket" wallet >>"$log" 2>&1
     then
-        cat "$dir/log"
-        broken pgtap 'no server with the extension'
+        cat "$dir/log" >>"$log"
+        broken pgtap "$log" 'no server with the extension'
         return
     fi
-    suite pgtap count_prove "${there[@]}" pg_prove --psql-bin "$PGBIN/psql" \
+    suite pgtap count_prove "${there[@]}" pg_prove -v --psql-bin "$PGBIN/psql" \
         -h "$dir/socket" -p 5432 -U postgres -d wallet "${files[@]}"
 }
 
@@ -194,14 +287,9 @@ END
 
 # No leak, and nothing that C does not define: the shims have ended, and have written no report.
 count_reports() {
-    local report good=1
-    for report in "$work"/tmp/sanitizer.*; do
-        [[ -e $report ]] || continue
-        cat "$report"
-        good=0
-    done
-    passed=$((passed + good)) failed=$((failed + 1 - good))
-    summary+=("$(printf '%-10s %5d passed %3d failed' sanitizers "$good" $((1 - good)))")
+    local good=1
+    compgen -G "$work/tmp/sanitizer.*" >/dev/null && good=0
+    verdict sanitizers "$good" "$(cat "$work"/tmp/sanitizer.* 2>/dev/null)"
 }
 
 # A browser is large, and only one test needs one: without, that test is skipped (with CI=true: fails).
@@ -213,27 +301,27 @@ need_browser() {
 
 # Against a whole system, started as a user starts it.
 run_http() {
-    local sanitized=("SHIM_PROGRAM=$work/sanitized/run") name
-    need_browser
-    build_sanitized || {
-        broken http 'no shim with sanitizers'
+    local sanitized=("SHIM_PROGRAM=$work/sanitized/run") name log=$logs/http_system.log
+    need_browser >"$log" 2>&1
+    build_sanitized >>"$log" 2>&1 || {
+        broken http "$log" 'no shim with sanitizers'
         return
     }
-    "${there[@]}" "${sanitized[@]}" "PORT=$(free_port)" RUN_DIR=e2e bash bin/run.sh start || {
-        broken http 'the system did not start'
+    "${there[@]}" "${sanitized[@]}" "PORT=$(free_port)" RUN_DIR=e2e bash bin/run.sh start >"$log" 2>&1 || {
+        broken http "$log" 'the system did not start'
         return
     }
     mapfile -t where < <(grep -v '^export' "$work/e2e/env")
     for name in ${!WALLET_MEMORY_*} ${CI:+CI}; do where+=("$name=${!name}"); done
-    suite http count_prove "${there[@]}" "${where[@]}" "${sanitized[@]}" prove --timer "${files[@]}"
-    "${there[@]}" RUN_DIR=e2e bash bin/run.sh stop
+    evidence=e2e/log suite http count_prove "${there[@]}" "${where[@]}" "${sanitized[@]}" prove -v --timer "${files[@]}"
+    "${there[@]}" RUN_DIR=e2e bash bin/run.sh stop >>"$log" 2>&1
     count_reports
 }
 
 # Under valgrind: takes minutes, so it is not one of all_suites.
 run_memcheck() {
     bash "$TOP/bin/packages.sh" memcheck
-    suite memcheck count_prove "${there[@]}" prove "${files[@]}"
+    suite memcheck count_prove "${there[@]}" prove -v "${files[@]}"
 }
 
 # A server that does not check its own assertions, of which `make` then compiles ours without.
@@ -244,13 +332,10 @@ checks_assertions() {
 # An assertion that has failed ends its process. The server starts again, so that a test may pass in
 # spite of it: what the servers have logged decides.
 count_assertions() {
-    local good=1 found
+    local found
     # Not all of them are there after a selection of suites.
     found=$(grep -rhs '^TRAP: ' "$@" || true)
-    [[ -z $found ]] || good=0
-    printf '%s\n' "$found"
-    passed=$((passed + good)) failed=$((failed + 1 - good))
-    summary+=("$(printf '%-10s %5d passed %3d failed' assertions "$good" $((1 - good)))")
+    verdict assertions "$([[ -n $found ]] && echo 0 || echo 1)" "$found"
 }
 
 # Every suite that has the extension work for it, on a server built with --enable-cassert; slow, and
@@ -258,8 +343,8 @@ count_assertions() {
 run_assertcheck() {
     local part suite_seconds_max=3600
     if ! checks_assertions; then
-        broken assertcheck "this $("$PG_CONFIG" --version) was built without --enable-cassert;" \
-            'docs/fuzzing.md says how to build one that PG_CONFIG can name'
+        broken assertcheck '' 'this server was built without --enable-cassert'
+        note 'docs/fuzzing.md says how to build one that PG_CONFIG can name'
         return
     fi
     for part in regress isolation tap; do
@@ -270,7 +355,7 @@ run_assertcheck() {
 }
 
 # The ways in themselves, as the one who called us.
-run_run() { suite run count_prove "${here[@]}" prove --timer "${files[@]}"; }
+run_run() { suite run count_prove "${here[@]}" prove -v --timer "${files[@]}"; }
 
 # Faults. What test/torture/bank.t can be told is passed on.
 run_torture() {
@@ -284,6 +369,92 @@ run_torture() {
     fi
     local suite_seconds_max=$((suite_seconds_max + ${DURATION:-0}))
     suite torture count_prove "${there[@]}" "${settings[@]}" prove --timer -v "${files[@]}"
+}
+
+# --- which suites, and when -----------------------------------------------------------------
+
+# one NAME: runs a suite, where there is something to run. What it has to say goes to $logs/NAME.said.
+one() {
+    mapfile -t files < <(files_of "$1")
+    ((${#files[@]})) || return 0
+    if [[ -n ${VERBOSE:-} ]]; then
+        printf '\n=== %s\n' "$1"
+        "run_$1"
+    else
+        "run_$1" >"$logs/$1.saying" 2>&1
+        mv "$logs/$1.saying" "$logs/$1.said"
+    fi
+}
+
+# What has been cut short, or could not go on, is a failure.
+lane_over() { # STATUS
+    [[ -z $running ]] || kill "$running" 2>/dev/null || true
+    (($1 == 0)) || {
+        record "${name:-lane}" 0 1
+        say "$name ended before its end" >>"$logs/$name.saying"
+        mv "$logs/$name.saying" "$logs/$name.said"
+    }
+}
+
+# lane NAME...: suites one after the other.
+lane() {
+    local name
+    trap 'lane_over $?' EXIT
+    trap 'exit 143' TERM
+    for name in "$@"; do one "$name"; done
+}
+
+lanes_over() {
+    local pid
+    for pid in "${lane_pids[@]}"; do ended "$pid" || return 1; done
+}
+
+# Runs lanes at once, and shows what their suites have to say when they are over; meanwhile, dots.
+run_lanes() { # "NAME..."...
+    local words shown=$SECONDS over='' dots='' said
+    for words in "$@"; do
+        # shellcheck disable=SC2086 # one word a suite
+        lane $words &
+        lane_pids+=("$!")
+    done
+    until [[ -n $over ]]; do
+        ! lanes_over || over=1
+        for said in "$logs"/*.said; do
+            [[ -e $said ]] || continue
+            [[ -z $dots ]] || echo
+            cat "$said"
+            rm "$said"
+            dots='' shown=$SECONDS
+        done
+        if ((SECONDS - shown >= 10)); then
+            printf .
+            dots=1 shown=$SECONDS
+        fi
+        [[ -n $over ]] || sleep 0.2
+    done
+    lane_pids=()
+}
+
+# Of the words given, in the order of $2.
+chosen() { # "NAME..." "NAME..."
+    local name
+    for name in $2; do [[ " $1 " != *" $name "* ]] || printf '%s ' "$name"; done
+}
+
+# Those that are in no lane.
+alone() { # "NAME..."
+    local name
+    for name in $1; do [[ " ${lanes[*]} " == *" $name "* ]] || printf '%s ' "$name"; done
+}
+
+run_suites() { # "NAME..."
+    local words
+    if [[ -n ${VERBOSE:-} ]]; then
+        for name in $1; do one "$name"; done
+    else
+        run_lanes "$(chosen "$1" "${lanes[0]}")" "$(chosen "$1" "${lanes[1]}")"
+        for name in $(alone "$1"); do run_lanes "$name"; done
+    fi
 }
 
 # What a suite consists of: prints nothing where there is nothing to run.
@@ -301,23 +472,31 @@ files_of() {
         assertcheck) files_of regress && files_of isolation && files_of tap ;;
         run) compgen -G 'test/run/*.t' ;;
         torture) compgen -G 'test/torture/*.t' ;;
-        *) die "no suite is called $1: $all_suites" ;;
     esac | grep -E "${TESTS:+${TESTS// /|}}" | sort
 }
 
+# What we were told, before anything is done about it.
+check_settings() {
+    local name
+    for name in ${SUITES:-}; do
+        [[ " $all_suites memcheck assertcheck " == *" $name "* ]] ||
+            die "no suite is called $name: there are $all_suites, memcheck and assertcheck"
+    done
+    for name in SEED DURATION KILLS KEYS LATELY FUZZ_SECONDS FUZZ_SEED SQLSMITH_SECONDS MODEL_OPERATIONS; do
+        [[ ${!name:-0} =~ ^[0-9]+$ ]] || die "$name=${!name} is not a number"
+    done
+    [[ ${TESTS:-} =~ ^[A-Za-z0-9_./\ -]*$ ]] || die "TESTS=$TESTS has to be words of files' names"
+}
+
+check_settings
 trap finish EXIT
 trap 'exit 130' INT TERM HUP
 bash "$TOP/bin/packages.sh" test
 find_server
+logs=$(mktemp -d "${TMPDIR:-/tmp}/pg_wallet_logs.XXXXXX")
 note "seed $seed: SEED=$seed gives back what chance decides"
 copy_sources
 cd "$work"
 build
-for name in ${SUITES:-$all_suites}; do
-    mapfile -t files < <(files_of "$name")
-    if ((${#files[@]})); then
-        "run_$name"
-    else
-        summary+=("$(printf '%-10s nothing to run' "$name")")
-    fi
-done
+run_suites "${SUITES:-$all_suites}"
+[[ -s $logs/results ]] || note "no test of these suites has one of these words in its path: ${TESTS:-}"

@@ -10,6 +10,7 @@ tap_line() { # STATUS NAME
     else
         tap_failed=$((tap_failed + 1))
         printf 'not ok %d - %s\n' "$tap_count" "$2"
+        printf "#   Failed test '%s'\n" "$2" >&2
     fi
 }
 
