@@ -81,10 +81,32 @@ $(shell echo '$(VERSION)' >$(BUILT_FOR))
 endif
 EXTRA_CLEAN += $(BUILT_FOR)
 
-$(OBJS): $(wildcard extension/*.h) extension/pg_wallet.control $(BUILT_FOR)
+$(OBJS): $(wildcard extension/*.h) extension/pg_wallet.control $(BUILT_FOR) | may-compile
 
 $(SCRIPT): $(sort $(wildcard extension/install/*.sql))
 	awk 'FNR == 1 && NR > 1 { print "" } 1' $^ >$@
+
+# What cannot be done is said in one line, before it is begun.
+install install-lib installdirs installdirs-lib uninstall uninstall-lib: | may-install
+installcheck: | may-check
+.PHONY: may-compile may-install may-check
+
+may-compile:
+	@command -v $(firstword $(CC)) >/dev/null || { \
+		echo 'pg_wallet: no C compiler called $(firstword $(CC)): bash bin/packages.sh run installs what is missing' >&2; exit 1; }
+
+may-install:
+	@for dir in '$(DESTDIR)$(pkglibdir)' '$(DESTDIR)$(datadir)/extension'; do \
+		while [ ! -e "$$dir" ]; do dir=$$(dirname "$$dir"); done; \
+		[ -w "$$dir" ] || { \
+			echo "pg_wallet: $$(id -un) may not write to $$dir: become root, as in sudo make $(MAKECMDGOALS)" >&2; exit 1; }; \
+	done
+
+may-check:
+	@[ "$$(id -u)" != 0 ] || { \
+		echo 'pg_wallet: root may start no server: run make installcheck as another user, or make test' >&2; exit 1; }
+	@[ -e '$(DESTDIR)$(pkglibdir)/$(MODULE_big).so' ] || { \
+		echo 'pg_wallet: $(DESTDIR)$(pkglibdir) has no $(MODULE_big).so: make install comes first' >&2; exit 1; }
 
 else
 all install installcheck uninstall clean:

@@ -1,11 +1,38 @@
 #!/bin/bash
-# packages.sh run|lint|test|browser|bench|memcheck: installs the Debian packages that one way in needs and that are
-# missing, as root or through sudo; otherwise names them and fails. Does nothing when all is there.
+# packages.sh run|lint|test|browser|coverage|bench|memcheck: installs the Debian packages that one way in needs and
+# that are missing, as root or through sudo. Where it cannot, its last line names them and says what to
+# type. Does nothing when all is there. On another system than Debian it names the programs that are missing.
 # shellcheck source=bin/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
+group=${1:-}
+[[ $group =~ ^(run|lint|test|browser|coverage|bench|memcheck)$ ]] ||
+    die 'usage: packages.sh run|lint|test|browser|coverage|bench|memcheck'
+[[ -z $pg_config_given ]] || "$pg_config_given" --version >/dev/null 2>&1 ||
+    die "PG_CONFIG=$pg_config_given is no pg_config that can be run"
+
+# Without packages to ask for, the programs and libraries themselves.
+absent() {
+    local each
+    for each in make cc pkg-config curl "$@"; do command -v "$each" >/dev/null || echo "$each"; done
+    for each in libmicrohttpd gnutls jansson libpq; do
+        ! command -v pkg-config >/dev/null || pkg-config --exists "$each" || echo "$each"
+    done
+}
+
 if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
-    note 'not a Debian: the packages that README.md names have to be there already'
+    programs=()
+    case $group in
+        lint) programs=(shellcheck cppcheck python3) ;;
+        test) programs=(shellcheck cppcheck python3 perl prove pg_prove openssl strace sqlsmith clang) ;;
+        browser) programs=(chromium) ;;
+        coverage) programs=(python3 gcov) ;;
+        bench) programs=(wrk python3 gnuplot) ;;
+        memcheck) programs=(valgrind) ;;
+    esac
+    missing=$(absent "${programs[@]}" | xargs)
+    [[ -z $missing ]] || die "this is not a Debian, and these programs or libraries are missing: $missing"
+    note 'this is not a Debian: no packages are looked for'
     exit 0
 fi
 
@@ -22,9 +49,16 @@ may_install() {
     ((EUID == 0)) || sudo -n true 2>/dev/null || { [[ -t 0 ]] && command -v sudo >/dev/null; }
 }
 
+# Asks for the password once, if it does.
+may_use_root() { ((EUID == 0)) || sudo -n true 2>/dev/null || sudo true; }
+
 # Package lists may be absent altogether, as they are in a container's image.
 know() { apt-cache show "$1" >/dev/null 2>&1; }
-update_once() { [[ -n ${updated:-} ]] || { updated=1 && apt update >&2; }; }
+update_once() {
+    [[ -z ${updated:-} ]] || return 0
+    updated=1
+    apt update >&2 || note 'apt-get update has failed'
+}
 
 # The PostgreSQL to use: the one named, else the one installed for development, else the release's.
 # One that was not installed from packages is `own`, and so is what belongs to it.
@@ -53,6 +87,7 @@ wanted() {
             [[ $pg == own ]] || echo "postgresql-$pg-pgtap"
             ;;
         browser) echo 'chromium' ;;
+        coverage) echo 'python3' ;;
         bench) echo 'wrk python3 gnuplot-nox' ;;
         memcheck) echo 'valgrind' ;;
     esac
@@ -73,7 +108,7 @@ install_packages() {
     local dir=/etc/postgresql-common/createcluster.d policy=/usr/sbin/policy-rc.d
     local conf=$dir/pg_wallet_installs.conf status=0
     [[ " $* " == *' nginx '* && ! -e $policy ]] || policy=''
-    "${root[@]}" mkdir -p "$dir"
+    "${root[@]}" mkdir -p "$dir" || return
     echo 'create_main_cluster = false' | "${root[@]}" tee "$conf" >/dev/null
     [[ -z $policy ]] ||
         printf '#!/bin/sh\nexit 101\n' | "${root[@]}" install -m 755 /dev/stdin "$policy"
@@ -84,14 +119,16 @@ install_packages() {
     return "$status"
 }
 
-group=${1:?usage: packages.sh run|lint|test|browser|bench|memcheck}
+# by_hand WHY PACKAGE...: the last line, by which somebody can help themselves.
+by_hand() { die "$1; as root: apt-get install -y --no-install-recommends ${*:2}"; }
+
 pg=$(major)
-if [[ -z $pg ]] && may_install; then
+if [[ -z $pg ]] && may_install && may_use_root; then
     update_once
     pg=$(major)
 fi
 [[ -n $pg ]] ||
-    die 'cannot tell which PostgreSQL this system has: run apt-get update, or give PG_CONFIG'
+    die 'cannot tell which PostgreSQL this system has: run apt-get update as root, or give PG_CONFIG'
 [[ $pg == own || $pg =~ ^1[5-8]$ ]] || die "pg_wallet needs PostgreSQL 15, 16, 17 or 18, and this is $pg"
 # The layout check speaks for one major of clang-format only: the others lay out differently.
 ! know clang-format-14 || clang_format=clang-format-14
@@ -99,11 +136,11 @@ fi
 # shellcheck disable=SC2046 # one word a package
 mapfile -t need < <(missing $(wanted "$pg" "$group"))
 ((${#need[@]})) || exit 0
-may_install || die "these Debian packages are missing: ${need[*]}"
+if ! may_install || ! may_use_root; then by_hand 'Debian packages are missing' "${need[@]}"; fi
 note "installing ${need[*]}"
 for package in "${need[@]}"; do know "$package" || update_once; done
 install_packages "${need[@]}" || {
     # Lists that are too old name files that the mirror no longer has.
     update_once
     install_packages "${need[@]}"
-} || die "apt-get could not install ${need[*]}"
+} || by_hand 'apt-get could not install what is missing' "${need[@]}"

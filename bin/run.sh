@@ -4,6 +4,7 @@
 #   PORT=8000       where the shim listens on 127.0.0.1
 #   WALLET_AUTH=off whether requests need an API key (required); other WALLET_* reach the shim as well
 #   RUN_DIR=.run    where everything is kept; two instances differ in both
+#                   (also what is built, where the sources cannot be written to)
 #   PG_CONFIG       the PostgreSQL to use, if not the usual one
 #   SHIM_PROGRAM    the shim to use, if not the one built here
 #
@@ -65,13 +66,21 @@ check_port() {
         die "port $port on 127.0.0.1 is in use: choose another, as in make start PORT=$((port + 1))"
 }
 
+# Builds where the sources are, or where nobody may write there in a copy: $built.
 build() {
     bash "$TOP/bin/packages.sh" run
     find_server
-    exec 8<"$TOP/Makefile" # two instances may share the sources
+    built=$TOP
+    if ! [[ -w $TOP && -w $TOP/extension && -w $TOP/shim ]]; then
+        built=$run_dir/build
+        mkdir -p "$built"
+        cp -ru --no-preserve=mode,ownership --preserve=timestamps -t "$built" \
+            "$TOP/Makefile" "$TOP/extension" "$TOP/shim"
+    fi
+    exec 8<"$built/Makefile" # two instances may share the sources
     flock 8
     note "building for $("$PG_CONFIG" --version)"
-    make -s -C "$TOP" -j "$(nproc)" "PG_CONFIG=$PG_CONFIG" || die 'the build failed'
+    make -s -C "$built" -j "$(nproc)" "PG_CONFIG=$PG_CONFIG" || die 'the build failed'
     exec 8<&-
 }
 
@@ -84,8 +93,8 @@ install_extension() {
     else
         private_server "$server"
     fi
-    install -m 755 "$TOP/pg_wallet.so" "$("$PG_CONFIG" --pkglibdir)"
-    install -m 644 "$TOP"/extension/pg_wallet{.control,--*.sql} \
+    install -m 755 "$built/pg_wallet.so" "$("$PG_CONFIG" --pkglibdir)"
+    install -m 644 "$built"/extension/pg_wallet{.control,--*.sql} \
         "$("$PG_CONFIG" --sharedir)/extension"
 }
 
@@ -154,7 +163,7 @@ start_server() {
 
 start_shim() {
     rm -f "$state/bin/wallet-shim" # a killed shim's last file may still be busy
-    install -m 755 "${SHIM_PROGRAM:-$TOP/shim/wallet-shim}" "$state/bin/wallet-shim"
+    install -m 755 "${SHIM_PROGRAM:-$built/shim/wallet-shim}" "$state/bin/wallet-shim"
     local settings=("PGHOST=$socket" PGPORT=5432 PGUSER=wallet_shim PGDATABASE=wallet) name
     for name in ${!WALLET_*}; do
         [[ $name == WALLET_DB ]] || settings+=("$name=${!name}")
@@ -188,7 +197,8 @@ fail() { # MESSAGE LOG
 }
 
 take_lock() {
-    mkdir -p "$log"
+    { mkdir -p "$log" && touch "$run_dir/lock"; } 2>/dev/null ||
+        die "cannot write to $run_dir: give another folder, as in make start RUN_DIR=/tmp/wallet"
     exec 9>"$run_dir/lock"
     flock -w "$1" 9 || die "another start or stop of $run_dir is under way"
 }

@@ -47,7 +47,7 @@ count_skipped() { grep -ciE '^ok .*# skip' "$1" || true; }
 # record NAME PASSED FAILED: adds to the totals.
 record() { echo "$1 $2 $3" >>"$logs/results"; }
 totals() { awk '{ good += $2; bad += $3 } END { print good + 0, bad + 0 }' "$logs/results"; }
-failures() { awk '$3 > 0 && !seen[$1]++ { printf "%s%s", between, $1; between = ", " }' "$logs/results"; }
+failures() { awk '$3 > 0 && !seen[$1]++ { printf "%s%s", between, $1; between = ", " }' "$logs/results" 2>/dev/null; }
 
 # Every test that has failed with its diagnostics, below the name of its file; what prove and
 # pg_regress say about files; and what the shell and the compiler complain of.
@@ -140,12 +140,13 @@ copy_sources() {
     work=$(mktemp -d /tmp/pg_wallet_test.XXXXXX)
     mkdir "$work/tmp"
     chmod 755 "$work"
-    copy_to "$work"
+    copy_to "$work" || die "cannot copy the sources in $TOP"
     # Lint builds from scratch, while others use what has been built.
     mkdir "$work/lint"
     copy_to "$work/lint"
     private_server "$work/server"
     if ((EUID == 0)); then
+        id postgres >/dev/null 2>&1 || die 'no user postgres to run the tests as'
         act_as postgres
         chown -R "$owner:" "$work"
     fi
@@ -181,7 +182,7 @@ finish() {
     [[ ! -e $logs/results ]] || read -r good bad < <(totals)
     ((status == 0 || bad > 0)) || bad=1
     if ((bad > 0)) && [[ -n $logs ]]; then
-        printf '\nfailed: %s\n' "$(failures)"
+        printf '\nfailed: %s\n' "$(failures | grep . || echo 'cut short')"
         say "logs: $logs; SEED=$seed gives back what chance decides"
     fi
     [[ -z $work ]] || clean_up

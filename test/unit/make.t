@@ -28,4 +28,26 @@ like 'make status says so' "$(make --no-print-directory status "RUN_DIR=$work/no
 status=0
 RUN_DIR=$work/none bash bin/run.sh status >/dev/null || status=$?
 is 'scripts can tell from the exit status' "$status" 3
+
+# What cannot be done is said before it is begun; no file of the server is touched.
+fails() { # NAME REGEX MAKE_ARGUMENT...
+    local said status=0
+    said=$("${as[@]}" make --no-print-directory -C "$TOP" "${@:3}" 2>&1) || status=$?
+    like "$1" "$said" "pg_wallet: .*$2"
+    is "$1: by make, in two lines" "$(grep -vc '^make' <<<"$said") $status" '1 2'
+}
+((EUID != 0)) || act_as nobody
+given="PG_CONFIG=${pg_config_given:-pg_config}"
+mkdir -p "$work/closed"
+chmod 555 "$work/closed"
+as_is=("$given" -o all) # whatever is built
+fails 'make install of somebody who may not' "may not write to $work/closed: become root" "${as_is[@]}" install "DESTDIR=$work/closed"
+fails 'make uninstall of somebody who may not' "may not write to $work/closed: become root" "${as_is[@]}" uninstall "DESTDIR=$work/closed"
+fails 'make installcheck before make install' 'make install comes first' "${as_is[@]}" installcheck "DESTDIR=$work/closed"
+fails 'no compiler' 'no C compiler called nocc' "$given" CC=nocc may-compile
+fails 'no libraries' 'the shim needs .*libmicrohttpd' -C shim may-compile PKG_CONFIG=false
+if [[ $(id -u) == 0 ]]; then
+    act_as root
+    fails 'make installcheck of root' 'root may start no server' "${as_is[@]}" installcheck
+fi
 done_testing
