@@ -94,25 +94,56 @@ is_loopback(const struct sockaddr *address)
 	return address->sa_family == AF_INET && ntohl(ipv4->s_addr) >> 24 == 127;
 }
 
-/* Whether requests without a key, or keys without TLS, are safe at this address. */
-static bool
-may_listen(const Options *options, const struct sockaddr *address)
+/*
+ * Says where others reach the shim: where the container's port is published, or
+ * where the shim listens.
+ */
+static const char *
+reached_address(const Options *options)
 {
+	return *options->published_address != '\0' ? options->published_address : options->address;
+}
+
+/* Whether this machine alone reaches the shim; false as well for an address that is none. */
+static bool
+is_local(const Options *options)
+{
+	struct addrinfo *address;
+	bool local;
+
+	if (!resolve(reached_address(options), options->port, &address))
+		return false;
+	local = is_loopback(address->ai_addr);
+	freeaddrinfo(address);
+	return local;
+}
+
+/* Whether requests without a key, or keys without TLS, are safe where the shim is reached. */
+static bool
+may_listen(const Options *options)
+{
+	const char *reached = reached_address(options);
 	bool keys_needed = strcmp(options->auth, "off") != 0;
 
-	if (is_loopback(address))
+	if (is_local(options))
+	{
+		if (!keys_needed && reached != options->address)
+			log_line(
+			    "requests need no API key: the port is published on %s, for this machine alone",
+			    reached);
 		return true;
+	}
 	if (!keys_needed && !options->insecure_no_auth)
 	{
 		log_line(
-		    "--auth=off would let anybody who reaches %s move money: listen on a loopback "
-		    "address, or give --insecure-no-auth",
-		    options->address);
+		    "--auth=off would let anybody who reaches %s move money: use a loopback address or "
+		    "--auth=required, or give --insecure-no-auth",
+		    reached);
 		return false;
 	}
 	if (!keys_needed)
-		log_line("anybody who reaches %s port %d may move money: requests need no API key",
-		         options->address, options->port);
+		log_line("anybody who reaches %s port %d may move money: requests need no API key", reached,
+		         options->port);
 	else if (*options->tls_cert == '\0')
 		log_line(
 		    "API keys travel unencrypted: give --tls-cert and --tls-key, or put a proxy in "
@@ -134,7 +165,7 @@ open_sockets(Options *options, int *fds)
 
 	if (!resolve(options->address, options->port, &address))
 		return false;
-	if (!may_listen(options, address->ai_addr))
+	if (!may_listen(options))
 	{
 		freeaddrinfo(address);
 		return false;

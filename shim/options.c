@@ -52,6 +52,7 @@ static const Option table[] = {
 	{"auth", "WALLET_AUTH", "required|off", "required", TEXT(auth), "whether requests need an API key; off needs a loopback address"},
 	{"insecure-no-auth", "WALLET_INSECURE_NO_AUTH", NULL, "off", SWITCH(insecure_no_auth), "lets --auth=off serve any address"},
 	{"host", "WALLET_HOST", "NAMES", "", TEXT(host), "names, with --auth=off, that Host may have besides loopback ones; separated by commas"},
+	{"published-address", "WALLET_PUBLISHED_ADDRESS", "HOST", "", TEXT(published_address), "in a container: address on which its port is published; --auth=off is judged by it"},
 	{"tls-cert", "WALLET_TLS_CERT", "FILE", "", TEXT(tls_cert), "certificate chain in PEM: serves HTTPS"},
 	{"tls-key", "WALLET_TLS_KEY", "FILE", "", TEXT(tls_key), "its private key in PEM, not readable by everybody"},
 };

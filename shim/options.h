@@ -24,9 +24,10 @@ typedef struct Options
 	int bulk_memory_mib; /* of each loop */
 	const char *auth;    /* "required" or "off" */
 	bool insecure_no_auth;
-	const char *host;     /* a list of names */
-	HostList hosts;       /* what it says */
-	const char *tls_cert; /* both are files, or both empty */
+	const char *host;              /* a list of names */
+	HostList hosts;                /* what it says */
+	const char *published_address; /* of a container's port, or "" */
+	const char *tls_cert;          /* both are files, or both empty */
 	const char *tls_key;
 } Options;
 

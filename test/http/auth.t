@@ -385,6 +385,26 @@ like(shim_log($ENV{WALLET_URL}), qr/anybody who reaches 0\.0\.0\.0 .* may move m
 is(with(undef, 'GET', $query)->{status}, 200, 'forced: no key is needed');
 is(with($key{invented}, 'GET', $query)->{status}, 200, 'forced: nor looked at');
 stop_shim($ENV{WALLET_URL});
+# In a container who reaches the shim is decided by where its port is published.
+for my $published ('0.0.0.0', '192.0.2.1', '::') {
+    my $said = `$program --port 0 --auth off --address 0.0.0.0 --published-address $published 2>&1`;
+    is($? >> 8, 1, "published on $published: exit status 1");
+    like($said, qr/anybody who reaches \Q$published\E move money.*--insecure-no-auth/, "published on $published: says why");
+    my $forced = shim("on $published", '--address', '0.0.0.0', '--published-address', $published, '--insecure-no-auth');
+    like(shim_log($forced), qr/anybody who reaches \Q$published\E .*may move money/, "published on $published, forced: it says what that means");
+    stop_shim($forced);
+}
+{
+    my $said = `$program --port 0 --auth off --address 127.0.0.1 --published-address 0.0.0.0 2>&1`;
+    is($? >> 8, 1, 'published on every address: a loopback address of the container is of no use');
+}
+my $published = shim('published', '--address', '0.0.0.0', '--published-address', '127.0.0.1');
+unlike(shim_log($published), qr/anybody|insecure|may move money/, 'published on a loopback address: no warning');
+like(shim_log($published), qr/published on 127\.0\.0\.1/, 'but a word about it');
+stop_shim($published);
+my $named = start_shim('--auth', 'required', '--address', '0.0.0.0', '--published-address', '127.0.0.1');
+unlike(shim_log($named), qr/unencrypted/, 'nor do keys travel anywhere');
+stop_shim($named);
 for my $address ('127.0.0.1', '127.1.2.3', 'localhost') {
     stop_shim(my $local = start_shim('--address', $address));
     like($local, qr/http/, "without keys on $address");
