@@ -106,6 +106,7 @@ suite() {
     read -r good bad < <("$counter" "$log")
     ((status == 0 || bad > 0)) || bad=1
     report "$name" "$good" "$bad" "$from" "$(count_skipped "$log")"
+    sed -nE 's/^.*\.+ skipped: |^skipped: /    skipped: /p' "$log" | sort -u
     ((bad > 0)) || return 0
     show_failures "$log"
     for file in ${evidence:-}; do

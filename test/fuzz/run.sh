@@ -69,6 +69,7 @@ found_nothing() {
 }
 
 cd "$TOP"
+need_corpus
 bash bin/packages.sh test
 find_server
 work=$(mktemp -d "${TMPDIR:-/tmp}/pg_wallet_fuzz.XXXXXX")

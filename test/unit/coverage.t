@@ -11,6 +11,7 @@
 percent_min=95
 
 cd "$TOP"
+need_corpus
 bash bin/packages.sh coverage
 find_server
 work=$(mktemp -d "${TMPDIR:-/tmp}/pg_wallet_coverage.XXXXXX")
