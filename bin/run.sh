@@ -289,14 +289,13 @@ welcome() {
 
 pg_wallet answers on $base
 
-Two wallets, for the users 1 and 2:
-  curl --json '{"user_id":1,"amount":7100}' $base/api/v1/wallet --next \\
-       --json '{"user_id":2,"amount":0.5}' $base/api/v1/wallet
-The first one as it is now, with the handshake_id of its answer:
-  curl "$base/api/v1/wallet?user_id=1&handshake_id=HANDSHAKE"
-A payment from one to the other:
-  curl --json '{"user_id":1,"source_wallet_id":1,"dest_wallet_id":2,"trans_sum":777.88}' \\
+Two wallets, for the users 1 and 2, and a payment from one to the other:
+  curl -H 'Prefer: wait=10' --json '{"user_id":1,"amount":7100}' $base/api/v1/wallet
+  curl -H 'Prefer: wait=10' --json '{"user_id":2,"amount":0.5}' $base/api/v1/wallet
+  curl -H 'Prefer: wait=10' --json '{"user_id":1,"source_wallet_id":1,"dest_wallet_id":2,"trans_sum":777.88}' \\
        $base/api/v1/transaction
+The first wallet as it is now:
+  curl "$base/api/v1/wallet/async?user_id=1&wallet_id=1"
 SQL, as the superuser:
   . $(printf %q "$run_dir/env") && psql
 

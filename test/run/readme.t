@@ -75,11 +75,11 @@ sub run
     return scalar `$command 2>/dev/null`;
 }
 
-# May the command be repeated? Then it is, until it says what it should.
+# May the command be repeated? Then it is, until it says what it should. curl with a body POSTs, unless told otherwise.
 sub is_question
 {
     my ($command) = @_;
-    return $command !~ /-X POST|wallet_transfer|wallet_enqueue/;
+    return $command !~ /wallet_transfer|wallet_enqueue/ && ($command !~ / -d / || $command =~ /-X (?:GET|QUERY)/);
 }
 
 my $dir = File::Temp->newdir('/tmp/pg_wallet_readme.XXXXXX');
@@ -91,6 +91,20 @@ is(system("make --no-print-directory start PORT=$port RUN_DIR=$dir/run >$dir/out
 for my $line (split /\n/, `cat $dir/run/env`)
 {
     $ENV{$1} = $2 if $line =~ /^(\w+)=(.*)/;
+}
+
+# A newcomer's first screen: a way to start, and a payment without a handshake that is copied by hand.
+{
+    open my $file, '<', 'README.md' or die $!;
+    my $first = join '', map { scalar <$file> } 1 .. 50;
+    my @commands = grep { $_->[1] eq 'shell' } examples();
+    like($first, qr/^    make run\b.*docker compose up/m, 'the first screen: how to start');
+    like($first, qr/docker-compose/, 'by the other name, too');
+    like($first, qr{^\$ curl .*/transaction }m, 'a payment');
+    my @copied = grep { $_->[0] =~ $handshake } @commands[0 .. 5];
+    is_deeply(\@copied, [], 'and no handshake to copy');
+    is(scalar(grep { $_->[0] =~ /Prefer: wait/ } @commands[0 .. 2]), 3, 'the first three wait for their outcomes');
+    like(do { local $/; $first . <$file> }, qr/\*\*A refusal is `200` with `"status":"rejected"`\*\*/, 'in bold: what a refusal is');
 }
 
 my %actual;    # README.md's handshakes => ours
