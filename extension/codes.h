@@ -80,7 +80,7 @@
 	X(CODE_BAD_REQUEST, "bad_request", "PW401", 0, 400, "the HTTP request is malformed", "") \
 	X(CODE_ROUTE_NOT_FOUND, "not_found", "PW404", 0, 404, "there is nothing at this path", "The paths are listed in the documentation.") \
 	X(CODE_METHOD_NOT_ALLOWED, "method_not_allowed", "PW405", 0, 405, "the method is not allowed at this path", "") \
-	X(CODE_UNAUTHENTICATED, "unauthenticated", "PW402", 0, 401, "an API key is needed that is known and not revoked", "Send it in the header field Authorization: Bearer KEY.") \
+	X(CODE_UNAUTHENTICATED, "unauthenticated", "PW402", 0, 401, "an API key is needed that is known, and neither revoked nor expired", "Send it in the header field Authorization: Bearer KEY.") \
 	X(CODE_INSUFFICIENT_SCOPE, "insufficient_scope", "PW403", 0, 403, "the scopes of the API key do not allow this", "") \
 	X(CODE_WRONG_USER, "wrong_user", "PW406", 0, 403, "the API key acts for one user alone, whom the request does not name", "") \
 	X(CODE_FOREIGN_ORIGIN, "foreign_origin", "PW407", 0, 403, "the request may come from a foreign web page", "Without API keys the shim serves the programs of its machine alone: docs/security.md says how to let others in.") \

@@ -55,8 +55,7 @@ table_find(KeyTable *table, const unsigned char *hash, int64_t now_ms)
 	const Key *set = (*table)[hash[0]];
 
 	for (int i = 0; i < CACHE_WAYS; i++)
-		if (set[i].checked_at_ms != 0 && now_ms - set[i].checked_at_ms < KEY_FRESH_MS &&
-		    memcmp(set[i].hash, hash, KEY_HASH_SIZE) == 0)
+		if (now_ms < set[i].fresh_until_ms && memcmp(set[i].hash, hash, KEY_HASH_SIZE) == 0)
 			return &set[i];
 	return NULL;
 }
@@ -157,6 +156,15 @@ read_scopes(const char *names)
 	return set;
 }
 
+/* A key is asked for again when it expires: nobody else's clock says whether it has. */
+static int64_t
+fresh_ms(const char *expires_in_ms)
+{
+	int64_t left_ms = expires_in_ms ? strtoll(expires_in_ms, NULL, 10) : KEY_FRESH_MS;
+
+	return left_ms < KEY_FRESH_MS ? left_ms : KEY_FRESH_MS;
+}
+
 static void
 outcome_of_key(DbItem *item, const DbResult *result)
 {
@@ -173,6 +181,8 @@ outcome_of_key(DbItem *item, const DbResult *result)
 	client->key.scopes = read_scopes(db_value(result, 0, KEY_SCOPES));
 	user_id = db_value(result, 0, KEY_USER_ID);
 	client->key.user_id = user_id ? strtoll(user_id, NULL, 10) : 0;
+	client->key.fresh_until_ms =
+	    client->key.checked_at_ms + fresh_ms(db_value(result, 0, KEY_EXPIRES_IN_MS));
 	table_keep(client->key.scopes ? &cache->known : &cache->unknown, &client->key);
 	suffices(client);
 	client_go_on(client);
@@ -242,7 +252,7 @@ auth_begin(Client *client)
 bool
 auth_confirm(Client *client)
 {
-	bool is_fresh = client->http->now_ms - client->key.checked_at_ms < KEY_FRESH_MS;
+	bool is_fresh = client->http->now_ms < client->key.fresh_until_ms;
 
 	if (client->http->keys == NULL || needed_scope(client) == 0)
 		return true;

@@ -6,8 +6,10 @@
  * knows the SHA-256 of each key and what it may do (wallet_api_key_check_many).
  * Each event loop keeps what it was told for less than a second, so that a busy
  * client costs next to nothing and a revoked key is refused within a second,
- * whatever the number of shims.  What it keeps is bounded, and keys that do not
- * exist have a table of their own: they displace no good one.
+ * whatever the number of shims.  A key that is about to expire is kept no longer
+ * than it lasts: the database says in how many milliseconds that is, so that its
+ * clock alone counts.  What is kept is bounded, and keys that do not exist have a
+ * table of their own: they displace no good one.
  */
 #ifndef WALLET_SHIM_AUTH_H
 #define WALLET_SHIM_AUTH_H
@@ -30,9 +32,10 @@ typedef enum Scope
 typedef struct Key
 {
 	unsigned char hash[KEY_HASH_SIZE];
-	unsigned scopes;       /* a set; 0: the key is not known, or revoked */
-	int64_t user_id;       /* for whom alone it acts; 0: for anybody */
-	int64_t checked_at_ms; /* when the database was asked; 0: never */
+	unsigned scopes;        /* a set; 0: the key is not known, or revoked, or has expired */
+	int64_t user_id;        /* for whom alone it acts; 0: for anybody */
+	int64_t checked_at_ms;  /* when the database was asked; 0: never */
+	int64_t fresh_until_ms; /* until then that is taken for what the database would say */
 } Key;
 
 typedef struct KeyCache KeyCache;

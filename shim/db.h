@@ -101,7 +101,8 @@ enum DbKeyColumn
 {
 	KEY_ORDINAL,
 	KEY_SCOPES,
-	KEY_USER_ID
+	KEY_USER_ID,
+	KEY_EXPIRES_IN_MS
 };
 
 enum DbReadyColumn

@@ -83,7 +83,8 @@ static const DbStatement statements[DB_FUNCTION_COUNT] = {
      4,
      {OID_INT8, OID_INT8, OID_INT8, OID_INT4}},
     {BOTH,
-     "SELECT ordinal, pg_catalog.array_to_string(scopes, ' '), user_id FROM ",
+     "SELECT ordinal, pg_catalog.array_to_string(scopes, ' '), user_id, "
+     "expires_in_ms FROM ",
      ".wallet_api_key_check_many($1)",
      1,
      {OID_BYTEA_ARRAY}},

@@ -64,6 +64,9 @@ INSERT INTO forbidden VALUES
     (255, 'UPDATE wallet.api_key SET key_hash = sha256(''mine'')'),
     (256, 'UPDATE wallet.api_key SET name = ''other'''),
     (257, 'UPDATE wallet.api_key SET revoked_at = NULL'),
+    (258, 'UPDATE wallet.api_key SET expires_at = NULL'),
+    (259, 'UPDATE wallet.api_key SET key_end = ''0000'''),
+    (260, 'UPDATE wallet.api_key SET last_used_at = created_at'),
     (261, 'ALTER TABLE wallet.request DETACH PARTITION wallet.request_0'),
     (262, 'ALTER TABLE ONLY wallet.outcome DETACH PARTITION wallet.outcome_0');
 -- A key of each kind, and a user's tables around ours.

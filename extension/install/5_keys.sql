@@ -10,18 +10,24 @@ CREATE TABLE wallet.api_key (
     scopes text[] COLLATE "C" NOT NULL CHECK (scopes <> '{}' AND scopes <@ ARRAY['read', 'transfer', 'deposit', 'operator']),
     user_id bigint CHECK (user_id > 0),
     created_at timestamptz NOT NULL,
-    revoked_at timestamptz
+    revoked_at timestamptz,
+    key_end text COLLATE "C" NOT NULL CHECK (key_end ~ '^[0-9a-f]{4}$'),
+    expires_at timestamptz CHECK (isfinite(expires_at) AND expires_at > created_at),
+    last_used_at timestamptz
 );
 CREATE UNIQUE INDEX api_key_name_key ON wallet.api_key (name) WHERE revoked_at IS NULL;
 COMMENT ON TABLE wallet.api_key IS 'who may ask for what over HTTP; for the owner alone';
 COMMENT ON COLUMN wallet.api_key.key_hash IS 'SHA-256 of the key, which itself is kept nowhere';
 COMMENT ON COLUMN wallet.api_key.name IS 'names one key that is not revoked';
 COMMENT ON COLUMN wallet.api_key.user_id IS 'the only user for whom the key acts; null: for any';
+COMMENT ON COLUMN wallet.api_key.key_end IS 'the last four characters of the key, by which a person knows it again';
+COMMENT ON COLUMN wallet.api_key.expires_at IS 'from then on the key is as good as unknown; null: it does not expire';
+COMMENT ON COLUMN wallet.api_key.last_used_at IS 'when the key was last looked up, at most an hour too early; null: never';
 COMMENT ON INDEX wallet.api_key_name_key IS 'a name is free again once its key is revoked';
 SELECT pg_catalog.pg_extension_config_dump('wallet.api_key', '');
 
-/* A key is revoked once, for good; nothing else of it changes. */
-CREATE TRIGGER refuse_change BEFORE UPDATE OF key_hash, name, scopes, user_id, created_at OR DELETE OR TRUNCATE ON wallet.api_key
+/* A key is revoked once, for good; nothing else of it changes, but when it was last used. */
+CREATE TRIGGER refuse_change BEFORE UPDATE OF key_hash, name, scopes, user_id, created_at, key_end, expires_at OR DELETE OR TRUNCATE ON wallet.api_key
     FOR EACH STATEMENT EXECUTE FUNCTION wallet.refuse_change();
 CREATE TRIGGER refuse_row_change BEFORE UPDATE ON wallet.api_key
     FOR EACH ROW WHEN (old.revoked_at IS NOT NULL) EXECUTE FUNCTION wallet.refuse_change();
@@ -31,12 +37,13 @@ ALTER TABLE wallet.api_key ENABLE ALWAYS TRIGGER refuse_row_change;
 /*
  * Nothing of a key is in the text of a statement, in its parameters or in an error: so it is in no log.
  */
-CREATE FUNCTION @extschema@.wallet_api_key_create(name text, scopes text[], user_id bigint DEFAULT NULL)
+CREATE FUNCTION @extschema@.wallet_api_key_create(name text, scopes text[], user_id bigint DEFAULT NULL, expires_at timestamptz DEFAULT NULL)
 RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
     key CONSTANT text := 'pgw_' || encode(wallet.random_key(), 'hex');
+    created_at CONSTANT timestamptz := clock_timestamp();
 BEGIN
     IF coalesce(name, '') = '' THEN
         RAISE EXCEPTION 'an API key needs a name' USING ERRCODE = 'invalid_parameter_value';
@@ -45,20 +52,24 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value', HINT = 'The scopes are read, transfer, deposit and operator.';
     ELSIF user_id < 1 THEN
         PERFORM wallet.refuse('id_out_of_range');
+    ELSIF expires_at <= created_at THEN
+        RAISE EXCEPTION 'expires_at must be in the future'
+            USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is %s.', expires_at),
+                HINT = 'Leave it out for a key that does not expire.';
     END IF;
-    INSERT INTO wallet.api_key (key_hash, name, scopes, user_id, created_at)
+    INSERT INTO wallet.api_key (key_hash, name, scopes, user_id, created_at, key_end, expires_at)
         VALUES (sha256(convert_to(key, 'UTF8')), wallet_api_key_create.name,
                 ARRAY(SELECT DISTINCT s.scope FROM unnest(wallet_api_key_create.scopes COLLATE "C") AS s (scope) ORDER BY 1),
-                wallet_api_key_create.user_id, clock_timestamp())
+                wallet_api_key_create.user_id, created_at, right(key, 4), nullif(wallet_api_key_create.expires_at, 'infinity'))
         ON CONFLICT DO NOTHING;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is an API key named "%" already', name
-            USING ERRCODE = 'duplicate_object', HINT = 'Choose another name, or revoke that key first.';
+            USING ERRCODE = 'duplicate_object', HINT = 'Choose another name, or revoke that key first, also where it has expired.';
     END IF;
     RETURN key;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.wallet_api_key_create(text, text[], bigint) IS
+COMMENT ON FUNCTION @extschema@.wallet_api_key_create(text, text[], bigint, timestamptz) IS
     'makes an API key and returns it, the only time that it can be seen';
 
 CREATE FUNCTION @extschema@.wallet_api_key_revoke(name text) RETURNS void
@@ -76,23 +87,82 @@ $$;
 COMMENT ON FUNCTION @extschema@.wallet_api_key_revoke(text) IS
     'ends an API key for good; a running HTTP server follows within a second of the commit';
 
+/* The character in the middle of a hint is not in every encoding; convert_from() is not computed where it is not needed. */
 CREATE FUNCTION @extschema@.wallet_api_keys()
-RETURNS TABLE (name text, scopes text[], user_id bigint, created_at timestamptz, revoked_at timestamptz)
+RETURNS TABLE (name text, scopes text[], user_id bigint, created_at timestamptz, revoked_at timestamptz,
+               hint text, expires_at timestamptz, last_used_at timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT k.name, k.scopes, k.user_id, k.created_at, k.revoked_at
+    SELECT k.name, k.scopes, k.user_id, k.created_at, k.revoked_at,
+           'pgw_' || CASE WHEN getdatabaseencoding() = 'UTF8' THEN convert_from('\xe280a6', 'UTF8') ELSE '...' END || k.key_end,
+           k.expires_at, k.last_used_at
         FROM wallet.api_key AS k ORDER BY k.created_at, k.name
 $$;
 COMMENT ON FUNCTION @extschema@.wallet_api_keys() IS 'all API keys, the revoked ones too, without anything secret';
 
+CREATE FUNCTION wallet.is_alone() RETURNS boolean
+LANGUAGE c AS 'MODULE_PATHNAME', 'wallet_is_alone';
+COMMENT ON FUNCTION wallet.is_alone() IS
+    'whether this statement is a transaction by itself, and has written nothing yet';
+
+/*
+ * Who calls this answers a request, which must neither wait nor fail for a note. So locks that others hold are not waited
+ * for, and errors are passed over: the key is noted by a later look. Nor is the disk or a standby waited for, where nothing
+ * but the note is committed: a note that a crash takes back is made again within the hour.
+ */
+CREATE FUNCTION wallet.note_key_use(key_hashes bytea[]) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    alone CONSTANT boolean := wallet.is_alone();
+BEGIN
+    IF alone THEN
+        PERFORM set_config('synchronous_commit', 'off', true);
+    END IF;
+    LOCK TABLE wallet.api_key IN ROW EXCLUSIVE MODE NOWAIT;
+    UPDATE wallet.api_key AS k SET last_used_at = statement_timestamp()
+        FROM (SELECT a.key_hash FROM wallet.api_key AS a
+                  WHERE a.key_hash = ANY (note_key_use.key_hashes) AND a.revoked_at IS NULL
+                      AND (a.last_used_at > statement_timestamp() - interval '1 hour') IS NOT TRUE
+                  ORDER BY a.key_hash FOR NO KEY UPDATE SKIP LOCKED) AS due
+        WHERE k.key_hash = due.key_hash;
+EXCEPTION
+    WHEN OTHERS THEN
+        NULL;
+END
+$$;
+COMMENT ON FUNCTION wallet.note_key_use(bytea[]) IS
+    'notes that API keys are in use, where that was last noted an hour ago or more';
+
 /* OFFSET 0: each key is looked up by itself, however few or many there are. */
 CREATE FUNCTION @extschema@.wallet_api_key_check_many(key_hashes bytea[])
-RETURNS TABLE (ordinal integer, scopes text[], user_id bigint)
-LANGUAGE sql STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
-    SELECT h.ordinal::integer, k.scopes, k.user_id
-        FROM unnest(key_hashes) WITH ORDINALITY AS h (key_hash, ordinal)
-            LEFT JOIN LATERAL (SELECT * FROM wallet.api_key AS a
-                                   WHERE a.key_hash = h.key_hash AND a.revoked_at IS NULL OFFSET 0) AS k ON true
-        ORDER BY h.ordinal
+RETURNS TABLE (ordinal integer, scopes text[], user_id bigint, expires_in_ms integer)
+LANGUAGE plpgsql STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+#variable_conflict use_column
+DECLARE
+    writes CONSTANT boolean := NOT (pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean);
+    due bytea;
+    all_due bytea[];
+BEGIN
+    FOR ordinal, scopes, user_id, expires_in_ms, due IN
+        SELECT h.ordinal, k.scopes, k.user_id,
+               CASE WHEN k.expires_at < statement_timestamp() + interval '1 minute'
+                   THEN floor(extract(epoch FROM k.expires_at - statement_timestamp()) * 1000) END,
+               CASE WHEN (k.last_used_at > statement_timestamp() - interval '1 hour') IS NOT TRUE THEN k.key_hash END
+            FROM unnest(wallet_api_key_check_many.key_hashes) WITH ORDINALITY AS h (key_hash, ordinal)
+                LEFT JOIN LATERAL (SELECT a.key_hash, a.scopes, a.user_id, a.expires_at, a.last_used_at FROM wallet.api_key AS a
+                                       WHERE a.key_hash = h.key_hash AND a.revoked_at IS NULL
+                                           AND (a.expires_at <= statement_timestamp()) IS NOT TRUE OFFSET 0) AS k ON true
+            ORDER BY h.ordinal
+    LOOP
+        IF due IS NOT NULL THEN
+            all_due := all_due || due;
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+    IF writes AND all_due IS NOT NULL THEN
+        PERFORM wallet.note_key_use(all_due);
+    END IF;
+END
 $$;
 COMMENT ON FUNCTION @extschema@.wallet_api_key_check_many(bytea[]) IS
-    'what each key may do, by its SHA-256; nulls where it is unknown or revoked';
+    'what each key may do, by its SHA-256, and within how many milliseconds it expires, where that is less than a minute; nulls where it is unknown, revoked or expired';

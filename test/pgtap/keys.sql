@@ -18,6 +18,36 @@ SELECT is_empty($$SELECT FROM wallet.api_key AS k, made AS m WHERE k::text LIKE 
 SELECT is_empty($$SELECT FROM wallet_api_keys() AS l, wallet.api_key AS k, made AS m
     WHERE l::text LIKE '%' || substr(m.key, 5) || '%' OR l::text LIKE '%' || encode(k.key_hash, 'hex') || '%'$$, 'the list has neither');
 
+-- The hint is the beginning and the end of the key.
+SELECT is(l.hint, 'pgw_…' || right(m.key, 4), m.name || ': its hint') FROM made AS m JOIN wallet_api_keys() AS l USING (name);
+SELECT results_eq('SELECT DISTINCT expires_at, last_used_at FROM wallet_api_keys()', 'VALUES (NULL::timestamptz, NULL::timestamptz)', 'no end, and not used yet');
+
+-- A key that expires is good until then, and unknown from then on.
+SELECT lives_ok($$INSERT INTO made VALUES ('soon', wallet_api_key_create('soon', '{read}', expires_at => clock_timestamp() + interval '2 seconds')),
+    ('late', wallet_api_key_create('late', '{read}', NULL, '294276-12-31 00:00+00')), ('never', wallet_api_key_create('never', '{read}', NULL, 'infinity'))$$, 'with an end');
+SELECT results_eq($$SELECT name, expires_at > now() FROM wallet_api_keys() WHERE name IN ('soon', 'late', 'never') ORDER BY name$$, $$VALUES ('late', true), ('never', NULL), ('soon', true)$$, 'which the list shows');
+PREPARE expiring AS SELECT m.name, c.scopes, c.expires_in_ms BETWEEN 0 AND 2000 FROM made AS m, wallet_api_key_check_many(ARRAY[sha256(convert_to(m.key, 'UTF8'))]) AS c WHERE m.name IN ('soon', 'late', 'never') ORDER BY m.name;
+SELECT results_eq('expiring', $$VALUES ('late', '{read}'::text[], NULL::boolean), ('never', '{read}', NULL), ('soon', '{read}', true)$$, 'is good until then');
+SELECT pg_sleep(greatest(0.01, extract(epoch FROM expires_at - clock_timestamp()))) FROM wallet.api_key WHERE name = 'soon';
+SELECT results_eq('expiring', $$VALUES ('late', '{read}'::text[], NULL::boolean), ('never', '{read}', NULL), ('soon', NULL, NULL)$$, 'and unknown from then on');
+SELECT throws_ok($$SELECT wallet_api_key_create('soon', '{read}')$$, '42710', NULL, 'it keeps its name');
+SELECT lives_ok($$SELECT wallet_api_key_revoke('soon')$$, 'and can be revoked');
+SELECT lives_ok($$SELECT wallet_api_key_create('soon', '{read}')$$, 'which frees its name');
+SELECT throws_ok(format('SELECT wallet_api_key_create(%L, %L, NULL, %L)', 'k', '{read}', t), '22023', 'expires_at must be in the future', t || ' is past')
+    FROM (VALUES ('-infinity'), ('2020-01-01'), ((clock_timestamp() - interval '1 second')::text)) AS v (t);
+DELETE FROM made WHERE name IN ('soon', 'late', 'never');
+
+-- What is looked up is in use: that is noted once an hour.
+SELECT ok(last_used_at IS NULL, 'a key that was made and not used') FROM wallet_api_keys() WHERE name = 'app';
+SELECT count(*) FROM wallet_api_key_check_many((SELECT array_agg(sha256(convert_to(key, 'UTF8'))) FROM made WHERE name <> 'back office'));
+SELECT results_eq('SELECT name, last_used_at > created_at FROM wallet_api_keys() WHERE name IN (SELECT name FROM made) ORDER BY name',
+    $$VALUES ('app', true), ('back office', NULL), ('user', true)$$, 'those that were looked up are in use');
+UPDATE wallet.api_key SET last_used_at = created_at - interval '59 minutes' WHERE name = 'app';
+UPDATE wallet.api_key SET last_used_at = created_at - interval '61 minutes' WHERE name = 'user';
+SELECT count(*) FROM wallet_api_key_check_many((SELECT array_agg(sha256(convert_to(key, 'UTF8'))) FROM made));
+SELECT results_eq('SELECT name, last_used_at > created_at FROM wallet_api_keys() WHERE name IN (SELECT name FROM made) ORDER BY name',
+    $$VALUES ('app', false), ('back office', true), ('user', true)$$, 'a note of less than an hour ago stays');
+
 -- What the HTTP server asks, many at once and in their order.
 PREPARE hashes AS SELECT c.ordinal, c.scopes, c.user_id FROM wallet_api_key_check_many(ARRAY[sha256('x'),
     (SELECT sha256(convert_to(key, 'UTF8')) FROM made WHERE name = 'user'), NULL, ''::bytea, (SELECT sha256(convert_to(key, 'UTF8')) FROM made WHERE name = 'app')]) AS c;

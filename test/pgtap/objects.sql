@@ -47,7 +47,7 @@ SELECT results_eq(
              ('wallet.examine_wallets(wallet.finding[],bigint,integer,bigint[])'), ('wallet.fault(text,text,text,bigint,text)'),
              ('wallet.history(bigint,bigint,integer)'), ('wallet.is_used(oid,oid)'), ('wallet.next_past_block(text,bigint,bigint)'), ('wallet.partition_start(bigint)'), ('wallet.present_additions()'), ('wallet.report(wallet.finding[],boolean)'),
              ('wallet.shape()'), ('wallet.sum_of(text,bigint,text,numeric,numeric,numeric)'), ('wallet.verify()'), ('wallet.verify_requests(bigint,bigint,bigint)'),
-             ('wallet.verify_transfers(bigint,bigint)'), ('wallet_api_key_check_many(bytea[])'), ('wallet_api_keys()'), ('wallet_get(bigint)'),
+             ('wallet.verify_transfers(bigint,bigint)'), ('wallet_api_keys()'), ('wallet_get(bigint)'),
              ('wallet_history(bigint,bigint,integer)'), ('wallet_history_page(bigint,bigint,bigint,integer)'), ('wallet_of(bigint)'),
              ('wallet_read_many(text[],bigint[],bigint[])'), ('wallet_verify()')$$,
     'what only reads is stable, all else is volatile');

@@ -33,7 +33,8 @@ becomes($node, $db, queued(), '0', 'which is posted');
 is(ask($node, $db, $_), 't', $_) foreach
     'SELECT wallet_audit()', q{SELECT count(wallet_deposit(1, 1, NULL, 'k')) = 1}, q{SELECT wallet_set_status(5, 'frozen') IS NOT NULL},
     q{UPDATE wallet.idempotency_key SET created_at = created_at - interval '1 year'; SELECT wallet_expire_idempotency_keys() = 1},
-    q{SELECT wallet_api_key_create('a', '{read}') IS NOT NULL}, q{SELECT wallet_api_key_revoke('a') IS NOT NULL},
+    q{SELECT wallet_api_key_create('a', '{read}') IS NOT NULL}, q{SELECT count(*) = 1 FROM wallet_api_key_check_many(ARRAY(SELECT key_hash FROM wallet.api_key))},
+    q{SELECT wallet_api_key_revoke('a') IS NOT NULL},
     q{INSERT INTO wallet.secret (handshake_key) VALUES (sha256('restored')); SELECT count(*) = 1 FROM wallet.secret},
     'SELECT wallet_rotate_requests()', 'SELECT wallet_expire_requests() = 0';
 all_is_well($node, $db, 'published');
