@@ -6,7 +6,7 @@
 #   make start           the same in the background
 #   make stop            stops what run or start has started; the data stays
 #   make status          says what runs. Scripts: bash bin/run.sh status exits with 0 (ready), 1 (not ready) or 3 (stopped)
-#   make test            every test on throwaway servers, in 15 to 20 minutes on two cores; ends with "N passed, N failed";
+#   make test            every test on throwaway servers, in 10 to 20 minutes on two cores; ends with "N passed, N failed";
 #                        SUITES="regress tap" TESTS="queue crash" VERBOSE=1 (see test/run.sh)
 #   make install         installs the extension into the server of PG_CONFIG (plain PGXS)
 #   make uninstall       removes the extension's files from the server of PG_CONFIG

@@ -15,6 +15,10 @@ helpers=() # processes to be ended when the benchmark does
 # at a time while a snapshot is held.
 # shellcheck disable=SC2034 # for those who source this
 settings() {
+    local name
+    for name in RUNS TRANSFERS FILL HOLD_S; do
+        [[ ${!name:-0} =~ ^[0-9]+$ ]] || die "$name=${!name} is not a number"
+    done
     some=10000 many=100000 idle=10000 # wallets, wallets, connections
     quick=0 runs=5 seconds=10 scale=50 transfers=1000000 chunk=200000 fill=10000000 hold_s=600
     if [[ $1 == quick ]]; then
