@@ -14,6 +14,7 @@
 #include "executor/spi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "standbys.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -127,6 +128,7 @@ compare_with_stored(IdempotentCall *call, uint64 row)
 	    call->is_direct == (request_id == 0))
 	{
 		call->repeated = true;
+		confirm_at_commit();
 		call->request_id = request_id;
 		call->transfer_id = transfer_id;
 	}

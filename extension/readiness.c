@@ -7,6 +7,7 @@
  * launcher has noted.
  */
 #include "readiness.h"
+#include "standbys.h"
 
 #include "access/htup_details.h"
 #include "access/xlog.h"
@@ -190,13 +191,11 @@ trouble_of_worker(const WorkerState *state)
 		                unpack_sql_state(state->sqlstate), state->hint);
 	if (silent_us < PATIENCE_US)
 		return NULL;
-	return psprintf("the worker has been busy with one round for %d s, and waits for %s. %s",
-	                (int) (silent_us / USECS_PER_SEC),
-	                state->wait_event == 0 ? "nothing" : pgstat_get_wait_event(state->wait_event),
-	                state->wait_event == WAIT_EVENT_SYNC_REP
-	                    ? "A synchronous standby does not answer: bring it back, or change "
-	                      "synchronous_standby_names."
-	                    : "Its row in pg_stat_activity says more.");
+	return psprintf(
+	    "the worker has been busy with one round for %d s, and waits for %s. Its row in "
+	    "pg_stat_activity says more.",
+	    (int) (silent_us / USECS_PER_SEC),
+	    state->wait_event == 0 ? "nothing" : pgstat_get_wait_event(state->wait_event));
 }
 
 /* Why there is no worker. */
@@ -241,6 +240,7 @@ static char *
 find_trouble(void)
 {
 	WorkerState state;
+	char *trouble;
 
 	if (RecoveryInProgress())
 		return pstrdup("the database is a standby. Ask the primary, or promote the standby.");
@@ -265,6 +265,9 @@ find_trouble(void)
 		return pstrdup(
 		    "the database is a template, or takes no connections, so that it has no "
 		    "worker. Change that by ALTER DATABASE.");
+	trouble = trouble_of_standbys();
+	if (trouble != NULL)
+		return trouble;
 	return shared_worker_state(&state) ? trouble_of_worker(&state) : trouble_of_launcher();
 }
 

@@ -3,6 +3,7 @@ use strict;
 use warnings;
 
 use FindBin;
+use IPC::Run;
 use lib "$FindBin::RealBin/lib";
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -11,7 +12,7 @@ use WalletServer;
 my $ready = 'SELECT * FROM wallet_ready()';
 my $db    = 'paid';
 
-# A worker whose commit waits for a standby that does not answer: looked at again in the end.
+# A worker whose commit waits for a standby that is not there: looked at again in the end.
 my $alone = new_server('alone', init => {allows_streaming => 1});
 new_database($alone, $db);
 make_wallets($alone, $db, 1, 1);
@@ -84,11 +85,23 @@ becomes($node, $db, queued(), '0', 'mended, it is posted');
 becomes($node, $db, $ready, qr/^t/, 'mended');
 all_is_well($node, $db, 'ready');
 
-# The standby has not answered for ten seconds.
-becomes($alone, $db, $ready, qr/^f\|.*waits for SyncRep.*synchronous_standby_names/, 'waiting for a standby');
+# The standby that is named is not there; then it is, and does not answer.
+becomes($alone, $db, $ready, qr/^f\|commits wait for a synchronous standby: of 1 that are needed 1 is not connected\. .*synchronous_standby_names/,
+    'waiting for a standby');
+my $copy = PostgreSQL::Test::Utils::tempdir;
+my $standby = IPC::Run::start([ 'pg_receivewal', '--synchronous', '-D', $copy, '-d', $alone->connstr('postgres') . ' application_name=nobody' ],
+    '>', \my $out, '2>', \my $err);
+becomes($alone, $db, $ready, qr/^t/, 'waiting no longer');
+becomes($alone, $db, queued(), '0', 'its commit is confirmed');
+$standby->signal('STOP');
+$alone->safe_psql($db, 'SET synchronous_commit = local; ' . deposits_sql([1, 1]));
+becomes($alone, $db, $ready, qr/^f\|commits wait for a synchronous standby: that of process $alone_pid for [3-9] s\. .*synchronous_standby_names/,
+    'a standby that does not answer');
+$standby->signal('CONT');
+becomes($alone, $db, $ready, qr/^t/, 'it answers');
 $alone->append_conf('postgresql.conf', "synchronous_standby_names = ''");
 $alone->reload;
-becomes($alone, $db, $ready, qr/^t/, 'waiting no longer');
+$standby->kill_kill;
 
 done_testing();
 
