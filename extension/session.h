@@ -78,8 +78,13 @@
 	X("default_tablespace", "", "", SESSION_WORKER) \
 	X("temp_tablespaces", "", "", SESSION_WORKER) \
 	X("default_table_access_method", "heap", "", SESSION_WORKER) \
-	/* what is sent to the shim, and what the log keeps of the handshakes among the parameters */ \
-	X("client_min_messages", "error", "", SESSION_SHIM) \
+	/* a session whose client is away ends, also while it has nothing to do; without effect on a Unix socket */ \
+	X("tcp_keepalives_idle", "30", "", SESSION_SHIM) \
+	X("tcp_keepalives_interval", "10", "", SESSION_SHIM) \
+	X("tcp_keepalives_count", "3", "", SESSION_SHIM) \
+	X("tcp_user_timeout", "30000", "", SESSION_SHIM) \
+	/* what is sent to the shim (a warning says that a commit was not confirmed), and what the log keeps of the handshakes among the parameters */ \
+	X("client_min_messages", "warning", "", SESSION_SHIM) \
 	X("log_parameter_max_length_on_error", "0", "", SESSION_SHIM)
 /* clang-format on */
 

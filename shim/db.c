@@ -11,6 +11,7 @@
 #include "db_internal.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <poll.h>
@@ -19,6 +20,8 @@
 #include "log.h"
 
 #define TICK_MS 1000
+#define CONFIRMING_LONG_MS 2000
+#define FAILURE_PAUSE_MS 10000
 #define SOON_MS 5 /* what answers at all answers in that time, unless the database is busy */
 
 const char *
@@ -37,8 +40,11 @@ db_create(const DbConfig *config, DbRole role, int wake_fd)
 	if (db == NULL)
 		return NULL;
 	db->connector = calloc(1, sizeof(DbConnector));
-	if (db->connector == NULL)
+	db->canceller = calloc(1, sizeof(DbCanceller));
+	if (db->connector == NULL || db->canceller == NULL)
 	{
+		free(db->connector);
+		free(db->canceller);
 		free(db);
 		return NULL;
 	}
@@ -47,46 +53,21 @@ db_create(const DbConfig *config, DbRole role, int wake_fd)
 	db->role = role;
 	db->random_seed = (unsigned) clock_ms() ^ (unsigned) wake_fd << 16 ^ (unsigned) getpid() ^
 	                  (unsigned) role << 8;
+	db->state_since_ms = clock_ms();
+	db->holding = true;
+	db->hold_until_ms = db->state_since_ms + DB_HOLD_MS;
+	complaint_add(&db->complaint);
 	return db;
-}
-
-void
-db_close(Db *db)
-{
-	if (db->state == DB_UP)
-		atomic_fetch_sub(db->config.connected_count, 1);
-	if (db->connection != NULL)
-		PQfinish(db->connection);
-	db->connection = NULL;
-	if (db->state != DB_CONNECTING)
-		db->state = DB_DOWN;
-	db->retry_at_ms = INT64_MAX;
-	db_fail_all(db);
-}
-
-bool
-db_destroy(Db *db)
-{
-	bool connecting = db->state == DB_CONNECTING;
-	bool left_behind = connecting && !atomic_load(&db->connector->finished);
-
-	if (left_behind)
-		pthread_detach(db->connector->thread);
-	else if (connecting)
-	{
-		pthread_join(db->connector->thread, NULL);
-		PQfinish(db->connector->connection);
-	}
-	for (int i = 0; i < DB_PARAMETERS_MAX; i++)
-		buffer_free(&db->parameters[i]);
-	if (!left_behind)
-		free(db->connector);
-	free(db);
-	return !left_behind;
 }
 
 bool
 db_available(const Db *db)
+{
+	return db->state == DB_UP || db->holding;
+}
+
+bool
+db_is_up(const Db *db)
 {
 	return db->state == DB_UP;
 }
@@ -180,7 +161,7 @@ batch_clear(DbBatch *batch)
 }
 
 void
-db_fail_all(Db *db)
+db_fail_sent(Db *db, WalletCode code, const char *message)
 {
 	while (db_busy(db))
 	{
@@ -190,14 +171,17 @@ db_fail_all(Db *db)
 			batch.items = &batch.single;
 		db->lanes[batch.function].in_flight--;
 		for (int i = 0; i < batch.item_count; i++)
-			item_fail(batch.items[i], CODE_DATABASE_UNAVAILABLE,
-			          "the connection to the database was lost");
+			item_fail(batch.items[i], code, message);
 		batch_clear(&batch);
 	}
+}
+
+void
+db_fail_waiting(Db *db, const char *message)
+{
 	for (int i = 0; i < DB_FUNCTION_COUNT; i++)
 		while (db->lanes[i].first != NULL)
-			item_fail(lane_take(&db->lanes[i]), CODE_DATABASE_UNAVAILABLE,
-			          "the connection to the database was lost");
+			item_fail(lane_take(&db->lanes[i]), CODE_DATABASE_UNAVAILABLE, message);
 }
 
 /* Whether one more statement may fail and be sent again in this second. */
@@ -241,6 +225,30 @@ retry(Db *db, const DbBatch *batch, DbItem *item, int64_t now_ms)
 	return true;
 }
 
+/*
+ * Logs that a statement failed: at once, but the same failure again only once in a while, with how
+ * often it was met since.
+ */
+static void
+log_failure(Db *db, const DbBatch *batch, const char *sqlstate, int64_t now_ms)
+{
+	DbFailure *last = &db->failure;
+	bool is_same = last->function == batch->function && strcmp(last->sqlstate, sqlstate) == 0;
+
+	if (is_same && now_ms - last->logged_at_ms < FAILURE_PAUSE_MS)
+	{
+		last->unsaid++;
+		return;
+	}
+	if (last->unsaid > 0)
+		log_line("the statement \"%s\" failed %d times more with SQLSTATE %s",
+		         db_statement_names[last->function], last->unsaid, last->sqlstate);
+	*last = (DbFailure){.function = batch->function, .logged_at_ms = now_ms};
+	snprintf(last->sqlstate, sizeof(last->sqlstate), "%s", sqlstate);
+	log_line("the statement \"%s\" failed with SQLSTATE %s; requests in it: %d",
+	         db_statement_names[batch->function], sqlstate, batch->item_count);
+}
+
 /* The statement was rolled back.  A refusal of our own (class PW) is an answer. */
 static void
 batch_failed(Db *db, DbBatch *batch, int64_t now_ms)
@@ -254,8 +262,7 @@ batch_failed(Db *db, DbBatch *batch, int64_t now_ms)
 	if (strncmp(sqlstate, "PW", 2) == 0)
 		message = PQresultErrorField(batch->error, PG_DIAG_MESSAGE_PRIMARY);
 	else
-		log_line("the statement \"%s\" failed with SQLSTATE %s; requests in it: %d",
-		         db_statement_names[batch->function], sqlstate, batch->item_count);
+		log_failure(db, batch, sqlstate, now_ms);
 	for (int i = 0; i < batch->item_count; i++)
 	{
 		DbItem *item = batch->items[i];
@@ -304,6 +311,30 @@ batch_succeeded(DbBatch *batch)
 		batch_deal_rows(batch);
 }
 
+/*
+ * A batch was committed here, and somebody cancelled its wait for a standby: none of its items may
+ * be acknowledged.  The connection is given up, so that the next one waits for a commit first.
+ */
+static void
+batch_unconfirmed(Db *db, const DbBatch *batch, int64_t now_ms)
+{
+	for (int i = 0; i < batch->item_count; i++)
+		item_fail(batch->items[i], CODE_DATABASE_BUSY,
+		          "the database has stored this, but no standby has confirmed it");
+	db_drop(db, CODE_DATABASE_UNAVAILABLE,
+	        "a commit was cancelled while it waited for a synchronous standby", now_ms);
+}
+
+/* What is stored again after the database was a standby. */
+static void
+note_stored(Db *db, const DbBatch *batch)
+{
+	if (!db->read_only || (batch->function != DB_ENQUEUE && batch->function != DB_BULK))
+		return;
+	db->read_only = false;
+	complaint_end(&db->complaint);
+}
+
 /* The oldest batch's sync has come: it is committed, or rolled back. */
 static void
 batch_finish(Db *db, int64_t now_ms)
@@ -316,11 +347,16 @@ batch_finish(Db *db, int64_t now_ms)
 	if (db_busy(db))
 		db->batches[db->batch_head % DB_BATCHES_MAX].turn_at_ms = now_ms;
 	if (batch.setup)
-		db_setup_finish(db, batch.error, now_ms);
+		db_setup_finish(db, &batch, now_ms);
 	else if (batch.error != NULL)
 		batch_failed(db, &batch, now_ms);
+	else if (db->unconfirmed)
+		batch_unconfirmed(db, &batch, now_ms);
 	else
+	{
+		note_stored(db, &batch);
 		batch_succeeded(&batch);
+	}
 	batch_clear(&batch);
 }
 
@@ -384,20 +420,39 @@ flush(Db *db, int64_t now_ms)
 
 	db->dirty = left > 0;
 	if (left < 0)
-		db_drop(db, PQerrorMessage(db->connection), now_ms);
+		db_drop(db, CODE_DATABASE_UNAVAILABLE, PQerrorMessage(db->connection), now_ms);
+}
+
+/* Whether the connection is libpq's: there is one, and it has not been given up. */
+static bool
+is_in_use(const Db *db)
+{
+	return db->connection != NULL && db->state != DB_LEAVING;
+}
+
+/* The connection is lost: reads what came before its end, in which the server may say why. */
+static void
+read_last_words(Db *db)
+{
+	PGresult *result = PQisBusy(db->connection) ? NULL : PQgetResult(db->connection);
+
+	if (result != NULL)
+		db_keep_last_words(db, result);
+	PQclear(result);
 }
 
 void
 db_handle_event(Db *db, int64_t now_ms)
 {
-	if (db->connection == NULL)
-		return;
+	if (!is_in_use(db))
+		return; /* db_tick reads what is still sent */
 	if (PQconsumeInput(db->connection) != 1)
 	{
-		db_drop(db, PQerrorMessage(db->connection), now_ms);
+		read_last_words(db);
+		db_drop(db, CODE_DATABASE_UNAVAILABLE, PQerrorMessage(db->connection), now_ms);
 		return;
 	}
-	while (db->connection != NULL && db_busy(db) && !PQisBusy(db->connection))
+	while (is_in_use(db) && db_busy(db) && !PQisBusy(db->connection))
 	{
 		PGresult *result = PQgetResult(db->connection);
 
@@ -406,10 +461,10 @@ db_handle_event(Db *db, int64_t now_ms)
 		else if (PQstatus(db->connection) == CONNECTION_BAD)
 			break;
 	}
-	if (db->connection == NULL)
+	if (!is_in_use(db))
 		return;
 	if (PQstatus(db->connection) == CONNECTION_BAD)
-		db_drop(db, PQerrorMessage(db->connection), now_ms);
+		db_drop(db, CODE_DATABASE_UNAVAILABLE, PQerrorMessage(db->connection), now_ms);
 	else if (db->dirty)
 		flush(db, now_ms);
 }
@@ -425,27 +480,68 @@ end_overdue(Db *db, int64_t now_ms)
 			          wallet_codes[CODE_DATABASE_BUSY].message);
 }
 
+/* Says why the connection is not there yet, when that takes long. */
+static void
+complain_of_wait(Db *db, int64_t now_ms)
+{
+	int64_t waited_ms = now_ms - db->state_since_ms;
+
+	if (db->state == DB_CONNECTING && waited_ms >= DB_HOST_PATIENCE_MS)
+		complaint_make(&db->complaint, "cannot connect to the database",
+		               "the server does not answer", now_ms);
+	else if (db->state == DB_CONFIRMING && waited_ms >= CONFIRMING_LONG_MS)
+		complaint_make(
+		    &db->complaint, "requests cannot be stored",
+		    "a commit is not confirmed; if it waits for a synchronous standby, bring the "
+		    "standby back, or change synchronous_standby_names",
+		    now_ms);
+}
+
+/* Gives up a statement that hangs.  The first commit is waited for: nothing is owed to anybody. */
+static void
+end_hanging(Db *db, int64_t now_ms)
+{
+	int64_t turn_at_ms = db->batches[db->batch_head % DB_BATCHES_MAX].turn_at_ms;
+
+	if (db->state != DB_CONFIRMING && now_ms - turn_at_ms > DB_STATEMENT_DEADLINE_MS)
+		db_drop(db, CODE_DATABASE_BUSY,
+		        "a statement was not answered in time; it may wait for a synchronous standby",
+		        now_ms);
+	else
+		end_overdue(db, now_ms);
+}
+
 void
 db_tick(Db *db, int64_t now_ms)
 {
+	if (db->holding && now_ms >= db->hold_until_ms)
+	{
+		db->holding = false;
+		db_fail_waiting(db, wallet_codes[CODE_DATABASE_UNAVAILABLE].message);
+	}
 	if (db->state == DB_DOWN && now_ms >= db->retry_at_ms)
 		db_connect_start(db, now_ms);
 	else if (db->state == DB_CONNECTING && atomic_load(&db->connector->finished))
 		db_connect_finish(db, now_ms);
-	else if (db->connection != NULL && db_busy(db) &&
-	         now_ms - db->batches[db->batch_head % DB_BATCHES_MAX].turn_at_ms >
-	             DB_STATEMENT_DEADLINE_MS)
-		db_drop(db, "a statement was not answered in time", now_ms);
+	else if (db->state == DB_LEAVING)
+		db_leave_tick(db, now_ms);
 	else if (db_busy(db))
-		end_overdue(db, now_ms);
+		end_hanging(db, now_ms);
+	complain_of_wait(db, now_ms);
 }
 
 int64_t
 db_timeout_ms(const Db *db, int64_t now_ms)
 {
+	int64_t timeout_ms = db_busy(db) ? TICK_MS / 4 : TICK_MS;
+
+	if (db->state == DB_LEAVING)
+		return db_leave_timeout_ms(db, now_ms);
 	if (db->state == DB_DOWN)
-		return db->retry_at_ms > now_ms ? db->retry_at_ms - now_ms : 0;
-	return db_busy(db) ? TICK_MS / 4 : TICK_MS;
+		timeout_ms = db->retry_at_ms - now_ms;
+	if (db->holding && db->hold_until_ms - now_ms < timeout_ms)
+		timeout_ms = db->hold_until_ms - now_ms;
+	return timeout_ms > 0 ? timeout_ms : 0;
 }
 
 static bool
@@ -520,9 +616,9 @@ db_dispatch(Db *db, int64_t now_ms)
 			if (batch_send(db, batch))
 				db->dirty = true;
 			else
-				db_drop(db, PQerrorMessage(db->connection), now_ms);
+				db_drop(db, CODE_DATABASE_UNAVAILABLE, PQerrorMessage(db->connection), now_ms);
 		}
 	}
-	if (db->connection != NULL && db->dirty)
+	if (is_in_use(db) && db->dirty)
 		flush(db, now_ms);
 }

@@ -17,6 +17,17 @@
  * connection after DB_STATEMENT_DEADLINE_MS.  An item that has not been sent
  * after DB_ITEM_TIME_MS ends with CODE_DATABASE_BUSY.
  *
+ * A Db never has two server processes.  A connection that is given up is
+ * cancelled, and another one is made only when the server has closed it, which
+ * its process does with its end.  Until then items are refused at once
+ * (docs/operations.md, "Connections of the shim").
+ *
+ * A connection for what is stored can be used after a first commit of its own.
+ * While commits wait for a synchronous standby it therefore stays as it is, and
+ * items are refused at once, until the standby is back.
+ *
+ * In the first second of the process items wait for the first connection.
+ *
  * Nothing is ever sent again after a lost connection, since nobody knows
  * whether it was committed: such items end with CODE_DATABASE_UNAVAILABLE, and
  * the client decides, with its Idempotency-Key.  A batch that fails as a whole
@@ -174,17 +185,26 @@ typedef struct Db Db;
  */
 Db *db_create(const DbConfig *config, DbRole role, int wake_fd);
 
-/* Closes the connection for good; every item ends with CODE_DATABASE_UNAVAILABLE. */
+/*
+ * Closes the connection for good; every item ends with CODE_DATABASE_UNAVAILABLE.  What is under
+ * way is cancelled.
+ */
 void db_close(Db *db);
 
+/* Whether the server process of a closed Db may still be there: call again soon. */
+bool db_is_closing(Db *db, int64_t now_ms);
+
 /*
- * Frees a closed Db.  False when an attempt to connect still runs in its
- * thread: the process should then leave with _exit.
+ * Frees a closed Db.  False when an attempt to connect or to cancel still runs
+ * in its thread: the process should then leave with _exit.
  */
 bool db_destroy(Db *db);
 
-/* Whether an item put down now would be sent. */
+/* Whether an item may be put down now: it would be sent, or waits for the first connection. */
 bool db_available(const Db *db);
+
+/* Whether an item put down now would be sent. */
+bool db_is_up(const Db *db);
 
 /* Puts an item down for the next db_dispatch.  Only while db_available. */
 void db_submit(Db *db, DbItem *item, int64_t now_ms);
@@ -208,7 +228,8 @@ bool db_answers_soon(const Db *db, int64_t now_ms);
 /* Reads and writes what the connection is ready for; calls done of finished items. */
 void db_handle_event(Db *db, int64_t now_ms);
 
-/* Connects, reconnects, drops a connection whose statement hangs, ends what waits for too long. */
+/* Connects, reconnects, gives up a connection whose statement hangs, ends what waits for too long.
+ */
 void db_tick(Db *db, int64_t now_ms);
 
 /* Sends what was put down, as far as batches may be under way. */

@@ -1,11 +1,13 @@
 /*
  * db_connect.c
- *		The life of the connection: connect, prepare, lose, try again.
+ *		The life of the connection: connect, prepare, confirm, lose, try again.
  *
- * Connecting is left to a thread of its own, because libpq resolves names with
- * a call that blocks, and an event loop must not.  The thread touches nothing
- * but its DbConnector; it hands the connection over by setting finished and
- * signalling the loop's eventfd.  Everything else runs in the loop's thread.
+ * A thread of its own connects (db_connector.c).  Everything here runs in the
+ * loop's thread.
+ *
+ * The setup is two batches.  The first one prepares the statements.  The second
+ * one, of a connection that stores, commits something: what is stored later is
+ * only taken when commits are confirmed, by a standby where one is named.
  */
 #include "db_internal.h"
 
@@ -97,58 +99,59 @@ static const DbStatement statements[DB_FUNCTION_COUNT] = {
 
 static const SessionSetting session_settings[] = SESSION_SETTING_TABLE;
 
-static void *
-connector_main(void *argument)
+/* What to do about an error of the setup, as words that follow its message. */
+static const char *
+advice(const char *sqlstate)
 {
-	DbConnector *connector = argument;
-	static const char *const keywords[] = {
-	    "connect_timeout",  "keepalives_idle",  "keepalives_interval",
-	    "keepalives_count", "tcp_user_timeout", "fallback_application_name",
-	    "dbname",           "client_encoding",  NULL};
-	const char *values[] = {"5",    "30", "10", "3", "15000", "wallet-shim", connector->conninfo,
-	                        "UTF8", NULL};
-
-	connector->connection = PQconnectdbParams(keywords, values, 1);
-	atomic_store(&connector->finished, true);
-	if (eventfd_signal(connector->wake_fd) != 0)
-		log_line("cannot wake the event loop after connecting");
-	return NULL;
+	if (strncmp(sqlstate, "42883", 5) == 0 || strncmp(sqlstate, "3F000", 5) == 0)
+		return " (is pg_wallet installed in this database, in the schema that --schema names, and "
+		       "in "
+		       "this version?)";
+	if (strncmp(sqlstate, "42501", 5) == 0)
+		return " (the shim's role gets its rights by wallet_grant)";
+	return "";
 }
 
-static void
-ignore_notice(void *argument, const PGresult *notice)
+void
+db_keep_last_words(Db *db, const PGresult *result)
 {
-	(void) argument;
-	(void) notice;
+	const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+	const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+
+	if (severity != NULL && strcmp(severity, "FATAL") == 0 && message != NULL)
+		snprintf(db->last_words, sizeof(db->last_words), "%s", message);
 }
 
-/* One line of the log for each outage, not for each attempt. */
+/*
+ * Notes that a commit was cancelled while it waited for a standby: by a person, since the shim
+ * cancels only what it has given up.  The warning's text depends on the language, and it has no
+ * SQLSTATE of its own; the name of the server's function is the same everywhere.
+ */
 static void
-complain(Db *db, const char *what, const char *reason)
+take_notice(void *argument, const PGresult *notice)
 {
-	char text[256];
-	size_t length;
+	const char *function = PQresultErrorField(notice, PG_DIAG_SOURCE_FUNCTION);
+	Db *db = argument;
 
-	if (db->complained)
-		return;
-	db->complained = true;
-	snprintf(text, sizeof(text), "%s", reason ? reason : "");
-	for (char *c = text; *c; c++)
-		if (*c == '\n' || *c == '\r')
-			*c = ' ';
-	length = strlen(text);
-	while (length > 0 && text[length - 1] == ' ')
-		text[--length] = '\0';
-	log_line("%s: %s", what, text);
+	db_keep_last_words(db, notice);
+	if (function != NULL && strcmp(function, "SyncRepWaitForLSN") == 0)
+		db->unconfirmed = true;
+}
+
+void
+db_enter(Db *db, DbState state, int64_t now_ms)
+{
+	db->state = state;
+	db->state_since_ms = now_ms;
 }
 
 /* Doubles the pause between attempts and adds up to a quarter of it by chance. */
-static void
-plan_retry(Db *db, int64_t now_ms)
+void
+db_plan_retry(Db *db, int64_t now_ms)
 {
 	int64_t pause = db->retry_pause_ms;
 
-	db->state = DB_DOWN;
+	db_enter(db, DB_DOWN, now_ms);
 	db->retry_at_ms = now_ms + pause + rand_r(&db->random_seed) % (pause / 4);
 	db->retry_pause_ms = pause * 2 < RETRY_PAUSE_MAX_MS ? pause * 2 : RETRY_PAUSE_MAX_MS;
 }
@@ -161,15 +164,18 @@ db_connect_start(Db *db, int64_t now_ms)
 	if (db->retry_pause_ms == 0)
 		db->retry_pause_ms = RETRY_PAUSE_MIN_MS;
 	atomic_store(&connector->finished, false);
+	atomic_store(&connector->stopping, false);
 	connector->connection = NULL;
 	connector->conninfo = db->config.conninfo;
 	connector->wake_fd = db->wake_fd;
-	if (pthread_create(&connector->thread, NULL, connector_main, connector) != 0)
+	if (pthread_create(&connector->thread, NULL, db_connector_main, connector) != 0)
 	{
-		plan_retry(db, now_ms);
+		complaint_make(&db->complaint, "cannot connect to the database",
+		               "the system starts no more threads", now_ms);
+		db_plan_retry(db, now_ms);
 		return;
 	}
-	db->state = DB_CONNECTING;
+	db_enter(db, DB_CONNECTING, now_ms);
 }
 
 static bool
@@ -220,8 +226,11 @@ send_setup(Db *db)
 	char sql[1024];
 	bool sent = schema != NULL && send_settings(db);
 
-	for (int i = 0; sent && i < DB_FUNCTION_COUNT; i++)
+	/* First the one that both roles have, so that they complain of the same where all are missing.
+	 */
+	for (int n = 0; sent && n < DB_FUNCTION_COUNT; n++)
 	{
+		int i = (DB_KEY + n) % DB_FUNCTION_COUNT;
 		const DbStatement *s = &statements[i];
 
 		if (!s->roles[db->role])
@@ -234,6 +243,39 @@ send_setup(Db *db)
 	return sent && PQpipelineSync(db->connection) == 1;
 }
 
+/* The first commit.  What it writes is a message in the WAL that nobody reads. */
+static bool
+send_commit(Db *db)
+{
+	return send_statement(db,
+	                      "SELECT r.is_standby, CASE WHEN NOT r.is_standby THEN "
+	                      "pg_catalog.pg_logical_emit_message(true, 'pg_wallet', '') END "
+	                      "FROM pg_catalog.pg_is_in_recovery() AS r (is_standby)") &&
+	       PQpipelineSync(db->connection) == 1;
+}
+
+/*
+ * Why there is no connection.  Where libpq could not even read the connection string, its message
+ * has a part of the string, which may be the password.
+ */
+static const char *
+why_not_connected(const Db *db, PGconn *connection)
+{
+	const char *conninfo = db->config.conninfo;
+	PQconninfoOption *options;
+
+	if (connection == NULL)
+		return "out of memory";
+	if (strchr(conninfo, '=') != NULL || strstr(conninfo, "://") != NULL)
+	{
+		options = PQconninfoParse(conninfo, NULL);
+		if (options == NULL)
+			return "the connection string of --db is malformed";
+		PQconninfoFree(options);
+	}
+	return PQerrorMessage(connection);
+}
+
 void
 db_connect_finish(Db *db, int64_t now_ms)
 {
@@ -244,52 +286,91 @@ db_connect_finish(Db *db, int64_t now_ms)
 	db->connector->connection = NULL;
 	if (PQstatus(connection) != CONNECTION_OK)
 	{
-		complain(db, "cannot connect to the database", PQerrorMessage(connection));
+		complaint_make(&db->complaint, "cannot connect to the database",
+		               why_not_connected(db, connection), now_ms);
 		PQfinish(connection);
-		plan_retry(db, now_ms);
+		db_plan_retry(db, now_ms);
 		return;
 	}
 	db->connection = connection;
-	PQsetNoticeReceiver(connection, ignore_notice, NULL);
-	db->state = DB_PREPARING;
+	/* The network took the last connection away: its process may still be there, and wait. */
+	if (db->cancel != NULL)
+		db_cancel_start(db, db->cancel);
+	db->cancel = PQgetCancel(connection);
+	PQsetNoticeReceiver(connection, take_notice, db);
+	db_enter(db, DB_PREPARING, now_ms);
 	db->dirty = true;
+	db->unconfirmed = false;
+	db->last_words[0] = '\0';
 	db_batch_push(db, DB_READY, now_ms)->setup = true;
 	if (PQsetnonblocking(connection, 1) != 0 || PQenterPipelineMode(connection) != 1 ||
 	    !send_setup(db))
-		db_drop(db, PQerrorMessage(connection), now_ms);
+		db_drop(db, CODE_DATABASE_UNAVAILABLE, PQerrorMessage(connection), now_ms);
+}
+
+static void
+come_up(Db *db, int64_t now_ms)
+{
+	db_enter(db, DB_UP, now_ms);
+	db->holding = false;
+	db->retry_pause_ms = RETRY_PAUSE_MIN_MS;
+	atomic_fetch_add(db->config.connected_count, 1);
+	if (db->read_only)
+		complaint_make(&db->complaint, "requests cannot be stored", "the database is a standby",
+		               now_ms);
+	else
+		complaint_end(&db->complaint);
 }
 
 void
-db_setup_finish(Db *db, const PGresult *error, int64_t now_ms)
+db_setup_finish(Db *db, const DbBatch *batch, int64_t now_ms)
 {
 	char reason[256];
 
-	if (error != NULL)
+	if (db->state == DB_PREPARING && batch->error != NULL)
 	{
-		const char *message = PQresultErrorField(error, PG_DIAG_MESSAGE_PRIMARY);
+		const char *message = PQresultErrorField(batch->error, PG_DIAG_MESSAGE_PRIMARY);
+		const char *sqlstate = PQresultErrorField(batch->error, PG_DIAG_SQLSTATE);
 
-		snprintf(reason, sizeof(reason), "%s", message ? message : "unknown error");
-		db_drop(db, reason, now_ms);
-		return;
+		snprintf(reason, sizeof(reason), "%s%s", message ? message : "unknown error",
+		         advice(sqlstate ? sqlstate : ""));
+		db_drop(db, CODE_DATABASE_UNAVAILABLE, reason, now_ms);
 	}
-	db->state = DB_UP;
-	db->complained = false;
-	db->retry_pause_ms = RETRY_PAUSE_MIN_MS;
-	atomic_fetch_add(db->config.connected_count, 1);
-	log_line("database connected for %s", db->role == DB_WRITES ? "requests" : "reads");
+	else if (db->state == DB_PREPARING && db->role == DB_WRITES)
+	{
+		db_enter(db, DB_CONFIRMING, now_ms);
+		db->dirty = true;
+		db_batch_push(db, DB_READY, now_ms)->setup = true;
+		if (!send_commit(db))
+			db_drop(db, CODE_DATABASE_UNAVAILABLE, PQerrorMessage(db->connection), now_ms);
+	}
+	else if (db->unconfirmed)
+		db_drop(db, CODE_DATABASE_UNAVAILABLE,
+		        "a commit was cancelled while it waited for a synchronous standby", now_ms);
+	else
+	{
+		/* A commit that fails says nothing about those of requests. */
+		db->read_only = batch->rows != NULL && batch->error == NULL && db->role == DB_WRITES &&
+		                *PQgetvalue(batch->rows, 0, 0) == 't';
+		come_up(db, now_ms);
+	}
 }
 
 void
-db_drop(Db *db, const char *reason, int64_t now_ms)
+db_drop(Db *db, WalletCode code, const char *reason, int64_t now_ms)
 {
 	bool was_up = db->state == DB_UP;
-	PGconn *connection = db->connection;
+	bool owes = db_busy(db);
 
-	complain(db, was_up ? "database connection lost" : "the database is not usable", reason);
+	complaint_make(&db->complaint,
+	               was_up ? "database connection lost" : "the database is not usable",
+	               *db->last_words ? db->last_words : reason, now_ms);
 	if (was_up)
 		atomic_fetch_sub(db->config.connected_count, 1);
-	plan_retry(db, now_ms);
-	db->connection = NULL;
-	PQfinish(connection);
-	db_fail_all(db);
+	db_leave(db, owes, now_ms);
+	db_fail_sent(db, code,
+	             code == CODE_DATABASE_UNAVAILABLE ? "the connection to the database was lost"
+	                                               : wallet_codes[code].message);
+	if (!db->holding)
+		db_fail_waiting(db, "the connection to the database was lost");
 }

@@ -24,6 +24,8 @@
 #include "log.h"
 
 #define DRAIN_TIMEOUT_MS 9000
+#define CLOSE_TIMEOUT_MS 600 /* with DRAIN_TIMEOUT_MS less than ten seconds */
+#define CLOSE_TICK_MS 10
 #define HTTP_REST_MS 1
 
 struct Loop
@@ -98,6 +100,23 @@ run_once(Loop *loop)
 	dispatch(loop, now_ms);
 }
 
+/* Waits for a moment until the server processes have ended whose statements were cancelled. */
+static void
+wait_for_servers(Loop *loop)
+{
+	int64_t deadline_ms = clock_ms() + CLOSE_TIMEOUT_MS;
+	bool waits = true;
+
+	while (waits && clock_ms() < deadline_ms)
+	{
+		waits = false;
+		for (int i = 0; i < DB_ROLE_COUNT; i++)
+			waits = (loop->dbs[i] != NULL && db_is_closing(loop->dbs[i], clock_ms())) || waits;
+		if (waits)
+			poll(NULL, 0, CLOSE_TICK_MS);
+	}
+}
+
 /* Ends both sides: first the answers of the database, then those to clients. */
 static void
 close_sides(Loop *loop)
@@ -107,6 +126,7 @@ close_sides(Loop *loop)
 			db_close(loop->dbs[i]);
 	if (loop->http != NULL)
 		http_destroy(loop->http);
+	wait_for_servers(loop);
 	loop->clean = true;
 	for (int i = 0; i < DB_ROLE_COUNT; i++)
 		if (loop->dbs[i] != NULL && !db_destroy(loop->dbs[i]))

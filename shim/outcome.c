@@ -253,6 +253,7 @@ void
 outcome_of_ready(DbItem *item, const DbResult *result)
 {
 	Client *client = (Client *) item;
+	const HttpConfig *config = &client->http->config;
 	const char *alive;
 	const char *in_recovery;
 
@@ -269,13 +270,15 @@ outcome_of_ready(DbItem *item, const DbResult *result)
 		return;
 	}
 	alive = db_value(result, 0, READY_WORKER_ALIVE);
-	if (alive != NULL && *alive == 't')
+	if (alive == NULL || *alive != 't')
+		answer_problem(client, CODE_WORKER_UNAVAILABLE, db_value(result, 0, READY_DETAIL));
+	else if (atomic_load(config->connected_count) < config->database_count)
+		answer_problem(client, CODE_DATABASE_UNAVAILABLE, NULL);
+	else
 	{
 		reply_status(client, "ready");
 		client_resume(client);
-		return;
 	}
-	answer_problem(client, CODE_WORKER_UNAVAILABLE, db_value(result, 0, READY_DETAIL));
 }
 
 /* Asks for the outcome once more, or sends a POST once more whose key was in use. */

@@ -330,11 +330,10 @@ read_health(Client *client)
 static void
 read_ready(Client *client)
 {
-	const HttpConfig *config = &client->http->config;
-
+	/* A connection that stores may be missing for a reason that one that reads can tell. */
 	if (client->http->stage != HTTP_SERVES)
 		reply_problem(client, CODE_STOPPING, NULL);
-	else if (atomic_load(config->connected_count) < config->database_count)
+	else if (!db_is_up(client->http->dbs[DB_READS]))
 		reply_problem(client, CODE_DATABASE_UNAVAILABLE, NULL);
 	else
 		route_submit(client, DB_READY, outcome_of_ready);

@@ -61,7 +61,7 @@ my @settings = (
 my $db = 'payments';
 # Only a commit that asks for it is flushed.
 my $node = new_server('session',
-    conf => "pg_wallet.poll_interval = '50ms'\nwal_writer_delay = '10s'\nwal_writer_flush_after = '1GB'\n");
+    conf => "pg_wallet.poll_interval = '50ms'\nlisten_addresses = '127.0.0.1'\nwal_writer_delay = '10s'\nwal_writer_flush_after = '1GB'\n");
 new_database($node, $db);
 make_wallets($node, $db, 2, 1000);
 
@@ -89,7 +89,8 @@ $node->restart;
 local $ENV{PGOPTIONS} = '-c search_path= -c default_transaction_read_only=off -c statement_timeout=60s'
     . ' -c default_transaction_isolation=read\ committed -c client_min_messages=notice -c exit_on_error=off -c idle_session_timeout=0'
     . ' -c lock_timeout=0 -c idle_in_transaction_session_timeout=0 -c synchronous_commit=on';
-my $as_shim = $node->connstr($db) . ' user=shim';
+# Settings of TCP have no effect on a Unix socket.
+my $as_shim = $node->connstr($db) . ' host=127.0.0.1 user=shim';
 my $url = do {
     local $ENV{PGOPTIONS} = '';
     local $ENV{WALLET_URL} = start_shim('--threads', 1, '--db', $as_shim);
