@@ -486,7 +486,8 @@ complain_of_wait(Db *db, int64_t now_ms)
 {
 	int64_t waited_ms = now_ms - db->state_since_ms;
 
-	if (db->state == DB_CONNECTING && waited_ms >= DB_HOST_PATIENCE_MS)
+	if (db->state == DB_CONNECTING && waited_ms >= DB_HOST_PATIENCE_MS &&
+	    atomic_load(&db->connector->taken))
 		complaint_make(&db->complaint, "cannot connect to the database",
 		               "the server does not answer", now_ms);
 	else if (db->state == DB_CONFIRMING && waited_ms >= CONFIRMING_LONG_MS)

@@ -164,6 +164,7 @@ db_connect_start(Db *db, int64_t now_ms)
 	if (db->retry_pause_ms == 0)
 		db->retry_pause_ms = RETRY_PAUSE_MIN_MS;
 	atomic_store(&connector->finished, false);
+	atomic_store(&connector->taken, false);
 	atomic_store(&connector->stopping, false);
 	connector->connection = NULL;
 	connector->conninfo = db->config.conninfo;

@@ -234,7 +234,8 @@ connect_patiently(DbConnector *connector)
 			wanted = PQconnectPoll(connection);
 		if (wanted == PGRES_POLLING_OK || wanted == PGRES_POLLING_FAILED)
 			break;
-		if (ready || !is_taken(connection))
+		atomic_store(&connector->taken, is_taken(connection));
+		if (ready || !atomic_load(&connector->taken))
 			silent_since_ms = clock_ms();
 		else if (connector->hung == NULL && has_other_hosts(connection) &&
 		         clock_ms() - silent_since_ms >= DB_HOST_PATIENCE_MS)

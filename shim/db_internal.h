@@ -69,6 +69,7 @@ typedef struct DbConnector
 {
 	pthread_t thread;
 	atomic_bool finished;
+	atomic_bool taken;    /* a server has taken the connection and has not answered yet */
 	atomic_bool stopping; /* set by the loop: nobody wants the connection any more */
 	const char *conninfo;
 	int wake_fd;
