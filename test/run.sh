@@ -217,16 +217,16 @@ clean_up() {
 
 # It gets what the others leave of the processors.
 run_lint() {
-    suite lint count_prove "${there[@]}" env -C "$work/lint" nice -n 10 prove -v test/lint.sh
+    suite lint count_prove "${there[@]}" env -C "$work/lint" nice -n 10 prove -m -v test/lint.sh
 }
 
-run_unit() { suite unit count_prove "${there[@]}" prove -v "${files[@]}"; }
+run_unit() { suite unit count_prove "${there[@]}" prove -m -v "${files[@]}"; }
 
 # The environment is not passed on: FUZZ_SECONDS and FUZZ_SEED are.
 run_fuzz() {
     local seconds=${FUZZ_SECONDS:-60}
     local suite_seconds_max=$((suite_seconds_max + seconds * 3 / 2))
-    suite fuzz count_prove "${there[@]}" prove -v "${files[@]}" :: "$seconds" "${FUZZ_SEED:-$seed}"
+    suite fuzz count_prove "${there[@]}" prove -m -v "${files[@]}" :: "$seconds" "${FUZZ_SEED:-$seed}"
 }
 
 # PGXS's own suites run by turns, the others switched off.
@@ -315,7 +315,7 @@ run_http() {
     }
     mapfile -t where < <(grep -v '^export' "$work/e2e/env")
     for name in ${!WALLET_MEMORY_*} ${CI:+CI}; do where+=("$name=${!name}"); done
-    evidence=e2e/log suite http count_prove "${there[@]}" "${where[@]}" "${sanitized[@]}" prove -v --timer "${files[@]}"
+    evidence=e2e/log suite http count_prove "${there[@]}" "${where[@]}" "${sanitized[@]}" prove -m -v --timer "${files[@]}"
     "${there[@]}" RUN_DIR=e2e bash bin/run.sh stop >>"$log" 2>&1
     count_reports
 }
@@ -323,7 +323,7 @@ run_http() {
 # Under valgrind: takes minutes, so it is not one of all_suites.
 run_memcheck() {
     bash "$TOP/bin/packages.sh" memcheck
-    suite memcheck count_prove "${there[@]}" prove -v "${files[@]}"
+    suite memcheck count_prove "${there[@]}" prove -m -v "${files[@]}"
 }
 
 # A server that does not check its own assertions, of which `make` then compiles ours without.
@@ -357,7 +357,7 @@ run_assertcheck() {
 }
 
 # The ways in themselves, as the one who called us.
-run_run() { suite run count_prove "${here[@]}" prove -v --timer "${files[@]}"; }
+run_run() { suite run count_prove "${here[@]}" prove -m -v --timer "${files[@]}"; }
 
 # Faults. What test/torture/bank.t can be told is passed on.
 run_torture() {
@@ -370,7 +370,7 @@ run_torture() {
         settings+=("SMALL_DISK=$disk")
     fi
     local suite_seconds_max=$((suite_seconds_max + ${DURATION:-0}))
-    suite torture count_prove "${there[@]}" "${settings[@]}" prove --timer -v "${files[@]}"
+    suite torture count_prove "${there[@]}" "${settings[@]}" prove -m --timer -v "${files[@]}"
 }
 
 # --- which suites, and when -----------------------------------------------------------------

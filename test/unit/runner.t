@@ -54,10 +54,12 @@ runs SUITES=unit
 like 'a file that is skipped says why' "$said" $'\n'' +skipped: the moon is not full'
 rm "$tree/test/unit/skipped.t"
 
+# What is said to stderr belongs to its file, too.
+plan unit/a.t 'ok 1 - fine' '1..1'
 plan unit/bad.t 'ok 1 - fine' 'not ok 2 - the till is right' '#   got: 3' 'ok 3 - fine again' '1..3'
 runs SUITES='unit isolation'
 is 'a failed run fails' "$status" 1
-like 'the last line counts' "$(tail -n 1 <<<"$said")" '^5 passed, 2 failed$'
+like 'the last line counts' "$(tail -n 1 <<<"$said")" '^6 passed, 2 failed$'
 like 'the failed test is named, with its file and diagnostics' "$said" \
     'test/unit/bad\.t'$'\n'' +not ok 2 - the till is right'$'\n'' +#   got: 3'
 like 'what has passed is not' "$(grep -c 'fine again' <<<"$said")" '^0$'
@@ -67,6 +69,11 @@ like 'the end says which' "$said" 'failed: .*(unit, isolation|isolation, unit)'
 log=$(log_of unit)
 like 'the log has everything' "$(cat "$log")" 'ok 3 - fine again'
 forget "$log"
+printf 'echo "#   Failed test '"'the drawer'"'" >&2\n' >>"$tree/test/unit/bad.t"
+runs SUITES=unit
+is 'what a failed test says to stderr stands below its file' "$(grep -B 9 'the drawer' <<<"$said" | grep -o 'test/unit/[a-z]*\.t')" test/unit/bad.t
+forget "$(log_of unit)"
+rm "$tree/test/unit/a.t"
 
 # prove says nothing about a test that its shell cannot even begin.
 plan unit/bad.t 'ok 1 - fine'
