@@ -82,11 +82,29 @@ free_port() {
     die 'no free port found'
 }
 
-# Is process PID alive, and is WORD among the words of its command line? Process ids are used
-# again, so a pid file alone proves nothing.
+# is_ours PID PROGRAM ARGUMENT...: is process PID alive, and does its command line begin with these
+# words? PROGRAM is a path, or a name that may lie anywhere. Process ids are used again, so a pid
+# file alone proves nothing; nor does a command line that names our files further on.
 is_ours() {
-    local pid=$1 word=$2
-    [[ -n $pid ]] && { tr '\0' '\n' <"/proc/$pid/cmdline"; } 2>/dev/null | grep -qxF -- "$word"
+    local words=() program=$2 i
+    [[ -n $1 ]] && { mapfile -d '' -t words <"/proc/$1/cmdline"; } 2>/dev/null || return 1
+    ((${#words[@]} > 0)) || return 1
+    # A script of that name is run by its shell.
+    [[ ! ${words[0]} =~ ^(.*/)?(ba|da)?sh$ ]] || words=("${words[@]:1}" '')
+    [[ $program == */* ]] || words[0]=${words[0]##*/}
+    [[ ${words[0]} == "$program" ]] || return 1
+    for ((i = 3; i <= $#; i++)); do
+        [[ ${words[i - 2]-} == "${!i}" ]] || return 1
+    done
+}
+
+# find_ours PROGRAM ARGUMENT...: the id of such a process, where there is one.
+find_ours() {
+    local file pid
+    for file in /proc/[0-9]*/cmdline; do
+        pid=${file#/proc/} pid=${pid%/*}
+        ! is_ours "$pid" "$@" || { echo "$pid" && return; }
+    done
 }
 
 # wait_until SECONDS CMD...: true as soon as CMD is.

@@ -40,11 +40,22 @@ find_state() {
 }
 
 recorded() { cat "$run_dir/$1.pid" 2>/dev/null || true; }
-server_runs() { is_ours "$(recorded postgres)" "$state/data"; }
+server_runs() { is_ours "$(recorded postgres)" postgres -D "$state/data"; }
 shim_runs() { is_ours "$(recorded shim)" "$state/bin/wallet-shim"; }
+
+# Pid files that are lost, or that name somebody else's process, are written anew.
+find_processes() {
+    local pid
+    server_runs || pid=$(find_ours postgres -D "$state/data")
+    [[ -z ${pid:-} ]] || echo "$pid" >"$run_dir/postgres.pid"
+    pid=''
+    shim_runs || pid=$(find_ours "$state/bin/wallet-shim")
+    [[ -z $pid ]] || echo "$pid" >"$run_dir/shim.pid"
+}
 
 url() { sed -n 's/^WALLET_URL=//p' "$run_dir/env" 2>/dev/null; }
 # With TLS the certificate may be for any name: it is our own shim that is asked.
+shim_answers() { shim_runs && curl -fsSk -m 2 -o /dev/null "$(url)/healthz" 2>/dev/null; }
 ready() { curl -fsSk -m 2 -o /dev/null "$(url)/readyz" 2>/dev/null; }
 ready_or_ended() { ready || ! shim_runs || ! server_runs; }
 # Does the shim say that the database is there, and that nothing is posted? Then $trouble says why.
@@ -64,6 +75,11 @@ check_port() {
     fi
     ! port_taken "$port" ||
         die "port $port on 127.0.0.1 is in use: choose another, as in make start PORT=$((port + 1))"
+}
+
+check_same_port() {
+    [[ -z ${PORT:-} || $(url) == *:"$port" ]] ||
+        die "already running on $(url): make stop before changing PORT"
 }
 
 # Builds where the sources are, or where nobody may write there in a copy: $built.
@@ -154,6 +170,7 @@ make_cluster() {
 
 start_server() {
     if ! server_runs; then
+        server_is_new=1
         full_configuration | cluster_configure "$state/data" "$socket"
         cluster_start "$state/data" "$socket" "$log/postgres.log" "$run_dir/postgres.pid" ||
             fail 'PostgreSQL did not start' "$log/postgres.log"
@@ -169,15 +186,22 @@ start_shim() {
         [[ $name == WALLET_DB ]] || settings+=("$name=${!name}")
     done
     # Nobody but this machine's own users reaches it, who are the superuser anyway.
+    shim_is_new=1
     spawn "$log/shim.log" "${settings[@]}" "$state/bin/wallet-shim" --address 127.0.0.1 \
         --port "$port" --auth "${WALLET_AUTH:-off}"
     echo "$!" >"$run_dir/shim.pid"
-    # A worker is there within a second or so. Without one, requests are stored all the same.
-    ! wait_until 60 settled || wait_until 10 ready_or_ended || true
-    if ! ready; then
-        idle || fail 'the shim did not become ready' "$log/shim.log"
-        note "nothing is posted: $trouble"
-    fi
+    wait_until 10 begun "$!" || true
+    await_shim 60 || fail 'the shim did not become ready' "$log/shim.log"
+}
+
+# Is it the program by now that it is to be, or has it ended?
+begun() { shim_runs || ended "$1"; }
+
+# A worker is there within a second or so. Without one, requests are stored all the same.
+await_shim() { # SECONDS
+    ! wait_until "$1" settled || wait_until 10 ready_or_ended || true
+    ready || idle || return
+    [[ -z $trouble ]] || note "nothing is posted: $trouble"
 }
 
 write_env() {
@@ -188,31 +212,51 @@ write_env() {
     } >"$run_dir/env"
 }
 
+# What this call has started, and what it stops again when it comes to nothing.
+server_is_new='' shim_is_new=''
+take_back() {
+    if [[ -n $server_is_new && -n $shim_is_new ]] || { [[ -n $server_is_new ]] && ! shim_runs; }; then
+        stop_all
+    else
+        [[ -z $shim_is_new ]] || stop_shim
+        [[ -z $server_is_new ]] || stop_server
+    fi
+}
+
 # Shows what went wrong, takes back what has been started, and fails.
 fail() { # MESSAGE LOG
     note "$1; the end of $2:"
     tail -n 15 "$2" >&2 || true
-    stop_all
+    take_back
     exit 1
 }
 
-take_lock() {
+# Another call may be under way, which is waited for.
+take_lock() { # SECONDS
     { mkdir -p "$log" && touch "$run_dir/lock"; } 2>/dev/null ||
         die "cannot write to $run_dir: give another folder, as in make start RUN_DIR=/tmp/wallet"
     exec 9>"$run_dir/lock"
-    flock -w "$1" 9 || die "another start or stop of $run_dir is under way"
+    flock -n 9 && return
+    note "another start or stop of $run_dir is under way: waiting for it"
+    flock -w "$1" 9 || die "another start or stop of $run_dir does not come to an end"
 }
 
-# Leaves database and shim running and ready.
+# Leaves database and shim running and ready. What is healthy already is left alone.
 start() {
-    trap 'interrupted 130' INT TERM HUP
+    trap 'interrupted 130 take_back' INT TERM HUP
     find_state
-    take_lock 1
+    take_lock 600
+    find_state
+    find_processes
     if server_runs && shim_runs && { ready || idle; }; then
-        [[ -z ${PORT:-} || $(url) == *:"$port" ]] ||
-            die "already running on $(url): make stop before changing PORT"
+        check_same_port
         note "already running on $(url)${trouble:+; nothing is posted: $trouble}"
         exit 0
+    fi
+    local keeps_shim=''
+    if shim_answers; then
+        keeps_shim=1
+        check_same_port
     fi
     shim_runs || check_port
     build
@@ -223,30 +267,40 @@ start() {
     check_data
     install_extension
     make_cluster
-    stop_shim
-    write_env
+    [[ -n $keeps_shim ]] || stop_shim
     start_server
-    start_shim
+    # A shim that is there finds a new database within two seconds or so.
+    if [[ -z $keeps_shim ]] || ! await_shim 20; then
+        stop_shim
+        write_env
+        start_shim
+    fi
     exec 9>&-
 }
 
 # --- stop -----------------------------------------------------------------------------------
 
-# The shim answers what it has accepted within 10 s.
+# The shim answers what it has accepted within 10 s, and the delay that it was started with.
 stop_shim() {
-    local pid
+    local pid delay
     pid=$(recorded shim)
     if shim_runs; then
+        delay=$("${as[@]}" sed -nz 's/^WALLET_DRAIN_DELAY=//p' "/proc/$pid/environ" | tr -d '\0')
         kill -TERM "$pid"
-        wait_until 15 ended "$pid" || kill -KILL "$pid"
+        kill -CONT "$pid" # one that was stopped ends as well
+        wait_until $((15 + ${delay:-0})) ended "$pid" || kill -KILL "$pid"
     fi
     rm -f "$run_dir/shim.pid"
 }
 
-stop_all() {
-    stop_shim
+stop_server() {
     ! server_runs || cluster_stop "$(recorded postgres)"
     rm -f "$run_dir/postgres.pid"
+}
+
+stop_all() {
+    stop_shim
+    stop_server
     [[ -L $run_dir/socket ]] || return 0
     rm -f "$socket"/.s.PGSQL.*
     rmdir "$socket" || true
@@ -255,7 +309,10 @@ stop_all() {
 
 stop() {
     find_state
-    [[ ! -d $run_dir ]] || take_lock 90
+    if [[ -d $run_dir ]]; then
+        take_lock 600
+        find_processes
+    fi
     if ! server_runs && ! shim_runs; then
         say 'not running'
         return
@@ -269,6 +326,7 @@ stop() {
 # Exit status: 0 all is well, 3 nothing runs, 1 anything between. `report` says the same and exits with 0.
 status() {
     find_state
+    [[ ! -w $run_dir ]] || find_processes
     local server=stopped shim=stopped answer='not ready' code=1
     ! server_runs || server="running, pid $(recorded postgres)"
     ! shim_runs || shim="running, pid $(recorded shim), $(url)"
@@ -308,10 +366,10 @@ follow() { # NAME
     followers+=($!)
 }
 
-interrupted() {
+interrupted() { # STATUS STOP
     trap '' INT TERM HUP
     note 'stopping'
-    stop_all
+    "$2"
     sleep 0.2
     ((${#followers[@]} == 0)) || kill "${followers[@]}" 2>/dev/null || true
     exit "$1"
@@ -321,7 +379,7 @@ interrupted() {
 # own, so that Ctrl-C reaches this script alone, which stops them in order.
 run() {
     start
-    trap 'interrupted 0' INT TERM HUP
+    trap 'interrupted 0 stop_all' INT TERM HUP
     welcome
     follow postgres
     follow shim
@@ -331,7 +389,7 @@ run() {
     done
     server_runs || note "PostgreSQL has ended, see $log/postgres.log"
     shim_runs || note "the shim has ended, see $log/shim.log"
-    interrupted 1
+    interrupted 1 stop_all
 }
 
 case ${1:-} in
