@@ -1,13 +1,13 @@
 #!/bin/bash
-# packages.sh run|lint|test|browser|coverage|bench|memcheck: installs the Debian packages that one way in needs and
-# that are missing, as root or through sudo. Where it cannot, its last line names them and says what to
+# packages.sh run|lint|test|browser|contract|coverage|bench|memcheck: installs the Debian packages that one way in
+# needs and that are missing, as root or through sudo. Where it cannot, its last line names them and says what to
 # type. Does nothing when all is there. On another system than Debian it names the programs that are missing.
 # shellcheck source=bin/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 group=${1:-}
-[[ $group =~ ^(run|lint|test|browser|coverage|bench|memcheck)$ ]] ||
-    die 'usage: packages.sh run|lint|test|browser|coverage|bench|memcheck'
+[[ $group =~ ^(run|lint|test|browser|contract|coverage|bench|memcheck)$ ]] ||
+    die 'usage: packages.sh run|lint|test|browser|contract|coverage|bench|memcheck'
 [[ -z $pg_config_given ]] || "$pg_config_given" --version >/dev/null 2>&1 ||
     die "PG_CONFIG=$pg_config_given is no pg_config that can be run"
 
@@ -26,6 +26,7 @@ if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
         lint) programs=(shellcheck cppcheck python3) ;;
         test) programs=(shellcheck cppcheck python3 perl prove pg_prove openssl strace sqlsmith clang) ;;
         browser) programs=(chromium) ;;
+        contract) programs=(python3 node npm) ;;
         coverage) programs=(python3 gcov) ;;
         bench) programs=(wrk python3 gnuplot) ;;
         memcheck) programs=(valgrind) ;;
@@ -87,6 +88,11 @@ wanted() {
             [[ $pg == own ]] || echo "postgresql-$pg-pgtap"
             ;;
         browser) echo 'chromium' ;;
+        # Somebody who works with node has one already, whose packages may not go with Debian's.
+        contract)
+            echo 'python3 python3-venv ca-certificates'
+            { command -v node && command -v npm; } >/dev/null || echo 'nodejs npm'
+            ;;
         coverage) echo 'python3' ;;
         bench) echo 'wrk python3 gnuplot-nox' ;;
         memcheck) echo 'valgrind' ;;

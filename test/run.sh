@@ -18,8 +18,8 @@
 suite_seconds_max=600
 # One after the other in each lane, both lanes at once; then the others, each by itself, since they
 # take all of the machine.
-lanes=('unit regress isolation pgtap tap' 'lint http run')
-all_suites='lint unit fuzz regress isolation pgtap tap http run torture'
+lanes=('unit regress isolation pgtap tap' 'lint http contract run')
+all_suites='lint unit fuzz regress isolation pgtap tap http contract run torture'
 lines_max=200
 work='' logs='' running='' lane_pids=()
 seed=${SEED:-$((RANDOM * 32768 + RANDOM + 1))}
@@ -111,7 +111,7 @@ suite() {
     show_failures "$log"
     for file in ${evidence:-}; do
         [[ ! -f $work/$file ]] || head -n "$lines_max" "$work/$file" | sed 's/^/    /'
-        [[ ! -e $work/$file ]] || cp -r "$work/$file" "$logs/$name.${file##*/}"
+        [[ ! -e $work/$file ]] || cp -r "$work/$file" "$logs/$name.${file//\//_}"
     done
 }
 
@@ -203,7 +203,10 @@ stop_servers() {
 }
 
 clean_up() {
-    [[ ! -e $work/e2e ]] || "${there[@]}" RUN_DIR=e2e bash bin/run.sh stop >/dev/null
+    local name
+    for name in e2e api; do
+        [[ ! -e $work/$name ]] || "${there[@]}" "RUN_DIR=$name" bash bin/run.sh stop >/dev/null
+    done
     stop_servers
     ! mountpoint -q "$work/small_disk" || umount "$work/small_disk"
     if [[ -n ${KEEP:-} ]]; then
@@ -318,6 +321,32 @@ run_http() {
     evidence=e2e/log suite http count_prove "${there[@]}" "${where[@]}" "${sanitized[@]}" prove -m -v --timer "${files[@]}"
     "${there[@]}" RUN_DIR=e2e bash bin/run.sh stop >>"$log" 2>&1
     count_reports
+}
+
+# What shim/openapi.json promises, by tools from npm and PyPI, which go with the copy. Where they cannot be
+# had the suite is skipped, but not where all suites are counted on.
+run_contract() {
+    local tools=$work/contract log=$logs/contract_system.log status=0
+    bash "$TOP/bin/packages.sh" contract >"$log" 2>&1 || status=3
+    ((status)) || bash test/contract/tools.sh "$tools" >>"$log" 2>&1 || status=$?
+    if ((status == 3)) && [[ ${CI:-} != true ]]; then
+        printf '%-10s skipped: the tools of npm and PyPI cannot be had; all of it: %s\n' contract "$log"
+        return
+    fi
+    if ((status)); then
+        broken contract "$log" 'its tools could not be installed'
+        return
+    fi
+    "${there[@]}" "PORT=$(free_port)" RUN_DIR=api bash bin/run.sh start >>"$log" 2>&1 || {
+        broken contract "$log" 'the system did not start'
+        return
+    }
+    mapfile -t where < <(grep -v '^export' "$work/api/env")
+    # As the one who called us, whose node and Python need not be everybody's.
+    evidence=api/log suite contract count_prove "${here[@]}" "${where[@]}" "PATH=$tools/venv/bin:$PGBIN:$PATH" \
+        "CONTRACT_TOOLS=$tools" "SEED=$seed" "CONTRACT_SECONDS=${CONTRACT_SECONDS:-60}" \
+        prove -v -j 2 --timer "${files[@]}"
+    "${there[@]}" RUN_DIR=api bash bin/run.sh stop >>"$log" 2>&1
 }
 
 # Under valgrind: takes minutes, so it is not one of all_suites.
@@ -470,6 +499,7 @@ files_of() {
         pgtap) compgen -G 'test/pgtap/*.sql' ;;
         tap) compgen -G 'test/t/*.pl' ;;
         http) compgen -G 'test/http/*.t' ;;
+        contract) compgen -G 'test/contract/*.t' ;;
         memcheck) compgen -G 'test/memcheck.sh' ;;
         assertcheck) files_of regress && files_of isolation && files_of tap ;;
         run) compgen -G 'test/run/*.t' ;;
@@ -484,7 +514,7 @@ check_settings() {
         [[ " $all_suites memcheck assertcheck " == *" $name "* ]] ||
             die "no suite is called $name: there are $all_suites, memcheck and assertcheck"
     done
-    for name in SEED DURATION KILLS KEYS LATELY FUZZ_SECONDS FUZZ_SEED SQLSMITH_SECONDS MODEL_OPERATIONS; do
+    for name in SEED DURATION KILLS KEYS LATELY FUZZ_SECONDS FUZZ_SEED CONTRACT_SECONDS SQLSMITH_SECONDS MODEL_OPERATIONS; do
         [[ ${!name:-0} =~ ^[0-9]+$ ]] || die "$name=${!name} is not a number"
     done
     [[ ${TESTS:-} =~ ^[A-Za-z0-9_./\ -]*$ ]] || die "TESTS=$TESTS has to be words of files' names"
