@@ -93,7 +93,7 @@ RETURNS TABLE (name text, scopes text[], user_id bigint, created_at timestamptz,
                hint text, expires_at timestamptz, last_used_at timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT k.name, k.scopes, k.user_id, k.created_at, k.revoked_at,
-           'pgw_' || CASE WHEN getdatabaseencoding() = 'UTF8' THEN convert_from('\xe280a6', 'UTF8') ELSE '...' END || k.key_end,
+           'pgw_' || CASE WHEN getdatabaseencoding() = 'UTF8' THEN convert_from(decode('e280a6', 'hex'), 'UTF8') ELSE '...' END || k.key_end,
            k.expires_at, k.last_used_at
         FROM wallet.api_key AS k ORDER BY k.created_at, k.name
 $$;

@@ -27,7 +27,7 @@ my %handshake = (
     refused => enqueue('withdrawal',  '{"user_id":3,"wallet_id":3,"amount":5000}'),);
 is(ask($node, $db, 'SELECT wallet_process()'), '3', 'some requests are settled');
 $node->safe_psql($db, 'SELECT wallet_audit()');
-$node->safe_psql($db, q{SELECT wallet_api_key_create(name, '{read}') FROM (VALUES ('a'), ('b')) AS v (name)});
+$node->safe_psql($db, q{SELECT wallet_api_key_create(name, '{read}', NULL, now() + interval '1 day') FROM (VALUES ('a'), ('b')) AS v (name)});
 $node->safe_psql($db, q{SELECT wallet_api_key_revoke('a')});
 
 # They are in several partitions, later ones than CREATE EXTENSION makes.

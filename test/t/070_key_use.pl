@@ -73,6 +73,13 @@ is(sql($noted), 't', 'and the use is noted');
 set_conf($node, 'synchronous_standby_names' => '');
 poll_for($node, $db, 'SHOW synchronous_standby_names', '');
 
+# The hint is told in any encoding.
+$node->safe_psql('postgres', q{CREATE DATABASE west TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'});
+$node->safe_psql('west', 'CREATE EXTENSION pg_wallet');
+$node->safe_psql('west', q{SELECT wallet_api_key_create('a', '{read}')});
+like(ask($node, 'west', 'SELECT hint FROM wallet_api_keys()'), qr/^pgw_\.\.\.[0-9a-f]{4}$/, 'a hint in LATIN1');
+like(sql('SELECT hint FROM wallet_api_keys()'), qr/^pgw_\xe2\x80\xa6[0-9a-f]{4}$|^pgw_\x{2026}[0-9a-f]{4}$/, 'a hint in UTF-8');
+
 # In a transaction of somebody else's, whose commit is as safe as it was told to be.
 is(sql('BEGIN; SELECT FROM wallet_api_key_check_many(ARRAY[(SELECT key_hash FROM wallet.api_key)]); SHOW synchronous_commit; COMMIT') =~ s/^\s+//r, 'on',
     'a transaction around the question keeps its synchronous_commit');
