@@ -27,11 +27,7 @@ static Statement find_answers = {
     "SELECT a.position::integer, "
     "CASE WHEN r.request_id IS NULL THEN 'unknown' WHEN code.name IS NULL THEN 'queued' "
     "WHEN code.name = 'processed' THEN 'processed' ELSE 'rejected' END, "
-    "code.name, wallet.code_message(code.name) || CASE code.name WHEN 'wallet_exists' THEN "
-    "coalesce("
-    "(SELECT ': wallet ' || e.wallet_id::bigint FROM wallet.wallet AS e WHERE e.user_id = "
-    "r.user_id), '') "
-    "ELSE '' END, w.wallet_id::bigint, "
+    "code.name, wallet.code_message(code.name), w.wallet_id::bigint, "
     "CASE r.kind WHEN 'wallet_read' THEN o.status::text ELSE w.status::text END, "
     "wallet.amount_text(CASE r.kind WHEN 'wallet_read' THEN o.balance::bigint "
     "ELSE w.balance::bigint END, c.minor_digits::integer), "
@@ -95,11 +91,56 @@ open_handshakes(FunctionCallInfo fcinfo, int *count)
 	return request_ids;
 }
 
+/* The wallet that the user of a request has. */
+static Statement find_wallet = {
+    "SELECT w.wallet_id::bigint FROM wallet.request AS r "
+    "JOIN wallet.wallet AS w ON w.user_id = r.user_id WHERE r.request_id = $1",
+    1,
+    {INT8OID},
+    NULL,
+};
+
+/* Columns of find_answers. */
+#define ANSWER_CODE 3
+#define ANSWER_MESSAGE 4
+
+/* Has the user been refused another wallet? */
+static bool
+has_wallet_already(HeapTuple answer, TupleDesc columns)
+{
+	bool is_null;
+	Datum code = heap_getattr(answer, ANSWER_CODE, columns, &is_null);
+	const char *name = wallet_codes[CODE_WALLET_EXISTS].name;
+
+	return !is_null && VARSIZE_ANY_EXHDR(DatumGetPointer(code)) == strlen(name) &&
+	       memcmp(VARDATA_ANY(DatumGetPointer(code)), name, strlen(name)) == 0;
+}
+
+/* An answer to who has a wallet already, with a message that names it.  A statement of its own, so
+ * that all others take no longer for it. */
+static HeapTuple
+tell_wallet(HeapTuple answer, TupleDesc columns, int64 request_id)
+{
+	Datum argument = Int64GetDatum(request_id);
+	int column = ANSWER_MESSAGE;
+	bool is_null = false;
+	Datum message;
+
+	statement_run(&find_wallet, &argument, NULL, false);
+	if (SPI_processed == 0)
+		return answer;
+	message = CStringGetTextDatum(psprintf(
+	    "%s: wallet " INT64_FORMAT, wallet_codes[CODE_WALLET_EXISTS].message, result_int64(0, 1)));
+	return heap_modify_tuple_by_cols(answer, columns, 1, &column, &message, &is_null);
+}
+
 /* Hand over the rows of find_answers, as rows of wallet.answer. */
 static void
-put_answers(ReturnSetInfo *result)
+put_answers(ReturnSetInfo *result, const int64 *request_ids)
 {
-	TupleDesc columns = SPI_tuptable->tupdesc;
+	SPITupleTable *answers = SPI_tuptable;
+	uint64 count = SPI_processed;
+	TupleDesc columns = answers->tupdesc;
 	Oid *types = palloc(sizeof(Oid) * columns->natts);
 	Datum *values = palloc(sizeof(Datum) * columns->natts);
 	bool *nulls = palloc(sizeof(bool) * columns->natts);
@@ -108,11 +149,13 @@ put_answers(ReturnSetInfo *result)
 	for (int i = 0; i < columns->natts; i++)
 		types[i] = TupleDescAttr(columns, i)->atttypid;
 	is_as_made = result_is_as_made(result->setDesc, types, columns->natts);
-	for (uint64 row = 0; row < SPI_processed; row++)
+	for (uint64 row = 0; row < count; row++)
 	{
-		HeapTuple answer = SPI_tuptable->vals[row];
+		HeapTuple answer = answers->vals[row];
 
 		CHECK_FOR_INTERRUPTS();
+		if (has_wallet_already(answer, columns))
+			answer = tell_wallet(answer, columns, request_ids[row]);
 		if (!is_as_made)
 		{
 			heap_deform_tuple(answer, columns, values, nulls);
@@ -139,7 +182,7 @@ wallet_lookup_many(PG_FUNCTION_ARGS)
 	request_ids = open_handshakes(fcinfo, &count);
 	argument = int64_array(request_ids, count);
 	statement_run(&find_answers, &argument, NULL, false);
-	put_answers((ReturnSetInfo *) fcinfo->resultinfo);
+	put_answers((ReturnSetInfo *) fcinfo->resultinfo, request_ids);
 	SPI_finish();
 	return (Datum) 0;
 }
