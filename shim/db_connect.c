@@ -221,6 +221,25 @@ send_settings(Db *db)
 }
 
 static bool
+send_meeting(Db *db)
+{
+	return send_statement(db, "SELECT pg_catalog.pg_backend_pid()") &&
+	       PQpipelineSync(db->connection) == 1;
+}
+
+/*
+ * Does the server process that answers have the number that we were told as we connected?  It has
+ * not where a pooler stands between: then what we set and prepare may be met by others, and missed
+ * by us.
+ */
+static bool
+is_server_itself(Db *db, const PGresult *rows)
+{
+	return rows != NULL && PQntuples(rows) == 1 &&
+	       atoi(PQgetvalue(rows, 0, 0)) == PQbackendPID(db->connection);
+}
+
+static bool
 send_setup(Db *db)
 {
 	char *schema = PQescapeIdentifier(db->connection, db->config.schema, strlen(db->config.schema));
@@ -277,6 +296,17 @@ why_not_connected(const Db *db, PGconn *connection)
 	return PQerrorMessage(connection);
 }
 
+/* The next step of making a connection usable; db_setup_finish gets its answer. */
+static void
+take_step(Db *db, DbState step, bool (*send)(Db *), int64_t now_ms)
+{
+	db_enter(db, step, now_ms);
+	db->dirty = true;
+	db_batch_push(db, DB_READY, now_ms)->setup = true;
+	if (!send(db))
+		db_drop(db, CODE_DATABASE_UNAVAILABLE, PQerrorMessage(db->connection), now_ms);
+}
+
 void
 db_connect_finish(Db *db, int64_t now_ms)
 {
@@ -299,14 +329,12 @@ db_connect_finish(Db *db, int64_t now_ms)
 		db_cancel_start(db, db->cancel);
 	db->cancel = PQgetCancel(connection);
 	PQsetNoticeReceiver(connection, take_notice, db);
-	db_enter(db, DB_PREPARING, now_ms);
-	db->dirty = true;
 	db->unconfirmed = false;
 	db->last_words[0] = '\0';
-	db_batch_push(db, DB_READY, now_ms)->setup = true;
-	if (PQsetnonblocking(connection, 1) != 0 || PQenterPipelineMode(connection) != 1 ||
-	    !send_setup(db))
+	if (PQsetnonblocking(connection, 1) != 0 || PQenterPipelineMode(connection) != 1)
 		db_drop(db, CODE_DATABASE_UNAVAILABLE, PQerrorMessage(connection), now_ms);
+	else
+		take_step(db, DB_MEETING, send_meeting, now_ms);
 }
 
 static void
@@ -328,7 +356,7 @@ db_setup_finish(Db *db, const DbBatch *batch, int64_t now_ms)
 {
 	char reason[256];
 
-	if (db->state == DB_PREPARING && batch->error != NULL)
+	if ((db->state == DB_MEETING || db->state == DB_PREPARING) && batch->error != NULL)
 	{
 		const char *message = PQresultErrorField(batch->error, PG_DIAG_MESSAGE_PRIMARY);
 		const char *sqlstate = PQresultErrorField(batch->error, PG_DIAG_SQLSTATE);
@@ -337,14 +365,15 @@ db_setup_finish(Db *db, const DbBatch *batch, int64_t now_ms)
 		         advice(sqlstate ? sqlstate : ""));
 		db_drop(db, CODE_DATABASE_UNAVAILABLE, reason, now_ms);
 	}
+	else if (db->state == DB_MEETING && !is_server_itself(db, batch->rows))
+		db_drop(db, CODE_DATABASE_UNAVAILABLE,
+		        "a connection pooler stands before it, as PgBouncer does; the shim's settings and "
+		        "prepared statements need a session of their own: connect it to PostgreSQL itself",
+		        now_ms);
+	else if (db->state == DB_MEETING)
+		take_step(db, DB_PREPARING, send_setup, now_ms);
 	else if (db->state == DB_PREPARING && db->role == DB_WRITES)
-	{
-		db_enter(db, DB_CONFIRMING, now_ms);
-		db->dirty = true;
-		db_batch_push(db, DB_READY, now_ms)->setup = true;
-		if (!send_commit(db))
-			db_drop(db, CODE_DATABASE_UNAVAILABLE, PQerrorMessage(db->connection), now_ms);
-	}
+		take_step(db, DB_CONFIRMING, send_commit, now_ms);
 	else if (db->unconfirmed)
 		db_drop(db, CODE_DATABASE_UNAVAILABLE,
 		        "a commit was cancelled while it waited for a synchronous standby", now_ms);

@@ -27,7 +27,8 @@ typedef enum DbState
 {
 	DB_DOWN,       /* waits until retry_at_ms */
 	DB_CONNECTING, /* a thread connects, since name resolution blocks */
-	DB_PREPARING,  /* connected; the statements are being prepared */
+	DB_MEETING,    /* connected; who answers? */
+	DB_PREPARING,  /* the statements are being prepared */
 	DB_CONFIRMING, /* prepared; a first commit waits for the disk, and for a standby that is named
 	                */
 	DB_UP,
