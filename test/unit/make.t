@@ -43,6 +43,8 @@ chmod 555 "$work/closed"
 as_is=("$given" -o all) # whatever is built
 fails 'make install of somebody who may not' "may not write to $work/closed: become root" "${as_is[@]}" install "DESTDIR=$work/closed"
 fails 'make uninstall of somebody who may not' "may not write to $work/closed: become root" "${as_is[@]}" uninstall "DESTDIR=$work/closed"
+fails 'make -C shim install of somebody who may not' "may not write to $work/closed: become root" -C shim -o all install "DESTDIR=$work/closed"
+fails 'make -C shim uninstall of somebody who may not' "may not write to $work/closed: become root" -C shim uninstall "DESTDIR=$work/closed"
 fails 'make installcheck before make install' 'make install comes first' "${as_is[@]}" installcheck "DESTDIR=$work/closed"
 fails 'make bench for no number of runs' 'RUNS=many is not a number' bench RUNS=many
 fails 'make torture for no time' 'DURATION=long is not a number' torture DURATION=long
