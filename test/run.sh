@@ -21,7 +21,7 @@ suite_seconds_max=600
 lanes=('unit regress isolation pgtap tap' 'lint http contract run')
 all_suites='lint unit fuzz regress isolation pgtap tap http contract run torture'
 lines_max=200
-work='' logs='' running='' lane_pids=()
+work='' logs='' running='' current='' lane_pids=()
 seed=${SEED:-$((RANDOM * 32768 + RANDOM + 1))}
 
 # --- counting -------------------------------------------------------------------------------
@@ -111,7 +111,7 @@ suite() {
     show_failures "$log"
     for file in ${evidence:-}; do
         [[ ! -f $work/$file ]] || head -n "$lines_max" "$work/$file" | sed 's/^/    /'
-        [[ ! -e $work/$file ]] || cp -r "$work/$file" "$logs/$name.${file//\//_}"
+        [[ ! -e $work/$file ]] || cp -r "$work/$file" "$logs/$name-${file//\//-}" || true
     done
 }
 
@@ -421,9 +421,9 @@ one() {
 lane_over() { # STATUS
     [[ -z $running ]] || kill "$running" 2>/dev/null || true
     (($1 == 0)) || {
-        record "${name:-lane}" 0 1
-        say "$name ended before its end" >>"$logs/$name.saying"
-        mv "$logs/$name.saying" "$logs/$name.said"
+        record "$current" 0 1
+        say "$current: the test runner itself has failed" >>"$logs/$current.saying"
+        mv "$logs/$current.saying" "$logs/$current.said"
     }
 }
 
@@ -432,7 +432,10 @@ lane() {
     local name
     trap 'lane_over $?' EXIT
     trap 'exit 143' TERM
-    for name in "$@"; do one "$name"; done
+    for name in "$@"; do
+        current=$name
+        one "$name"
+    done
 }
 
 lanes_over() {

@@ -68,6 +68,7 @@ like 'line by line' "$said" '-expected \+got'
 like 'the end says which' "$said" 'failed: .*(unit, isolation|isolation, unit)'
 log=$(log_of unit)
 like 'the log has everything' "$(cat "$log")" 'ok 3 - fine again'
+ok 'the differences are kept' test -s "$(dirname "$log")/isolation-output_iso-regression.diffs"
 forget "$log"
 printf 'echo "#   Failed test '"'the drawer'"'" >&2\n' >>"$tree/test/unit/bad.t"
 runs SUITES=unit
@@ -98,6 +99,16 @@ like 'a build that fails is shown' "$said" 'x\.c:1: error: no semicolon'
 like 'and is one failure' "$(tail -n 1 <<<"$said")" '^0 passed, 1 failed$'
 forget "$(log_of build)"
 sed -i 's|^all install: .*|all install: ; @echo compiled|' "$tree/Makefile"
+
+# A suite that keeps a folder named as its log is: the servers' logs of the TAP tests.
+mkdir -p "$tree/test/t"
+touch "$tree/test/t/001.pl"
+sed -i 's|^installcheck:|installcheck:\n\t@mkdir -p tmp_check/log; echo "a word of a server" >tmp_check/log/server.log|' "$tree/Makefile"
+runs SUITES='tap unit'
+like 'the last line counts again' "$(tail -n 1 <<<"$said")" '^2 passed, 1 failed$'
+log=$(log_of tap)
+like 'the logs of servers are kept' "$(cat "$(dirname "$log")"/tap-tmp_check-log/server.log)" 'a word of a server'
+forget "$log"
 
 # Ctrl-C, while a test waits.
 plan unit/hang.t 'ok 1 - begun'
