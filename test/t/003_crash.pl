@@ -60,7 +60,7 @@ sub crash_in_mid_batch
     my ($what, $crash, $restarts) = @_;
     my $hit = 0;
 
-    foreach my $attempt (1 .. 5)
+    foreach my $attempt (1 .. 12)
     {
         my $posted = queue_transfers();
 
