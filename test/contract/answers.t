@@ -120,6 +120,17 @@ def check(method, path, status, name, answer):
     return answer
 
 
+def check_too_much(method, path, status, **request):
+    """libmicrohttpd answers this itself; later versions may close the connection instead."""
+    try:
+        answer = ask(method, path, **request)
+    except ConnectionError:
+        seen.add((method, path, status))
+        ok(True, f"{method} {path}: {status}, or no answer")
+    else:
+        check(method, path, status, f"{status}, or no answer", answer)
+
+
 # --- something to ask for -------------------------------------------------------------------
 
 WAIT = {"Prefer": "wait=30"}
@@ -222,8 +233,8 @@ for method, path in everything:
     check(method, path, 413, "too large", ask(method, path, body=b" " * (2097153 if path.endswith("bulk") else 8193)))
     check(method, path, 415, "text", ask(method, path, body="x", headers={"Content-Type": "text/plain"}))
     check(method, path, 422, "a wrong member", ask(method, path, body={"colour": 1}))
-    check(method, path, 414, "a long path", ask(method, path, query="x=" + "y" * 40000))
-    check(method, path, 431, "a large head", ask(method, path, headers={"X-A": "y" * 20000}))
+    check_too_much(method, path, 414, query="x=" + "y" * 40000)
+    check_too_much(method, path, 431, headers={"X-A": "y" * 20000})
     wrong = ask("DELETE", path)
     ok(wrong.status == 405 and not document.faults({"$ref": "#/components/schemas/Problem"}, wrong.json()) and "allow" in wrong.headers,
         f"DELETE {path} is not allowed", wrong.bytes)
