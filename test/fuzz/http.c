@@ -107,6 +107,12 @@ db_available(const Db *db)
 	return item_count < ITEMS_MAX && random_below(16) != 0;
 }
 
+bool
+db_is_up(const Db *db)
+{
+	return db_available(db);
+}
+
 static void
 check_item(const DbItem *item)
 {
