@@ -125,7 +125,8 @@ for my $coding ('gzip, chunked', 'gzip', 'chunked, gzip', 'deflate, chunked', 'i
     my ($answer, $closed) = talk("POST /api/v1/deposit HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: $coding\r\n\r\n0\r\n\r\n");
     SKIP: {
         skip 'this libmicrohttpd closes without an answer', 1 if !$answer->{status};
-        is("$answer->{status} $closed", '400 1', "Transfer-Encoding: $coding");
+        # From 1.0.10 on libmicrohttpd itself says 501 to codings that it does not know.
+        like("$answer->{status} $closed", qr/^(400|501) 1$/, "Transfer-Encoding: $coding");
     }
 }
 

