@@ -29,7 +29,7 @@ sub is_private {
     my ($head) = $said =~ /\A(.*?)\r\n\r\n/s;
     my @fields = ($head // '') =~ /^Cache-Control: *(.*?)\r?$/mig;
     # Later versions of libmicrohttpd refuse wrong framing by a page of their own.
-    return pass("$name: by libmicrohttpd") if ($head // '') =~ m{^Content-Type: text/html}mi && $status == 400;
+    return pass("$name: by libmicrohttpd") if $status == 400 && ($head // '') =~ m{^HTTP/1.1 400 } && $head !~ /problem\+json/;
     is(join(' ', ($head // '') =~ m{^HTTP/1.1 (\d+)}, @fields), "$status no-store", $name);
 }
 
