@@ -37,9 +37,10 @@ EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" extension/pg_w
 SCRIPT = extension/pg_wallet--$(EXTVERSION).sql
 DATA_built = $(SCRIPT)
 DATA = $(sort $(wildcard extension/pg_wallet--*--*.sql))
-OBJS = $(patsubst %.c,%.o,$(sort $(wildcard extension/*.c)))
+OBJS = $(patsubst %.c,%.o,$(sort $(wildcard extension/*/*.c)))
 
 # The server's own headers trip over the three tests that -Wextra brings and that are off here.
+PG_CPPFLAGS = -I$(CURDIR)/extension
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare \
 	-Wno-missing-field-initializers -Wno-declaration-after-statement \
 	-DPG_WALLET_VERSION='"$(EXTVERSION)"'
@@ -81,7 +82,7 @@ $(shell echo '$(VERSION)' >$(BUILT_FOR))
 endif
 EXTRA_CLEAN += $(BUILT_FOR)
 
-$(OBJS): $(wildcard extension/*.h) extension/pg_wallet.control $(BUILT_FOR) | may-compile
+$(OBJS): $(wildcard extension/*.h extension/*/*.h) extension/pg_wallet.control $(BUILT_FOR) | may-compile
 
 $(SCRIPT): $(sort $(wildcard extension/install/*.sql))
 	awk 'FNR == 1 && NR > 1 { print "" } 1' $^ >$@

@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# codes.pl < extension/codes.h > docs/codes.md: the table of codes as a page of the manual.
+# codes.pl < extension/rules/codes.h > docs/codes.md: the table of codes as a page of the manual.
 use strict;
 use warnings;
 
@@ -17,7 +17,7 @@ answers carry the code. *HTTP* is the status of an answer that refuses a request
 queued; a request that is refused in its turn has an outcome, which is read with status 200. *Later*
 says whether the same request, sent again later, may well succeed.
 
-This page is made from [extension/codes.h](../extension/codes.h) by `docs/codes.pl`.
+This page is made from [extension/rules/codes.h](../extension/rules/codes.h) by `docs/codes.pl`.
 
 | code | SQLSTATE | HTTP | later | meaning | hint |
 |---|---|---|---|---|---|

@@ -1,13 +1,13 @@
 #!/usr/bin/perl
-# openapi.pl shim/openapi.json < extension/codes.h: prints the document with its lists of codes made anew.
+# openapi.pl shim/openapi.json < extension/rules/codes.h: prints the document with its lists of codes made anew.
 # The schema Code has all of them, and the schema Problem422, say, those of the HTTP status 422. After a
 # change of codes.h:
 #
-#   perl docs/openapi.pl shim/openapi.json <extension/codes.h >new.json && mv new.json shim/openapi.json
+#   perl docs/openapi.pl shim/openapi.json <extension/rules/codes.h >new.json && mv new.json shim/openapi.json
 use strict;
 use warnings;
 
-my ($file) = @ARGV or die "usage: openapi.pl shim/openapi.json < extension/codes.h\n";
+my ($file) = @ARGV or die "usage: openapi.pl shim/openapi.json < extension/rules/codes.h\n";
 open my $document, '<', $file or die "cannot read $file: $!\n";
 my $text = do { local $/; <$document> };
 my %codes;

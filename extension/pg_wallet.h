@@ -26,9 +26,9 @@
 
 #include "storage/itemptr.h"
 
-#include "gaps.h"
-#include "payload.h"
-#include "post.h"
+#include "queue/gaps.h"
+#include "queue/payload.h"
+#include "rules/post.h"
 
 /* Its name since PostgreSQL 18. */
 #ifndef pg_noreturn

@@ -7,7 +7,7 @@
 
 #include <stddef.h>
 
-#include "../extension/codes.h"
+#include "../extension/rules/codes.h"
 
 /* A piece of a text that somebody else keeps. */
 typedef struct Slice

@@ -1,6 +1,6 @@
 /*
  * codes.c
- *		The codes that extension and shim share (../extension/codes.h).
+ *		The codes that extension and shim share (../extension/rules/codes.h).
  */
 #include <string.h>
 

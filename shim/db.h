@@ -12,7 +12,7 @@
  * and other reads take their turns between them.
  *
  * Each item has a bounded time.  The server ends a statement that waits for a
- * lock or takes too long (the settings of the session, ../extension/session.h).
+ * lock or takes too long (the settings of the session, ../extension/base/session.h).
  * A statement that is not answered although its own turn has come costs the
  * connection after DB_STATEMENT_DEADLINE_MS.  An item that has not been sent
  * after DB_ITEM_TIME_MS ends with CODE_DATABASE_BUSY.
@@ -47,7 +47,7 @@
 #include <libpq-fe.h>
 
 #include "array.h"
-#include "../extension/codes.h"
+#include "../extension/rules/codes.h"
 
 #define KEY_HASH_SIZE 32 /* SHA-256 */
 

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "log.h"
-#include "../extension/session.h"
+#include "../extension/base/session.h"
 
 #define RETRY_PAUSE_MIN_MS 100
 /* Also after a long outage the shim is back within two seconds of the database. */

@@ -8,8 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../extension/codes.h"
-#include "../extension/number.h"
+#include "../extension/rules/codes.h"
+#include "../extension/rules/number.h"
 
 #define HANDSHAKE_LENGTH 64
 #define HISTORY_ROWS_DEFAULT 50

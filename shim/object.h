@@ -12,7 +12,7 @@
 #include <stddef.h>
 
 #include "array.h"
-#include "../extension/codes.h"
+#include "../extension/rules/codes.h"
 
 /* Levels of objects and arrays in each other; more are no JSON here. */
 #define OBJECT_DEPTH_MAX 2048

@@ -4,7 +4,7 @@
  *		an evaluation that knows nothing of number.c: a regular expression and
  *		decimal digits as text.
  */
-#include "post.h"
+#include "rules/post.h"
 
 #include <regex.h>
 

@@ -18,18 +18,18 @@ need_corpus() {
 fuzz_sources() {
     local name sources
     case $1 in
-        amount | post) sources='extension/post.c extension/number.c' ;;
+        amount | post) sources='extension/rules/post.c extension/rules/number.c' ;;
         payload)
-            sources='test/fuzz/no_database.c extension/payload.c extension/post.c'
-            sources+=' extension/number.c shim/json.c shim/object.c shim/members.c shim/text.c shim/buffer.c'
+            sources='test/fuzz/no_database.c extension/queue/payload.c extension/rules/post.c'
+            sources+=' extension/rules/number.c shim/json.c shim/object.c shim/members.c shim/text.c shim/buffer.c'
             ;;
         question)
-            sources='test/fuzz/no_database.c extension/number.c'
+            sources='test/fuzz/no_database.c extension/rules/number.c'
             sources+=' shim/json.c shim/object.c shim/members.c shim/text.c shim/buffer.c shim/array.c shim/codes.c'
             ;;
         http)
             # all of the shim but what starts it and what speaks to a database
-            sources=extension/number.c
+            sources=extension/rules/number.c
             for name in shim/*.c; do
                 case $name in
                     shim/main.c | shim/loop.c | shim/options.c | shim/log.c | shim/db*.c) ;;

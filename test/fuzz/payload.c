@@ -17,7 +17,7 @@
 #include "../../shim/object.h"
 #include "../../shim/text.h"
 #include "fuzz.h"
-#include "payload.h"
+#include "queue/payload.h"
 
 #define JSON_TEXT_MAX 512
 #define ID_TEXT_SIZE 32

@@ -8,7 +8,7 @@
  * money is made or lost, no balance falls below its floor, each wallet's chain
  * of transfers is whole, and each answer is what 128-bit arithmetic says.
  */
-#include "post.h"
+#include "rules/post.h"
 
 #include "fuzz.h"
 

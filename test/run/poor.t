@@ -96,7 +96,7 @@ clear_line 'a name that no folder can have' "$(says usual env "RUN_DIR=/tmp/$(pr
 sources="$work/read only"
 mkdir "$sources" "$work/free"
 cp -r --preserve=timestamps -t "$sources" Makefile bin extension shim ./*.so
-touch "$sources/extension/money.c"
+touch "$sources/extension/base/money.c"
 chmod -R a-w,a+rX "$sources"
 chmod 777 "$work/free"
 run_dir="$work/free/of this"

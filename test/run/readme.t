@@ -127,7 +127,7 @@ for my $example (examples())
     is($actual{ $shown[$_] } //= $given[$_], $given[$_], 'the same handshake') for 0 .. $#shown;
 }
 
-is(`perl docs/codes.pl <extension/codes.h`, `cat docs/codes.md`, 'docs/codes.md is made from codes.h');
+is(`perl docs/codes.pl <extension/rules/codes.h`, `cat docs/codes.md`, 'docs/codes.md is made from codes.h');
 my ($install_script) = glob 'extension/pg_wallet--*.sql';
 open my $sql, '<', $install_script or die $!;
 my ($readme, $script) = map { local $/; <$_> } do { open my $f, '<', 'README.md' or die $!; $f }, $sql;

@@ -1,5 +1,5 @@
 # Settings of the server, the database and the role change nothing that worker and shim rely on: each session of theirs
-# has what extension/session.h lists, a reload does not undo it, and what HTTP has acknowledged survives a crash.
+# has what extension/base/session.h lists, a reload does not undo it, and what HTTP has acknowledged survives a crash.
 use strict;
 use warnings;
 
@@ -15,7 +15,7 @@ plan skip_all => 'needs the shim, which is not built' if !-x "$FindBin::RealBin/
 
 # The list: [name, value, sum of SESSION_ words].
 my %listed_for = (worker => [], writes => [], reads => []);
-my $list = slurp_file("$FindBin::RealBin/../../extension/session.h");
+my $list = slurp_file("$FindBin::RealBin/../../extension/base/session.h");
 while ($list =~ /^\s*X\("(\w+)", "([^"]*)", "[^"]*", ([A-Z_ |]+)\)/mg)
 {
     my ($name, $value, $who) = ($1, $2, $3);

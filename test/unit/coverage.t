@@ -22,11 +22,11 @@ trap 'rm -rf "$work"' EXIT
 run_covered() {
     local target
     for target in post number; do
-        "${CC:-cc}" -std=c11 -D_GNU_SOURCE -O0 -g --coverage -Iextension -c "extension/$target.c" \
+        "${CC:-cc}" -std=c11 -D_GNU_SOURCE -O0 -g --coverage -Iextension -c "extension/rules/$target.c" \
             -o "$work/$target.o"
     done
     # shellcheck disable=SC2046 # one word a flag
-    "${CC:-cc}" $(fuzz_flags payload) -O0 --coverage -c extension/payload.c -o "$work/payload.o"
+    "${CC:-cc}" $(fuzz_flags payload) -O0 --coverage -c extension/queue/payload.c -o "$work/payload.o"
     for target in amount post payload; do
         covered_build "$target"
         "$work/$target" test/fuzz/corpus/"$target"/*
@@ -39,7 +39,7 @@ run_covered() {
 covered_build() {
     local objects=("$work/post.o" "$work/number.o") sources
     [[ $1 != payload ]] || objects+=("$work/payload.o")
-    sources=$(fuzz_sources "$1" | sed 's|extension/[a-z]*\.c||g')
+    sources=$(fuzz_sources "$1" | sed 's|extension/[a-z/]*\.c||g')
     # shellcheck disable=SC2046,SC2086 # one word a flag or file
     "${CC:-cc}" $(fuzz_flags "$1") -O1 "test/fuzz/$1.c" test/fuzz/replay.c $sources \
         "${objects[@]}" $(fuzz_libraries "$1") --coverage -o "$work/$1"
@@ -60,7 +60,7 @@ enough() {
 }
 
 run_covered
-enough post.c post
-enough number.c number
-enough payload.c payload
+enough post.c rules/post
+enough number.c rules/number
+enough payload.c queue/payload
 done_testing

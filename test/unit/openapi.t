@@ -21,7 +21,7 @@ my $text = slurp('shim/openapi.json');
 my $document = JSON::PP->new->decode($text);
 my ($paths, $components) = @{$document}{qw(paths components)};
 my $manual = slurp('docs/http.md');
-my ($route_c, $payload_c) = (slurp('shim/route.c'), slurp('extension/payload.c'));
+my ($route_c, $payload_c) = (slurp('shim/route.c'), slurp('extension/queue/payload.c'));
 my $headers = join '', map { slurp($_) } glob 'shim/*.h';
 
 sub resolved {
@@ -42,7 +42,7 @@ sub constant {
 
 # --- codes ----------------------------------------------------------------------------------
 
-is(scalar `perl docs/openapi.pl shim/openapi.json <extension/codes.h`, $text,
+is(scalar `perl docs/openapi.pl shim/openapi.json <extension/rules/codes.h`, $text,
     'the lists of codes are those of codes.h: docs/openapi.pl makes them');
 
 # Each answer that refuses has the list of its own status.

@@ -5,7 +5,7 @@
  * post.c is plain C, so its tests are literal tables: what goes in, what comes
  * out, refusals in the order in which the rules stand.
  */
-#include "post.h"
+#include "rules/post.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,0 +1,222 @@
+/*
+ * ids.c
+ *		Draws the ids of requests, transfers and wallets, and refuses one that is not new.
+ *
+ * The queue takes it that a request has a larger id than every request that was drawn before it:
+ * what is not above the low-water mark is never read again.  The journal takes the same of its
+ * transfers.  A sequence keeps that as long as nobody sets it back, lets sessions draw ids in
+ * advance (CACHE), or carries tables to another server without their sequences, as logical
+ * replication does.  So each id is compared with the highest one that was drawn before.
+ *
+ * That one is kept in shared memory, for each sequence of each database.  After the server's start,
+ * and without the memory (the library is not in shared_preload_libraries), the tables say it.
+ *
+ * Locking: none.  A place is taken once, and given back to nobody.  Who draws reads the highest id
+ * first: all up to it were drawn before, so an id that is not above it is no new one.  Then the id
+ * becomes the highest, unless a larger one has come in between.  That larger one is no reason to
+ * refuse ours: two sessions that draw at the same time are never in each other's way.
+ */
+#include "base/ids.h"
+
+#include "pg_wallet.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/pg_sequence.h"
+#include "commands/sequence.h"
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "port/atomics.h"
+#include "storage/shmem.h"
+#include "utils/inval.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+/* Sequences that have been drawn from since the server's start; each extension has three. */
+#define DRAWN_MAX 1024
+
+typedef struct Drawn
+{
+	pg_atomic_uint64 sequence; /* its database and its oid; 0 for none */
+	pg_atomic_uint64 highest;  /* 0 when it is not known */
+} Drawn;
+
+static Drawn *all_drawn = NULL;
+
+/* What this session knows of a sequence. */
+typedef struct IdSource
+{
+	const char *name;
+	Statement highest_stored; /* no id above it can be in the way */
+	Oid sequence;
+	Drawn *drawn;    /* NULL: there is no memory for it */
+	bool is_as_made; /* it has been looked at, and nobody has altered it since */
+} IdSource;
+
+static IdSource sources[ID_KINDS] = {
+    [ID_REQUEST] =
+        {
+            .name = "request_id_seq",
+            .highest_stored.sql =
+                "SELECT greatest((SELECT max(r.request_id) FROM wallet.request AS r), "
+                "(SELECT max(p.highest) FROM wallet.queue_position AS p), "
+                "(SELECT max(o.request_id) FROM wallet.outcome AS o), "
+                "(SELECT max(t.request_id) FROM wallet.transfer AS t), "
+                "(SELECT max(e.expired_below) - 1 FROM wallet.expiry AS e), 0)",
+        },
+    [ID_TRANSFER] =
+        {
+            .name = "transfer_id_seq",
+            .highest_stored.sql =
+                "SELECT coalesce((SELECT max(t.transfer_id) FROM wallet.transfer AS t), 0)",
+        },
+    [ID_WALLET] =
+        {
+            .name = "wallet_id_seq",
+            .highest_stored.sql =
+                "SELECT coalesce((SELECT max(w.wallet_id) FROM wallet.wallet AS w), 0)",
+        },
+};
+
+Size
+ids_size(void)
+{
+	return sizeof(Drawn) * DRAWN_MAX;
+}
+
+void
+ids_start(void)
+{
+	bool found;
+
+	all_drawn = ShmemInitStruct("pg_wallet ids", ids_size(), &found);
+	for (int i = 0; !found && i < DRAWN_MAX; i++)
+	{
+		pg_atomic_init_u64(&all_drawn[i].sequence, 0);
+		pg_atomic_init_u64(&all_drawn[i].highest, 0);
+	}
+}
+
+/* The sequence's place in shared memory; NULL when all are taken. */
+static Drawn *
+find_drawn(Oid sequence)
+{
+	const uint64 key = (uint64) MyDatabaseId << 32 | sequence;
+	uint32 start = murmurhash32(MyDatabaseId ^ sequence);
+
+	for (uint32 i = 0; all_drawn != NULL && i < DRAWN_MAX; i++)
+	{
+		Drawn *drawn = &all_drawn[(start + i) % DRAWN_MAX];
+		uint64 holder = pg_atomic_read_u64(&drawn->sequence);
+
+		if (holder == 0 && pg_atomic_compare_exchange_u64(&drawn->sequence, &holder, key))
+			return drawn;
+		if (holder == key)
+			return drawn;
+	}
+	return NULL;
+}
+
+static void
+forget_sequences(Datum argument, int cache, uint32 hash)
+{
+	for (int i = 0; i < ID_KINDS; i++)
+		sources[i].is_as_made = false;
+}
+
+static IdSource *
+find_source(IdKind kind)
+{
+	static bool is_told = false;
+	IdSource *source = &sources[kind];
+	Oid sequence = wallet_relation(source->name);
+
+	if (!is_told)
+	{
+		CacheRegisterSyscacheCallback(SEQRELID, forget_sequences, (Datum) 0);
+		is_told = true;
+	}
+	if (source->sequence != sequence)
+	{
+		source->sequence = sequence;
+		source->drawn = find_drawn(sequence);
+		source->is_as_made = false;
+	}
+	return source;
+}
+
+/*
+ * Raises an error unless the sequence is as it was made.  An id has just been drawn, so that the
+ * sequence is locked and nobody alters it before the transaction ends.
+ */
+static void
+check_source(IdSource *source)
+{
+	HeapTuple tuple = SearchSysCache1(SEQRELID, ObjectIdGetDatum(source->sequence));
+	Form_pg_sequence form;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "wallet.%s is no sequence", source->name);
+	form = (Form_pg_sequence) GETSTRUCT(tuple);
+	source->is_as_made = form->seqincrement == 1 && form->seqcache == 1 && !form->seqcycle;
+	ReleaseSysCache(tuple);
+	if (source->is_as_made)
+		return;
+	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+	                errmsg("sequence wallet.%s is not as pg_wallet has made it", source->name),
+	                errdetail("Each id has to be larger than every id that was drawn before it."),
+	                errhint("ALTER SEQUENCE wallet.%s INCREMENT 1 CACHE 1 NO CYCLE, and SET LOGGED "
+	                        "if it is unlogged.",
+	                        source->name)));
+}
+
+/* The highest id in the tables as they are now, whatever the transaction's snapshot says. */
+static int64
+highest_stored(IdSource *source)
+{
+	int64 highest;
+
+	PushActiveSnapshot(GetLatestSnapshot());
+	statement_run(&source->highest_stored, NULL, NULL, true);
+	highest = result_int64(0, 1);
+	PopActiveSnapshot();
+	return highest;
+}
+
+static void
+keep_highest(Drawn *drawn, uint64 id)
+{
+	uint64 highest = pg_atomic_read_u64(&drawn->highest);
+
+	while (highest < id && !pg_atomic_compare_exchange_u64(&drawn->highest, &highest, id))
+		;
+}
+
+int64
+id_draw(IdKind kind)
+{
+	IdSource *source = find_source(kind);
+	int64 highest;
+	int64 id;
+
+	(void) GetTopTransactionId();
+	highest = source->drawn == NULL ? 0 : (int64) pg_atomic_read_u64(&source->drawn->highest);
+	pg_read_barrier();
+	id = nextval_internal(source->sequence, false);
+	if (!source->is_as_made)
+		check_source(source);
+	if (highest == 0)
+		highest = highest_stored(source);
+	if (id <= highest)
+		ereport(ERROR,
+		        (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+		         errmsg("sequence wallet.%s is behind the ids that have been drawn", source->name),
+		         errdetail("It gave " INT64_FORMAT ", after " INT64_FORMAT " had been drawn.", id,
+		                   highest),
+		         errhint("SELECT setval('wallet.%s', " INT64_FORMAT
+		                 "), or a larger id; logical replication does not carry sequences.",
+		                 source->name, highest)));
+	if (source->drawn != NULL)
+		keep_highest(source->drawn, (uint64) id);
+	return id;
+}

@@ -1,0 +1,65 @@
+/*
+ * result.c
+ *		Rows that functions return, of composite types that somebody may have altered.
+ *
+ * ALTER TYPE adds attributes after ours and leaves the place of a dropped one.  It does not ask
+ * whether a C function fills them.
+ */
+#include "base/result.h"
+
+#include "access/htup_details.h"
+#include "fmgr.h"
+#include "utils/lsyscache.h"
+
+bool
+result_is_as_made(TupleDesc columns, const Oid *types, int count)
+{
+	if (columns->natts != count)
+		return false;
+	for (int i = 0; i < count; i++)
+	{
+		const FormData_pg_attribute *column = TupleDescAttr(columns, i);
+
+		if (column->attisdropped || column->atttypid != types[i] || column->atttypmod != -1)
+			return false;
+	}
+	return true;
+}
+
+/* The value as one of the column's type, by way of its text. */
+static Datum
+convert(Datum value, Oid type, const FormData_pg_attribute *column)
+{
+	Oid output;
+	Oid input;
+	Oid element;
+	bool is_varlena;
+
+	if (column->atttypid == type && column->atttypmod == -1)
+		return value;
+	getTypeOutputInfo(type, &output, &is_varlena);
+	getTypeInputInfo(column->atttypid, &input, &element);
+	return OidInputFunctionCall(input, OidOutputFunctionCall(output, value), element,
+	                            column->atttypmod);
+}
+
+HeapTuple
+result_row(TupleDesc columns, const Oid *types, int count, Datum *values, bool *nulls)
+{
+	Datum *altered;
+	bool *altered_nulls;
+
+	if (result_is_as_made(columns, types, count))
+		return heap_form_tuple(columns, values, nulls);
+	altered = palloc0(sizeof(Datum) * columns->natts);
+	altered_nulls = palloc(sizeof(bool) * columns->natts);
+	for (int i = 0; i < columns->natts; i++)
+	{
+		const FormData_pg_attribute *column = TupleDescAttr(columns, i);
+
+		altered_nulls[i] = i >= count || nulls[i] || column->attisdropped;
+		if (!altered_nulls[i])
+			altered[i] = convert(values[i], types[i], column);
+	}
+	return heap_form_tuple(columns, altered, altered_nulls);
+}

@@ -1,0 +1,124 @@
+/*
+ * standbys.c
+ *		Commits that wait for a synchronous standby: who says so, and who has to wait.
+ *
+ * A session whose commit waits for a standby (synchronous_standby_names) may be cancelled.  Its
+ * transaction is then committed on this server alone, and visible.  Whoever repeats the call later
+ * finds its idempotency key, writes nothing, and would not wait: confirm_at_commit makes that
+ * repeated call wait as the first one did.
+ *
+ * Shared memory of the server is read here without locks: an answer may be out of date by a moment.
+ */
+#include "pg_wallet.h"
+
+#include "access/transam.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "miscadmin.h"
+#include "replication/message.h"
+#include "replication/syncrep.h"
+#include "replication/walsender.h"
+#include "base/standbys.h"
+#include "storage/proc.h"
+#include "storage/procarray.h"
+#include "utils/backend_status.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+/* A commit that waits for longer is trouble: a standby that is there answers within milliseconds.
+ */
+#define COMMIT_PATIENCE_MS 3000
+
+#define STANDBY_HINT "Bring the standby back, or change synchronous_standby_names."
+
+#if PG_VERSION_NUM < 160000
+#define pgstat_get_local_beentry_by_index pgstat_fetch_stat_local_beentry
+#endif
+
+/* Do commits wait for standbys at all, as this process knows the settings? */
+static bool
+standbys_are_named(void)
+{
+	return max_wal_senders > 0 && SyncRepConfig != NULL;
+}
+
+/* How many of the standbys that a commit needs are not connected? */
+static int
+missing_standbys(void)
+{
+	SyncRepStandbyData *standbys;
+	int connected = SyncRepGetCandidateStandbys(&standbys);
+
+	return Max(SyncRepConfig->num_sync - connected, 0);
+}
+
+static bool
+waits_for_standby(int pid)
+{
+	PGPROC *process = BackendPidGetProc(pid);
+
+	return process != NULL && *(volatile uint32 *) &process->wait_event_info == WAIT_EVENT_SYNC_REP;
+}
+
+/* The session of this database whose statement waits for a standby for the longest time, in ms; 0:
+ * none. */
+static long
+longest_wait_ms(int *pid)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	int count = pgstat_fetch_stat_numbackends();
+	long longest_ms = 0;
+
+	for (int i = 1; i <= count; i++)
+	{
+		const PgBackendStatus *status = &pgstat_get_local_beentry_by_index(i)->backendStatus;
+		long waited_ms;
+
+		CHECK_FOR_INTERRUPTS();
+		if (status->st_procpid == 0 || status->st_databaseid != MyDatabaseId ||
+		    status->st_activity_start_timestamp == 0)
+			continue;
+		waited_ms = TimestampDifferenceMilliseconds(status->st_activity_start_timestamp, now);
+		if (waited_ms <= longest_ms || !waits_for_standby(status->st_procpid))
+			continue;
+		longest_ms = waited_ms;
+		*pid = status->st_procpid;
+	}
+	return longest_ms;
+}
+
+char *
+trouble_of_standbys(void)
+{
+	int missing;
+	int pid = 0;
+	long waited_ms;
+
+	if (!standbys_are_named())
+		return NULL;
+	missing = missing_standbys();
+	if (missing > 0)
+		return psprintf(
+		    "commits wait for a synchronous standby: of %d that are needed %d %s not "
+		    "connected. " STANDBY_HINT,
+		    SyncRepConfig->num_sync, missing, missing == 1 ? "is" : "are");
+	waited_ms = longest_wait_ms(&pid);
+	if (waited_ms < COMMIT_PATIENCE_MS)
+		return NULL;
+	return psprintf(
+	    "commits wait for a synchronous standby: that of process %d for %ld s. " STANDBY_HINT, pid,
+	    waited_ms / 1000);
+}
+
+void
+confirm_at_commit(void)
+{
+	if (!standbys_are_named() || RecoveryInProgress() ||
+	    (TransactionIdIsValid(GetTopTransactionIdIfAny()) && XactLastRecEnd != 0))
+		return;
+#if PG_VERSION_NUM >= 170000
+	LogLogicalMessage("pg_wallet", "", 0, true, false);
+#else
+	LogLogicalMessage("pg_wallet", "", 0, true);
+#endif
+}

@@ -1,0 +1,595 @@
+/*
+ * deferred.c
+ *		Deferred requests: which of them may be tried, and when.
+ *
+ * An entry is in exactly one state (EntryState).  Entries that are the first in all of their lines
+ * are kept in heaps, so that a round finds the next one without looking at the others.
+ *
+ * Memory: when DEFERRED_MAX entries are in memory, only the ids of further requests are kept, and
+ * each line counts them.  A later request in such a line comes after them, so only its id is kept,
+ * too.
+ */
+#include "queue/deferred_internal.h"
+
+#include "base/chosen.h"
+#include "base/claims.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+/* The pause after a wallet was locked; doubles with each further try. */
+#define RETRY_MIN_MS 50
+#define RETRY_MAX_MS 400
+
+/* The pause when the wallet is claimed: direct payments step back, so it is free soon. */
+#define CLAIMED_RETRY_MS 3
+
+/* How long a request waits for a locked wallet before it claims the wallet. */
+#define CLAIM_AFTER_MS 200
+
+/* A claim lasts for CLAIM_MAX_MS at most.  The pause before the next claim doubles each time. */
+#define CLAIM_MAX_MS 1000
+#define CLAIM_PAUSE_MIN_MS 200
+#define CLAIM_PAUSE_MAX_MS 5000
+
+/* The pause after a request has failed alone; doubles with each further try. */
+#define FAILING_MIN_MS 100
+#define FAILING_MAX_MS 10000
+
+static int
+compare_ids(const pairingheap_node *a, const pairingheap_node *b, void *argument)
+{
+	int64 left = pairingheap_const_container(DeferredEntry, heap_node, a)->request.request_id;
+	int64 right = pairingheap_const_container(DeferredEntry, heap_node, b)->request.request_id;
+
+	return left < right ? 1 : left > right ? -1 : 0;
+}
+
+static int
+compare_moments(const pairingheap_node *a, const pairingheap_node *b, void *argument)
+{
+	int64 left = pairingheap_const_container(DeferredEntry, heap_node, a)->retry_at_ms;
+	int64 right = pairingheap_const_container(DeferredEntry, heap_node, b)->retry_at_ms;
+
+	return left < right ? 1 : left > right ? -1 : 0;
+}
+
+static uint32
+hash_key(const void *key, Size size)
+{
+	int64 id;
+
+	memcpy(&id, key, sizeof(id));
+	return chosen_hash(id);
+}
+
+static void
+init_heap(pairingheap *heap, pairingheap_comparator compare)
+{
+	*heap = (pairingheap){.ph_compare = compare};
+}
+
+Deferred *
+deferred_make(MemoryContext parent, bool may_claim)
+{
+	MemoryContext context =
+	    AllocSetContextCreate(parent, "pg_wallet deferred requests", ALLOCSET_DEFAULT_SIZES);
+	Deferred *deferred = MemoryContextAllocZero(context, sizeof(Deferred));
+	HASHCTL control = {
+	    .keysize = sizeof(int64),
+	    .entrysize = sizeof(Line),
+	    .hash = hash_key,
+	    .hcxt = context,
+	};
+
+	deferred->context = context;
+	deferred->entry_context = SlabContextCreate(context, "pg_wallet deferred entries",
+	                                            SLAB_DEFAULT_BLOCK_SIZE, sizeof(DeferredEntry));
+	deferred->lines = hash_create("pg_wallet deferred lines", 64, &control,
+	                              HASH_ELEM | HASH_FUNCTION | HASH_CONTEXT);
+	init_heap(&deferred->ready, compare_ids);
+	init_heap(&deferred->released, compare_ids);
+	init_heap(&deferred->locked, compare_moments);
+	init_heap(&deferred->failing, compare_moments);
+	dlist_init(&deferred->failing_list);
+	deferred->may_claim = may_claim;
+	return deferred;
+}
+
+void
+deferred_free(Deferred *deferred)
+{
+	deferred_tend_claims(deferred, 0, true);
+	MemoryContextDelete(deferred->context);
+}
+
+int64
+deferred_count(const Deferred *deferred)
+{
+	return (int64) deferred->count + deferred->unread_end - deferred->unread_first;
+}
+
+bool
+deferred_has_ready(const Deferred *deferred)
+{
+	return !pairingheap_is_empty(&deferred->ready) || deferred_wants_reading(deferred);
+}
+
+static const DeferredEntry *
+first_of(const pairingheap *heap)
+{
+	return pairingheap_is_empty(heap) ? NULL : heap_entry(pairingheap_first((pairingheap *) heap));
+}
+
+int
+deferred_pause_ms(const Deferred *deferred, int64 now_ms)
+{
+	const DeferredEntry *locked = first_of(&deferred->locked);
+	const DeferredEntry *failing = first_of(&deferred->failing);
+	int64 at_ms = PG_INT64_MAX;
+
+	if (locked != NULL)
+		at_ms = locked->retry_at_ms;
+	if (failing != NULL)
+		at_ms = Min(at_ms, failing->retry_at_ms);
+	return at_ms == PG_INT64_MAX ? -1 : (int) Max(1, at_ms - now_ms);
+}
+
+int64
+deferred_lowest(const Deferred *deferred)
+{
+	const DeferredEntry *entry = deferred->first;
+	int64 lowest = deferred->unread_first < deferred->unread_end
+	                   ? deferred->unread[deferred->unread_first]
+	                   : PG_INT64_MAX;
+
+	while (entry != NULL && entry->is_settled)
+		entry = entry->next;
+	return entry == NULL ? lowest : Min(lowest, entry->request.request_id);
+}
+
+int64
+deferred_next_id(const Deferred *deferred, DeferredCursor *cursor)
+{
+	int64 next = PG_INT64_MAX;
+
+	if (!cursor->is_begun)
+		*cursor = (DeferredCursor){true, deferred->first, deferred->unread_first};
+	while (cursor->entry != NULL && cursor->entry->is_settled)
+		cursor->entry = cursor->entry->next;
+	if (cursor->unread < deferred->unread_end)
+		next = deferred->unread[cursor->unread];
+	if (cursor->entry != NULL && cursor->entry->request.request_id < next)
+	{
+		next = cursor->entry->request.request_id;
+		cursor->entry = cursor->entry->next;
+	}
+	else if (next != PG_INT64_MAX)
+		cursor->unread++;
+	return next;
+}
+
+bool
+deferred_blocks(Deferred *deferred, const Request *request)
+{
+	int64 keys[LINKS_MAX];
+	int count;
+
+	if (deferred_count(deferred) == 0)
+		return false;
+	count = line_keys(request, keys);
+	for (int i = 0; i < count; i++)
+	{
+		if (find_line(deferred, keys[i]) != NULL)
+			return true;
+	}
+	return false;
+}
+
+DeferredEntry *
+deferred_add(Deferred *deferred, const Request *request, int64 now_ms)
+{
+	DeferredEntry *entry = MemoryContextAlloc(deferred->entry_context, sizeof(DeferredEntry));
+	int64 keys[LINKS_MAX];
+	int count = line_keys(request, keys);
+
+	CHECK_FOR_INTERRUPTS();
+	*entry = (DeferredEntry){.request = *request, .state = ENTRY_TAKEN, .since_ms = now_ms};
+	join_lines(deferred, entry, keys, count);
+	settle_state(deferred, entry);
+	return entry;
+}
+
+DeferredEntry *
+deferred_take_new(Deferred *deferred, const Request *request, int64 now_ms)
+{
+	DeferredEntry *entry = deferred_add(deferred, request, now_ms);
+
+	set_state(deferred, entry, ENTRY_TAKEN);
+	return entry;
+}
+
+/* Keeps an id in rising order.  A new id is nearly always the highest, so the search is short. */
+static void
+keep_id(Deferred *deferred, int64 request_id)
+{
+	int place;
+
+	if (deferred->unread_first > 0 && deferred->unread_end == deferred->unread_room)
+	{
+		deferred->unread_end -= deferred->unread_first;
+		memmove(deferred->unread, deferred->unread + deferred->unread_first,
+		        sizeof(int64) * deferred->unread_end);
+		deferred->unread_first = 0;
+	}
+	if (deferred->unread_end == deferred->unread_room)
+	{
+		deferred->unread_room = Max(1024, deferred->unread_room * 2);
+		deferred->unread =
+		    deferred->unread == NULL
+		        ? MemoryContextAlloc(deferred->context, sizeof(int64) * deferred->unread_room)
+		        : repalloc_huge(deferred->unread, sizeof(int64) * deferred->unread_room);
+	}
+	place = deferred->unread_end;
+	while (place > deferred->unread_first && deferred->unread[place - 1] > request_id)
+		place--;
+	memmove(deferred->unread + place + 1, deferred->unread + place,
+	        sizeof(int64) * (deferred->unread_end - place));
+	deferred->unread[place] = request_id;
+	deferred->unread_end++;
+}
+
+void
+deferred_put(Deferred *deferred, const Request *request, int64 now_ms)
+{
+	int64 keys[LINKS_MAX];
+	int count = line_keys(request, keys);
+	bool is_unread = deferred->count >= DEFERRED_MAX;
+
+	for (int i = 0; i < count && !is_unread; i++)
+	{
+		Line *line = find_line(deferred, keys[i]);
+
+		is_unread = line != NULL && line->unread > 0;
+	}
+	if (!is_unread)
+	{
+		(void) deferred_add(deferred, request, now_ms);
+		return;
+	}
+	keep_id(deferred, request->request_id);
+	for (int i = 0; i < count; i++)
+		make_line(deferred, keys[i])->unread++;
+}
+
+bool
+deferred_wants_reading(const Deferred *deferred)
+{
+	return deferred->unread_first < deferred->unread_end && deferred->count < DEFERRED_MAX / 2;
+}
+
+int
+deferred_ids_to_read(const Deferred *deferred, int count_max, int64 *request_ids)
+{
+	int count = Min(count_max, deferred->unread_end - deferred->unread_first);
+
+	Assert(deferred_wants_reading(deferred));
+	memcpy(request_ids, deferred->unread + deferred->unread_first, sizeof(int64) * count);
+	return count;
+}
+
+void
+deferred_reread(Deferred *deferred, const Request *request)
+{
+	int64 keys[LINKS_MAX];
+	int count = line_keys(request, keys);
+
+	if (deferred->unread_first == deferred->unread_end ||
+	    deferred->unread[deferred->unread_first] != request->request_id)
+		elog(ERROR, "request " INT64_FORMAT " does not wait to be read", request->request_id);
+	deferred->unread_first++;
+	for (int i = 0; i < count; i++)
+	{
+		Line *line = find_line(deferred, keys[i]);
+
+		line->unread--;
+		drop_empty_line(deferred, line);
+	}
+}
+
+void
+deferred_wake(Deferred *deferred, int64 now_ms)
+{
+	while (!pairingheap_is_empty(&deferred->locked))
+	{
+		DeferredEntry *entry = heap_entry(pairingheap_first(&deferred->locked));
+
+		if (entry->retry_at_ms > now_ms)
+			break;
+		set_state(deferred, entry, ENTRY_READY);
+	}
+}
+
+/*
+ * The round has taken this entry: entries that were behind no other one may be taken by the same
+ * round.  After an entry that has waited for a locked wallet, the followers would fail likewise.
+ */
+static void
+release_followers(Deferred *deferred, DeferredEntry *entry)
+{
+	for (int i = 0; i < entry->link_count && entry->retry_ms == 0; i++)
+	{
+		Link *next = entry->links[i].next;
+		DeferredEntry *follower = next == NULL ? NULL : next->entry;
+
+		if (follower == NULL || follower->failure != NULL)
+			continue;
+		if (follower->taking != deferred->taking)
+		{
+			follower->taking = deferred->taking;
+			follower->links_open = follower->links_behind;
+		}
+		if (--follower->links_open == 0)
+			pairingheap_add(&deferred->released, &follower->heap_node);
+	}
+}
+
+/* Takes the entry with the lowest id from the heaps ready and released; NULL: both are empty. */
+static DeferredEntry *
+take_next(Deferred *deferred)
+{
+	const DeferredEntry *ready = first_of(&deferred->ready);
+	const DeferredEntry *released = first_of(&deferred->released);
+	DeferredEntry *entry;
+
+	if (ready == NULL && released == NULL)
+		return NULL;
+	if (released == NULL ||
+	    (ready != NULL && ready->request.request_id < released->request.request_id))
+		entry = heap_entry(pairingheap_remove_first(&deferred->ready));
+	else
+		entry = heap_entry(pairingheap_remove_first(&deferred->released));
+	entry->state = ENTRY_TAKEN;
+	return entry;
+}
+
+int
+deferred_take(Deferred *deferred, int count_max, Request *requests, DeferredEntry **entries)
+{
+	int count = 0;
+
+	deferred->probed = false;
+	deferred->taking++;
+	while (count < count_max)
+	{
+		DeferredEntry *entry = take_next(deferred);
+
+		CHECK_FOR_INTERRUPTS();
+		if (entry == NULL)
+			break;
+		release_followers(deferred, entry);
+		requests[count] = entry->request;
+		entries[count++] = entry;
+	}
+	pairingheap_reset(&deferred->released);
+	return count;
+}
+
+DeferredEntry *
+deferred_take_failing(Deferred *deferred, int64 now_ms, Request *request)
+{
+	DeferredEntry *entry;
+
+	if (pairingheap_is_empty(&deferred->failing) || deferred->probed)
+		return NULL;
+	entry = heap_entry(pairingheap_first(&deferred->failing));
+	if (entry->retry_at_ms > now_ms)
+		return NULL;
+	set_state(deferred, entry, ENTRY_TAKEN);
+	deferred->probed = true;
+	*request = entry->request;
+	return entry;
+}
+
+void
+deferred_mark_settled(DeferredEntry *entry)
+{
+	Assert(entry->state == ENTRY_TAKEN);
+	entry->is_settled = true;
+}
+
+void
+deferred_remove(Deferred *deferred, DeferredEntry *entry)
+{
+	Assert(entry->state == ENTRY_TAKEN);
+	leave_lines(deferred, entry);
+	if (entry->failure != NULL)
+	{
+		dlist_delete(&entry->failing_node);
+		deferred->failing_count--;
+		pfree(entry->failure);
+	}
+	pfree(entry);
+}
+
+void
+deferred_return(Deferred *deferred, DeferredEntry *entry)
+{
+	Assert(entry->state == ENTRY_TAKEN);
+	entry->is_settled = false;
+	settle_state(deferred, entry);
+}
+
+/* Claims a line's wallet.  Returns false when no claim is free, or the pause is not over. */
+static bool
+claim_wallet(Deferred *deferred, Line *line, int64 now_ms)
+{
+	if (line->is_claimed)
+		return true;
+	if (now_ms < line->claim_after_ms || deferred->claimed_count == CLAIMS_MAX ||
+	    !claim_take(line->key))
+		return false;
+	line->is_claimed = true;
+	line->claimed_ms = now_ms;
+	deferred->claimed[deferred->claimed_count++] = line;
+	return true;
+}
+
+/* Claims the wallets of a request.  Returns whether at least one of them is claimed. */
+static bool
+claim_wallets(Deferred *deferred, DeferredEntry *entry, int64 now_ms)
+{
+	bool any = false;
+
+	for (int i = 0; i < entry->link_count; i++)
+	{
+		Line *line = entry->links[i].line;
+
+		if (line->key > 0 && claim_wallet(deferred, line, now_ms))
+			any = true;
+	}
+	return any;
+}
+
+void
+deferred_busy(Deferred *deferred, DeferredEntry *entry, int64 now_ms)
+{
+	if (entry->links_behind > 0 || entry->failure != NULL)
+	{
+		entry->retry_at_ms = now_ms + RETRY_MAX_MS;
+		deferred_return(deferred, entry);
+		return;
+	}
+	entry->is_settled = false;
+	entry->retry_ms =
+	    entry->retry_ms == 0 ? RETRY_MIN_MS : (int) Min(entry->retry_ms * 2, RETRY_MAX_MS);
+	entry->retry_at_ms = now_ms + entry->retry_ms;
+	if (deferred->may_claim && now_ms - entry->since_ms >= CLAIM_AFTER_MS &&
+	    claim_wallets(deferred, entry, now_ms))
+		entry->retry_at_ms = now_ms + CLAIMED_RETRY_MS;
+	set_state(deferred, entry, ENTRY_LOCKED);
+}
+
+/* Copies an error's message, cut at a character's end to FAILING_ERROR_SIZE. */
+static void
+copy_message(const ErrorData *error, char *message)
+{
+	const char *text = error->message == NULL ? "" : error->message;
+	int length = pg_mbcliplen(text, (int) strlen(text), FAILING_ERROR_SIZE - 1);
+
+	memcpy(message, text, length);
+	message[length] = '\0';
+}
+
+bool
+deferred_error_is_known(const DeferredEntry *entry, const ErrorData *error)
+{
+	char message[FAILING_ERROR_SIZE];
+
+	if (entry->failure == NULL || entry->failure->sqlstate != error->sqlerrcode)
+		return false;
+	copy_message(error, message);
+	return strcmp(entry->failure->message, message) == 0;
+}
+
+bool
+deferred_fail(Deferred *deferred, DeferredEntry *entry, const ErrorData *error, int64 now_ms)
+{
+	bool known = deferred_error_is_known(entry, error);
+	Failure *failure = entry->failure;
+
+	if (failure == NULL)
+	{
+		failure = MemoryContextAllocZero(deferred->context, sizeof(Failure));
+		failure->since = GetCurrentTimestamp();
+		set_state(deferred, entry, ENTRY_TAKEN);
+		entry->failure = failure;
+		dlist_push_tail(&deferred->failing_list, &entry->failing_node);
+		deferred->failing_count++;
+	}
+	failure->sqlstate = error->sqlerrcode;
+	failure->attempts++;
+	failure->pause_ms =
+	    failure->pause_ms == 0 ? FAILING_MIN_MS : Min(failure->pause_ms * 2, FAILING_MAX_MS);
+	copy_message(error, failure->message);
+	set_state(deferred, entry, ENTRY_TAKEN);
+	entry->retry_at_ms = now_ms + failure->pause_ms;
+	deferred_return(deferred, entry);
+	return !known;
+}
+
+int64
+deferred_request_id(const DeferredEntry *entry)
+{
+	return entry->request.request_id;
+}
+
+int
+deferred_attempts(const DeferredEntry *entry)
+{
+	return entry->failure == NULL ? 0 : entry->failure->attempts;
+}
+
+int
+deferred_sqlstate(const DeferredEntry *entry)
+{
+	return entry->failure == NULL ? 0 : entry->failure->sqlstate;
+}
+
+void
+deferred_cause_is_gone(Deferred *deferred, int sqlstate, int64 now_ms)
+{
+	dlist_iter iterator;
+
+	dlist_foreach(iterator, &deferred->failing_list)
+	{
+		DeferredEntry *entry = dlist_container(DeferredEntry, failing_node, iterator.cur);
+
+		if (entry->failure->sqlstate != sqlstate || entry->state != ENTRY_FAILING)
+			continue;
+		set_state(deferred, entry, ENTRY_TAKEN);
+		entry->retry_at_ms = now_ms;
+		set_state(deferred, entry, ENTRY_FAILING);
+	}
+}
+
+void
+deferred_failing(const Deferred *deferred, FailingRequests *failing)
+{
+	const DeferredEntry *entry;
+
+	*failing = (FailingRequests){.count = deferred->failing_count};
+	if (failing->count == 0)
+		return;
+	entry = dlist_container(DeferredEntry, failing_node,
+	                        dlist_head_node((dlist_head *) &deferred->failing_list));
+	failing->request_id = entry->request.request_id;
+	failing->since = entry->failure->since;
+	failing->attempts = entry->failure->attempts;
+	failing->sqlstate = entry->failure->sqlstate;
+	strlcpy(failing->error, entry->failure->message, sizeof(failing->error));
+}
+
+void
+deferred_tend_claims(Deferred *deferred, int64 now_ms, bool all)
+{
+	for (int i = deferred->claimed_count - 1; i >= 0; i--)
+	{
+		Line *line = deferred->claimed[i];
+
+		if (!all && now_ms - line->claimed_ms < CLAIM_MAX_MS)
+			continue;
+		line->claim_pause_ms = line->claim_pause_ms == 0
+		                           ? CLAIM_PAUSE_MIN_MS
+		                           : Min(line->claim_pause_ms * 2, CLAIM_PAUSE_MAX_MS);
+		line->claim_after_ms = now_ms + line->claim_pause_ms;
+		give_claim_back(deferred, line);
+	}
+}
+
+bool
+deferred_has_claims(const Deferred *deferred)
+{
+	return deferred->claimed_count > 0;
+}

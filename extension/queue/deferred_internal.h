@@ -1,0 +1,127 @@
+/*
+ * deferred_internal.h
+ *		What deferred.c and deferred_lines.c share, and nobody else sees.
+ */
+#ifndef PG_WALLET_DEFERRED_INTERNAL_H
+#define PG_WALLET_DEFERRED_INTERNAL_H
+
+#include "base/claims.h"
+#include "queue/deferred.h"
+#include "lib/ilist.h"
+#include "lib/pairingheap.h"
+#include "utils/hsearch.h"
+
+#define LINKS_MAX 3 /* lines of one request: a user's and two wallets' */
+
+typedef enum EntryState
+{
+	ENTRY_READY,   /* the first in all lines; in the heap ready */
+	ENTRY_LOCKED,  /* the first in all lines, but a wallet was locked; in the heap locked */
+	ENTRY_FAILING, /* the first in all lines, but it has failed alone; in the heap failing */
+	ENTRY_BEHIND,  /* not the first in one of its lines; in no heap */
+	ENTRY_TAKEN    /* a round tries it; in no heap */
+} EntryState;
+
+/* A line.  key: a wallet's id, or the negative id of a user whose wallet is to be created. */
+typedef struct Line
+{
+	int64 key;
+	struct Link *first; /* in the order of the requests' ids */
+	struct Link *last;
+	struct Link *finger; /* the link that was put in last */
+	int64 unread;        /* number of requests of which only the ids are kept */
+	bool is_claimed;
+	int64 claimed_ms;
+	int64 claim_after_ms;
+	int claim_pause_ms;
+} Line;
+
+/* A request's place in a line. */
+typedef struct Link
+{
+	DeferredEntry *entry;
+	Line *line;
+	struct Link *previous;
+	struct Link *next;
+} Link;
+
+/* What is known about a request that has failed alone. */
+typedef struct Failure
+{
+	int sqlstate;
+	int attempts;
+	int pause_ms;
+	TimestampTz since; /* for people to read */
+	char message[FAILING_ERROR_SIZE];
+} Failure;
+
+struct DeferredEntry
+{
+	Request request;
+	EntryState state;
+	bool is_settled;  /* carried out, if the transaction commits */
+	int links_behind; /* number of lines in which the entry is not the first */
+	int links_open;   /* links_behind without the entries that the round "taking" has taken */
+	uint32 taking;
+	int link_count;
+	Link links[LINKS_MAX];
+	int64 since_ms;
+	int64 retry_at_ms;
+	int retry_ms;
+	Failure *failure; /* NULL for most */
+	dlist_node failing_node;
+	pairingheap_node heap_node;
+	DeferredEntry *previous; /* in the list of all entries, by id */
+	DeferredEntry *next;
+};
+
+struct Deferred
+{
+	MemoryContext context;
+	MemoryContext entry_context;
+	HTAB *lines;
+	int count;
+	DeferredEntry *first;
+	DeferredEntry *last;
+	DeferredEntry *finger;
+	pairingheap ready;    /* by id */
+	pairingheap released; /* by id: all entries before them are taken by this round */
+	pairingheap locked;   /* by retry_at_ms, as failing */
+	pairingheap failing;
+	dlist_head failing_list; /* the entry that has been failing for the longest time first */
+	int failing_count;
+	uint32 taking;
+	bool probed;   /* the round has tried a failing entry: one a round is enough */
+	int64 *unread; /* ids of requests that are not in memory, from unread_first to unread_end */
+	int unread_first;
+	int unread_end;
+	int unread_room;
+	bool may_claim;
+	Line *claimed[CLAIMS_MAX];
+	int claimed_count;
+};
+
+#define heap_entry(node) pairingheap_container(DeferredEntry, heap_node, node)
+
+/* Fills in the keys of the lines of a request, and returns their number: LINKS_MAX at most. */
+extern int line_keys(const Request *request, int64 *keys);
+
+/* The line of a key.  find_line returns NULL when there is none, make_line makes it. */
+extern Line *find_line(Deferred *deferred, int64 key);
+extern Line *make_line(Deferred *deferred, int64 key);
+
+/* Removes the line if no request stands in it. */
+extern void drop_empty_line(Deferred *deferred, Line *line);
+
+/* Gives the claim of the line's wallet back: direct payments no longer step back for it. */
+extern void give_claim_back(Deferred *deferred, Line *line);
+
+/* Put an entry into the lines of these keys and into the list of all entries, or take it out. */
+extern void join_lines(Deferred *deferred, DeferredEntry *entry, const int64 *keys, int count);
+extern void leave_lines(Deferred *deferred, DeferredEntry *entry);
+
+/* set_state moves an entry between the heaps.  settle_state finds an entry's state. */
+extern void set_state(Deferred *deferred, DeferredEntry *entry, EntryState state);
+extern void settle_state(Deferred *deferred, DeferredEntry *entry);
+
+#endif /* PG_WALLET_DEFERRED_INTERNAL_H */

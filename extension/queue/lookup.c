@@ -1,0 +1,188 @@
+/*
+ * lookup.c
+ *		From a handshake to how its request stands.
+ *
+ * Opening a handshake needs no table, and what was not sealed with our key for
+ * this kind and user never reaches one: it is unknown, whatever the reason.
+ */
+#include "pg_wallet.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "base/result.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+PG_FUNCTION_INFO_V1(wallet_lookup_many);
+
+/*
+ * The columns are those of wallet.answer.  A request for a wallet shows the wallet as it is now, a
+ * queued read what it saw; the others show their transfer, or why there is none.  Who has a wallet
+ * already is told which one.
+ */
+static Statement find_answers = {
+    "SELECT a.position::integer, "
+    "CASE WHEN r.request_id IS NULL THEN 'unknown' WHEN code.name IS NULL THEN 'queued' "
+    "WHEN code.name = 'processed' THEN 'processed' ELSE 'rejected' END, "
+    "code.name, wallet.code_message(code.name), w.wallet_id::bigint, "
+    "CASE r.kind WHEN 'wallet_read' THEN o.status::text ELSE w.status::text END, "
+    "wallet.amount_text(CASE r.kind WHEN 'wallet_read' THEN o.balance::bigint "
+    "ELSE w.balance::bigint END, c.minor_digits::integer), "
+    "w.currency::text, wallet.time_text(w.created_at::timestamptz), "
+    "wallet.time_text(CASE r.kind WHEN 'wallet_read' THEN o.updated_at::timestamptz "
+    "ELSE w.updated_at::timestamptz END), "
+    "t.transfer_id::bigint, nullif(greatest(t.source_wallet_id::bigint, 0), 0), "
+    "nullif(greatest(t.destination_wallet_id::bigint, 0), 0) "
+    "FROM unnest($1) WITH ORDINALITY AS a (request_id, position) "
+    "LEFT JOIN wallet.request AS r ON r.request_id = a.request_id "
+    "LEFT JOIN wallet.outcome AS o ON o.request_id = r.request_id "
+    "LEFT JOIN wallet.transfer AS t ON t.request_id = r.request_id AND r.kind <> 'wallet' "
+    "LEFT JOIN wallet.wallet AS w ON w.wallet_id = o.wallet_id "
+    "LEFT JOIN wallet.currency AS c ON c.code = w.currency "
+    "CROSS JOIN LATERAL (SELECT CASE WHEN r.request_id IS NULL THEN "
+    "CASE WHEN a.request_id > 0 AND a.request_id < wallet.expired_below() "
+    "THEN 'handshake_expired' ELSE 'handshake_unknown' END "
+    "WHEN t.transfer_id IS NOT NULL THEN 'processed' ELSE o.code::text END) AS code (name) "
+    "ORDER BY a.position",
+    1,
+    {INT8ARRAYOID},
+    NULL,
+};
+
+/* The request that each triple of kind, user and handshake names, or 0. */
+static int64 *
+open_handshakes(FunctionCallInfo fcinfo, int *count)
+{
+	Datum *kinds, *users, *handshakes;
+	bool *kind_nulls, *user_nulls, *handshake_nulls;
+	int user_count, handshake_count;
+	int64 *request_ids;
+	HandshakeSealer *sealer;
+
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), TEXTOID, -1, false, TYPALIGN_INT, &kinds,
+	                  &kind_nulls, count);
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
+	                  TYPALIGN_DOUBLE, &users, &user_nulls, &user_count);
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(2), TEXTOID, -1, false, TYPALIGN_INT, &handshakes,
+	                  &handshake_nulls, &handshake_count);
+	if (user_count != *count || handshake_count != *count)
+		ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+		                errmsg("the arrays must have the same number of elements")));
+
+	request_ids = palloc0(sizeof(int64) * Max(*count, 1));
+	sealer = handshake_sealer_make();
+	for (int i = 0; i < *count; i++)
+	{
+		RequestKind kind;
+		text *handshake;
+
+		CHECK_FOR_INTERRUPTS();
+		if (kind_nulls[i] || user_nulls[i] || handshake_nulls[i] ||
+		    !kind_from_name(TextDatumGetCString(kinds[i]), &kind))
+			continue;
+		handshake = DatumGetTextPP(handshakes[i]);
+		request_ids[i] = handshake_open(sealer, kind, DatumGetInt64(users[i]),
+		                                VARDATA_ANY(handshake), VARSIZE_ANY_EXHDR(handshake));
+	}
+	handshake_sealer_free(sealer);
+	return request_ids;
+}
+
+/* The wallet that the user of a request has. */
+static Statement find_wallet = {
+    "SELECT w.wallet_id::bigint FROM wallet.request AS r "
+    "JOIN wallet.wallet AS w ON w.user_id = r.user_id WHERE r.request_id = $1",
+    1,
+    {INT8OID},
+    NULL,
+};
+
+/* Columns of find_answers. */
+#define ANSWER_CODE 3
+#define ANSWER_MESSAGE 4
+
+/* Has the user been refused another wallet? */
+static bool
+has_wallet_already(HeapTuple answer, TupleDesc columns)
+{
+	bool is_null;
+	Datum code = heap_getattr(answer, ANSWER_CODE, columns, &is_null);
+	const char *name = wallet_codes[CODE_WALLET_EXISTS].name;
+
+	return !is_null && VARSIZE_ANY_EXHDR(DatumGetPointer(code)) == strlen(name) &&
+	       memcmp(VARDATA_ANY(DatumGetPointer(code)), name, strlen(name)) == 0;
+}
+
+/* An answer to who has a wallet already, with a message that names it.  A statement of its own, so
+ * that all others take no longer for it. */
+static HeapTuple
+tell_wallet(HeapTuple answer, TupleDesc columns, int64 request_id)
+{
+	Datum argument = Int64GetDatum(request_id);
+	int column = ANSWER_MESSAGE;
+	bool is_null = false;
+	Datum message;
+
+	statement_run(&find_wallet, &argument, NULL, false);
+	if (SPI_processed == 0)
+		return answer;
+	message = CStringGetTextDatum(psprintf(
+	    "%s: wallet " INT64_FORMAT, wallet_codes[CODE_WALLET_EXISTS].message, result_int64(0, 1)));
+	return heap_modify_tuple_by_cols(answer, columns, 1, &column, &message, &is_null);
+}
+
+/* Hand over the rows of find_answers, as rows of wallet.answer. */
+static void
+put_answers(ReturnSetInfo *result, const int64 *request_ids)
+{
+	SPITupleTable *answers = SPI_tuptable;
+	uint64 count = SPI_processed;
+	TupleDesc columns = answers->tupdesc;
+	Oid *types = palloc(sizeof(Oid) * columns->natts);
+	Datum *values = palloc(sizeof(Datum) * columns->natts);
+	bool *nulls = palloc(sizeof(bool) * columns->natts);
+	bool is_as_made;
+
+	for (int i = 0; i < columns->natts; i++)
+		types[i] = TupleDescAttr(columns, i)->atttypid;
+	is_as_made = result_is_as_made(result->setDesc, types, columns->natts);
+	for (uint64 row = 0; row < count; row++)
+	{
+		HeapTuple answer = answers->vals[row];
+
+		CHECK_FOR_INTERRUPTS();
+		if (has_wallet_already(answer, columns))
+			answer = tell_wallet(answer, columns, request_ids[row]);
+		if (!is_as_made)
+		{
+			heap_deform_tuple(answer, columns, values, nulls);
+			answer = result_row(result->setDesc, types, columns->natts, values, nulls);
+		}
+		tuplestore_puttuple(result->setResult, answer);
+	}
+}
+
+/*
+ * wallet_lookup_many(kinds text[], user_ids bigint[], handshake_ids text[]) → setof wallet.answer
+ * A handshake that is not known has the state unknown and the code handshake_unknown; or
+ * handshake_expired, when it names a request of this kind and user that is no longer kept.
+ */
+Datum
+wallet_lookup_many(PG_FUNCTION_ARGS)
+{
+	int count;
+	int64 *request_ids;
+	Datum argument;
+
+	InitMaterializedSRF(fcinfo, 0);
+	SPI_connect();
+	request_ids = open_handshakes(fcinfo, &count);
+	argument = int64_array(request_ids, count);
+	statement_run(&find_answers, &argument, NULL, false);
+	put_answers((ReturnSetInfo *) fcinfo->resultinfo, request_ids);
+	SPI_finish();
+	return (Datum) 0;
+}

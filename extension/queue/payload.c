@@ -1,0 +1,403 @@
+/*
+ * payload.c
+ *		Reads the JSON of a request into a Request.
+ *
+ * A payload is one flat object, so PostgreSQL's JSON lexer is enough and no
+ * recursion can run deep.  The text of a number decides what an amount is; it
+ * never passes through a double.  Escapes in strings are not resolved: no
+ * member name and no value that we know needs one.
+ */
+#ifndef FRONTEND
+#include "postgres.h"
+#else
+#include "postgres_fe.h"
+#endif
+
+#include "queue/payload.h"
+
+#include "common/jsonapi.h"
+#include "mb/pg_wchar.h"
+
+/* Characters of a member's name that a message repeats. */
+#define NAME_SHOWN_MAX 64
+
+/* Characters of an amount; the message of whoever has more says it, too. */
+#define AMOUNT_LENGTH_MAX 1024
+
+typedef enum MemberType
+{
+	MEMBER_ID,
+	MEMBER_AMOUNT,
+	MEMBER_CURRENCY
+} MemberType;
+
+typedef struct Member
+{
+	const char *name;
+	MemberType type;
+	bool required;
+	size_t offset; /* of its value in Request */
+} Member;
+
+#define MEMBERS_MAX 5 /* of which the last one has no name */
+
+/* The members of each kind; one without a name ends them. */
+static const Member members[KIND_COUNT][MEMBERS_MAX] = {
+    [KIND_WALLET] =
+        {
+            {"user_id", MEMBER_ID, true, offsetof(Request, user_id)},
+            {"amount", MEMBER_AMOUNT, false, offsetof(Request, amount)},
+            {"currency", MEMBER_CURRENCY, false, offsetof(Request, currency)},
+        },
+    [KIND_TRANSACTION] =
+        {
+            {"user_id", MEMBER_ID, true, offsetof(Request, user_id)},
+            {"source_wallet_id", MEMBER_ID, true, offsetof(Request, source_wallet_id)},
+            {"dest_wallet_id", MEMBER_ID, true, offsetof(Request, destination_wallet_id)},
+            {"trans_sum", MEMBER_AMOUNT, true, offsetof(Request, amount)},
+        },
+    [KIND_DEPOSIT] =
+        {
+            {"user_id", MEMBER_ID, true, offsetof(Request, user_id)},
+            {"wallet_id", MEMBER_ID, true, offsetof(Request, destination_wallet_id)},
+            {"amount", MEMBER_AMOUNT, true, offsetof(Request, amount)},
+        },
+    [KIND_WITHDRAWAL] =
+        {
+            {"user_id", MEMBER_ID, true, offsetof(Request, user_id)},
+            {"wallet_id", MEMBER_ID, true, offsetof(Request, source_wallet_id)},
+            {"amount", MEMBER_AMOUNT, true, offsetof(Request, amount)},
+        },
+    [KIND_WALLET_READ] =
+        {
+            {"user_id", MEMBER_ID, true, offsetof(Request, user_id)},
+            {"wallet_id", MEMBER_ID, true, offsetof(Request, source_wallet_id)},
+        },
+};
+
+typedef struct Parser
+{
+	JsonLexContext *lex;
+	RequestKind kind;
+	int encoding;
+	Request *request;
+	StringInfo message;
+	bool seen[MEMBERS_MAX];
+} Parser;
+
+/* How many bytes of a name fit into a message: whole characters, at most NAME_SHOWN_MAX bytes. */
+static int
+shown_length(int encoding, const char *name, int length)
+{
+	int shown = 0;
+
+	while (shown < length)
+	{
+		int next = shown + pg_encoding_mblen(encoding, name + shown);
+
+		if (next > NAME_SHOWN_MAX)
+			break;
+		shown = next;
+	}
+	return shown;
+}
+
+/* Say what is wrong with which member. */
+static WalletCode
+complain(Parser *parser, WalletCode code, const char *name, int length, const char *what)
+{
+	int shown = shown_length(parser->encoding, name, length);
+
+	appendStringInfo(parser->message, "member \"%.*s\"%s %s", shown, name,
+	                 shown < length ? " (cut)" : "", what);
+	return code;
+}
+
+/* Whether the payload begins with a byte order mark, which no editor shows. */
+static bool
+has_mark(const Parser *parser)
+{
+	static const char mark[] = "\xef\xbb\xbf";
+
+	return parser->encoding == PG_UTF8 && parser->lex->input_length >= (int) strlen(mark) &&
+	       memcmp(parser->lex->input, mark, strlen(mark)) == 0;
+}
+
+static WalletCode
+complain_json(Parser *parser)
+{
+	appendStringInfoString(parser->message, has_mark(parser)
+	                                            ? "the payload begins with a byte order mark, and "
+	                                              "must begin with JSON"
+	                                            : wallet_codes[CODE_INVALID_JSON].message);
+	return CODE_INVALID_JSON;
+}
+
+/* The next token; JSON_TOKEN_INVALID where the text is no JSON. */
+static JsonTokenType
+next_token(Parser *parser)
+{
+	if (json_lex(parser->lex) != JSON_SUCCESS)
+		return JSON_TOKEN_INVALID;
+	return parser->lex->token_type;
+}
+
+static const char *
+token_text(const Parser *parser, int *length)
+{
+	*length = (int) (parser->lex->token_terminator - parser->lex->token_start);
+	return parser->lex->token_start;
+}
+
+/* The characters between a string token's quotes. */
+static const char *
+string_text(const Parser *parser, int *length)
+{
+	const char *quoted = token_text(parser, length);
+
+	*length -= 2;
+	return quoted + 1;
+}
+
+/* The characters of a number, which may stand in a string; false where the token is neither. */
+static bool
+number_text(const Parser *parser, JsonTokenType token, const char **text, int *length)
+{
+	if (token == JSON_TOKEN_STRING)
+		*text = string_text(parser, length);
+	else if (token == JSON_TOKEN_NUMBER)
+		*text = token_text(parser, length);
+	else
+		return false;
+	return true;
+}
+
+static WalletCode
+read_id(Parser *parser, const Member *member, JsonTokenType token)
+{
+	int64_t *id = (int64_t *) ((char *) parser->request + member->offset);
+	int length;
+	const char *text;
+	const char *wrong = id_wrong_type;
+	WalletCode code = CODE_WRONG_TYPE;
+
+	if (number_text(parser, token, &text, &length))
+		code = id_parse(text, length, id, &wrong);
+	if (code == CODE_OK)
+		return code;
+	return complain(parser, code, member->name, strlen(member->name), wrong);
+}
+
+static WalletCode
+read_amount(Parser *parser, const Member *member, JsonTokenType token)
+{
+	Amount *amount = (Amount *) ((char *) parser->request + member->offset);
+	int length;
+	const char *text;
+	WalletCode code;
+
+	if (!number_text(parser, token, &text, &length))
+		return complain(parser, CODE_WRONG_TYPE, member->name, strlen(member->name),
+		                "must be a number, or a number in a string");
+	if (length > AMOUNT_LENGTH_MAX)
+		return complain(parser, CODE_INVALID_AMOUNT, member->name, strlen(member->name),
+		                "must have at most 1024 characters");
+	code = amount_parse(text, length, amount);
+	switch (code)
+	{
+		case CODE_OK:
+			return code;
+		case CODE_AMOUNT_PRECISION:
+			return complain(parser, code, member->name, strlen(member->name),
+			                "has more decimals than any currency");
+		case CODE_AMOUNT_TOO_LARGE:
+			return complain(parser, code, member->name, strlen(member->name),
+			                "does not fit into 64 bits of the smallest unit: the largest is "
+			                "9223372036854775807 units");
+		default:
+			return complain(parser, code, member->name, strlen(member->name),
+			                "must be a plain decimal number such as 777.88, without an exponent");
+	}
+}
+
+static WalletCode
+read_currency(Parser *parser, const Member *member, JsonTokenType token)
+{
+	char *currency = (char *) parser->request + member->offset;
+	int length;
+	const char *text;
+
+	if (token != JSON_TOKEN_STRING)
+		return complain(parser, CODE_WRONG_TYPE, member->name, strlen(member->name),
+		                "must be a string");
+	text = string_text(parser, &length);
+	if (length != 3)
+		return complain(parser, CODE_UNKNOWN_CURRENCY, member->name, strlen(member->name),
+		                "must be a currency's code of three letters, such as usd");
+	for (int i = 0; i < length; i++)
+		currency[i] = pg_ascii_tolower((unsigned char) text[i]);
+	currency[length] = '\0';
+	return CODE_OK;
+}
+
+/* Which member has this name?  -1 where the kind has none. */
+static int
+find_member(RequestKind kind, const char *name, int length)
+{
+	for (int i = 0; members[kind][i].name != NULL; i++)
+	{
+		if (strlen(members[kind][i].name) == (size_t) length &&
+		    memcmp(members[kind][i].name, name, length) == 0)
+			return i;
+	}
+	return -1;
+}
+
+/* The value of a member; the next token is its first. */
+static WalletCode
+read_value(Parser *parser, const Member *member)
+{
+	JsonTokenType token = next_token(parser);
+
+	switch (token)
+	{
+		case JSON_TOKEN_STRING:
+		case JSON_TOKEN_NUMBER:
+		case JSON_TOKEN_TRUE:
+		case JSON_TOKEN_FALSE:
+		case JSON_TOKEN_NULL:
+		case JSON_TOKEN_OBJECT_START:
+		case JSON_TOKEN_ARRAY_START:
+			break;
+		default:
+			return complain_json(parser);
+	}
+	switch (member->type)
+	{
+		case MEMBER_ID:
+			return read_id(parser, member, token);
+		case MEMBER_AMOUNT:
+			return read_amount(parser, member, token);
+		default:
+			return read_currency(parser, member, token);
+	}
+}
+
+/* "name": value; the current token is the name. */
+static WalletCode
+read_member(Parser *parser)
+{
+	int length;
+	const char *name = string_text(parser, &length);
+	int found = find_member(parser->kind, name, length);
+
+	if (found < 0)
+		return complain(parser, CODE_UNKNOWN_MEMBER, name, length, "is not known");
+	if (parser->seen[found])
+		return complain(parser, CODE_DUPLICATE_MEMBER, name, length, "must be given only once");
+	parser->seen[found] = true;
+	if (next_token(parser) != JSON_TOKEN_COLON)
+		return complain_json(parser);
+	return read_value(parser, &members[parser->kind][found]);
+}
+
+/* name: value, name: value }; the object has been opened. */
+static WalletCode
+read_members(Parser *parser)
+{
+	JsonTokenType token = next_token(parser);
+
+	if (token == JSON_TOKEN_OBJECT_END)
+		return CODE_OK;
+	for (;;)
+	{
+		WalletCode code;
+
+		if (token != JSON_TOKEN_STRING)
+			return complain_json(parser);
+		code = read_member(parser);
+		if (code != CODE_OK)
+			return code;
+		token = next_token(parser);
+		if (token == JSON_TOKEN_OBJECT_END)
+			return CODE_OK;
+		if (token != JSON_TOKEN_COMMA)
+			return complain_json(parser);
+		token = next_token(parser);
+	}
+}
+
+static WalletCode
+check_required(Parser *parser)
+{
+	for (int i = 0; members[parser->kind][i].name != NULL; i++)
+	{
+		const Member *member = &members[parser->kind][i];
+
+		if (member->required && !parser->seen[i])
+			return complain(parser, CODE_MISSING_MEMBER, member->name, strlen(member->name),
+			                "is missing");
+	}
+	return CODE_OK;
+}
+
+static WalletCode
+parse_object(Parser *parser)
+{
+	WalletCode code;
+
+	switch (next_token(parser))
+	{
+		case JSON_TOKEN_OBJECT_START:
+			break;
+		case JSON_TOKEN_STRING:
+		case JSON_TOKEN_NUMBER:
+		case JSON_TOKEN_TRUE:
+		case JSON_TOKEN_FALSE:
+		case JSON_TOKEN_NULL:
+		case JSON_TOKEN_ARRAY_START:
+			appendStringInfoString(parser->message, wallet_codes[CODE_NOT_AN_OBJECT].message);
+			return CODE_NOT_AN_OBJECT;
+		default:
+			return complain_json(parser);
+	}
+	code = read_members(parser);
+	if (code == CODE_OK && next_token(parser) != JSON_TOKEN_END)
+		code = complain_json(parser);
+	return code == CODE_OK ? check_required(parser) : code;
+}
+
+WalletCode
+payload_parse(RequestKind kind, int encoding, const char *json, int length, Request *request,
+              StringInfo message)
+{
+	Parser parser = {.kind = kind, .encoding = encoding, .request = request, .message = message};
+	WalletCode code;
+
+#if PG_VERSION_NUM >= 170000
+	parser.lex = makeJsonLexContextCstringLen(NULL, json, length, encoding, false);
+#else
+	parser.lex = makeJsonLexContextCstringLen((char *) json, length, encoding, false);
+#endif
+	*request = (Request){.kind = kind};
+	if (kind == KIND_WALLET)
+		strcpy(request->currency, "usd");
+	code = parse_object(&parser);
+#if PG_VERSION_NUM >= 170000
+	freeJsonLexContext(parser.lex);
+#else
+	pfree(parser.lex);
+#endif
+	return code;
+}
+
+const char *
+payload_amount_member(RequestKind kind)
+{
+	for (int i = 0; members[kind][i].name != NULL; i++)
+	{
+		if (members[kind][i].type == MEMBER_AMOUNT)
+			return members[kind][i].name;
+	}
+	return "";
+}

@@ -1,0 +1,258 @@
+/*
+ * position.c
+ *		How far the queue has been worked off, as wallet.queue_position keeps it.
+ *
+ * While a snapshot is held, each UPDATE of the position leaves a version behind that nobody may
+ * prune.  So it is stored less and less often then.  The row is read by its key from the end: of
+ * the index entries of all versions the newest comes first.
+ */
+#include "queue/position.h"
+
+#include "pg_wallet.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "storage/procarray.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+/* How often the position is stored; and while the versions before are needed, how seldom. */
+#define STORE_INTERVAL_MS 1000
+#define STORE_INTERVAL_MAX_MS 64000
+
+/* So many new requests are worth a version that cannot be pruned. */
+#define STORE_REQUESTS 1000
+
+/* Sessions that were the first at the same time have added a row each: the one that was used. */
+static Statement read_position = {
+    "SELECT p.low_water::bigint, p.highest::bigint, (p.xmin::text)::bigint, p.opener::uuid FROM "
+    "wallet.queue_position AS "
+    "p "
+    "JOIN wallet.opening AS o ON o.origin = p.origin "
+    "ORDER BY p.highest DESC, p.low_water DESC, p.opener LIMIT 1",
+    0,
+    {0},
+    NULL,
+};
+
+static Statement read_unsettled = {
+    "SELECT lower(u.ids)::bigint, upper(u.ids)::bigint - 1 FROM wallet.queue_position AS p "
+    "CROSS JOIN LATERAL unnest(p.unsettled) AS u (ids) WHERE p.opener = $1 ORDER BY 1",
+    1,
+    {UUIDOID},
+    NULL,
+};
+
+static Statement find_position = {
+    "SELECT (p.opener = $1 AND p.origin = (SELECT o.origin FROM wallet.opening AS "
+    "o))::integer::bigint "
+    "FROM wallet.queue_position AS p WHERE p.opener <= $1 ORDER BY p.opener DESC LIMIT 1",
+    1,
+    {UUIDOID},
+    NULL,
+};
+
+/* Somebody else may have come farther meanwhile. */
+static Statement store_position = {
+    "UPDATE wallet.queue_position AS p SET low_water = $2, highest = $3, unsettled = "
+    "(SELECT coalesce(range_agg(int8range(u.first, u.last, '[]')), '{}') "
+    "FROM unnest($4, $5) AS u (first, last)) "
+    "WHERE p.opener = $1 AND p.low_water <= $2 AND p.highest <= $3",
+    5,
+    {UUIDOID, INT8OID, INT8OID, INT8ARRAYOID, INT8ARRAYOID},
+    NULL,
+};
+
+static int
+compare_holes(const void *a, const void *b)
+{
+	int64 left = *(const int64 *) a;
+	int64 right = *(const int64 *) b;
+
+	return left > right ? -1 : left < right;
+}
+
+/* Merge those neighbours that have the fewest ids between them, until so many ranges are left. */
+static void
+ranges_reduce(RangeList *list, int count_max)
+{
+	int64 holes[RANGES_ROOM];
+	int64 smallest;
+	int closable;
+	int count = 1;
+
+	if (list->count <= count_max)
+		return;
+	for (int i = 1; i < list->count; i++)
+		holes[i - 1] = list->items[i].first - list->items[i - 1].last;
+	qsort(holes, list->count - 1, sizeof(int64), compare_holes);
+	/* All that are larger stay, and of those of this size as many as there is room for. */
+	smallest = holes[count_max - 1];
+	closable = list->count - count_max;
+	for (int i = 1; i < list->count; i++)
+	{
+		if (closable > 0 && list->items[i].first - list->items[count - 1].last <= smallest)
+		{
+			list->items[count - 1].last = list->items[i].last;
+			closable--;
+		}
+		else
+			list->items[count++] = list->items[i];
+	}
+	list->count = count;
+}
+
+void
+ranges_add(RangeList *list, int64 first, int64 last)
+{
+	Assert(first <= last);
+	Assert(list->count == 0 || list->items[list->count - 1].last < first);
+	if (list->count > 0 && list->items[list->count - 1].last + 1 == first)
+	{
+		list->items[list->count - 1].last = last;
+		return;
+	}
+	if (list->count == RANGES_ROOM)
+		ranges_reduce(list, RANGES_STORED);
+	list->items[list->count++] = (IdRange){first, last};
+}
+
+static void
+read_ranges(const Position *position, RangeList *unsettled)
+{
+	statement_run(&read_unsettled, (Datum[]){UUIDPGetDatum(&position->opener)}, NULL, true);
+	unsettled->count = 0;
+	for (uint64 row = 0; row < SPI_processed; row++)
+		ranges_add(unsettled, result_int64(row, 1), result_int64(row, 2));
+}
+
+static Oid
+primary_key_of(Relation table)
+{
+#if PG_VERSION_NUM >= 180000
+	return RelationGetPrimaryKeyIndex(table, false);
+#else
+	return RelationGetPrimaryKeyIndex(table);
+#endif
+}
+
+bool
+position_exists(bool *stays)
+{
+	Relation table = table_open(wallet_relation("queue_position"), AccessShareLock);
+	Relation key = index_open(primary_key_of(table), AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(table, NULL);
+	IndexScanDesc scan;
+	TransactionId by;
+	bool exists;
+
+#if PG_VERSION_NUM >= 180000
+	scan = index_beginscan(table, key, GetActiveSnapshot(), NULL, 0, 0);
+#else
+	scan = index_beginscan(table, key, GetActiveSnapshot(), 0, 0);
+#endif
+	index_rescan(scan, NULL, 0, NULL, 0);
+	exists = index_getnext_slot(scan, BackwardScanDirection, slot);
+	by = exists ? HeapTupleHeaderGetXmin(ExecFetchSlotHeapTuple(slot, false, NULL)->t_data)
+	            : InvalidTransactionId;
+	*stays = exists && !TransactionIdIsCurrentTransactionId(by);
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	index_close(key, AccessShareLock);
+	table_close(table, NoLock);
+	return exists;
+}
+
+bool
+position_load(Position *position, RangeList *unsettled)
+{
+	bool is_null;
+	Datum opener;
+
+	statement_run(&read_position, NULL, NULL, true);
+	if (SPI_processed == 0)
+		return false;
+	opener = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 4, &is_null);
+	*position = (Position){
+	    .table = wallet_relation("queue_position"),
+	    .opener = *DatumGetUUIDP(opener),
+	    .low_water = result_int64(0, 1),
+	    .highest = result_int64(0, 2),
+	    .by = (TransactionId) result_int64(0, 3),
+	    .interval_ms = STORE_INTERVAL_MS,
+	};
+	read_ranges(position, unsettled);
+	return true;
+}
+
+bool
+position_is_current(const Position *position)
+{
+	if (position->table != wallet_relation("queue_position"))
+		return false;
+	statement_run(&find_position, (Datum[]){UUIDPGetDatum(&position->opener)}, NULL, true);
+	return SPI_processed == 1 && result_int64(0, 1) == 1;
+}
+
+/* Does some snapshot still need the version before the one that was stored last? */
+static bool
+old_versions_are_needed(const Position *position)
+{
+	Relation table = table_open(position->table, AccessShareLock);
+	TransactionId horizon = GetOldestNonRemovableTransactionId(table);
+
+	table_close(table, NoLock);
+	return TransactionIdIsValid(position->by) && !TransactionIdPrecedes(position->by, horizon);
+}
+
+bool
+position_is_due(Position *position, int64 low_water, int64 highest, bool taking_over)
+{
+	int64 now_ms = monotonic_ms();
+
+	if (low_water <= position->low_water && highest <= position->highest)
+		return false;
+	if (taking_over)
+		return position->highest == 0 || highest - position->highest >= STORE_REQUESTS ||
+		       !old_versions_are_needed(position);
+	if (now_ms - position->stored_ms >= position->interval_ms)
+		return true;
+	if (now_ms - Max(position->stored_ms, position->looked_ms) < STORE_INTERVAL_MS)
+		return false;
+	position->looked_ms = now_ms;
+	return !old_versions_are_needed(position);
+}
+
+Position
+position_store(const Position *position, int64 low_water, int64 highest, RangeList *unsettled)
+{
+	Position stored = *position;
+	int64 firsts[RANGES_STORED];
+	int64 lasts[RANGES_STORED];
+
+	ranges_reduce(unsettled, RANGES_STORED);
+	for (int i = 0; i < unsettled->count; i++)
+	{
+		firsts[i] = unsettled->items[i].first;
+		lasts[i] = unsettled->items[i].last;
+	}
+	statement_run(&store_position,
+	              (Datum[]){UUIDPGetDatum(&position->opener), Int64GetDatum(low_water),
+	                        Int64GetDatum(highest), int64_array(firsts, unsettled->count),
+	                        int64_array(lasts, unsettled->count)},
+	              NULL, false);
+	stored.low_water = low_water;
+	stored.highest = highest;
+	stored.by = GetCurrentTransactionId();
+	stored.stored_ms = monotonic_ms();
+	stored.interval_ms = old_versions_are_needed(position)
+	                         ? Min(position->interval_ms * 2, STORE_INTERVAL_MAX_MS)
+	                         : STORE_INTERVAL_MS;
+	return stored;
+}

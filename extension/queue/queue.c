@@ -1,0 +1,371 @@
+/*
+ * queue.c
+ *		Which requests come next, without ever updating or deleting one.
+ *
+ * A queue remembers in memory the highest id that it has read, the gaps below
+ * it (gaps.h: ids that are not visible yet) and the requests that are deferred
+ * (deferred.c), because another transaction holds a wallet that they need, or
+ * because they have failed.
+ *
+ * What has been read stays read, whatever becomes of the transaction: when that
+ * fails, its requests are deferred ones that may be tried at once.  Whenever
+ * somebody else has posted, all is thrown away: the queue starts again from the
+ * stored position (position.h), and skips what already has an outcome.
+ *
+ * A batch that fails is halved until the culprit stands alone.  When the error is
+ * its own fault it is refused; otherwise it waits by itself, with those behind it,
+ * until it no longer fails.  As long as nothing succeeds at all, the culprit is
+ * none of the requests, and the queue pauses.
+ *
+ * Locking: whoever posts holds queue_lock until his transaction ends.
+ */
+#include "queue/queue_internal.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+/*
+ * Has a table of ours ids that its sequence has not given yet?  And the newest request that has an
+ * outcome.  Rows of transactions that are open are not in the way: their ids the sequence has
+ * given.  Each sequence is read by a subquery, so that an index finds the ids above it: joined with
+ * it, PostgreSQL 18 reads the whole table.
+ */
+static Statement read_sequences = {
+    "SELECT (EXISTS (SELECT FROM wallet.request AS r WHERE r.request_id > "
+    "(SELECT q.last_value - (NOT q.is_called)::integer FROM wallet.request_id_seq AS q)) "
+    "OR EXISTS (SELECT FROM wallet.transfer AS t WHERE t.transfer_id > "
+    "(SELECT q.last_value - (NOT q.is_called)::integer FROM wallet.transfer_id_seq AS q)) "
+    "OR EXISTS (SELECT FROM wallet.wallet AS w WHERE w.wallet_id > "
+    "(SELECT q.last_value - (NOT q.is_called)::integer FROM wallet.wallet_id_seq AS "
+    "q)))::integer::bigint, "
+    "greatest((SELECT max(t.request_id) FROM wallet.transfer AS t), "
+    "(SELECT max(o.request_id) FROM wallet.outcome AS o))",
+    0,
+    {0},
+    NULL,
+};
+
+Queue *
+queue_make(MemoryContext parent, bool is_worker)
+{
+	MemoryContext context = AllocSetContextCreate(parent, "pg_wallet queue", ALLOCSET_SMALL_SIZES);
+	Queue *queue = MemoryContextAllocZero(context, sizeof(Queue));
+
+	queue->context = context;
+	queue->is_worker = is_worker;
+	queue->round_context =
+	    AllocSetContextCreate(context, "pg_wallet round", ALLOCSET_DEFAULT_SIZES);
+	queue->gaps = gaps_make(context);
+	queue->requests_max = NOT_HALVED;
+	return queue;
+}
+
+void
+queue_free(Queue *queue)
+{
+	MemoryContextDelete(queue->context);
+}
+
+/*
+ * Start from the stored position.  A sequence behind the ids that are in use would give them once
+ * more.
+ */
+static void
+load_queue(Queue *queue, const RangeList *unsettled)
+{
+	uint64 horizon = gaps_horizon();
+
+	statement_run(&read_sequences, NULL, NULL, true);
+	if (result_int64(0, 1) != 0)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+		                errmsg("a sequence in the schema wallet is behind the ids that are in use"),
+		                errhint("Logical replication does not carry sequences: use setval().")));
+	queue->settled_until = result_int64(0, 2);
+	queue->highest = queue->position.highest;
+	gaps_reset(queue->gaps);
+	for (int i = 0; i < unsettled->count; i++)
+		gaps_add_unread(queue->gaps, unsettled->items[i].first, unsettled->items[i].last, horizon);
+	if (queue->deferred != NULL)
+		deferred_free(queue->deferred);
+	queue->deferred = deferred_make(queue->context, queue->is_worker);
+	queue->loaded = true;
+}
+
+/* Know where the queue stands; false when it has not been opened yet. */
+static bool
+find_position(Queue *queue)
+{
+	int64 takeovers = shared_takeovers();
+	RangeList unsettled;
+
+	if (queue->loaded && queue->takeovers == takeovers && position_is_current(&queue->position))
+		return true;
+	queue->loaded = false;
+	if (!position_load(&queue->position, &unsettled))
+		return false;
+	load_queue(queue, &unsettled);
+	queue->takeovers = takeovers;
+	return true;
+}
+
+/* Sum up what becomes of the requests when the transaction commits. */
+static void
+sum_up(Queue *queue, Round *round)
+{
+	Reading *reading = &queue->reading;
+	int deferred = 0;
+
+	for (int i = 0; i < reading->count; i++)
+	{
+		bool is_deferred = reading->fates[i] == FATE_DEFERRED;
+
+		round->posted += reading->fates[i] == FATE_POSTED ? 1 : 0;
+		round->refused += reading->fates[i] == FATE_REFUSED ? 1 : 0;
+		if (reading->entries[i] == NULL)
+			deferred += is_deferred ? 1 : 0;
+		else if (!is_deferred)
+		{
+			deferred_mark_settled(reading->entries[i]);
+			deferred--;
+		}
+	}
+	reading->settled = round->posted + round->refused;
+	round->deferred = deferred_count(queue->deferred) + deferred;
+}
+
+/* The next id of a request of the round that is deferred anew; PG_INT64_MAX at the end. */
+static int64
+next_new_id(const Reading *reading, int *next)
+{
+	for (; *next < reading->count; (*next)++)
+	{
+		if (reading->fates[*next] == FATE_DEFERRED && reading->entries[*next] == NULL)
+			return reading->requests[(*next)++].request_id;
+	}
+	return PG_INT64_MAX;
+}
+
+/* The ids of deferred requests, in order, when the transaction commits. */
+typedef struct WaitingIds
+{
+	const Queue *queue;
+	DeferredCursor cursor;
+	int next_new;
+	int64 old_id;
+	int64 new_id;
+} WaitingIds;
+
+static WaitingIds
+begin_waiting_ids(const Queue *queue)
+{
+	WaitingIds ids = {.queue = queue};
+
+	ids.old_id = deferred_next_id(queue->deferred, &ids.cursor);
+	ids.new_id = next_new_id(&queue->reading, &ids.next_new);
+	return ids;
+}
+
+static int64
+waiting_id(const WaitingIds *ids)
+{
+	return Min(ids->old_id, ids->new_id);
+}
+
+static void
+next_waiting_id(WaitingIds *ids)
+{
+	if (ids->old_id < ids->new_id)
+		ids->old_id = deferred_next_id(ids->queue->deferred, &ids->cursor);
+	else
+		ids->new_id = next_new_id(&ids->queue->reading, &ids->next_new);
+}
+
+/* Up to here every request has its outcome, once the transaction commits. */
+static int64
+low_water_mark(const Queue *queue)
+{
+	int next = 0;
+	int64 mark = Min(queue->highest, deferred_lowest(queue->deferred) - 1);
+
+	if (gaps_count(queue->gaps) > 0)
+		mark = Min(mark, gaps_get(queue->gaps, 0)->first - 1);
+	return Min(mark, next_new_id(&queue->reading, &next) - 1);
+}
+
+/* The ids up to the highest that may have no outcome: in gaps, or deferred, in their order. */
+static void
+collect_unsettled(const Queue *queue, RangeList *unsettled)
+{
+	int gap_count = gaps_count(queue->gaps);
+	WaitingIds ids = begin_waiting_ids(queue);
+
+	unsettled->count = 0;
+	for (int i = 0; i < gap_count; i++)
+	{
+		const Gap *gap = gaps_get(queue->gaps, i);
+
+		for (; waiting_id(&ids) < gap->first; next_waiting_id(&ids))
+			ranges_add(unsettled, waiting_id(&ids), waiting_id(&ids));
+		while (waiting_id(&ids) <= gap->last)
+			next_waiting_id(&ids);
+		ranges_add(unsettled, gap->first, gap->last);
+	}
+	for (; waiting_id(&ids) < PG_INT64_MAX; next_waiting_id(&ids))
+		ranges_add(unsettled, waiting_id(&ids), waiting_id(&ids));
+}
+
+static void
+store_position(Queue *queue)
+{
+	RangeList unsettled;
+
+	collect_unsettled(queue, &unsettled);
+	queue->next_position =
+	    position_store(&queue->position, low_water_mark(queue), queue->highest, &unsettled);
+}
+
+void
+queue_store(Queue *queue)
+{
+	SPI_connect();
+	queue->reading = (Reading){0};
+	if (queue->loaded && find_position(queue) &&
+	    (low_water_mark(queue) > queue->position.low_water ||
+	     queue->highest > queue->position.highest))
+		store_position(queue);
+	SPI_finish();
+}
+
+/* Post what has been read.  When somebody else comes across, a smaller batch is posted. */
+static void
+post(Queue *queue)
+{
+	Reading *reading = &queue->reading;
+
+	while (reading->count > 0 &&
+	       !batch_post(reading->requests, reading->count, &queue->culprit, reading->fates))
+		put_back(queue, batch_size());
+}
+
+Round
+queue_round(Queue *queue, int requests_max, bool taking_over)
+{
+	Round round = {0};
+	Reading *reading = &queue->reading;
+	bool stays;
+
+	SPI_connect();
+	queue->next_position.table = InvalidOid;
+	if (!find_position(queue))
+	{
+		/* Where nobody has ever queued anything there is no position at all. */
+		round.closed = position_exists(&stays);
+		*reading = (Reading){0};
+		SPI_finish();
+		return round;
+	}
+	begin_reading(queue, requests_max);
+	post(queue);
+	sum_up(queue, &round);
+	round.gaps = gaps_count(queue->gaps);
+	round.more = reading->rows_max > 0 && reading->rows == reading->rows_max;
+	round.drained = reading->rows < reading->rows_max;
+	if (position_is_due(&queue->position, low_water_mark(queue), queue->highest, taking_over))
+		store_position(queue);
+	SPI_finish();
+	return round;
+}
+
+/* A request that has failed alone is done: say so, and let others with the same error try. */
+static void
+report_success(Queue *queue, const DeferredEntry *entry, int64 now_ms)
+{
+	if (deferred_attempts(entry) == 0)
+		return;
+	ereport(LOG, (errmsg("request " INT64_FORMAT " is settled, after %d attempts",
+	                     deferred_request_id(entry), deferred_attempts(entry) + 1)));
+	deferred_cause_is_gone(queue->deferred, deferred_sqlstate(entry), now_ms);
+}
+
+/* What was settled leaves its lines, and what was not has its place there. */
+static void
+apply_fates(Queue *queue)
+{
+	Reading *reading = &queue->reading;
+	int64 now_ms = monotonic_ms();
+
+	for (int i = 0; i < reading->count; i++)
+	{
+		DeferredEntry *entry = reading->entries[i];
+
+		if (reading->fates[i] == FATE_DEFERRED && entry == NULL)
+		{
+			entry = deferred_take_new(queue->deferred, &reading->requests[i], now_ms);
+			deferred_busy(queue->deferred, entry, now_ms);
+		}
+		else if (reading->fates[i] == FATE_DEFERRED)
+			deferred_busy(queue->deferred, entry, now_ms);
+		else if (entry != NULL)
+		{
+			report_success(queue, entry, now_ms);
+			deferred_remove(queue->deferred, entry);
+		}
+	}
+	deferred_tend_claims(queue->deferred, now_ms, false);
+}
+
+/* A batch, or a part of one, has succeeded. */
+static void
+forget_failures(Queue *queue)
+{
+	queue->culprits = 0;
+	if (queue->requests_max >= setting_batch_max / 2)
+		queue->requests_max = NOT_HALVED;
+	else
+		queue->requests_max *= 2;
+	if (queue->requests_max != NOT_HALVED)
+		return;
+	queue->failures = 0;
+	queue->last_sqlstate = 0;
+}
+
+void
+queue_advance(Queue *queue, Round *round)
+{
+	round->retry_ms = -1;
+	if (!queue->loaded || queue->deferred == NULL)
+		return;
+	HOLD_INTERRUPTS();
+	apply_fates(queue);
+	RESUME_INTERRUPTS();
+	if (OidIsValid(queue->next_position.table))
+		queue->position = queue->next_position;
+	queue->next_position.table = InvalidOid;
+	/* A round that settled nothing does not say that the batch which failed before is well. */
+	if (queue->reading.settled > 0)
+		forget_failures(queue);
+	end_reading(queue);
+	round->more = round->more || deferred_has_ready(queue->deferred);
+	round->retry_ms = deferred_pause_ms(queue->deferred, monotonic_ms());
+}
+
+void
+queue_failing(const Queue *queue, FailingRequests *failing)
+{
+	if (queue->deferred == NULL)
+		*failing = (FailingRequests){0};
+	else
+		deferred_failing(queue->deferred, failing);
+}
+
+void
+queue_give_claims_back(Queue *queue)
+{
+	if (queue->deferred != NULL)
+		deferred_tend_claims(queue->deferred, monotonic_ms(), true);
+}

@@ -1,0 +1,310 @@
+/*
+ * queue_reading.c
+ *		Collects the requests of a round: deferred ones, those in gaps, and new ones.
+ */
+#include "queue/queue_internal.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+/*
+ * A round while requests are deferred: so many that one for another wallet need not wait for long,
+ * at some 5 us each, when a great many come for the wallet that is locked.
+ */
+#define ROUND_OF_DEFERRED 4096
+
+/* The deferred ones among them. */
+#define DEFERRED_AT_ONCE 4096
+
+/* The same while direct payments step back for the worker. */
+#define CLAIMED_AT_ONCE 2048
+
+/* Requests that are read again at once, because only their ids were kept. */
+#define REREAD_AT_ONCE 8192
+
+/* Where the next requests are read to. */
+static Request *
+reading_end(const Reading *reading)
+{
+	return reading->requests + reading->count;
+}
+
+/* Where gaps were merged, requests between them may be come to again that are deferred. */
+static int
+drop_deferred(const Queue *queue, Request *requests, int count)
+{
+	DeferredCursor cursor = {0};
+	int64 deferred;
+	int left = 0;
+
+	if (gaps_blurred_until(queue->gaps) == 0)
+		return count;
+	deferred = deferred_next_id(queue->deferred, &cursor);
+	for (int i = 0; i < count; i++)
+	{
+		while (deferred < requests[i].request_id)
+			deferred = deferred_next_id(queue->deferred, &cursor);
+		if (deferred != requests[i].request_id)
+			requests[left++] = requests[i];
+	}
+	return left;
+}
+
+/* Add the rows that have just been read, but for those that were come to before, to the round. */
+static void
+add_rows(Queue *queue, Reading *reading, int count)
+{
+	Request *found = reading_end(reading);
+	int64 known_until = Max(queue->settled_until, gaps_blurred_until(queue->gaps));
+	int known = 0;
+	int left;
+
+	while (known < count && found[known].request_id <= known_until)
+		known++;
+	left = drop_deferred(queue, found, request_drop_settled(found, known));
+	memmove(found + left, found + known, sizeof(Request) * (count - known));
+	reading->rows += count;
+	reading->count += left + count - known;
+}
+
+/* Look into the gaps again, as far as there is anything new. */
+static void
+read_gap_rows(Queue *queue, Reading *reading)
+{
+	int gap_count;
+	const Gap *gaps = gaps_begin(queue->gaps, GetActiveSnapshot(), &gap_count);
+	Request *found = reading_end(reading);
+	int64 *ids;
+	int count;
+
+	if (gap_count == 0)
+		return;
+	count = request_read_gaps(gaps, gap_count, reading->rows_max, found);
+	ids = palloc(sizeof(int64) * count);
+	for (int i = 0; i < count; i++)
+		ids[i] = found[i].request_id;
+	/* Beyond the last row of a full reading nothing is known. */
+	gaps_found(queue->gaps, ids, count, count < reading->rows_max ? PG_INT64_MAX : ids[count - 1]);
+	pfree(ids);
+	add_rows(queue, reading, count);
+}
+
+/* Read on above the highest id; ids that are skipped on the way are new gaps. */
+static void
+read_new_rows(Queue *queue, Reading *reading)
+{
+	uint64 horizon = gaps_horizon();
+	const Request *found = reading_end(reading);
+	int64 seen = queue->highest;
+	int count = request_read_after(queue->highest, reading->rows_max - reading->rows,
+	                               reading_end(reading), &seen);
+
+	for (int i = 0; i < count; i++)
+	{
+		gaps_add(queue->gaps, queue->highest + 1, found[i].request_id - 1, horizon);
+		queue->highest = found[i].request_id;
+	}
+	if (seen > queue->highest)
+	{
+		gaps_add(queue->gaps, queue->highest + 1, seen, gaps_horizon());
+		queue->highest = seen;
+	}
+	add_rows(queue, reading, count);
+}
+
+static int
+compare_requests(const void *a, const void *b)
+{
+	int64 left = ((const Request *) a)->request_id;
+	int64 right = ((const Request *) b)->request_id;
+
+	return left < right ? -1 : left > right;
+}
+
+/* Deferred requests of which only the ids were kept go into their lines, when there is room. */
+static void
+reread_deferred(Queue *queue, int64 now_ms)
+{
+	int64 *ids;
+	Gap *gaps;
+	Request *requests;
+	int count;
+	int found;
+
+	if (!deferred_wants_reading(queue->deferred))
+		return;
+	ids = palloc(sizeof(int64) * REREAD_AT_ONCE);
+	count = deferred_ids_to_read(queue->deferred, REREAD_AT_ONCE, ids);
+	requests = palloc(sizeof(Request) * count);
+	gaps = palloc(sizeof(Gap) * count);
+	for (int i = 0; i < count; i++)
+		gaps[i] = (Gap){.first = ids[i], .last = ids[i]};
+	found = request_read_gaps(gaps, count, count, requests);
+	pfree(gaps);
+	if (found != count)
+		elog(ERROR, "%d deferred requests are gone", count - found);
+	for (int i = 0; i < found; i++)
+	{
+		deferred_reread(queue->deferred, &requests[i]);
+		(void) deferred_add(queue->deferred, &requests[i], now_ms);
+	}
+	pfree(requests);
+	pfree(ids);
+}
+
+/* Of the rows that were read, keep those that no deferred request comes before. */
+static void
+defer_blocked(Queue *queue, Reading *reading, int64 now_ms)
+{
+	int kept = 0;
+
+	qsort(reading->requests, reading->count, sizeof(Request), compare_requests);
+	for (int i = 0; i < reading->count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (deferred_blocks(queue->deferred, &reading->requests[i]))
+			deferred_put(queue->deferred, &reading->requests[i], now_ms);
+		else
+		{
+			reading->entries[kept] = NULL;
+			reading->requests[kept++] = reading->requests[i];
+		}
+	}
+	reading->count = kept;
+}
+
+/* The first new_count are new, the others were deferred: put all into the order of their ids. */
+static void
+merge_parts(Reading *reading, int new_count)
+{
+	Request *requests;
+	DeferredEntry **entries;
+	int new = 0;
+	int old = new_count;
+
+	if (new_count == 0 || new_count == reading->count)
+		return;
+	requests = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Request) * reading->count);
+	entries = palloc(sizeof(DeferredEntry *) * reading->count);
+	for (int i = 0; i < reading->count; i++)
+	{
+		bool is_new = old == reading->count ||
+		              (new < new_count &&
+		               reading->requests[new].request_id < reading->requests[old].request_id);
+		int from = is_new ? new ++ : old++;
+
+		requests[i] = reading->requests[from];
+		entries[i] = reading->entries[from];
+	}
+	reading->requests = requests;
+	reading->entries = entries;
+}
+
+/* One that has failed alone is tried alone. */
+static bool
+read_failing(Queue *queue, Reading *reading, int64 now_ms)
+{
+	reading->entries[0] = deferred_take_failing(queue->deferred, now_ms, &reading->requests[0]);
+	reading->count = reading->entries[0] == NULL ? 0 : 1;
+	return reading->count > 0;
+}
+
+/* Read on: what has turned up in gaps, and what is new. */
+static void
+read_rows(Queue *queue, Reading *reading)
+{
+	read_gap_rows(queue, reading);
+	if (reading->rows < reading->rows_max)
+		read_new_rows(queue, reading);
+	gaps_commit(queue->gaps);
+}
+
+/* How many rows may be read?  Deferred requests that may be tried have at most half of the room. */
+static int
+rows_to_read(const Queue *queue, const Reading *reading, bool halving, int deferred_max)
+{
+	if (!deferred_has_ready(queue->deferred))
+		return reading->limit;
+	if (halving || reading->limit == 1)
+		return 0;
+	return reading->limit - Min(deferred_max, reading->limit / 2);
+}
+
+/*
+ * Collect the round's requests in the order of their ids: those deferred before that may be tried,
+ * those that have turned up in gaps, and new ones.  While a failing batch is halved, no more are
+ * added to it.
+ */
+static void
+read_requests(Queue *queue, int requests_max)
+{
+	Reading *reading = &queue->reading;
+	Deferred *deferred = queue->deferred;
+	bool halving = queue->requests_max != NOT_HALVED;
+	int64 now_ms = monotonic_ms();
+	int deferred_max = deferred_has_claims(deferred) ? CLAIMED_AT_ONCE : DEFERRED_AT_ONCE;
+	int new_count;
+
+	reading->limit = Min(requests_max, halving ? queue->requests_max : batch_size());
+	if (deferred_count(deferred) > 0)
+		reading->limit = Min(reading->limit, ROUND_OF_DEFERRED);
+	reading->requests =
+	    MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Request) * reading->limit);
+	reading->entries = palloc(sizeof(DeferredEntry *) * reading->limit);
+	reading->fates = palloc(sizeof(RequestFate) * reading->limit);
+	deferred_wake(deferred, now_ms);
+	if ((!halving || !deferred_has_ready(deferred)) && read_failing(queue, reading, now_ms))
+		return;
+	reread_deferred(queue, now_ms);
+	reading->rows_max = rows_to_read(queue, reading, halving, deferred_max);
+	if (reading->rows_max > 0)
+	{
+		read_rows(queue, reading);
+		defer_blocked(queue, reading, now_ms);
+	}
+	new_count = reading->count;
+	reading->count += deferred_take(deferred, Min(reading->limit - new_count, deferred_max),
+	                                reading->requests + new_count, reading->entries + new_count);
+	merge_parts(reading, new_count);
+}
+
+/* The same, in memory of the round's own. */
+void
+begin_reading(Queue *queue, int requests_max)
+{
+	MemoryContext context;
+
+	MemoryContextReset(queue->round_context);
+	queue->reading = (Reading){0};
+	queue->is_reading = true;
+	context = MemoryContextSwitchTo(queue->round_context);
+	read_requests(queue, requests_max);
+	MemoryContextSwitchTo(context);
+	queue->is_reading = false;
+}
+
+void
+end_reading(Queue *queue)
+{
+	queue->reading = (Reading){0};
+	MemoryContextReset(queue->round_context);
+}
+
+/* Put what is not tried in this round back, or into its lines. */
+void
+put_back(Queue *queue, int from)
+{
+	Reading *reading = &queue->reading;
+	int64 now_ms = monotonic_ms();
+
+	for (int i = from; i < reading->count; i++)
+	{
+		if (reading->entries[i] == NULL)
+			(void) deferred_add(queue->deferred, &reading->requests[i], now_ms);
+		else
+			deferred_return(queue->deferred, reading->entries[i]);
+	}
+	reading->count = Min(reading->count, from);
+}

@@ -1,0 +1,408 @@
+/*
+ * worker.c
+ *		The background worker of one database: posts what is queued, round by round.
+ *
+ * Each round is one transaction.  Between rounds nothing is held, neither a lock
+ * nor a snapshot, and the worker looks again whether the extension is still
+ * there and of its own version.  An error ends the round, never the worker.
+ */
+#include "pg_wallet.h"
+
+#include "access/xact.h"
+#include "base/claims.h"
+#include "commands/dbcommands.h"
+#include "server/ending.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "server/readiness.h"
+#include "base/session.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+/* How soon to look again whether somebody else still posts. */
+#define LOCKED_RETRY_MS 50
+
+/* A worker that is kept out for longer says so. */
+#define EXCLUDED_MS 3000
+
+/* After an error that is nobody's fault the pause doubles, from and up to these. */
+#define BACKOFF_MIN_MS 100
+#define BACKOFF_MAX_MS 10000
+
+/*
+ * While many pay, a round begins this long after the one before at the earliest, so that it has
+ * more to do: what a round costs by itself, and its flush, are shared by its requests.  A round of
+ * fewer requests than BUSY_ROUND is followed at once, for those who wait for one payment after the
+ * other.
+ */
+#define ROUND_INTERVAL_MS 3
+#define BUSY_ROUND 16
+
+/* A worker that sleeps says this often that it is alive; wallet_ready() counts on it. */
+#define HEARTBEAT_MS 5000
+
+/* The pause after rounds that failed, one after the other; 0 when the last one did not. */
+static int backoff_ms = 0;
+
+typedef enum RoundEnd
+{
+	ROUND_DONE,
+	ROUND_EXCLUDED, /* somebody else posts now */
+	ROUND_FAILED,
+	ROUND_ABSENT, /* the extension is not installed here */
+	ROUND_OTHER_VERSION
+} RoundEnd;
+
+bool
+worker_start(int slot)
+{
+	BackgroundWorker worker = {
+	    .bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
+	    .bgw_start_time = BgWorkerStart_RecoveryFinished,
+	    .bgw_restart_time = BGW_NEVER_RESTART, /* the launcher starts a new one */
+	    .bgw_main_arg = Int32GetDatum(slot),
+	    .bgw_notify_pid = MyProcPid,
+	};
+	BackgroundWorkerHandle *handle;
+	pid_t pid;
+
+	strlcpy(worker.bgw_name, "pg_wallet worker", BGW_MAXLEN);
+	strlcpy(worker.bgw_type, "pg_wallet worker", BGW_MAXLEN);
+	strlcpy(worker.bgw_library_name, "pg_wallet", sizeof(worker.bgw_library_name));
+	strlcpy(worker.bgw_function_name, "pg_wallet_worker_main", BGW_MAXLEN);
+	if (!RegisterDynamicBackgroundWorker(&worker, &handle))
+		return false;
+	/* One that has ended already had nothing to do, or asks for another one itself. */
+	if (WaitForBackgroundWorkerStartup(handle, &pid) != BGWH_STARTED)
+		shared_worker_release(slot);
+	/* Waiting has reset the latch, also if somebody else had set it. */
+	SetLatch(MyLatch);
+	pfree(handle);
+	return true;
+}
+
+/*
+ * Nothing in the server's configuration may change how posting works: session.h says what is
+ * relied on.  An override stays whatever is reloaded.
+ */
+static void
+set_session(void)
+{
+	static const SessionSetting settings[] = SESSION_SETTING_TABLE;
+
+	for (int i = 0; i < lengthof(settings); i++)
+	{
+		const char *value = GetConfigOption(settings[i].name, true, false);
+
+		/* Not every version has every setting. */
+		if ((settings[i].who & SESSION_WORKER) && value != NULL)
+			SetConfigOption(settings[i].name,
+			                strcmp(value, settings[i].keep) == 0 ? settings[i].keep
+			                                                     : settings[i].value,
+			                PGC_SUSET, PGC_S_OVERRIDE);
+	}
+}
+
+/* Begin a transaction that may post: ROUND_DONE, or why there is none. */
+static RoundEnd
+begin(void)
+{
+	ExtensionState extension;
+
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	extension = extension_state();
+	if (extension != EXTENSION_READY || !queue_lock(false))
+	{
+		CommitTransactionCommand();
+		return extension == EXTENSION_ABSENT  ? ROUND_ABSENT
+		       : extension == EXTENSION_READY ? ROUND_EXCLUDED
+		                                      : ROUND_OTHER_VERSION;
+	}
+	PushActiveSnapshot(GetTransactionSnapshot());
+	return ROUND_DONE;
+}
+
+static void
+commit(void)
+{
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+}
+
+/* One round, in a transaction of its own.  Errors are thrown. */
+static RoundEnd
+try_round(Queue *queue, Round *round)
+{
+	RoundEnd end = begin();
+
+	if (end != ROUND_DONE)
+		return end;
+	pgstat_report_activity(STATE_RUNNING, "posting");
+	*round = queue_round(queue, setting_batch_max, false);
+	commit();
+	queue_advance(queue, round);
+	return end;
+}
+
+/* The same; an error is logged, and *recovery says how to go on. */
+static RoundEnd
+run_round(Queue *queue, Round *round, Recovery *recovery)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile RoundEnd end = ROUND_FAILED;
+
+	PG_TRY();
+	{
+		end = try_round(queue, round);
+	}
+	PG_CATCH();
+	{
+		ErrorData *error;
+
+		HOLD_INTERRUPTS();
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		if (condition_met_error(error) && !queue_error_is_known(queue, error))
+			EmitErrorReport();
+		AbortCurrentTransaction();
+		FlushErrorState();
+		*recovery = queue_failed(queue, error);
+		RESUME_INTERRUPTS();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	return end;
+}
+
+/*
+ * Somebody else posts, or has posted in a transaction that is still open.  That is worth a word
+ * when it has lasted for a while.
+ */
+static void
+note_exclusion(bool is_excluded)
+{
+	static int64 since_us = 0;
+
+	if (!is_excluded || since_us == 0)
+		since_us = is_excluded ? monotonic_us() : 0;
+	else if (monotonic_us() - since_us > EXCLUDED_MS * 1000)
+		condition_note(CONDITION_EXCLUDED);
+}
+
+/*
+ * No worker is wanted here until somebody asks for one.  When that has happened since this one
+ * last looked, it stays, unless it has to go all the same.
+ */
+static void
+leave(bool also_if_asked, const char *reason)
+{
+	if (!shared_worker_leaves(also_if_asked))
+		return;
+	condition_end(reason);
+	proc_exit(0);
+}
+
+static void
+reload_settings(const char *database, Queue *queue)
+{
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+	}
+	if (setting_worker && database_is_allowed(database))
+		return;
+	if (begin() == ROUND_DONE)
+	{
+		queue_store(queue);
+		commit();
+	}
+	leave(true, setting_worker ? "pg_wallet.databases does not name the database"
+	                           : "pg_wallet.worker is off");
+}
+
+static int
+next_backoff(void)
+{
+	return backoff_ms == 0 ? BACKOFF_MIN_MS : Min(backoff_ms * 2, BACKOFF_MAX_MS);
+}
+
+/* Let requests gather after a round that left none. */
+static void
+gather(const Round *round, int64 started_us)
+{
+	long left_ms = ROUND_INTERVAL_MS - (monotonic_us() - started_us) / 1000;
+
+	if (!round->more && round->posted + round->refused >= BUSY_ROUND && left_ms > 0)
+		(void) WaitLatch(NULL, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, left_ms, PG_WAIT_EXTENSION);
+}
+
+/*
+ * In a copy made by CREATE DATABASE ... TEMPLATE: store the copy's own key of handshakes before
+ * somebody dumps the copy.  A failure is logged and harms nothing: an enqueue stores the key as
+ * well.
+ */
+static void
+keep_key(void)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		SetCurrentStatementStartTimestamp();
+		StartTransactionCommand();
+		PushActiveSnapshot(GetTransactionSnapshot());
+		if (extension_state() == EXTENSION_READY)
+		{
+			HandshakeSealer *sealer = handshake_sealer_make();
+
+			handshake_keep_key(sealer);
+			handshake_sealer_free(sealer);
+		}
+		commit();
+	}
+	PG_CATCH();
+	{
+		HOLD_INTERRUPTS();
+		EmitErrorReport();
+		AbortCurrentTransaction();
+		FlushErrorState();
+		RESUME_INTERRUPTS();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+}
+
+/* Requests that fail are shown to whoever looks, as long as they do. */
+static void
+report_failing(const Queue *queue)
+{
+	static int reported = 0;
+	FailingRequests failing;
+
+	queue_failing(queue, &failing);
+	if (failing.count > 0 || reported > 0)
+		shared_worker_failing(&failing);
+	reported = failing.count;
+}
+
+/* Run a round; returns how long to sleep before the next (0: not at all). */
+static int
+work(Queue *queue)
+{
+	Round round = {0};
+	Recovery recovery = RECOVERY_LATER;
+	int64 started_us = monotonic_us();
+	int64 admitted_before = backlog_admitted();
+	RoundEnd end;
+
+	clock_look();
+	shared_worker_looks();
+	end = run_round(queue, &round, &recovery);
+
+	report_failing(queue);
+	if (end != ROUND_DONE)
+		queue_give_claims_back(queue);
+	if (end == ROUND_FAILED && recovery != RECOVERY_AT_ONCE)
+	{
+		condition_note(CONDITION_FAILING);
+		return backoff_ms = next_backoff();
+	}
+	if (end == ROUND_FAILED)
+		return 0;
+	backoff_ms = 0;
+	note_exclusion(end == ROUND_EXCLUDED);
+	if (end == ROUND_ABSENT)
+		leave(false, "the extension is not installed");
+	if (end == ROUND_OTHER_VERSION)
+		condition_note(CONDITION_OTHER_VERSION);
+	if (end == ROUND_EXCLUDED)
+		return LOCKED_RETRY_MS;
+	if (end == ROUND_DONE)
+		condition_note(round.closed ? CONDITION_CLOSED : CONDITION_POSTING);
+	shared_worker_report(&round, monotonic_us() - started_us);
+	backlog_round_done(&round, admitted_before);
+	gather(&round, started_us);
+	/* A commit may wait for a standby, and lose a wake-up over it: look once more. */
+	if (round.more || round.posted + round.refused > 0)
+		return 0;
+	return round.retry_ms < 0 ? setting_poll_ms : Min(round.retry_ms, setting_poll_ms);
+}
+
+/* Sleep until somebody wakes us; but after an error the pause is kept whoever does. */
+static void
+wait_for_work(int sleep_ms)
+{
+	int64 now_ms = monotonic_ms();
+	int64 until_ms = now_ms + sleep_ms;
+	bool woken = false;
+
+	while (!woken && !ConfigReloadPending && now_ms < until_ms)
+	{
+		long left_ms = until_ms - now_ms;
+		int events = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+		                       Min(left_ms, HEARTBEAT_MS), PG_WAIT_EXTENSION);
+
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		clock_look();
+		/* One that fails over and over is not alive to those who wait for it. */
+		if (backoff_ms == 0)
+			shared_worker_beat();
+		woken = (events & WL_LATCH_SET) != 0 && backoff_ms == 0;
+		now_ms = monotonic_ms();
+	}
+}
+
+void
+pg_wallet_worker_main(Datum argument)
+{
+	Oid database;
+	char *name;
+	Queue *queue;
+
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	database = shared_worker_attach(DatumGetInt32(argument));
+	if (!OidIsValid(database))
+		proc_exit(0); /* a launcher that started again has taken the slot back */
+	ending_install(false);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
+	ending_connected();
+	claims_attach();
+	set_session();
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	name = MemoryContextStrdup(TopMemoryContext, get_database_name(database));
+	CommitTransactionCommand();
+	condition_start(name);
+	MemoryContextSwitchTo(
+	    AllocSetContextCreate(TopMemoryContext, "pg_wallet worker", ALLOCSET_DEFAULT_SIZES));
+	queue = queue_make(TopMemoryContext, true);
+	keep_key();
+
+	for (;;)
+	{
+		int sleep_ms;
+
+		CHECK_FOR_INTERRUPTS();
+		reload_settings(name, queue);
+		sleep_ms = work(queue);
+		pgstat_report_stat(false);
+		if (sleep_ms > 0)
+		{
+			pgstat_report_activity(STATE_IDLE, condition_activity());
+			wait_for_work(sleep_ms);
+		}
+		MemoryContextReset(CurrentMemoryContext);
+	}
+}

@@ -1,0 +1,616 @@
+/*
+ * rows.c
+ *		Rows in and out of a table without a statement.
+ *
+ * These are the steps that the executor takes for INSERT, UPDATE and an index scan, in its
+ * order and through its own functions and the table access method, less the planning and the
+ * plan.  A table on which something hangs that is not done here is refused; see plain_facts.
+ *
+ * Of a partitioned table one partition is opened: partitions.c.
+ *
+ * Locking: tables, and the indexes that are needed, are opened with the locks of the statement that
+ * they replace, and kept locked until the transaction ends.  Who holds a row is read from the row's
+ * header with the page's lock held in share mode, as the server does it.  No page is locked, and no
+ * page but the reader's and the writer's last one is pinned, while another function is called.
+ */
+#include "pg_wallet.h"
+
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "catalog/index.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_enum.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "pgstat.h"
+#include "tables/rows.h"
+#include "storage/bufmgr.h"
+#include "storage/lmgr.h"
+#include "storage/procarray.h"
+#include "tables/facts.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/inval.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+static void
+release(RowWriter *writer)
+{
+	for (int i = 0; i < writer->slot_count; i++)
+		ExecDropSingleTupleTableSlot(writer->slots[i]);
+	for (int i = 0; writer->indexes != NULL && i < writer->facts->index_count; i++)
+	{
+		if (writer->indexes[i] != NULL)
+			index_close(writer->indexes[i], NoLock);
+	}
+	if (BufferIsValid(writer->buffer))
+		ReleaseBuffer(writer->buffer);
+	if (writer->estate != NULL)
+	{
+		ExecCloseIndices(writer->result);
+		FreeExecutorState(writer->estate);
+	}
+	close_heap(writer->heap, writer->parent);
+}
+
+/* What is known of a table that can be written to without a statement; else NULL. */
+static const TableFacts *
+writable_facts(Relation parent, Relation heap, const RowLayout *layout, CmdType command)
+{
+	const TableFacts *facts = plain_facts(parent, heap, layout, command);
+
+	return facts != NULL && facts->is_immediate ? facts : NULL;
+}
+
+/* Can the writer make the index entries itself?  Those of an update have the keys they had. */
+static bool
+makes_entries(const RowWriter *writer)
+{
+	return writer->is_update ? writer->facts->is_fixed : writer->facts->is_simple;
+}
+
+/* What the executor wants to have for its checks, and for entries that we do not make. */
+static void
+call_executor(RowWriter *writer)
+{
+	writer->estate = CreateExecutorState();
+	writer->result = makeNode(ResultRelInfo);
+	InitResultRelInfo(writer->result, writer->heap, 0, NULL, 0);
+	if (!makes_entries(writer))
+		ExecOpenIndices(writer->result, false);
+}
+
+/* Make the writer of a table that has been opened. */
+static bool
+writer_begin(RowWriter *writer, const RowLayout *layout, CmdType command)
+{
+	writer->facts = writable_facts(writer->parent, writer->heap, layout, command);
+	if (writer->facts == NULL)
+	{
+		close_heap(writer->heap, writer->parent);
+		return false;
+	}
+	CheckCmdReplicaIdentity(writer->heap, command);
+	writer->command = GetCurrentCommandId(true);
+	writer->is_update = command == CMD_UPDATE;
+	writer->indexes = NULL;
+	writer->estate = NULL;
+	writer->buffer = InvalidBuffer;
+	writer->slot_count = 0;
+	writer->filled = 0;
+	if (!makes_entries(writer))
+		call_executor(writer);
+	return true;
+}
+
+/*
+ * Have versions of rows become superfluous since this was asked last?  Not while somebody holds a
+ * snapshot; then it is in vain to look for some among an index's entries.
+ */
+static bool
+is_horizon_moving(Relation heap)
+{
+	static TransactionId last = InvalidTransactionId;
+	TransactionId horizon = GetOldestNonRemovableTransactionId(heap);
+	bool is_moving = horizon != last;
+
+	last = horizon;
+	return is_moving;
+}
+
+/* One of the table's indexes, opened when the first entry is made. */
+static Relation
+writer_index(RowWriter *writer, int i)
+{
+	if (writer->indexes[i] == NULL)
+		writer->indexes[i] = index_open(writer->facts->indexes[i].oid, RowExclusiveLock);
+	return writer->indexes[i];
+}
+
+/*
+ * Index entries for a new row, or for a version of a row that has the same keys.  That one cannot
+ * be the double of a row other than itself; the executor would look all the same, at every version
+ * that some snapshot still needs.
+ */
+static void
+make_entries(RowWriter *writer, TupleTableSlot *slot)
+{
+	Datum values[INDEX_MAX_KEYS];
+	bool nulls[INDEX_MAX_KEYS];
+
+	if (writer->indexes == NULL)
+	{
+		writer->indexes = palloc0(sizeof(Relation) * writer->facts->index_count);
+		writer->may_delete = writer->is_update && is_horizon_moving(writer->heap);
+	}
+	for (int i = 0; i < writer->facts->index_count; i++)
+	{
+		const SimpleIndex *index = &writer->facts->indexes[i];
+		bool is_unique = index->info->ii_Unique && !writer->is_update;
+
+		if (!index->info->ii_ReadyForInserts || !index_covers(writer->facts, index, slot))
+			continue;
+		FormIndexDatum(index->info, slot, NULL, values, nulls);
+		index_insert(writer_index(writer, i), values, nulls, &slot->tts_tid, writer->heap,
+		             is_unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO, writer->may_delete,
+		             index->info);
+	}
+}
+
+bool
+writer_open(RowWriter *writer, const RowLayout *layout, CmdType command)
+{
+	writer->parent = NULL;
+	writer->heap = table_open(wallet_relation(layout->table), RowExclusiveLock);
+	return writer_begin(writer, layout, command);
+}
+
+bool
+writer_open_for_keys(RowWriter *writer, const RowLayout *layout, int64 first_key, int64 last_key)
+{
+	int64 end;
+
+	Assert(first_key <= last_key);
+	writer->heap =
+	    open_heap(layout->table, first_key, false, RowExclusiveLock, &writer->parent, &end);
+	if (writer->heap == NULL)
+		return false;
+	if (last_key < end)
+		return writer_begin(writer, layout, CMD_INSERT);
+	close_heap(writer->heap, writer->parent);
+	return false;
+}
+
+static void
+insert_index_entries(RowWriter *writer, TupleTableSlot *slot, bool only_summarizing)
+{
+	if (makes_entries(writer))
+	{
+		make_entries(writer, slot);
+		return;
+	}
+	ResetPerTupleExprContext(writer->estate);
+#if PG_VERSION_NUM >= 160000
+	ExecInsertIndexTuples(writer->result, slot, writer->estate, writer->is_update, false, NULL, NIL,
+	                      only_summarizing);
+#else
+	ExecInsertIndexTuples(writer->result, slot, writer->estate, writer->is_update, false, NULL,
+	                      NIL);
+#endif
+}
+
+static void
+check_row(RowWriter *writer, TupleTableSlot *slot)
+{
+	ExecStoreVirtualTuple(slot);
+	slot->tts_tableOid = RelationGetRelid(writer->heap);
+	if (checks_pass(writer->facts, writer->heap, slot))
+		return;
+	if (writer->estate == NULL)
+		call_executor(writer);
+	ResetPerTupleExprContext(writer->estate);
+	ExecConstraints(writer->result, slot, writer->estate);
+}
+
+static void
+flush(RowWriter *writer)
+{
+	Assert(!writer->is_update && writer->filled <= writer->slot_count);
+	for (int i = 0; i < writer->filled; i++)
+		check_row(writer, writer->slots[i]);
+	table_multi_insert(writer->heap, writer->slots, writer->filled, writer->command, 0, NULL);
+	for (int i = 0; i < writer->filled; i++)
+		insert_index_entries(writer, writer->slots[i], false);
+	writer->filled = 0;
+}
+
+TupleTableSlot *
+writer_next(RowWriter *writer)
+{
+	TupleTableSlot *slot;
+
+	if (writer->filled == ROWS_AT_ONCE)
+		flush(writer);
+	if (writer->filled == writer->slot_count)
+		writer->slots[writer->slot_count++] = table_slot_create(writer->heap, NULL);
+	slot = writer->slots[writer->filled++];
+	ExecClearTuple(slot);
+	memset(slot->tts_isnull, false, sizeof(bool) * slot->tts_tupleDescriptor->natts);
+	return slot;
+}
+
+/* Who holds the row of this header?  With the page's lock held. */
+static RowHolder
+header_holder(HeapTupleHeader row)
+{
+	TransactionId xmax = HeapTupleHeaderGetRawXmax(row);
+
+	if (row->t_infomask & HEAP_XMAX_INVALID)
+		return HOLDER_NOBODY;
+	if (row->t_infomask & HEAP_XMAX_IS_MULTI)
+		return HOLDER_OTHERS;
+	if (TransactionIdIsCurrentTransactionId(xmax))
+		return HOLDER_OURSELVES;
+	if (TransactionIdIsInProgress(xmax))
+		return HOLDER_OTHERS;
+	/* A lock has ended with its transaction.  A change counts when it has been committed. */
+	return !HEAP_XMAX_IS_LOCKED_ONLY(row->t_infomask) && TransactionIdDidCommit(xmax)
+	           ? HOLDER_OTHERS
+	           : HOLDER_NOBODY;
+}
+
+RowHolder
+row_holder(TupleTableSlot *slot)
+{
+	const BufferHeapTupleTableSlot *stored = (BufferHeapTupleTableSlot *) slot;
+	RowHolder holder;
+
+	Assert(TTS_IS_BUFFERTUPLE(slot) && BufferIsValid(stored->buffer));
+	LockBuffer(stored->buffer, BUFFER_LOCK_SHARE);
+	holder = header_holder(stored->base.tuple->t_data);
+	LockBuffer(stored->buffer, BUFFER_LOCK_UNLOCK);
+	return holder;
+}
+
+/* The same of the row at this place, or HOLDER_OTHERS where there is none any more. */
+static RowHolder
+place_holder(RowWriter *writer, ItemPointer tid)
+{
+	BlockNumber block = ItemPointerGetBlockNumber(tid);
+	RowHolder holder = HOLDER_OTHERS;
+	ItemId item;
+
+	writer->buffer = ReleaseAndReadBuffer(writer->buffer, writer->heap, block);
+	LockBuffer(writer->buffer, BUFFER_LOCK_SHARE);
+	item = PageGetItemId(BufferGetPage(writer->buffer), ItemPointerGetOffsetNumber(tid));
+	Assert(ItemIdIsNormal(item));
+	if (ItemIdIsNormal(item))
+		holder = header_holder((HeapTupleHeader) PageGetItem(BufferGetPage(writer->buffer), item));
+	LockBuffer(writer->buffer, BUFFER_LOCK_UNLOCK);
+	return holder;
+}
+
+bool
+writer_update(RowWriter *writer, ItemPointer tid, bool is_locked)
+{
+	TupleTableSlot *slot = writer->slots[--writer->filled];
+	TM_FailureData failure;
+	LockTupleMode lock_mode;
+	TM_Result result;
+#if PG_VERSION_NUM >= 160000
+	TU_UpdateIndexes indexes;
+#else
+	bool indexes;
+#endif
+
+	Assert(writer->is_update && writer->filled == 0 && ActiveSnapshotSet());
+	check_row(writer, slot);
+	if (!is_locked && place_holder(writer, tid) == HOLDER_OTHERS)
+		return false;
+	/* An update that is not to wait is not supported: heap_update asserts that none comes across
+	 * a row that is being changed. */
+	result = table_tuple_update(writer->heap, tid, slot, writer->command, GetActiveSnapshot(),
+	                            InvalidSnapshot, true, &failure, &lock_mode, &indexes);
+	if (result != TM_Ok)
+		return false;
+#if PG_VERSION_NUM >= 160000
+	if (indexes != TU_None)
+		insert_index_entries(writer, slot, indexes == TU_Summarizing);
+#else
+	if (indexes)
+		insert_index_entries(writer, slot, false);
+#endif
+	return true;
+}
+
+void
+writer_close(RowWriter *writer)
+{
+	if (writer->filled > 0)
+		flush(writer);
+	release(writer);
+	CommandCounterIncrement();
+}
+
+bool
+reader_open(RowReader *reader, const RowLayout *layout, LOCKMODE lock)
+{
+	return reader_open_from(reader, layout, PG_INT64_MIN, lock);
+}
+
+bool
+reader_open_from(RowReader *reader, const RowLayout *layout, int64 key, LOCKMODE lock)
+{
+	const TableFacts *facts;
+
+	Assert(ActiveSnapshotSet());
+	reader->heap = open_heap(layout->table, key, true, lock, &reader->parent, &reader->end);
+	if (reader->heap == NULL)
+		return false;
+	facts = plain_facts(reader->parent, reader->heap, layout, CMD_SELECT);
+	if (facts == NULL || !OidIsValid(facts->key_index))
+	{
+		close_heap(reader->heap, reader->parent);
+		return false;
+	}
+	reader->key_index = facts->key_index;
+	reader->index = NULL;
+	reader->slot = table_slot_create(reader->heap, NULL);
+	reader->is_read_once = layout->is_read_once;
+	reader->block_count = InvalidBlockNumber;
+	reader->buffer = InvalidBuffer;
+	return true;
+}
+
+bool
+reader_may_update(RowReader *reader, const RowLayout *layout)
+{
+	return reader->parent == NULL && writable_facts(NULL, reader->heap, layout, CMD_UPDATE) != NULL;
+}
+
+/*
+ * Pin the row's page, and make room on it when it is nearly full: else no update would find any,
+ * and be HOT.  An index scan of the executor's would do so at every reading of a page that holds a
+ * dead row: where pages are to be filled to a half, it takes every page for full.
+ */
+static void
+pin_page(RowReader *reader, BlockNumber block)
+{
+	Page page;
+
+	if (BufferIsValid(reader->buffer) && BufferGetBlockNumber(reader->buffer) == block)
+		return;
+	reader->buffer = ReleaseAndReadBuffer(reader->buffer, reader->heap, block);
+	page = BufferGetPage(reader->buffer);
+	if (PageIsFull(page) || PageGetHeapFreeSpace(page) < BLCKSZ / 10)
+		heap_page_prune_opt(reader->heap, reader->buffer);
+}
+
+bool
+reader_fetch(RowReader *reader, ItemPointer tid)
+{
+	BlockNumber block = ItemPointerGetBlockNumber(tid);
+
+	Assert(ItemPointerIsValid(tid));
+	if (reader->block_count == InvalidBlockNumber)
+		reader->block_count = RelationGetNumberOfBlocks(reader->heap);
+	if (block >= reader->block_count)
+		return false;
+	pin_page(reader, block);
+	return table_tuple_fetch_row_version(reader->heap, tid, GetActiveSnapshot(), reader->slot);
+}
+
+/* Has this version been committed before the snapshot, and neither replaced nor locked since? */
+static bool
+is_plainly_visible(HeapTupleHeader row, Snapshot snapshot)
+{
+	TransactionId xmin = HeapTupleHeaderGetRawXmin(row);
+
+	if (!(row->t_infomask & HEAP_XMAX_INVALID) || HeapTupleHeaderXminInvalid(row))
+		return false;
+	if (HeapTupleHeaderXminFrozen(row))
+		return true;
+	return !XidInMVCCSnapshot(xmin, snapshot) &&
+	       (HeapTupleHeaderXminCommitted(row) || TransactionIdDidCommit(xmin));
+}
+
+/*
+ * The row at its place on the locked page, if that is simple to tell.  Unlike the executor's way it
+ * leaves no hint in the row: after a checkpoint a hint costs a whole page of write-ahead log, when
+ * there are checksums, and for a row that is read once it is good for nothing.
+ */
+static bool
+find_plain_row(RowReader *reader, HeapTuple row)
+{
+	Page page = BufferGetPage(reader->buffer);
+	OffsetNumber offset = ItemPointerGetOffsetNumber(&row->t_self);
+	ItemId item;
+
+	if (!reader->is_read_once || IsolationIsSerializable() || offset > PageGetMaxOffsetNumber(page))
+		return false;
+	item = PageGetItemId(page, offset);
+	if (!ItemIdIsNormal(item))
+		return false;
+	row->t_data = (HeapTupleHeader) PageGetItem(page, item);
+	row->t_len = ItemIdGetLength(item);
+	return !HeapTupleHeaderIsHeapOnly(row->t_data) &&
+	       is_plainly_visible(row->t_data, reader->scan->xs_snapshot);
+}
+
+/* Take the version that the snapshot shows, of the row that an index entry names. */
+static bool
+fetch_version(RowReader *reader, ItemPointer root, bool *all_dead)
+{
+	HeapTuple row = &((BufferHeapTupleTableSlot *) reader->slot)->base.tupdata;
+	bool found;
+
+	ExecClearTuple(reader->slot);
+	pin_page(reader, ItemPointerGetBlockNumber(root));
+	row->t_self = *root;
+	*all_dead = false;
+	LockBuffer(reader->buffer, BUFFER_LOCK_SHARE);
+	found = find_plain_row(reader, row) ||
+	        heap_hot_search_buffer(&row->t_self, reader->heap, reader->buffer,
+	                               reader->scan->xs_snapshot, row, all_dead, true);
+	LockBuffer(reader->buffer, BUFFER_LOCK_UNLOCK);
+	if (!found)
+		return false;
+	row->t_tableOid = RelationGetRelid(reader->heap);
+	ExecStoreBufferHeapTuple(row, reader->slot, reader->buffer);
+	pgstat_count_heap_fetch(reader->index);
+	return true;
+}
+
+/* Begin with the scan, which is not needed where hints lead to all rows. */
+static void
+open_index(RowReader *reader)
+{
+	reader->index = index_open(reader->key_index, AccessShareLock);
+#if PG_VERSION_NUM >= 180000
+	reader->scan = index_beginscan(reader->heap, reader->index, GetActiveSnapshot(), NULL, 1, 0);
+#else
+	reader->scan = index_beginscan(reader->heap, reader->index, GetActiveSnapshot(), 1, 0);
+#endif
+	/* reader_step wants the keys. */
+	reader->scan->xs_want_itup = reader->is_read_once;
+}
+
+static void
+seek(RowReader *reader, StrategyNumber strategy, RegProcedure procedure, Datum key)
+{
+	ScanKeyData scan_key;
+
+	if (reader->index == NULL)
+		open_index(reader);
+	reader->direction =
+	    strategy == BTEqualStrategyNumber ? BackwardScanDirection : ForwardScanDirection;
+	ScanKeyInit(&scan_key, 1, strategy, procedure, key);
+	scan_key.sk_collation = reader->index->rd_indcollation[0];
+	index_rescan(reader->scan, &scan_key, 1, NULL, 0);
+}
+
+void
+reader_seek(RowReader *reader, int64 key)
+{
+	seek(reader, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(key));
+}
+
+void
+reader_seek_from(RowReader *reader, int64 key)
+{
+	seek(reader, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(key));
+}
+
+void
+reader_seek_text(RowReader *reader, const char *key)
+{
+	seek(reader, BTEqualStrategyNumber, F_TEXTEQ, CStringGetTextDatum(key));
+}
+
+bool
+reader_next(RowReader *reader)
+{
+	Assert(reader->index != NULL);
+	while ((reader->entry = index_getnext_tid(reader->scan, reader->direction)) != NULL)
+	{
+		if (reader_take(reader))
+			return true;
+	}
+	return false;
+}
+
+bool
+reader_step(RowReader *reader, int64 *key)
+{
+	bool is_null;
+
+	Assert(reader->scan->xs_want_itup);
+	reader->entry = index_getnext_tid(reader->scan, reader->direction);
+	if (reader->entry == NULL)
+		return false;
+	*key =
+	    DatumGetInt64(index_getattr(reader->scan->xs_itup, 1, reader->scan->xs_itupdesc, &is_null));
+	return true;
+}
+
+bool
+reader_take(RowReader *reader)
+{
+	bool all_dead;
+
+	if (fetch_version(reader, reader->entry, &all_dead))
+		return true;
+	/* The index need not lead anybody there again. */
+	reader->scan->kill_prior_tuple = all_dead && !reader->scan->xactStartedInRecovery;
+	return false;
+}
+
+void
+reader_close(RowReader *reader)
+{
+	if (BufferIsValid(reader->buffer))
+		ReleaseBuffer(reader->buffer);
+	if (reader->index != NULL)
+	{
+		index_endscan(reader->scan);
+		index_close(reader->index, NoLock);
+	}
+	ExecDropSingleTupleTableSlot(reader->slot);
+	close_heap(reader->heap, reader->parent);
+}
+
+/* How often we have heard that an enum type was changed. */
+static uint64 enum_changes = 1;
+
+static void
+forget_values(Datum argument, int cache, uint32 hash)
+{
+	enum_changes++;
+}
+
+void
+enum_values_load(EnumValues *values, Oid type, const char *const *names, int count)
+{
+	static bool is_told = false;
+
+	if (values->type == type && values->changes == enum_changes)
+		return;
+	Assert(count <= ENUM_VALUES_MAX);
+	if (!is_told)
+		CacheRegisterSyscacheCallback(ENUMTYPOIDNAME, forget_values, (Datum) 0);
+	is_told = true;
+	*values = (EnumValues){.changes = enum_changes, .names = names, .count = count};
+	for (int i = 0; i < count; i++)
+		values->values[i] = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
+		                                    ObjectIdGetDatum(type), CStringGetDatum(names[i]));
+	values->type = type;
+}
+
+Oid
+enum_values_get(const EnumValues *values, int i)
+{
+	Assert(i >= 0 && i < values->count);
+	if (!OidIsValid(values->values[i]))
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+		                errmsg("type %s has no value \"%s\"", format_type_be(values->type),
+		                       values->names[i]),
+		                errhint("Give the value back the name that it had.")));
+	return values->values[i];
+}
+
+int
+enum_values_find(const EnumValues *values, Oid value)
+{
+	for (int i = 0; i < values->count; i++)
+	{
+		if (values->values[i] == value)
+			return i;
+	}
+	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+	                errmsg("a row has an unknown value of type %s", format_type_be(values->type))));
+}
