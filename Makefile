@@ -62,7 +62,7 @@ EXTRA_CLEAN = tmp_check tmp_check_iso output_iso log
 override with_llvm = no
 
 PG_CONFIG ?= pg_config
-# Said before anything is compiled; extension/pg_wallet.h says it to those who compile without us.
+# Said before anything is compiled; extension/base/version.h says it to those who compile without us.
 SERVER_VERSION := $(shell $(PG_CONFIG) --version 2>/dev/null)
 SERVER_MAJOR := $(shell echo '$(SERVER_VERSION)' | sed -E 's/^[^0-9]*([0-9]+).*/\1/')
 ifneq ($(and $(SERVER_VERSION),$(filter build all install installcheck %.so %.o,$(or $(MAKECMDGOALS),build))),)

@@ -2,7 +2,7 @@
  * alone.c
  *		Whether a statement is a transaction by itself.
  */
-#include "pg_wallet.h"
+#include "base/version.h"
 
 #include "access/transam.h"
 #include "access/xact.h"

@@ -6,16 +6,18 @@
  * made only where a table may refuse a row.  Nothing is halved unless something has failed.  Locks
  * that a failed attempt took are released with it.
  */
-#include "pg_wallet.h"
+#include "base/apart.h"
 
 #include "access/table.h"
 #include "access/xact.h"
-#include "base/apart.h"
 #include "catalog/pg_trigger.h"
 #include "miscadmin.h"
 #include "utils/rel.h"
 #include "utils/reltrigger.h"
 #include "utils/resowner.h"
+
+#include "base/refusal.h"
+#include "base/statement.h"
 
 /* After so many failures that are no item's fault (no space, no memory) the server's state is. */
 #define FAILURES_MAX 64

@@ -4,6 +4,9 @@
  */
 #ifndef PG_WALLET_APART_H
 #define PG_WALLET_APART_H
+#include "base/version.h"
+
+#include "base/refusal.h"
 
 /* What is done for count items from first on, with the items' owner as argument. */
 typedef void (*ApartStep)(void *items, int first, int count);

@@ -9,7 +9,7 @@
 #ifndef PG_WALLET_CHOSEN_H
 #define PG_WALLET_CHOSEN_H
 
-#include "postgres.h"
+#include "base/version.h"
 
 /* SipHash-1-3 of an id.  The key is made when the process needs it first. */
 extern uint32 chosen_hash(int64 id);

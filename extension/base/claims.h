@@ -5,7 +5,7 @@
 #ifndef PG_WALLET_CLAIMS_H
 #define PG_WALLET_CLAIMS_H
 
-#include "postgres.h"
+#include "base/version.h"
 
 /* Wallets that are claimed at once, in all databases. */
 #define CLAIMS_MAX 64

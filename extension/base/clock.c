@@ -6,11 +6,13 @@
  * interval (a pause, a heartbeat's age, how often something is done) is measured with the monotonic
  * clock, which nobody sets, and which is the same for all processes of a machine.
  */
-#include "pg_wallet.h"
+#include "base/clock.h"
 
 #include <time.h>
 
 #include "utils/timestamp.h"
+
+#include "base/shared.h"
 
 PG_FUNCTION_INFO_V1(wallet_monotonic_clock);
 

@@ -7,12 +7,13 @@
  * The digests are no secret and no signature: whoever can write wallet.verified can make them fit.
  * This file takes no lock.
  */
-#include "pg_wallet.h"
+#include "base/version.h"
 
 #include "access/htup_details.h"
 #include "access/transam.h"
 #include "access/tupmacs.h"
 #include "common/hashfn.h"
+#include "lib/stringinfo.h"
 #include "utils/typcache.h"
 #include "utils/xid8.h"
 

@@ -5,7 +5,7 @@
  * PostgreSQL converts the parameters of a statement when it reads them, and fails the statement
  * when it cannot.  What is to fail nobody else comes as bytes, and is converted here, text by text.
  */
-#include "pg_wallet.h"
+#include "base/encoding.h"
 
 #include "catalog/namespace.h"
 #include "mb/pg_wchar.h"

@@ -10,7 +10,7 @@
  * apart, and those of other databases.  Without the memory (the library is not in
  * shared_preload_libraries) there are no hints.
  */
-#include "pg_wallet.h"
+#include "base/hints.h"
 
 #include "common/hashfn.h"
 #include "miscadmin.h"

@@ -18,8 +18,6 @@
  */
 #include "base/ids.h"
 
-#include "pg_wallet.h"
-
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/pg_sequence.h"
@@ -31,6 +29,8 @@
 #include "utils/inval.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
+
+#include "base/statement.h"
 
 /* Sequences that have been drawn from since the server's start; each extension has three. */
 #define DRAWN_MAX 1024

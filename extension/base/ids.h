@@ -5,7 +5,7 @@
 #ifndef PG_WALLET_IDS_H
 #define PG_WALLET_IDS_H
 
-#include "postgres.h"
+#include "base/version.h"
 
 typedef enum IdKind
 {

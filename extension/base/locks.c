@@ -9,11 +9,13 @@
  * A lock is held until its transaction ends, and a prepared transaction keeps it.  The oid of a
  * table names it, so that an extension which is made anew has new locks.
  */
-#include "pg_wallet.h"
+#include "base/locks.h"
 
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
+
+#include "base/statement.h"
 
 PG_FUNCTION_INFO_V1(wallet_lock_rotation);
 

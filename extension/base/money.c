@@ -2,9 +2,13 @@
  * money.c
  *		Amounts between SQL's numeric and minor units.
  */
-#include "pg_wallet.h"
+#include "base/money.h"
 
 #include "utils/builtins.h"
+
+#include "base/refusal.h"
+#include "rules/codes.h"
+#include "rules/number.h"
 
 PG_FUNCTION_INFO_V1(wallet_amount);
 PG_FUNCTION_INFO_V1(wallet_amount_text);

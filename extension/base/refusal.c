@@ -2,10 +2,12 @@
  * refusal.c
  *		Codes as SQL errors, their words for SQL functions, and whose fault other errors are.
  */
-#include "pg_wallet.h"
+#include "base/refusal.h"
 
 #include "common/string.h"
 #include "utils/builtins.h"
+
+#include "rules/codes.h"
 
 PG_FUNCTION_INFO_V1(wallet_refuse);
 PG_FUNCTION_INFO_V1(wallet_code_message);

@@ -5,7 +5,7 @@
 #ifndef PG_WALLET_RESULT_H
 #define PG_WALLET_RESULT_H
 
-#include "postgres.h"
+#include "base/version.h"
 
 #include "access/htup.h"
 #include "access/tupdesc.h"

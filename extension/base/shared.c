@@ -8,11 +8,9 @@
  * pointer.  Without the memory (the library is not in
  * shared_preload_libraries) nobody is woken and there is no worker.
  */
-#include "base/ids.h"
-#include "pg_wallet.h"
+#include "base/shared.h"
 
 #include "access/xact.h"
-#include "base/claims.h"
 #include "miscadmin.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
@@ -20,6 +18,14 @@
 #include "storage/proc.h"
 #include "storage/shmem.h"
 #include "utils/timestamp.h"
+
+#include "base/claims.h"
+#include "base/clock.h"
+#include "base/hints.h"
+#include "base/ids.h"
+#include "base/settings.h"
+#include "queue/backlog.h"
+#include "queue/queue.h"
 
 #if PG_VERSION_NUM >= 170000
 #define MY_PROC_NUMBER MyProcNumber

@@ -9,7 +9,7 @@
  *
  * Shared memory of the server is read here without locks: an answer may be out of date by a moment.
  */
-#include "pg_wallet.h"
+#include "base/standbys.h"
 
 #include "access/transam.h"
 #include "access/xact.h"
@@ -18,7 +18,6 @@
 #include "replication/message.h"
 #include "replication/syncrep.h"
 #include "replication/walsender.h"
-#include "base/standbys.h"
 #include "storage/proc.h"
 #include "storage/procarray.h"
 #include "utils/backend_status.h"

@@ -4,6 +4,7 @@
  */
 #ifndef PG_WALLET_STANDBYS_H
 #define PG_WALLET_STANDBYS_H
+#include "base/version.h"
 
 /* Why commits wait for a standby now, and what to do; NULL when they do not. */
 extern char *trouble_of_standbys(void);

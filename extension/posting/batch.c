@@ -17,17 +17,22 @@
  * himself meanwhile and has to wait for it.  So batches are small as soon as there
  * is somebody, and grow again when nobody comes any more.
  */
-#include "base/ids.h"
-#include "pg_wallet.h"
+#include "posting/batch.h"
 
 #include "access/xact.h"
-#include "base/chosen.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
 #include "storage/lockdefs.h"
 #include "utils/guc.h"
 #include "utils/resowner.h"
 #include "utils/timestamp.h"
+
+#include "base/chosen.h"
+#include "base/ids.h"
+#include "base/settings.h"
+#include "rules/codes.h"
+#include "rules/post.h"
+#include "tables/store.h"
 
 /*
  * So many batches without company are posted with locks, and are small: they have the usual size

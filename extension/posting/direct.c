@@ -5,20 +5,30 @@
  * The same rules and the same tables as the worker's, for one request: lock the
  * wallets, check, post.  A refusal is an error, so nothing is left of it.
  */
-#include "pg_wallet.h"
+#include "base/version.h"
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "base/result.h"
 #include "utils/builtins.h"
 #include "utils/formatting.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
+
+#include "base/money.h"
+#include "base/refusal.h"
+#include "base/result.h"
+#include "base/statement.h"
+#include "posting/batch.h"
+#include "rules/codes.h"
+#include "rules/number.h"
+#include "rules/post.h"
+#include "tables/idempotency.h"
+#include "tables/store.h"
 
 PG_FUNCTION_INFO_V1(wallet_create);
 PG_FUNCTION_INFO_V1(wallet_deposit);

@@ -6,13 +6,15 @@
  * LWLock protects all of it; nobody holds it for longer than a few assignments.  Without the memory
  * (the library is not in shared_preload_libraries) everything is admitted.
  */
-#include "pg_wallet.h"
+#include "queue/backlog.h"
 
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 #include "utils/memutils.h"
+
+#include "queue/queue.h"
 
 #define BACKLOGS_MAX 64
 

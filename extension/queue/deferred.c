@@ -9,14 +9,18 @@
  * each line counts them.  A later request in such a line comes after them, so only its id is kept,
  * too.
  */
-#include "queue/deferred_internal.h"
+#include "queue/deferred.h"
 
-#include "base/chosen.h"
-#include "base/claims.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
+
+#include "base/chosen.h"
+#include "base/claims.h"
+#include "queue/deferred_internal.h"
+#include "queue/queue.h"
+#include "rules/post.h"
 
 /* The pause after a wallet was locked; doubles with each further try. */
 #define RETRY_MIN_MS 50

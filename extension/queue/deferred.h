@@ -17,7 +17,13 @@
 #ifndef PG_WALLET_DEFERRED_H
 #define PG_WALLET_DEFERRED_H
 
-#include "pg_wallet.h"
+#include "base/version.h"
+
+#include "queue/queue.h"
+#include "rules/post.h"
+
+/* Requests that wait in memory; of those beyond that wait, only the ids are kept. */
+#define DEFERRED_MAX 100000
 
 typedef struct Deferred Deferred;
 typedef struct DeferredEntry DeferredEntry;

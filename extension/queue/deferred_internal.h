@@ -5,11 +5,16 @@
 #ifndef PG_WALLET_DEFERRED_INTERNAL_H
 #define PG_WALLET_DEFERRED_INTERNAL_H
 
-#include "base/claims.h"
-#include "queue/deferred.h"
+#include "base/version.h"
+
 #include "lib/ilist.h"
 #include "lib/pairingheap.h"
 #include "utils/hsearch.h"
+
+#include "base/claims.h"
+#include "queue/deferred.h"
+#include "queue/queue.h"
+#include "rules/post.h"
 
 #define LINKS_MAX 3 /* lines of one request: a user's and two wallets' */
 

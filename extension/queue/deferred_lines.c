@@ -6,7 +6,12 @@
  * end.  The place of a request that turns up late is searched for from the finger on, the link
  * that was put in last: many late requests in the order of their ids cost one walk along the line.
  */
+#include "base/version.h"
+
+#include "base/claims.h"
+#include "queue/deferred.h"
 #include "queue/deferred_internal.h"
+#include "rules/post.h"
 
 int
 line_keys(const Request *request, int64 *keys)

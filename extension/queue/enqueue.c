@@ -10,22 +10,36 @@
  * queue's rule about dead gaps rests on this (see queue.c).  Before that it locks
  * the table, so that the partition that an id belongs to stays until its row is in.
  */
-#include "base/ids.h"
-#include "pg_wallet.h"
+#include "base/version.h"
 
 #include "access/xact.h"
-#include "base/apart.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "queue/position.h"
-#include "tables/rows.h"
 #include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
+
+#include "base/apart.h"
+#include "base/encoding.h"
+#include "base/ids.h"
+#include "base/refusal.h"
+#include "base/settings.h"
+#include "base/shared.h"
+#include "base/statement.h"
+#include "queue/backlog.h"
+#include "queue/handshake.h"
+#include "queue/payload.h"
+#include "queue/position.h"
+#include "rules/codes.h"
+#include "rules/number.h"
+#include "rules/post.h"
+#include "tables/idempotency.h"
+#include "tables/requests.h"
+#include "tables/store.h"
 
 PG_FUNCTION_INFO_V1(wallet_enqueue);
 PG_FUNCTION_INFO_V1(wallet_enqueue_many);

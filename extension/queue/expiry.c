@@ -6,7 +6,7 @@
  * notes and what it drops become visible together, but tables vanish for every snapshot at once: so
  * the note is always read with the latest one.
  */
-#include "pg_wallet.h"
+#include "queue/expiry.h"
 
 #include "access/table.h"
 #include "access/tableam.h"
@@ -14,6 +14,9 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
+
+#include "base/settings.h"
+#include "base/statement.h"
 
 PG_FUNCTION_INFO_V1(wallet_expired_below);
 PG_FUNCTION_INFO_V1(wallet_request_retention);

@@ -28,7 +28,7 @@
 #ifndef PG_WALLET_GAPS_H
 #define PG_WALLET_GAPS_H
 
-#include "postgres.h"
+#include "base/version.h"
 
 #include "utils/snapshot.h"
 

@@ -18,7 +18,7 @@
  * holds SHARE ROW EXCLUSIVE on wallet.secret until its transaction ends; nobody
  * waits for that lock, since the others compute the same key.
  */
-#include "pg_wallet.h"
+#include "queue/handshake.h"
 
 #include "access/table.h"
 #include "access/tableam.h"
@@ -32,6 +32,9 @@
 #include "utils/builtins.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+
+#include "base/statement.h"
+#include "rules/post.h"
 
 #define TAG_SIZE 24
 #define KEY_SIZE 32

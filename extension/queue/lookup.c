@@ -5,16 +5,21 @@
  * Opening a handshake needs no table, and what was not sealed with our key for
  * this kind and user never reaches one: it is unknown, whatever the reason.
  */
-#include "pg_wallet.h"
+#include "base/version.h"
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "base/result.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+
+#include "base/result.h"
+#include "base/statement.h"
+#include "queue/handshake.h"
+#include "rules/codes.h"
+#include "rules/post.h"
 
 PG_FUNCTION_INFO_V1(wallet_lookup_many);
 

@@ -8,8 +8,6 @@
  */
 #include "queue/position.h"
 
-#include "pg_wallet.h"
-
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
@@ -21,6 +19,9 @@
 #include "storage/procarray.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+
+#include "base/clock.h"
+#include "base/statement.h"
 
 /* How often the position is stored; and while the versions before are needed, how seldom. */
 #define STORE_INTERVAL_MS 1000

@@ -11,7 +11,7 @@
 #ifndef PG_WALLET_POSITION_H
 #define PG_WALLET_POSITION_H
 
-#include "postgres.h"
+#include "base/version.h"
 
 #include "utils/uuid.h"
 

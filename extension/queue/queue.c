@@ -19,7 +19,7 @@
  *
  * Locking: whoever posts holds queue_lock until his transaction ends.
  */
-#include "queue/queue_internal.h"
+#include "queue/queue.h"
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
@@ -28,6 +28,16 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+
+#include "base/clock.h"
+#include "base/settings.h"
+#include "base/shared.h"
+#include "base/statement.h"
+#include "posting/batch.h"
+#include "queue/deferred.h"
+#include "queue/gaps.h"
+#include "queue/position.h"
+#include "queue/queue_internal.h"
 
 /*
  * Has a table of ours ids that its sequence has not given yet?  And the newest request that has an

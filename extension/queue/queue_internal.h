@@ -5,12 +5,16 @@
 #ifndef PG_WALLET_QUEUE_INTERNAL_H
 #define PG_WALLET_QUEUE_INTERNAL_H
 
-#include "pg_wallet.h"
+#include "base/version.h"
 
 #include <limits.h>
 
+#include "posting/batch.h"
 #include "queue/deferred.h"
+#include "queue/gaps.h"
 #include "queue/position.h"
+#include "queue/queue.h"
+#include "rules/post.h"
 
 /* No batch has failed: as many requests as the settings allow. */
 #define NOT_HALVED INT_MAX

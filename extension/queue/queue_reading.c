@@ -2,12 +2,21 @@
  * queue_reading.c
  *		Collects the requests of a round: deferred ones, those in gaps, and new ones.
  */
-#include "queue/queue_internal.h"
+#include "base/version.h"
 
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+
+#include "base/clock.h"
+#include "posting/batch.h"
+#include "queue/deferred.h"
+#include "queue/gaps.h"
+#include "queue/queue.h"
+#include "queue/queue_internal.h"
+#include "rules/post.h"
+#include "tables/requests.h"
 
 /*
  * A round while requests are deferred: so many that one for another wallet need not wait for long,

@@ -7,6 +7,13 @@
  * are to blame; otherwise it is tried again by itself, after pauses that grow, while all others go
  * on. When many have failed alone and nothing has succeeded in between, the queue pauses.
  */
+#include "base/version.h"
+
+#include "base/clock.h"
+#include "base/refusal.h"
+#include "posting/batch.h"
+#include "queue/deferred.h"
+#include "queue/queue.h"
 #include "queue/queue_internal.h"
 
 /* How often a batch is tried again before it is halved. */

@@ -5,7 +5,7 @@
 #ifndef PG_WALLET_ENDING_H
 #define PG_WALLET_ENDING_H
 
-#include "postgres.h"
+#include "base/version.h"
 
 /*
  * From here on, this process ends without an error in the log when it is told to end.  Until

@@ -16,7 +16,7 @@
  * The library may be loaded in databases without the extension, where the event
  * trigger never runs and no table is the journal.
  */
-#include "pg_wallet.h"
+#include "server/guard.h"
 
 #include "access/table.h"
 #include "access/tableam.h"
@@ -30,6 +30,12 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+
+#include "base/refusal.h"
+#include "base/settings.h"
+#include "base/statement.h"
+#include "queue/expiry.h"
+#include "rules/codes.h"
 
 PG_FUNCTION_INFO_V1(wallet_guard_drop);
 

@@ -12,7 +12,7 @@
  *		  ^                 |
  *		  +----- died ------+
  */
-#include "pg_wallet.h"
+#include "server/launcher.h"
 
 #include "access/genam.h"
 #include "access/heapam.h"
@@ -22,7 +22,6 @@
 #include "access/xact.h"
 #include "catalog/pg_database.h"
 #include "commands/dbcommands.h"
-#include "server/ending.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
@@ -37,6 +36,12 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/varlena.h"
+
+#include "base/clock.h"
+#include "base/settings.h"
+#include "base/shared.h"
+#include "server/ending.h"
+#include "server/worker.h"
 
 /* A database that was made from a template with the extension is found after this time. */
 #define LOOK_AT_ALL_MS 60000

@@ -2,87 +2,25 @@
  * pg_wallet.c
  *		The library's start: settings, hooks, and the launcher when preloaded.
  */
-#include "pg_wallet.h"
-
-#include <limits.h>
+#include "base/version.h"
 
 #include "miscadmin.h"
 #include "utils/guc.h"
-#include "utils/varlena.h"
+
+#include "base/settings.h"
+#include "base/shared.h"
+#include "server/guard.h"
+#include "server/launcher.h"
+#include "server/upgrade.h"
 
 PG_MODULE_MAGIC;
 
-bool setting_worker = true;
-char *setting_databases = NULL;
-int setting_workers_max = 8;
-int setting_batch_max = 131072;
-int setting_poll_ms = 1000;
-bool setting_allow_drop = false;
-int setting_retention_s = 7 * 24 * 60 * 60;
-int setting_request_retention_s = 90 * 24 * 60 * 60;
-int setting_queue_limit = 1000000;
-
 void _PG_init(void);
-
-static bool
-check_databases(char **value, void **extra, GucSource source)
-{
-	char *list = pstrdup(*value);
-	List *names;
-	bool is_list = SplitIdentifierString(list, ',', &names);
-
-	if (is_list)
-		list_free(names);
-	else
-		GUC_check_errdetail("The value must be a list of database names, separated by commas.");
-	pfree(list);
-	return is_list;
-}
-
-static void
-define_settings(void)
-{
-	DefineCustomBoolVariable("pg_wallet.worker", "Lets the workers post what is queued.",
-	                         "Turned off, requests are stored but not carried out.",
-	                         &setting_worker, true, PGC_SIGHUP, 0, NULL, NULL, NULL);
-	DefineCustomStringVariable("pg_wallet.databases", "Names the databases that may have a worker.",
-	                           "A list separated by commas; empty: all that hold the extension.",
-	                           &setting_databases, "", PGC_SIGHUP, GUC_LIST_INPUT, check_databases,
-	                           NULL, NULL);
-	DefineCustomIntVariable("pg_wallet.batch_max",
-	                        "Sets how many requests one transaction posts at the most.",
-	                        "The larger a batch, the more transfers share one update of a wallet.",
-	                        &setting_batch_max, 131072, 1, 131072, PGC_SIGHUP, 0, NULL, NULL, NULL);
-	DefineCustomIntVariable("pg_wallet.poll_interval",
-	                        "Sets how often an idle worker looks for work of its own accord.",
-	                        "Usually it is woken by whoever queues a request.", &setting_poll_ms,
-	                        1000, 1, 60000, PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
-	DefineCustomIntVariable(
-	    "pg_wallet.idempotency_retention", "Sets how long an idempotency key is kept.",
-	    "The scheduled maintenance forgets older ones.", &setting_retention_s, 7 * 24 * 60 * 60, 60,
-	    INT_MAX, PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
-	DefineCustomIntVariable("pg_wallet.request_retention", "Sets how long a request is kept.",
-	                        "The scheduled maintenance drops older ones with their outcomes; 0: "
-	                        "they are kept for ever.",
-	                        &setting_request_retention_s, 90 * 24 * 60 * 60, 0, INT_MAX, PGC_SIGHUP,
-	                        GUC_UNIT_S, NULL, NULL, NULL);
-	DefineCustomIntVariable(
-	    "pg_wallet.queue_limit", "Sets how many requests may wait in the queue of a database.",
-	    "Beyond it new ones are refused with queue_full; 0: no limit.", &setting_queue_limit,
-	    1000000, 0, INT_MAX, PGC_SUSET, 0, NULL, NULL, NULL);
-	DefineCustomBoolVariable("pg_wallet.allow_drop",
-	                         "Allows to drop the extension while its journal holds transfers.",
-	                         "Meant to be set in the one session that does it.",
-	                         &setting_allow_drop, false, PGC_SUSET, 0, NULL, NULL, NULL);
-}
 
 /* What must be known before the server starts: the size of shared memory, and the launcher. */
 static void
 start_with_server(void)
 {
-	DefineCustomIntVariable("pg_wallet.max_workers",
-	                        "Sets how many databases may have a worker at the same time.", NULL,
-	                        &setting_workers_max, 8, 1, 1024, PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	shared_request();
 	launcher_register();
 	upgrade_register();
@@ -91,9 +29,8 @@ start_with_server(void)
 void
 _PG_init(void)
 {
-	define_settings();
+	settings_define();
 	if (process_shared_preload_libraries_in_progress)
 		start_with_server();
-	MarkGUCPrefixReserved("pg_wallet");
 	guard_install();
 }

@@ -2,18 +2,25 @@
  * process.c
  *		The queue from SQL: posting in the caller's session, and the worker's state.
  */
-#include "pg_wallet.h"
+#include "base/version.h"
 
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "server/readiness.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
+
+#include "base/clock.h"
+#include "base/locks.h"
+#include "base/settings.h"
+#include "base/shared.h"
+#include "queue/backlog.h"
+#include "queue/queue.h"
+#include "server/readiness.h"
 
 PG_FUNCTION_INFO_V1(wallet_process);
 PG_FUNCTION_INFO_V1(wallet_worker_state);

@@ -7,7 +7,6 @@
  * launcher has noted.
  */
 #include "server/readiness.h"
-#include "base/standbys.h"
 
 #include "access/htup_details.h"
 #include "access/xlog.h"
@@ -19,6 +18,13 @@
 #include "utils/builtins.h"
 #include "utils/syscache.h"
 #include "utils/wait_event.h"
+
+#include "base/clock.h"
+#include "base/settings.h"
+#include "base/shared.h"
+#include "base/standbys.h"
+#include "base/statement.h"
+#include "server/launcher.h"
 
 #define QUEUE_EXCLUDED_HINT                                                                        \
 	"Its process is in pg_locks, with locktype advisory and objsubid 4: let it commit, or end it."

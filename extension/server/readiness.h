@@ -5,7 +5,9 @@
 #ifndef PG_WALLET_READINESS_H
 #define PG_WALLET_READINESS_H
 
-#include "pg_wallet.h"
+#include "base/version.h"
+
+#include "base/shared.h"
 
 #define QUEUE_CLOSED_HINT                                                                          \
 	"Once the restore or the cut-over is complete, run REFRESH MATERIALIZED VIEW wallet.opening."

@@ -6,7 +6,7 @@
  * binary upgrade mode can make no table for what is new in the view, and nothing is new: the view's
  * file is taken over with all others.  So the refresh is passed over there.
  */
-#include "pg_wallet.h"
+#include "server/upgrade.h"
 
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"

@@ -6,18 +6,14 @@
  * nor a snapshot, and the worker looks again whether the extension is still
  * there and of its own version.  An error ends the round, never the worker.
  */
-#include "pg_wallet.h"
+#include "server/worker.h"
 
 #include "access/xact.h"
-#include "base/claims.h"
 #include "commands/dbcommands.h"
-#include "server/ending.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
-#include "server/readiness.h"
-#include "base/session.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "tcop/tcopprot.h"
@@ -25,6 +21,20 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+
+#include "base/claims.h"
+#include "base/clock.h"
+#include "base/locks.h"
+#include "base/session.h"
+#include "base/settings.h"
+#include "base/shared.h"
+#include "base/statement.h"
+#include "queue/backlog.h"
+#include "queue/handshake.h"
+#include "queue/queue.h"
+#include "server/ending.h"
+#include "server/launcher.h"
+#include "server/readiness.h"
 
 /* How soon to look again whether somebody else still posts. */
 #define LOCKED_RETRY_MS 50

@@ -29,7 +29,7 @@
  * null storage, compression, tablespace, logging,
  *	statistics									the functions of the server that we call
  */
-#include "postgres.h"
+#include "tables/facts.h"
 
 #include "access/genam.h"
 #include "access/htup_details.h"
@@ -48,13 +48,14 @@
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
-#include "tables/facts.h"
 #include "utils/acl.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
+
+#include "tables/rows.h"
 
 static HTAB *cache;
 

@@ -7,12 +7,15 @@
 #ifndef PG_WALLET_TABLES_H
 #define PG_WALLET_TABLES_H
 
+#include "base/version.h"
+
 #include "executor/tuptable.h"
 #include "nodes/execnodes.h"
 #include "nodes/nodes.h"
 #include "nodes/parsenodes.h"
-#include "tables/rows.h"
 #include "utils/rel.h"
+
+#include "tables/rows.h"
 
 /* An index whose entries the row's columns alone tell: a B-tree on columns, maybe of some rows. */
 typedef struct SimpleIndex

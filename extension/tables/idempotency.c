@@ -6,20 +6,25 @@
  * transaction that carries out the call, together with a fingerprint of what
  * was asked, so that a key used for something else is noticed.
  */
-#include "pg_wallet.h"
+#include "tables/idempotency.h"
 
 #include "access/stratnum.h"
 #include "catalog/pg_type.h"
-#include "base/chosen.h"
 #include "executor/spi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "base/standbys.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
+
+#include "base/chosen.h"
+#include "base/settings.h"
+#include "base/standbys.h"
+#include "base/statement.h"
+#include "rules/number.h"
+#include "rules/post.h"
 
 PG_FUNCTION_INFO_V1(wallet_idempotency_retention);
 

@@ -5,7 +5,7 @@
  * Locking: a table and its partition are opened with the lock that is asked for, in this order, and
  * kept locked until the transaction ends.
  */
-#include "pg_wallet.h"
+#include "base/version.h"
 
 #include "access/table.h"
 #include "catalog/pg_class.h"
@@ -13,8 +13,10 @@
 #include "catalog/pg_type.h"
 #include "partitioning/partbounds.h"
 #include "partitioning/partdesc.h"
-#include "tables/facts.h"
 #include "utils/partcache.h"
+
+#include "base/statement.h"
+#include "tables/facts.h"
 
 /* Is the table partitioned by ranges of its first column, a bigint, with a place for none else? */
 static bool

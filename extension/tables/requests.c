@@ -5,16 +5,20 @@
  * The only place that knows its columns.  As in store.c, rows go in and out without a statement
  * where the table is as we made it.
  */
-#include "pg_wallet.h"
+#include "tables/requests.h"
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "tables/rows.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
+
+#include "base/statement.h"
+#include "queue/gaps.h"
+#include "rules/post.h"
+#include "tables/rows.h"
 
 /* Columns, from 0. */
 enum RequestColumn

@@ -13,7 +13,7 @@
  * header with the page's lock held in share mode, as the server does it.  No page is locked, and no
  * page but the reader's and the writer's last one is pinned, while another function is called.
  */
-#include "pg_wallet.h"
+#include "tables/rows.h"
 
 #include "access/heapam.h"
 #include "access/htup_details.h"
@@ -27,16 +27,17 @@
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "pgstat.h"
-#include "tables/rows.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "storage/procarray.h"
-#include "tables/facts.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
+
+#include "base/statement.h"
+#include "tables/facts.h"
 
 static void
 release(RowWriter *writer)

@@ -12,6 +12,8 @@
 #ifndef PG_WALLET_ROWS_H
 #define PG_WALLET_ROWS_H
 
+#include "base/version.h"
+
 #include "access/genam.h"
 #include "access/relscan.h"
 #include "executor/tuptable.h"

@@ -16,21 +16,26 @@
  * whoever posted before had committed before the wallet was read, and whoever posts after waits for
  * the update.
  */
-#include "pg_wallet.h"
+#include "tables/store.h"
 
 #include "access/htup_details.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "base/claims.h"
 #include "miscadmin.h"
-#include "tables/rows.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
-#include "tables/store_sql.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+
+#include "base/claims.h"
+#include "base/hints.h"
+#include "base/statement.h"
+#include "rules/codes.h"
+#include "rules/post.h"
+#include "tables/rows.h"
+#include "tables/store_sql.h"
 
 /* Columns, from 0. */
 enum WalletColumn

@@ -19,6 +19,11 @@
 #include "utils/fmgroids.h"
 #include "utils/timestamp.h"
 
+#include "base/statement.h"
+#include "rules/codes.h"
+#include "rules/post.h"
+#include "tables/store.h"
+
 #define SELECT_WALLETS                                                                             \
 	"SELECT w.wallet_id::bigint, w.user_id::bigint, w.balance::bigint, "                           \
 	"w.last_transfer_id::bigint, w.created_at::timestamptz, w.updated_at::timestamptz, "           \

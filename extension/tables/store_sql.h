@@ -5,7 +5,10 @@
 #ifndef PG_WALLET_STORE_SQL_H
 #define PG_WALLET_STORE_SQL_H
 
-#include "pg_wallet.h"
+#include "base/version.h"
+
+#include "rules/post.h"
+#include "tables/store.h"
 
 /* As the functions store_* of the same names. */
 extern int sql_lock_wallets(const int64 *wallet_ids, int count, LockMode mode, Wallet *wallets);

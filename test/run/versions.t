@@ -42,8 +42,8 @@ done
 # What the compiler says: nothing but our error comes first.
 compile() { # NUMBER
     printf '#include "postgres.h"\n#undef PG_VERSION_NUM\n#define PG_VERSION_NUM %s\n%s\n' "$1" \
-        '#include "extension/pg_wallet.h"' |
-        gcc -x c -E -o /dev/null -I. -I"$("$PG_CONFIG" --includedir-server)" - 2>&1 || true
+        '#include "extension/base/version.h"' |
+        gcc -x c -E -o /dev/null -I. -Iextension -I"$("$PG_CONFIG" --includedir-server)" - 2>&1 || true
 }
 for number in 90624 149999 190000 200001; do
     like "compiling for $number" "$(compile "$number" | grep -m 1 error)" "#error \"$needs\""

@@ -2,7 +2,7 @@
  * sql.c
  *		Statements that are planned once in a session, and arrays to feed them.
  */
-#include "pg_wallet.h"
+#include "base/statement.h"
 
 #include "access/genam.h"
 #include "access/htup_details.h"
@@ -19,7 +19,6 @@
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "optimizer/cost.h"
-#include "base/session.h"
 #include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -30,6 +29,8 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
+
+#include "base/session.h"
 
 /* One plan for all arguments: what differs is how many rows an array has. */
 static void

@@ -1,0 +1,36 @@
+/*
+ * handshake.h
+ *		Names of requests that nobody can guess.
+ */
+#ifndef PG_WALLET_HANDSHAKE_H
+#define PG_WALLET_HANDSHAKE_H
+
+#include "base/version.h"
+
+#include "rules/post.h"
+
+#define HANDSHAKE_TEXT_LENGTH 64
+
+typedef struct HandshakeSealer HandshakeSealer;
+
+/* Reads the key; free it with handshake_sealer_free, in the same transaction. */
+extern HandshakeSealer *handshake_sealer_make(void);
+extern void handshake_sealer_free(HandshakeSealer *sealer);
+
+/*
+ * Store the sealer's key where this database is a copy that has not stored a key of its own yet,
+ * unless another transaction does so just now.  In a transaction that may write.
+ */
+extern void handshake_keep_key(const HandshakeSealer *sealer);
+
+/* The handshake of a request, as text; the same request always has the same. */
+extern text *handshake_seal(HandshakeSealer *sealer, const Request *request);
+
+/*
+ * The request that a handshake names, if it was made for this kind and user; 0 if it was not.
+ * The handshake of a queued read serves for its wallet.
+ */
+extern int64 handshake_open(HandshakeSealer *sealer, RequestKind kind, int64 user_id,
+                            const char *handshake, int length);
+
+#endif /* PG_WALLET_HANDSHAKE_H */

@@ -1,0 +1,87 @@
+/*
+ * store.h
+ *		The tables as posting sees them: wallets, currencies, transfers and outcomes.
+ */
+#ifndef PG_WALLET_STORE_H
+#define PG_WALLET_STORE_H
+
+#include "base/version.h"
+
+#include "datatype/timestamp.h"
+
+#include "rules/codes.h"
+#include "rules/post.h"
+
+typedef enum LockMode
+{
+	LOCK_WAIT,         /* a direct call waits for a wallet that another transaction holds */
+	LOCK_WHAT_IS_HELD, /* the same, but those after the last such one are locked by their update */
+	LOCK_SKIP_LOCKED,  /* the queue goes on without it */
+	LOCK_LATER         /* the same, but all that nobody holds are locked by their update */
+} LockMode;
+
+static inline bool
+lock_waits(LockMode mode)
+{
+	return mode == LOCK_WAIT || mode == LOCK_WHAT_IS_HELD;
+}
+
+/* What became of a request that has no transfer of its own. */
+typedef struct Outcome
+{
+	int64 request_id;
+	WalletCode code;
+	bool sees_batch; /* a queued read of a wallet that its own batch had written before */
+	int64 wallet_id; /* 0 for none */
+	int64 balance;   /* what a queued read saw */
+	TimestampTz updated_at;
+	WalletStatus status;
+} Outcome;
+
+/*
+ * Read and lock wallets in the order of their ids, so that two callers never wait for each other
+ * in a circle.  Fills wallets (room for count) and returns how many; the others do not exist, or
+ * with LOCK_SKIP_LOCKED are locked by somebody else.
+ */
+extern int store_lock_wallets(const int64 *wallet_ids, int count, LockMode mode, Wallet *wallets);
+
+/* Which of these wallets exist?  No lock.  Returns how many, and their ids in found. */
+extern int store_existing_wallets(const int64 *wallet_ids, int count, int64 *found);
+
+/* Which of these users have a wallet?  Returns how many, and their ids in found. */
+extern int store_users_with_wallets(const int64 *user_ids, int count, int64 *found);
+
+/* Is another open transaction making a wallet for this user just now? */
+extern bool store_user_is_busy(int64 user_id);
+
+/* A wallet without a lock; false when there is none. */
+extern bool store_find_wallet(int64 wallet_id, Wallet *wallet);
+
+/* A currency by its code; false when there is none. */
+extern bool store_find_currency(const char *code, Currency *currency);
+
+/* A transfer and its currency by id; the caller knows that it exists. */
+extern void store_get_transfer(int64 transfer_id, Transfer *transfer, Currency *currency);
+
+/* Returns how many: a user who has got a wallet in the meantime gets no second one. */
+extern int store_insert_wallets(const Wallet *wallets, int count);
+
+/*
+ * Store the new state of wallets that store_lock_wallets has read, one after the other, until one
+ * that was not locked there has been locked or changed since by somebody else.  Returns how many
+ * have been stored, which the caller must undo if it is not all of them; row says where they are
+ * now.
+ */
+extern int store_update_wallets(Wallet *wallets, int count);
+extern void store_update_status(const Wallet *wallet);
+
+/*
+ * In the order of the requests' ids.  The moment of a read is posted_at, or the wallet's updated_at
+ * where that is later.
+ */
+extern void store_insert_outcomes(const Outcome *outcomes, int count, TimestampTz posted_at);
+
+/* metadata: one jsonb for all of them, or NULL. */
+extern void store_insert_transfers(const Transfer *transfers, int count, const Datum *metadata);
+
+#endif /* PG_WALLET_STORE_H */
