@@ -21,7 +21,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "log.h"
+#include "base/log.h"
 
 #define DRAIN_TIMEOUT_MS 9000
 #define CLOSE_TIMEOUT_MS 600 /* with DRAIN_TIMEOUT_MS less than ten seconds */

@@ -7,8 +7,8 @@
 
 #include <stdbool.h>
 
-#include "db.h"
-#include "http.h"
+#include "db/db.h"
+#include "http/daemon.h"
 
 typedef struct Loop Loop;
 

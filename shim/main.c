@@ -19,12 +19,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "listener.h"
-#include "log.h"
+#include "http/listener.h"
+#include "base/log.h"
 #include "loop.h"
 #include "notify.h"
 #include "options.h"
-#include "tls.h"
+#include "http/tls.h"
 
 #define BACKLOG 1024
 #define READY_WAIT_MS 2000 /* for the database, before the service manager is told all the same */

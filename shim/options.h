@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-#include "origin.h"
+#include "http/origin.h"
 
 typedef struct Options
 {

@@ -23,7 +23,7 @@ layout_tool() {
 
 # openapi.c is but one large array, and takes cppcheck minutes.
 analysed() {
-    cppcheck -q -i shim/openapi.c --std=c11 --enable=warning,performance,portability --inline-suppr \
+    cppcheck -q -i shim/api/openapi.c --std=c11 --enable=warning,performance,portability --inline-suppr \
         --suppressions-list=test/cppcheck.suppressions --error-exitcode=1 "$@"
 }
 

@@ -21,18 +21,20 @@ fuzz_sources() {
         amount | post) sources='extension/rules/post.c extension/rules/number.c' ;;
         payload)
             sources='test/fuzz/no_database.c extension/queue/payload.c extension/rules/post.c'
-            sources+=' extension/rules/number.c shim/json.c shim/object.c shim/members.c shim/text.c shim/buffer.c'
+            sources+=' extension/rules/number.c'
+            sources+=' shim/api/json.c shim/api/object.c shim/api/members.c shim/base/text.c shim/base/buffer.c'
             ;;
         question)
             sources='test/fuzz/no_database.c extension/rules/number.c'
-            sources+=' shim/json.c shim/object.c shim/members.c shim/text.c shim/buffer.c shim/array.c shim/codes.c'
+            sources+=' shim/api/json.c shim/api/object.c shim/api/members.c shim/api/array.c'
+            sources+=' shim/base/text.c shim/base/buffer.c shim/base/codes.c'
             ;;
         http)
             # all of the shim but what starts it and what speaks to a database
             sources=extension/rules/number.c
-            for name in shim/*.c; do
+            for name in shim/*/*.c; do
                 case $name in
-                    shim/main.c | shim/loop.c | shim/options.c | shim/log.c | shim/db*.c) ;;
+                    shim/base/log.c | shim/db/*) ;;
                     *) sources+=" $name" ;;
                 esac
             done
@@ -43,7 +45,7 @@ fuzz_sources() {
 
 # fuzz_flags TARGET: how its sources are compiled.
 fuzz_flags() {
-    echo '-std=c11 -D_GNU_SOURCE -g -Wall -Wextra -Werror -Iextension'
+    echo '-std=c11 -D_GNU_SOURCE -g -Wall -Wextra -Werror -I. -Ishim -Iextension'
     case $1 in
         # The server's headers, for a program; see lint for the tests that are off.
         payload)

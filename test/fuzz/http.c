@@ -14,9 +14,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "../../shim/client.h"
-#include "../../shim/log.h"
-#include "../../shim/text.h"
+#include "../../shim/http/client.h"
+#include "../../shim/base/log.h"
+#include "../../shim/base/text.h"
 #include "fuzz.h"
 
 #define SENT_MAX 65536

@@ -1,8 +1,8 @@
 /*
  * no_database.c
- *		What shim/json.c wants of db.h, for targets that never ask a database.
+ *		What shim/api/json.c wants of db.h, for targets that never ask a database.
  */
-#include "../../shim/db.h"
+#include "../../shim/db/db.h"
 
 const char *
 db_value(const DbResult *result, int row, int column)

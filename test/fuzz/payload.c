@@ -13,9 +13,9 @@
 
 #include <jansson.h>
 
-#include "../../shim/json.h"
-#include "../../shim/object.h"
-#include "../../shim/text.h"
+#include "../../shim/api/json.h"
+#include "../../shim/api/object.h"
+#include "../../shim/base/text.h"
 #include "fuzz.h"
 #include "queue/payload.h"
 

@@ -10,9 +10,9 @@
 #include <inttypes.h>
 #include <jansson.h>
 
-#include "../../shim/array.h"
-#include "../../shim/json.h"
-#include "../../shim/text.h"
+#include "../../shim/api/array.h"
+#include "../../shim/api/json.h"
+#include "../../shim/base/text.h"
 #include "fuzz.h"
 
 #define TEXT_MAX 4096

@@ -24,7 +24,7 @@ build_fuzzer() {
 
 build_all() {
     local target pids=()
-    [[ -e shim/openapi.c ]] || make -s -C shim openapi.c
+    [[ -e shim/api/openapi.c ]] || make -s -C shim api/openapi.c
     for target in "$@"; do
         build_fuzzer "$target" &
         pids+=("$!")

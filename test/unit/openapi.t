@@ -21,8 +21,8 @@ my $text = slurp('shim/openapi.json');
 my $document = JSON::PP->new->decode($text);
 my ($paths, $components) = @{$document}{qw(paths components)};
 my $manual = slurp('docs/http.md');
-my ($route_c, $payload_c) = (slurp('shim/route.c'), slurp('extension/queue/payload.c'));
-my $headers = join '', map { slurp($_) } glob 'shim/*.h';
+my ($route_c, $payload_c) = (slurp('shim/api/routes.c'), slurp('extension/queue/payload.c'));
+my $headers = join '', map { slurp($_) } glob 'shim/*/*.h';
 
 sub resolved {
     my ($node) = @_;

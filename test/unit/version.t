@@ -37,7 +37,7 @@ ok(index(slurp('pg_wallet.so'), "\x00$version\x00") > 0, 'the library');
 # Elsewhere nobody writes it down, so nobody forgets to change it.
 my @files = grep { -f && !m{^(?:CHANGELOG\.md|META\.json|extension/pg_wallet\.control|shim/openapi\.json)$} && !/openapi\.c$/ }
     (qw(Makefile README.md docker-compose.yml .gitignore), glob('docs/*.md bin/* .ci/* bench/*'),
-    glob('deploy/*'), glob('extension/*.[ch] extension/install/* extension/Dockerfile shim/*.[ch] shim/*file'));
+    glob('deploy/*'), glob('extension/*.[ch] extension/install/* extension/Dockerfile shim/*.[ch] shim/*/*.[ch] shim/*file'));
 for my $file (@files) {
     my @lines = grep { /(?<![\d.])\Q$version\E(?![\d.])|pg_wallet(?:--|[ :@-]v?)\d+\.\d/ } split /\n/, slurp($file);
     is_deeply(\@lines, [], "$file writes down no version of pg_wallet");

@@ -1,0 +1,64 @@
+/*
+ * members.h
+ *		The members of a question, wherever it stands: in JSON or in a query string.
+ */
+#ifndef WALLET_SHIM_MEMBERS_H
+#define WALLET_SHIM_MEMBERS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "extension/rules/codes.h"
+#include "extension/rules/number.h"
+
+#define HANDSHAKE_LENGTH 64
+#define HISTORY_ROWS_DEFAULT 50
+#define HISTORY_ROWS_MAX 1000
+#define MESSAGE_SIZE 256
+
+/* The members that a question may have; a set of them is a sum of MEMBER_BITs. */
+typedef enum Member
+{
+	MEMBER_USER_ID,
+	MEMBER_HANDSHAKE_ID,
+	MEMBER_WALLET_ID,
+	MEMBER_TRANSACTION_ID,
+	MEMBER_BEFORE,
+	MEMBER_LIMIT,
+	MEMBER_COUNT
+} Member;
+
+#define MEMBER_BIT(member) (1u << (member))
+
+typedef struct Members
+{
+	unsigned given;               /* a set */
+	int64_t number[MEMBER_COUNT]; /* of all members but the handshake */
+	char handshake_id[HANDSHAKE_LENGTH + 1];
+} Members;
+
+/* As json_read_members, from a query string: percent-encoded, without its question mark. */
+WalletCode query_read_members(const char *text, unsigned allowed, unsigned required,
+                              Members *members, char message[MESSAGE_SIZE]);
+
+/* The name of a member. */
+const char *member_name(Member member);
+
+/* The member of a name, MEMBER_COUNT when there is none such. */
+Member member_by_name(const char *name, size_t length);
+
+/* Both check one value and store it: CODE_OK, or the refusal with its message. */
+WalletCode member_store_number(Members *members, Member member, const char *text, size_t length,
+                               char message[MESSAGE_SIZE]);
+WalletCode member_store_handshake(Members *members, const char *text, size_t length,
+                                  char message[MESSAGE_SIZE]);
+
+/* Whether all required members were given: CODE_OK or CODE_MISSING_MEMBER. */
+WalletCode members_complete(const Members *members, unsigned required, char message[MESSAGE_SIZE]);
+
+/* The refusals: each writes a message that names the member, and returns its code. */
+WalletCode member_unknown(const char *name, size_t length, char message[MESSAGE_SIZE]);
+WalletCode member_duplicate(Member member, char message[MESSAGE_SIZE]);
+WalletCode member_no_handshake(char message[MESSAGE_SIZE]);
+
+#endif /* WALLET_SHIM_MEMBERS_H */

@@ -1,0 +1,406 @@
+/*
+ * connection.c
+ *		The life of the connection: connect, prepare, confirm, lose, try again.
+ *
+ * A thread of its own connects (connector.c).  Everything here runs in the
+ * loop's thread.
+ *
+ * The setup is two batches.  The first one prepares the statements.  The second
+ * one, of a connection that stores, commits something: what is stored later is
+ * only taken when commits are confirmed, by a standby where one is named.
+ */
+#include "db/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "extension/base/session.h"
+
+#define RETRY_PAUSE_MIN_MS 100
+/* Also after a long outage the shim is back within two seconds of the database. */
+#define RETRY_PAUSE_MAX_MS 1000
+#define OID_BYTEA_ARRAY 1001
+#define OID_TEXT_ARRAY 1009
+#define OID_INT8_ARRAY 1016
+#define OID_INT8 20
+#define OID_INT4 23
+
+typedef struct DbStatement
+{
+	bool roles[DB_ROLE_COUNT]; /* whose connections prepare it */
+	const char *before_schema;
+	const char *after_schema;
+	int parameter_count;
+	Oid types[DB_PARAMETERS_MAX];
+} DbStatement;
+
+const char *const db_statement_names[DB_FUNCTION_COUNT] = {"enqueue", "bulk", "lookup", "read",
+                                                           "history", "key",  "ready"};
+
+#define LOOKUP_COLUMNS                                                                             \
+	"SELECT ordinal, state, code, message, wallet_id, wallet_status, amount, currency, "           \
+	"created_at, updated_at, transfer_id, source_wallet_id, destination_wallet_id FROM "
+
+#define WRITES                                                                                     \
+	{                                                                                              \
+		true, false                                                                                \
+	}
+#define READS                                                                                      \
+	{                                                                                              \
+		false, true                                                                                \
+	}
+#define BOTH                                                                                       \
+	{                                                                                              \
+		true, true                                                                                 \
+	}
+
+static const DbStatement statements[DB_FUNCTION_COUNT] = {
+    {WRITES,
+     "SELECT ordinal, handshake_id, code, message FROM ",
+     ".wallet_enqueue_utf8($1, $2, $3)",
+     3,
+     {OID_TEXT_ARRAY, OID_BYTEA_ARRAY, OID_BYTEA_ARRAY}},
+    {WRITES,
+     "SELECT ordinal, handshake_id, code, message FROM ",
+     ".wallet_enqueue_utf8($1, $2, $3) ORDER BY ordinal",
+     3,
+     {OID_TEXT_ARRAY, OID_BYTEA_ARRAY, OID_BYTEA_ARRAY}},
+    {READS,
+     LOOKUP_COLUMNS,
+     ".wallet_lookup_many($1, $2, $3)",
+     3,
+     {OID_TEXT_ARRAY, OID_INT8_ARRAY, OID_TEXT_ARRAY}},
+    {READS,
+     LOOKUP_COLUMNS,
+     ".wallet_read_many($1, $2, $3)",
+     3,
+     {OID_TEXT_ARRAY, OID_INT8_ARRAY, OID_INT8_ARRAY}},
+    {READS,
+     "SELECT transfer_id, kind, source_wallet_id, destination_wallet_id, amount, balance, "
+     "posted_at FROM ",
+     ".wallet_history_page($1, $2, $3, $4)",
+     4,
+     {OID_INT8, OID_INT8, OID_INT8, OID_INT4}},
+    {BOTH,
+     "SELECT ordinal, pg_catalog.array_to_string(scopes, ' '), user_id, "
+     "expires_in_ms FROM ",
+     ".wallet_api_key_check_many($1)",
+     1,
+     {OID_BYTEA_ARRAY}},
+    {READS,
+     "SELECT worker_alive, detail, pg_catalog.pg_is_in_recovery() FROM ",
+     ".wallet_ready()",
+     0,
+     {0}},
+};
+
+static const SessionSetting session_settings[] = SESSION_SETTING_TABLE;
+
+/* What to do about an error of the setup, as words that follow its message. */
+static const char *
+advice(const char *sqlstate)
+{
+	if (strncmp(sqlstate, "42883", 5) == 0 || strncmp(sqlstate, "3F000", 5) == 0)
+		return " (is pg_wallet installed in this database, in the schema that --schema names, and "
+		       "in "
+		       "this version?)";
+	if (strncmp(sqlstate, "42501", 5) == 0)
+		return " (the shim's role gets its rights by wallet_grant)";
+	return "";
+}
+
+void
+db_keep_last_words(Db *db, const PGresult *result)
+{
+	const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+	const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+
+	if (severity != NULL && strcmp(severity, "FATAL") == 0 && message != NULL)
+		snprintf(db->last_words, sizeof(db->last_words), "%s", message);
+}
+
+/*
+ * Notes that a commit was cancelled while it waited for a standby: by a person, since the shim
+ * cancels only what it has given up.  The warning's text depends on the language, and it has no
+ * SQLSTATE of its own; the name of the server's function is the same everywhere.
+ */
+static void
+take_notice(void *argument, const PGresult *notice)
+{
+	const char *function = PQresultErrorField(notice, PG_DIAG_SOURCE_FUNCTION);
+	Db *db = argument;
+
+	db_keep_last_words(db, notice);
+	if (function != NULL && strcmp(function, "SyncRepWaitForLSN") == 0)
+		db->unconfirmed = true;
+}
+
+void
+db_enter(Db *db, DbState state, int64_t now_ms)
+{
+	db->state = state;
+	db->state_since_ms = now_ms;
+}
+
+/* Doubles the pause between attempts and adds up to a quarter of it by chance. */
+void
+db_plan_retry(Db *db, int64_t now_ms)
+{
+	int64_t pause = db->retry_pause_ms;
+
+	db_enter(db, DB_DOWN, now_ms);
+	db->retry_at_ms = now_ms + pause + rand_r(&db->random_seed) % (pause / 4);
+	db->retry_pause_ms = pause * 2 < RETRY_PAUSE_MAX_MS ? pause * 2 : RETRY_PAUSE_MAX_MS;
+}
+
+void
+db_connect_start(Db *db, int64_t now_ms)
+{
+	DbConnector *connector = db->connector;
+
+	if (db->retry_pause_ms == 0)
+		db->retry_pause_ms = RETRY_PAUSE_MIN_MS;
+	atomic_store(&connector->finished, false);
+	atomic_store(&connector->taken, false);
+	atomic_store(&connector->stopping, false);
+	connector->connection = NULL;
+	connector->conninfo = db->config.conninfo;
+	connector->wake_fd = db->wake_fd;
+	if (pthread_create(&connector->thread, NULL, db_connector_main, connector) != 0)
+	{
+		complaint_make(&db->complaint, "cannot connect to the database",
+		               "the system starts no more threads", now_ms);
+		db_plan_retry(db, now_ms);
+		return;
+	}
+	db_enter(db, DB_CONNECTING, now_ms);
+}
+
+static bool
+send_statement(Db *db, const char *sql)
+{
+	return PQsendQueryParams(db->connection, sql, 0, NULL, NULL, NULL, NULL, 0) == 1;
+}
+
+/*
+ * One statement that sets what this server knows and this role may set.  The search_path is not
+ * ours yet, and two settings could cost the statement its time.
+ */
+static bool
+send_settings(Db *db)
+{
+	int who = db->role == DB_WRITES ? SESSION_WRITES : SESSION_READS;
+	Buffer *sql = &db->parameters[0];
+	const char *separator = "";
+
+	buffer_reset(sql);
+	buffer_puts(sql,
+	            "SELECT pg_catalog.set_config(s.name, CASE WHEN s.setting OPERATOR(pg_catalog.=) "
+	            "v.keep THEN v.keep ELSE v.value END, false) FROM (VALUES ");
+	for (size_t i = 0; i < sizeof(session_settings) / sizeof(session_settings[0]); i++)
+	{
+		const SessionSetting *setting = &session_settings[i];
+
+		if (!(setting->who & who))
+			continue;
+		buffer_printf(sql, "%s('%s', '%s', '%s')", separator, setting->name, setting->value,
+		              setting->keep);
+		separator = ", ";
+	}
+	buffer_puts(sql,
+	            ") AS v (name, value, keep) JOIN pg_catalog.pg_settings AS s "
+	            "ON s.name OPERATOR(pg_catalog.=) v.name AND (s.context OPERATOR(pg_catalog.=) "
+	            "'user' OR s.context OPERATOR(pg_catalog.=) 'superuser' AND "
+	            "pg_catalog.has_parameter_privilege(s.name, 'SET'))");
+	buffer_put(sql, "", 1);
+	return !sql->failed && send_statement(db, "SET statement_timeout TO 0") &&
+	       send_statement(db, "SET jit TO off") && send_statement(db, sql->data);
+}
+
+static bool
+send_meeting(Db *db)
+{
+	return send_statement(db, "SELECT pg_catalog.pg_backend_pid()") &&
+	       PQpipelineSync(db->connection) == 1;
+}
+
+/*
+ * Does the server process that answers have the number that we were told as we connected?  It has
+ * not where a pooler stands between: then what we set and prepare may be met by others, and missed
+ * by us.
+ */
+static bool
+is_server_itself(Db *db, const PGresult *rows)
+{
+	return rows != NULL && PQntuples(rows) == 1 &&
+	       atoi(PQgetvalue(rows, 0, 0)) == PQbackendPID(db->connection);
+}
+
+static bool
+send_setup(Db *db)
+{
+	char *schema = PQescapeIdentifier(db->connection, db->config.schema, strlen(db->config.schema));
+	char sql[1024];
+	bool sent = schema != NULL && send_settings(db);
+
+	/* First the one that both roles have, so that they complain of the same where all are missing.
+	 */
+	for (int n = 0; sent && n < DB_FUNCTION_COUNT; n++)
+	{
+		int i = (DB_KEY + n) % DB_FUNCTION_COUNT;
+		const DbStatement *s = &statements[i];
+
+		if (!s->roles[db->role])
+			continue;
+		snprintf(sql, sizeof(sql), "%s%s%s", s->before_schema, schema, s->after_schema);
+		sent = PQsendPrepare(db->connection, db_statement_names[i], sql, s->parameter_count,
+		                     s->types) == 1;
+	}
+	PQfreemem(schema);
+	return sent && PQpipelineSync(db->connection) == 1;
+}
+
+/* The first commit.  What it writes is a message in the WAL that nobody reads. */
+static bool
+send_commit(Db *db)
+{
+	return send_statement(db,
+	                      "SELECT r.is_standby, CASE WHEN NOT r.is_standby THEN "
+	                      "pg_catalog.pg_logical_emit_message(true, 'pg_wallet', '') END "
+	                      "FROM pg_catalog.pg_is_in_recovery() AS r (is_standby)") &&
+	       PQpipelineSync(db->connection) == 1;
+}
+
+/*
+ * Why there is no connection.  Where libpq could not even read the connection string, its message
+ * has a part of the string, which may be the password.
+ */
+static const char *
+why_not_connected(const Db *db, PGconn *connection)
+{
+	const char *conninfo = db->config.conninfo;
+	PQconninfoOption *options;
+
+	if (connection == NULL)
+		return "out of memory";
+	if (strchr(conninfo, '=') != NULL || strstr(conninfo, "://") != NULL)
+	{
+		options = PQconninfoParse(conninfo, NULL);
+		if (options == NULL)
+			return "the connection string of --db is malformed";
+		PQconninfoFree(options);
+	}
+	return PQerrorMessage(connection);
+}
+
+/* The next step of making a connection usable; db_setup_finish gets its answer. */
+static void
+take_step(Db *db, DbState step, bool (*send)(Db *), int64_t now_ms)
+{
+	db_enter(db, step, now_ms);
+	db->dirty = true;
+	db_batch_push(db, DB_READY, now_ms)->setup = true;
+	if (!send(db))
+		db_drop(db, CODE_DATABASE_UNAVAILABLE, PQerrorMessage(db->connection), now_ms);
+}
+
+void
+db_connect_finish(Db *db, int64_t now_ms)
+{
+	PGconn *connection;
+
+	pthread_join(db->connector->thread, NULL);
+	connection = db->connector->connection;
+	db->connector->connection = NULL;
+	if (PQstatus(connection) != CONNECTION_OK)
+	{
+		complaint_make(&db->complaint, "cannot connect to the database",
+		               why_not_connected(db, connection), now_ms);
+		PQfinish(connection);
+		db_plan_retry(db, now_ms);
+		return;
+	}
+	db->connection = connection;
+	/* The network took the last connection away: its process may still be there, and wait. */
+	if (db->cancel != NULL)
+		db_cancel_start(db, db->cancel);
+	db->cancel = PQgetCancel(connection);
+	PQsetNoticeReceiver(connection, take_notice, db);
+	db->unconfirmed = false;
+	db->last_words[0] = '\0';
+	if (PQsetnonblocking(connection, 1) != 0 || PQenterPipelineMode(connection) != 1)
+		db_drop(db, CODE_DATABASE_UNAVAILABLE, PQerrorMessage(connection), now_ms);
+	else
+		take_step(db, DB_MEETING, send_meeting, now_ms);
+}
+
+static void
+come_up(Db *db, int64_t now_ms)
+{
+	db_enter(db, DB_UP, now_ms);
+	db->holding = false;
+	db->retry_pause_ms = RETRY_PAUSE_MIN_MS;
+	atomic_fetch_add(db->config.connected_count, 1);
+	if (db->read_only)
+		complaint_make(&db->complaint, "requests cannot be stored", "the database is a standby",
+		               now_ms);
+	else
+		complaint_end(&db->complaint);
+}
+
+void
+db_setup_finish(Db *db, const DbBatch *batch, int64_t now_ms)
+{
+	char reason[256];
+
+	if ((db->state == DB_MEETING || db->state == DB_PREPARING) && batch->error != NULL)
+	{
+		const char *message = PQresultErrorField(batch->error, PG_DIAG_MESSAGE_PRIMARY);
+		const char *sqlstate = PQresultErrorField(batch->error, PG_DIAG_SQLSTATE);
+
+		snprintf(reason, sizeof(reason), "%s%s", message ? message : "unknown error",
+		         advice(sqlstate ? sqlstate : ""));
+		db_drop(db, CODE_DATABASE_UNAVAILABLE, reason, now_ms);
+	}
+	else if (db->state == DB_MEETING && !is_server_itself(db, batch->rows))
+		db_drop(db, CODE_DATABASE_UNAVAILABLE,
+		        "a connection pooler stands before it, as PgBouncer does; the shim's settings and "
+		        "prepared statements need a session of their own: connect it to PostgreSQL itself",
+		        now_ms);
+	else if (db->state == DB_MEETING)
+		take_step(db, DB_PREPARING, send_setup, now_ms);
+	else if (db->state == DB_PREPARING && db->role == DB_WRITES)
+		take_step(db, DB_CONFIRMING, send_commit, now_ms);
+	else if (db->unconfirmed)
+		db_drop(db, CODE_DATABASE_UNAVAILABLE,
+		        "a commit was cancelled while it waited for a synchronous standby", now_ms);
+	else
+	{
+		/* A commit that fails says nothing about those of requests. */
+		db->read_only = batch->rows != NULL && batch->error == NULL && db->role == DB_WRITES &&
+		                *PQgetvalue(batch->rows, 0, 0) == 't';
+		come_up(db, now_ms);
+	}
+}
+
+void
+db_drop(Db *db, WalletCode code, const char *reason, int64_t now_ms)
+{
+	bool was_up = db->state == DB_UP;
+	bool owes = db_busy(db);
+
+	complaint_make(&db->complaint,
+	               was_up ? "database connection lost" : "the database is not usable",
+	               *db->last_words ? db->last_words : reason, now_ms);
+	if (was_up)
+		atomic_fetch_sub(db->config.connected_count, 1);
+	db_leave(db, owes, now_ms);
+	db_fail_sent(db, code,
+	             code == CODE_DATABASE_UNAVAILABLE ? "the connection to the database was lost"
+	                                               : wallet_codes[code].message);
+	if (!db->holding)
+		db_fail_waiting(db, "the connection to the database was lost");
+}

@@ -1,0 +1,206 @@
+/*
+ * tls.c
+ *		Finds out at the start, not at the first client, what is wrong with the files.
+ *
+ * A pair of certificate and key is made by the main thread, and never changed
+ * afterwards; the event loops read it without a lock through an atomic pointer.
+ * Sessions point into their pair for as long as they last, so no pair is ever
+ * freed: that costs some 10 KB for each renewal of the certificate.
+ */
+#include "http/tls.h"
+
+#include <errno.h>
+#include <microhttpd.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+
+#define FILE_SIZE_MAX (1024 * 1024)
+#define CHAIN_MAX 16 /* certificates in a file: the server's own, and those that vouch for it */
+
+typedef struct Pair
+{
+	struct Pair *previous; /* what was used before, and may still be */
+	char *certificate_text;
+	char *key_text;
+	gnutls_pcert_st certificates[CHAIN_MAX];
+	unsigned certificate_count;
+	gnutls_privkey_t key;
+} Pair;
+
+static _Atomic(Pair *) current;
+
+/* The file as a C string, NULL when it cannot be read. */
+static char *
+read_file(FILE *file, const char *name)
+{
+	char *text = calloc(1, FILE_SIZE_MAX + 1);
+	size_t size = text ? fread(text, 1, FILE_SIZE_MAX + 1, file) : 0;
+
+	if (text != NULL && size <= FILE_SIZE_MAX && !ferror(file))
+	{
+		text[size] = '\0';
+		return text;
+	}
+	log_line("cannot read the file \"%s\": %s", name,
+	         size > FILE_SIZE_MAX ? "it is too large" : strerror(errno));
+	free(text);
+	return NULL;
+}
+
+/* is_secret: refuses a file that everybody on this machine may read. */
+static char *
+load_file(const char *name, bool is_secret)
+{
+	FILE *file = fopen(name, "re");
+	struct stat info;
+	char *text = NULL;
+
+	if (file == NULL || fstat(fileno(file), &info) != 0)
+		log_line("cannot open the file \"%s\": %s", name, strerror(errno));
+	else if (is_secret && (info.st_mode & S_IRWXO))
+		log_line("the private key \"%s\" must not be open to everybody: chmod o= it", name);
+	else
+		text = read_file(file, name);
+	if (file != NULL)
+		fclose(file);
+	return text;
+}
+
+static gnutls_datum_t
+datum_of(char *text)
+{
+	return (gnutls_datum_t){(unsigned char *) text, (unsigned) strlen(text)};
+}
+
+/* Whether the key is that of the first certificate: GnuTLS's result, below zero when it is not. */
+static int
+try_pair(const gnutls_datum_t *certificate, const gnutls_datum_t *key)
+{
+	gnutls_certificate_credentials_t credentials;
+	int result = gnutls_certificate_allocate_credentials(&credentials);
+
+	if (result < 0)
+		return result;
+	result =
+	    gnutls_certificate_set_x509_key_mem(credentials, certificate, key, GNUTLS_X509_FMT_PEM);
+	gnutls_certificate_free_credentials(credentials);
+	return result;
+}
+
+/* Fills a pair from its texts; GnuTLS's result.  What is there by then pair_free frees. */
+static int
+pair_import(Pair *pair)
+{
+	gnutls_datum_t certificate = datum_of(pair->certificate_text);
+	gnutls_datum_t key = datum_of(pair->key_text);
+	unsigned count = CHAIN_MAX;
+	int result = try_pair(&certificate, &key);
+
+	if (result < 0)
+		return result;
+	result = gnutls_pcert_list_import_x509_raw(pair->certificates, &count, &certificate,
+	                                           GNUTLS_X509_FMT_PEM, GNUTLS_X509_CRT_LIST_SORT);
+	if (result < 0)
+		return result;
+	pair->certificate_count = count;
+	result = gnutls_privkey_init(&pair->key);
+	if (result < 0)
+		return result;
+	return gnutls_privkey_import_x509_raw(pair->key, &key, GNUTLS_X509_FMT_PEM, NULL, 0);
+}
+
+static void
+text_free(char *text)
+{
+	if (text != NULL)
+		gnutls_memset(text, 0, strlen(text));
+	free(text);
+}
+
+/* A pair that no session has seen. */
+static void
+pair_free(Pair *pair)
+{
+	for (unsigned i = 0; i < pair->certificate_count; i++)
+		gnutls_pcert_deinit(&pair->certificates[i]);
+	if (pair->key != NULL)
+		gnutls_privkey_deinit(pair->key);
+	text_free(pair->certificate_text);
+	text_free(pair->key_text);
+	free(pair);
+}
+
+/* Makes the pair of two files; NULL when that fails, with the reason in the log. */
+static Pair *
+pair_load(const char *certificate_file, const char *key_file)
+{
+	Pair *pair = calloc(1, sizeof(Pair));
+	int result;
+
+	if (pair == NULL)
+	{
+		log_line("no memory for a certificate");
+		return NULL;
+	}
+	pair->certificate_text = load_file(certificate_file, false);
+	pair->key_text = pair->certificate_text ? load_file(key_file, true) : NULL;
+	if (pair->key_text != NULL)
+	{
+		result = pair_import(pair);
+		if (result >= 0)
+			return pair;
+		log_line("cannot use the certificate \"%s\" with the private key \"%s\": %s",
+		         certificate_file, key_file, gnutls_strerror(result));
+	}
+	pair_free(pair);
+	return NULL;
+}
+
+bool
+tls_load(const char *certificate_file, const char *key_file)
+{
+	Pair *previous = atomic_load(&current);
+	Pair *pair;
+
+	if (MHD_is_feature_supported(MHD_FEATURE_TLS) != MHD_YES ||
+	    MHD_is_feature_supported(MHD_FEATURE_HTTPS_CERT_CALLBACK) != MHD_YES)
+	{
+		log_line("cannot serve TLS: this libmicrohttpd was built without it");
+		return false;
+	}
+	pair = pair_load(certificate_file, key_file);
+	if (pair == NULL)
+		return false;
+	if (previous != NULL && strcmp(pair->certificate_text, previous->certificate_text) == 0 &&
+	    strcmp(pair->key_text, previous->key_text) == 0)
+	{
+		pair_free(pair);
+		return true;
+	}
+	pair->previous = previous;
+	atomic_store(&current, pair);
+	return true;
+}
+
+int
+tls_retrieve(gnutls_session_t session, const gnutls_datum_t *authorities, int authority_count,
+             const gnutls_pk_algorithm_t *algorithms, int algorithm_count,
+             gnutls_pcert_st **certificates, unsigned *certificate_count, gnutls_privkey_t *key)
+{
+	Pair *pair = atomic_load(&current);
+
+	(void) session;
+	(void) authorities;
+	(void) authority_count;
+	(void) algorithms;
+	(void) algorithm_count;
+	*certificates = pair->certificates;
+	*certificate_count = pair->certificate_count;
+	*key = pair->key;
+	return 0;
+}
