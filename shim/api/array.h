@@ -7,14 +7,8 @@
 
 #include <stddef.h>
 
-#include "extension/rules/codes.h"
-
-/* A piece of a text that somebody else keeps. */
-typedef struct Slice
-{
-	const char *text;
-	size_t length;
-} Slice;
+#include "base/codes.h"
+#include "base/text.h"
 
 /*
  * Cuts a JSON array into its elements, each without the blanks around it.  The

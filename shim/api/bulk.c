@@ -13,6 +13,7 @@
  */
 #include <stdlib.h>
 
+#include "api/array.h"
 #include "http/client.h"
 
 /* No element of an answer is longer than this and what it repeats of the body. */

@@ -8,13 +8,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "extension/rules/codes.h"
+#include "base/codes.h"
 #include "extension/rules/number.h"
 
 #define HANDSHAKE_LENGTH 64
 #define HISTORY_ROWS_DEFAULT 50
 #define HISTORY_ROWS_MAX 1000
-#define MESSAGE_SIZE 256
 
 /* The members that a question may have; a set of them is a sum of MEMBER_BITs. */
 typedef enum Member

@@ -11,8 +11,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "api/array.h"
-#include "extension/rules/codes.h"
+#include "base/codes.h"
+#include "base/text.h"
 
 /* Levels of objects and arrays in each other; more are no JSON here. */
 #define OBJECT_DEPTH_MAX 2048

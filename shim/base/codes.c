@@ -1,16 +1,18 @@
 /*
  * codes.c
- *		The codes that extension and shim share (extension/rules/codes.h).
+ *		The codes that the extension and the shim share (extension/rules/codes.h).
  */
-#include <string.h>
+#include "base/codes.h"
 
-#include "db/db.h"
+#include <assert.h>
+#include <string.h>
 
 const WalletCodeInfo wallet_codes[CODE_COUNT] = WALLET_CODE_TABLE;
 
 WalletCode
 code_by_name(const char *name)
 {
+	assert(name != NULL);
 	for (int code = 0; code < CODE_COUNT; code++)
 		if (strcmp(wallet_codes[code].name, name) == 0)
 			return (WalletCode) code;

@@ -11,6 +11,13 @@
 
 #define DECODE_FAILED SIZE_MAX
 
+/* A piece of a text that somebody else keeps. */
+typedef struct Slice
+{
+	const char *text;
+	size_t length;
+} Slice;
+
 /* Whether PostgreSQL would take the bytes as UTF-8 text: RFC 3629, and no NUL. */
 bool utf8_valid(const char *text, size_t length);
 

@@ -2,100 +2,21 @@
  * connection.c
  *		The life of the connection: connect, prepare, confirm, lose, try again.
  *
- * A thread of its own connects (connector.c).  Everything here runs in the
- * loop's thread.
- *
- * The setup is two batches.  The first one prepares the statements.  The second
- * one, of a connection that stores, commits something: what is stored later is
- * only taken when commits are confirmed, by a standby where one is named.
+ * The setup is three batches.  The first one asks which server process answers.  The second one
+ * prepares the statements.  The third one, of a connection that stores, commits something: items
+ * to be stored are taken only when commits are confirmed, by a synchronous standby if there is one.
  */
-#include "db/internal.h"
+#include "db/connection.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/log.h"
+#include "db/leave.h"
+#include "db/statements.h"
 #include "extension/base/session.h"
-
-#define RETRY_PAUSE_MIN_MS 100
-/* Also after a long outage the shim is back within two seconds of the database. */
-#define RETRY_PAUSE_MAX_MS 1000
-#define OID_BYTEA_ARRAY 1001
-#define OID_TEXT_ARRAY 1009
-#define OID_INT8_ARRAY 1016
-#define OID_INT8 20
-#define OID_INT4 23
-
-typedef struct DbStatement
-{
-	bool roles[DB_ROLE_COUNT]; /* whose connections prepare it */
-	const char *before_schema;
-	const char *after_schema;
-	int parameter_count;
-	Oid types[DB_PARAMETERS_MAX];
-} DbStatement;
-
-const char *const db_statement_names[DB_FUNCTION_COUNT] = {"enqueue", "bulk", "lookup", "read",
-                                                           "history", "key",  "ready"};
-
-#define LOOKUP_COLUMNS                                                                             \
-	"SELECT ordinal, state, code, message, wallet_id, wallet_status, amount, currency, "           \
-	"created_at, updated_at, transfer_id, source_wallet_id, destination_wallet_id FROM "
-
-#define WRITES                                                                                     \
-	{                                                                                              \
-		true, false                                                                                \
-	}
-#define READS                                                                                      \
-	{                                                                                              \
-		false, true                                                                                \
-	}
-#define BOTH                                                                                       \
-	{                                                                                              \
-		true, true                                                                                 \
-	}
-
-static const DbStatement statements[DB_FUNCTION_COUNT] = {
-    {WRITES,
-     "SELECT ordinal, handshake_id, code, message FROM ",
-     ".wallet_enqueue_utf8($1, $2, $3)",
-     3,
-     {OID_TEXT_ARRAY, OID_BYTEA_ARRAY, OID_BYTEA_ARRAY}},
-    {WRITES,
-     "SELECT ordinal, handshake_id, code, message FROM ",
-     ".wallet_enqueue_utf8($1, $2, $3) ORDER BY ordinal",
-     3,
-     {OID_TEXT_ARRAY, OID_BYTEA_ARRAY, OID_BYTEA_ARRAY}},
-    {READS,
-     LOOKUP_COLUMNS,
-     ".wallet_lookup_many($1, $2, $3)",
-     3,
-     {OID_TEXT_ARRAY, OID_INT8_ARRAY, OID_TEXT_ARRAY}},
-    {READS,
-     LOOKUP_COLUMNS,
-     ".wallet_read_many($1, $2, $3)",
-     3,
-     {OID_TEXT_ARRAY, OID_INT8_ARRAY, OID_INT8_ARRAY}},
-    {READS,
-     "SELECT transfer_id, kind, source_wallet_id, destination_wallet_id, amount, balance, "
-     "posted_at FROM ",
-     ".wallet_history_page($1, $2, $3, $4)",
-     4,
-     {OID_INT8, OID_INT8, OID_INT8, OID_INT4}},
-    {BOTH,
-     "SELECT ordinal, pg_catalog.array_to_string(scopes, ' '), user_id, "
-     "expires_in_ms FROM ",
-     ".wallet_api_key_check_many($1)",
-     1,
-     {OID_BYTEA_ARRAY}},
-    {READS,
-     "SELECT worker_alive, detail, pg_catalog.pg_is_in_recovery() FROM ",
-     ".wallet_ready()",
-     0,
-     {0}},
-};
 
 static const SessionSetting session_settings[] = SESSION_SETTING_TABLE;
 
@@ -113,7 +34,7 @@ advice(const char *sqlstate)
 }
 
 void
-db_keep_last_words(Db *db, const PGresult *result)
+connection_keep_last_words(Db *db, const PGresult *result)
 {
 	const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
 	const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
@@ -133,50 +54,23 @@ take_notice(void *argument, const PGresult *notice)
 	const char *function = PQresultErrorField(notice, PG_DIAG_SOURCE_FUNCTION);
 	Db *db = argument;
 
-	db_keep_last_words(db, notice);
+	connection_keep_last_words(db, notice);
 	if (function != NULL && strcmp(function, "SyncRepWaitForLSN") == 0)
 		db->unconfirmed = true;
 }
 
 void
-db_enter(Db *db, DbState state, int64_t now_ms)
+connection_start(Db *db, int64_t now_ms)
 {
-	db->state = state;
-	db->state_since_ms = now_ms;
-}
-
-/* Doubles the pause between attempts and adds up to a quarter of it by chance. */
-void
-db_plan_retry(Db *db, int64_t now_ms)
-{
-	int64_t pause = db->retry_pause_ms;
-
-	db_enter(db, DB_DOWN, now_ms);
-	db->retry_at_ms = now_ms + pause + rand_r(&db->random_seed) % (pause / 4);
-	db->retry_pause_ms = pause * 2 < RETRY_PAUSE_MAX_MS ? pause * 2 : RETRY_PAUSE_MAX_MS;
-}
-
-void
-db_connect_start(Db *db, int64_t now_ms)
-{
-	DbConnector *connector = db->connector;
-
-	if (db->retry_pause_ms == 0)
-		db->retry_pause_ms = RETRY_PAUSE_MIN_MS;
-	atomic_store(&connector->finished, false);
-	atomic_store(&connector->taken, false);
-	atomic_store(&connector->stopping, false);
-	connector->connection = NULL;
-	connector->conninfo = db->config.conninfo;
-	connector->wake_fd = db->wake_fd;
-	if (pthread_create(&connector->thread, NULL, db_connector_main, connector) != 0)
+	assert(db->state == DB_DOWN);
+	if (connector_start(db->connector, db->config.conninfo, db->wake_fd))
 	{
-		complaint_make(&db->complaint, "cannot connect to the database",
-		               "the system starts no more threads", now_ms);
-		db_plan_retry(db, now_ms);
+		db_enter(db, DB_CONNECTING, now_ms);
 		return;
 	}
-	db_enter(db, DB_CONNECTING, now_ms);
+	complaint_make(&db->complaint, "cannot connect to the database",
+	               "the system starts no more threads", now_ms);
+	db_plan_retry(db, now_ms);
 }
 
 static bool
@@ -243,22 +137,8 @@ static bool
 send_setup(Db *db)
 {
 	char *schema = PQescapeIdentifier(db->connection, db->config.schema, strlen(db->config.schema));
-	char sql[1024];
-	bool sent = schema != NULL && send_settings(db);
+	bool sent = schema != NULL && send_settings(db) && statements_prepare(db, schema);
 
-	/* First the one that both roles have, so that they complain of the same where all are missing.
-	 */
-	for (int n = 0; sent && n < DB_FUNCTION_COUNT; n++)
-	{
-		int i = (DB_KEY + n) % DB_FUNCTION_COUNT;
-		const DbStatement *s = &statements[i];
-
-		if (!s->roles[db->role])
-			continue;
-		snprintf(sql, sizeof(sql), "%s%s%s", s->before_schema, schema, s->after_schema);
-		sent = PQsendPrepare(db->connection, db_statement_names[i], sql, s->parameter_count,
-		                     s->types) == 1;
-	}
 	PQfreemem(schema);
 	return sent && PQpipelineSync(db->connection) == 1;
 }
@@ -296,25 +176,24 @@ why_not_connected(const Db *db, PGconn *connection)
 	return PQerrorMessage(connection);
 }
 
-/* The next step of making a connection usable; db_setup_finish gets its answer. */
+/* The next step of making a connection usable; connection_go_on gets its answer. */
 static void
 take_step(Db *db, DbState step, bool (*send)(Db *), int64_t now_ms)
 {
 	db_enter(db, step, now_ms);
 	db->dirty = true;
-	db_batch_push(db, DB_READY, now_ms)->setup = true;
+	queue_push(&db->queue, DB_READY, now_ms)->setup = true;
 	if (!send(db))
-		db_drop(db, CODE_DATABASE_UNAVAILABLE, PQerrorMessage(db->connection), now_ms);
+		connection_drop(db, CODE_DATABASE_UNAVAILABLE, PQerrorMessage(db->connection), now_ms);
 }
 
 void
-db_connect_finish(Db *db, int64_t now_ms)
+connection_finish(Db *db, int64_t now_ms)
 {
 	PGconn *connection;
 
-	pthread_join(db->connector->thread, NULL);
-	connection = db->connector->connection;
-	db->connector->connection = NULL;
+	assert(db->state == DB_CONNECTING && db->connection == NULL && !queue_is_busy(&db->queue));
+	connection = connector_join(db->connector);
 	if (PQstatus(connection) != CONNECTION_OK)
 	{
 		complaint_make(&db->complaint, "cannot connect to the database",
@@ -326,13 +205,13 @@ db_connect_finish(Db *db, int64_t now_ms)
 	db->connection = connection;
 	/* The network took the last connection away: its process may still be there, and wait. */
 	if (db->cancel != NULL)
-		db_cancel_start(db, db->cancel);
+		canceller_start(db->canceller, db->cancel, db->wake_fd);
 	db->cancel = PQgetCancel(connection);
 	PQsetNoticeReceiver(connection, take_notice, db);
 	db->unconfirmed = false;
 	db->last_words[0] = '\0';
 	if (PQsetnonblocking(connection, 1) != 0 || PQenterPipelineMode(connection) != 1)
-		db_drop(db, CODE_DATABASE_UNAVAILABLE, PQerrorMessage(connection), now_ms);
+		connection_drop(db, CODE_DATABASE_UNAVAILABLE, PQerrorMessage(connection), now_ms);
 	else
 		take_step(db, DB_MEETING, send_meeting, now_ms);
 }
@@ -342,8 +221,7 @@ come_up(Db *db, int64_t now_ms)
 {
 	db_enter(db, DB_UP, now_ms);
 	db->holding = false;
-	db->retry_pause_ms = RETRY_PAUSE_MIN_MS;
-	atomic_fetch_add(db->config.connected_count, 1);
+	db->retry_pause_ms = DB_RETRY_PAUSE_MIN_MS;
 	if (db->read_only)
 		complaint_make(&db->complaint, "requests cannot be stored", "the database is a standby",
 		               now_ms);
@@ -352,10 +230,11 @@ come_up(Db *db, int64_t now_ms)
 }
 
 void
-db_setup_finish(Db *db, const DbBatch *batch, int64_t now_ms)
+connection_go_on(Db *db, const DbBatch *batch, int64_t now_ms)
 {
 	char reason[256];
 
+	assert(batch->setup && !queue_is_busy(&db->queue));
 	if ((db->state == DB_MEETING || db->state == DB_PREPARING) && batch->error != NULL)
 	{
 		const char *message = PQresultErrorField(batch->error, PG_DIAG_MESSAGE_PRIMARY);
@@ -363,20 +242,21 @@ db_setup_finish(Db *db, const DbBatch *batch, int64_t now_ms)
 
 		snprintf(reason, sizeof(reason), "%s%s", message ? message : "unknown error",
 		         advice(sqlstate ? sqlstate : ""));
-		db_drop(db, CODE_DATABASE_UNAVAILABLE, reason, now_ms);
+		connection_drop(db, CODE_DATABASE_UNAVAILABLE, reason, now_ms);
 	}
 	else if (db->state == DB_MEETING && !is_server_itself(db, batch->rows))
-		db_drop(db, CODE_DATABASE_UNAVAILABLE,
-		        "a connection pooler stands before it, as PgBouncer does; the shim's settings and "
-		        "prepared statements need a session of their own: connect it to PostgreSQL itself",
-		        now_ms);
+		connection_drop(
+		    db, CODE_DATABASE_UNAVAILABLE,
+		    "a connection pooler stands before it, as PgBouncer does; the shim's settings and "
+		    "prepared statements need a session of their own: connect it to PostgreSQL itself",
+		    now_ms);
 	else if (db->state == DB_MEETING)
 		take_step(db, DB_PREPARING, send_setup, now_ms);
 	else if (db->state == DB_PREPARING && db->role == DB_WRITES)
 		take_step(db, DB_CONFIRMING, send_commit, now_ms);
 	else if (db->unconfirmed)
-		db_drop(db, CODE_DATABASE_UNAVAILABLE,
-		        "a commit was cancelled while it waited for a synchronous standby", now_ms);
+		connection_drop(db, CODE_DATABASE_UNAVAILABLE,
+		                "a commit was cancelled while it waited for a synchronous standby", now_ms);
 	else
 	{
 		/* A commit that fails says nothing about those of requests. */
@@ -387,20 +267,19 @@ db_setup_finish(Db *db, const DbBatch *batch, int64_t now_ms)
 }
 
 void
-db_drop(Db *db, WalletCode code, const char *reason, int64_t now_ms)
+connection_drop(Db *db, WalletCode code, const char *reason, int64_t now_ms)
 {
 	bool was_up = db->state == DB_UP;
-	bool owes = db_busy(db);
+	bool owes = queue_is_busy(&db->queue);
 
+	assert(db_is_usable(db));
 	complaint_make(&db->complaint,
 	               was_up ? "database connection lost" : "the database is not usable",
 	               *db->last_words ? db->last_words : reason, now_ms);
-	if (was_up)
-		atomic_fetch_sub(db->config.connected_count, 1);
-	db_leave(db, owes, now_ms);
-	db_fail_sent(db, code,
-	             code == CODE_DATABASE_UNAVAILABLE ? "the connection to the database was lost"
-	                                               : wallet_codes[code].message);
+	leave_start(db, owes, now_ms);
+	queue_fail_sent(&db->queue, code,
+	                code == CODE_DATABASE_UNAVAILABLE ? CONNECTION_LOST
+	                                                  : wallet_codes[code].message);
 	if (!db->holding)
-		db_fail_waiting(db, "the connection to the database was lost");
+		queue_fail_waiting(&db->queue, CONNECTION_LOST);
 }

@@ -1,31 +1,27 @@
 /*
  * connector.c
- *		The thread that connects.
+ *		Connects without leaving server processes behind.
  *
- * libpq resolves names with a call that blocks, and an event loop must not, so
- * a thread of its own connects.  It touches nothing but its DbConnector; it
- * hands the connection over by setting finished and signalling the loop's
- * eventfd.
- *
- * A server that has taken a connection and says nothing may have a process for
- * it: one that waits for a lock, or is stopped.  To close the connection and
- * make another one would leave one such process behind each time.  So the thread
- * waits for the answer, or for the connection's end, however long that takes;
- * keepalive and tcp_user_timeout end a connection whose server is away.  Where
- * the connection string names several hosts, one of them may be waited for
- * while the others are tried: then there are two processes at the most, on two
- * servers.
+ * A server that has taken a connection and says nothing may have a process for the connection: one
+ * that waits for a lock, or is stopped.  To close the connection and make another one would leave
+ * one such process behind each time.  So the thread waits for the answer, or for the connection's
+ * end, however long that takes; keepalive and tcp_user_timeout end a connection whose server is
+ * away.  Where the connection string names several hosts, the thread may wait for one of them
+ * while it tries the others: then there are two processes at the most, on two servers.
  */
-#include "db/internal.h"
+#include "db/connector.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/buffer.h"
 #include "base/log.h"
 
 #define POLL_MS 100
@@ -40,13 +36,17 @@ typedef struct Host
 	char port[16];
 } Host;
 
-/* Copies an element of a list with commas; a list of one is for all.  Returns how many it has. */
+/*
+ * Copies the element at index of a list with commas, or the only element of a list of one.
+ * Returns how many elements the list has.
+ */
 static int
 list_element(const char *list, int index, char *element, size_t size)
 {
 	int count = 1;
 	const char *start = list ? list : "";
 
+	assert(index >= 0 && size > 0);
 	element[0] = '\0';
 	for (const char *c = start; *c; c++)
 		count += *c == ',';
@@ -108,7 +108,7 @@ is_host_of(const Host *host, PGconn *connection)
 
 /* Begins an attempt with all hosts but the one that hangs. */
 static PGconn *
-begin(const DbConnector *connector)
+begin(const Connector *connector)
 {
 	static const char *const keywords[] = {"keepalives_idle",
 	                                       "keepalives_interval",
@@ -166,7 +166,7 @@ has_ended(PGconn *connection)
 
 /* Forgets the host that hung once its server has closed the connection. */
 static void
-look_at_hung(DbConnector *connector)
+look_at_hung(Connector *connector)
 {
 	if (connector->hung == NULL || !has_ended(connector->hung))
 		return;
@@ -202,7 +202,7 @@ wait_ready(PGconn *connection, PostgresPollingStatusType wanted)
  * closed, so that the server's process ends as soon as it goes on.
  */
 static PGconn *
-go_round(DbConnector *connector, PGconn *connection)
+go_round(Connector *connector, PGconn *connection)
 {
 	shutdown(PQsocket(connection), SHUT_WR);
 	connector->hung = connection;
@@ -218,7 +218,7 @@ has_other_hosts(PGconn *connection)
 }
 
 static PGconn *
-connect_patiently(DbConnector *connector)
+connect_patiently(Connector *connector)
 {
 	PGconn *connection = begin(connector);
 	PostgresPollingStatusType wanted = PGRES_POLLING_WRITING;
@@ -238,7 +238,7 @@ connect_patiently(DbConnector *connector)
 		if (ready || !atomic_load(&connector->taken))
 			silent_since_ms = clock_ms();
 		else if (connector->hung == NULL && has_other_hosts(connection) &&
-		         clock_ms() - silent_since_ms >= DB_HOST_PATIENCE_MS)
+		         clock_ms() - silent_since_ms >= CONNECTOR_PATIENCE_MS)
 		{
 			connection = go_round(connector, connection);
 			wanted = PGRES_POLLING_WRITING;
@@ -248,10 +248,10 @@ connect_patiently(DbConnector *connector)
 	return connection;
 }
 
-void *
-db_connector_main(void *argument)
+static void *
+connector_main(void *argument)
 {
-	DbConnector *connector = argument;
+	Connector *connector = argument;
 
 	look_at_hung(connector);
 	connector->connection = connect_patiently(connector);
@@ -259,4 +259,43 @@ db_connector_main(void *argument)
 	if (eventfd_signal(connector->wake_fd) != 0)
 		log_line("cannot wake the event loop after connecting");
 	return NULL;
+}
+
+bool
+connector_start(Connector *connector, const char *conninfo, int wake_fd)
+{
+	assert(connector->connection == NULL);
+	atomic_store(&connector->finished, false);
+	atomic_store(&connector->taken, false);
+	atomic_store(&connector->stopping, false);
+	connector->conninfo = conninfo;
+	connector->wake_fd = wake_fd;
+	return pthread_create(&connector->thread, NULL, connector_main, connector) == 0;
+}
+
+PGconn *
+connector_join(Connector *connector)
+{
+	PGconn *connection;
+
+	assert(atomic_load(&connector->finished));
+	pthread_join(connector->thread, NULL);
+	connection = connector->connection;
+	connector->connection = NULL;
+	return connection;
+}
+
+bool
+connector_free(Connector *connector, bool is_started)
+{
+	if (is_started && !atomic_load(&connector->finished))
+	{
+		pthread_detach(connector->thread);
+		return false;
+	}
+	if (is_started)
+		PQfinish(connector_join(connector));
+	PQfinish(connector->hung);
+	free(connector);
+	return true;
 }

@@ -14,7 +14,7 @@
  * Each item has a bounded time.  The server ends a statement that waits for a
  * lock or takes too long (the settings of the session, extension/base/session.h).
  * A statement that is not answered although its own turn has come costs the
- * connection after DB_STATEMENT_DEADLINE_MS.  An item that has not been sent
+ * connection after STATEMENT_DEADLINE_MS.  An item that has not been sent
  * after DB_ITEM_TIME_MS ends with CODE_DATABASE_BUSY.
  *
  * A Db never has two server processes.  A connection that is given up is
@@ -41,143 +41,7 @@
 #ifndef WALLET_SHIM_DB_H
 #define WALLET_SHIM_DB_H
 
-#include <stdatomic.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <libpq-fe.h>
-
-#include "api/array.h"
-#include "extension/rules/codes.h"
-
-#define KEY_HASH_SIZE 32 /* SHA-256 */
-
-/* Which of a loop's connections. */
-typedef enum DbRole
-{
-	DB_WRITES, /* what is stored, and the API keys that come with it */
-	DB_READS,  /* everything else */
-	DB_ROLE_COUNT
-} DbRole;
-
-typedef enum DbFunction
-{
-	DB_ENQUEUE, /* wallet_enqueue_utf8: kind, payload, idempotency_key */
-	DB_BULK,    /* the same, for the many payloads of one item */
-	DB_LOOKUP,  /* wallet_lookup_many: kind, user_id, handshake_id */
-	DB_READ,    /* wallet_read_many: kind, user_id, id */
-	DB_HISTORY, /* wallet_history_page: user_id, id, before, max_rows */
-	DB_KEY,     /* wallet_api_key_check_many: key_hash */
-	DB_READY,   /* wallet_ready: nothing */
-	DB_FUNCTION_COUNT
-} DbFunction;
-
-/* Columns of the answer, by number. */
-enum DbEnqueueColumn /* of DB_BULK too, whose rows have the order of its payloads */
-{
-	ENQUEUE_ORDINAL,
-	ENQUEUE_HANDSHAKE_ID,
-	ENQUEUE_CODE,
-	ENQUEUE_MESSAGE
-};
-
-enum DbLookupColumn /* of DB_READ too */
-{
-	LOOKUP_ORDINAL,
-	LOOKUP_STATE,
-	LOOKUP_CODE,
-	LOOKUP_MESSAGE,
-	LOOKUP_WALLET_ID,
-	LOOKUP_WALLET_STATUS,
-	LOOKUP_AMOUNT,
-	LOOKUP_CURRENCY,
-	LOOKUP_CREATED_AT,
-	LOOKUP_UPDATED_AT,
-	LOOKUP_TRANSFER_ID,
-	LOOKUP_SOURCE_WALLET_ID,
-	LOOKUP_DESTINATION_WALLET_ID
-};
-
-enum DbHistoryColumn
-{
-	HISTORY_TRANSFER_ID,
-	HISTORY_KIND,
-	HISTORY_SOURCE_WALLET_ID,
-	HISTORY_DESTINATION_WALLET_ID,
-	HISTORY_AMOUNT,
-	HISTORY_BALANCE,
-	HISTORY_POSTED_AT
-};
-
-enum DbKeyColumn
-{
-	KEY_ORDINAL,
-	KEY_SCOPES,
-	KEY_USER_ID,
-	KEY_EXPIRES_IN_MS
-};
-
-enum DbReadyColumn
-{
-	READY_WORKER_ALIVE,
-	READY_DETAIL,
-	READY_IN_RECOVERY
-};
-
-/*
- * How an item ended.  With CODE_OK the rows first_row … first_row + row_count - 1
- * are the item's own; otherwise message says what went wrong, and there are no
- * rows.  It lives only as long as the call that hands it over.
- */
-typedef struct DbResult
-{
-	WalletCode code;
-	const char *message;
-	const PGresult *rows;
-	int first_row;
-	int row_count;
-} DbResult;
-
-/*
- * One question.  Its memory, and the texts that it points to, are the caller's
- * and must stay until done has been called, which happens exactly once, or until
- * db_withdraw.
- */
-typedef struct DbItem
-{
-	/* batches.c's own */
-	struct DbItem *next; /* in its lane, until it is sent */
-	struct DbItem *previous;
-	struct DbBatch *batch; /* NULL: not sent yet */
-	int position;          /* in its batch */
-	int share_max;         /* how many items its statement may have */
-	bool met_conflict;     /* it failed once for somebody else's transaction */
-	int64_t submitted_at_ms;
-
-	/* the caller's */
-	DbFunction function;
-	const char *kind;
-	const char *payload;
-	size_t payload_length;
-	const Slice *slices; /* the payloads of DB_BULK */
-	int slice_count;
-	const char *idempotency_key; /* or NULL; of DB_BULK each has its own: KEY/0, KEY/1, … */
-	const char *handshake_id;
-	const unsigned char *key_hash;
-	int64_t user_id;
-	int64_t id;     /* of DB_READ 0: the user's one wallet */
-	int64_t before; /* 0: from the newest on */
-	int max_rows;
-	void (*done)(struct DbItem *item, const DbResult *result);
-} DbItem;
-
-typedef struct DbConfig
-{
-	const char *conninfo;        /* libpq's; what it leaves out comes from PG* variables */
-	const char *schema;          /* of the wallet_* functions, not quoted */
-	atomic_int *connected_count; /* raised while this connection can be used */
-} DbConfig;
-
-typedef struct Db Db;
+#include "db/item.h"
 
 /*
  * Makes a Db that signals wake_fd (an eventfd) when an attempt to connect has
@@ -219,9 +83,6 @@ void db_withdraw(Db *db, DbItem *item);
 int db_fd(const Db *db);
 short db_events(const Db *db);
 
-/* Whether a statement is under way. */
-bool db_busy(const Db *db);
-
 /* Whether a statement is under way that should be answered soon: it has not taken long yet. */
 bool db_answers_soon(const Db *db, int64_t now_ms);
 
@@ -237,11 +98,5 @@ void db_dispatch(Db *db, int64_t now_ms);
 
 /* Milliseconds until db_tick is due. */
 int64_t db_timeout_ms(const Db *db, int64_t now_ms);
-
-/* The value of a column, or NULL for SQL's null; row counts from the item's first. */
-const char *db_value(const DbResult *result, int row, int column);
-
-/* The code whose stable name is name; CODE_INTERNAL_ERROR when there is none. */
-WalletCode code_by_name(const char *name);
 
 #endif /* WALLET_SHIM_DB_H */
