@@ -24,57 +24,6 @@
 /* Characters of an amount; the message of whoever has more says it, too. */
 #define AMOUNT_LENGTH_MAX 1024
 
-typedef enum MemberType
-{
-	MEMBER_ID,
-	MEMBER_AMOUNT,
-	MEMBER_CURRENCY
-} MemberType;
-
-typedef struct Member
-{
-	const char *name;
-	MemberType type;
-	bool required;
-	size_t offset; /* of its value in Request */
-} Member;
-
-#define MEMBERS_MAX 5 /* of which the last one has no name */
-
-/* The members of each kind; one without a name ends them. */
-static const Member members[KIND_COUNT][MEMBERS_MAX] = {
-    [KIND_WALLET] =
-        {
-            {"user_id", MEMBER_ID, true, offsetof(Request, user_id)},
-            {"amount", MEMBER_AMOUNT, false, offsetof(Request, amount)},
-            {"currency", MEMBER_CURRENCY, false, offsetof(Request, currency)},
-        },
-    [KIND_TRANSACTION] =
-        {
-            {"user_id", MEMBER_ID, true, offsetof(Request, user_id)},
-            {"source_wallet_id", MEMBER_ID, true, offsetof(Request, source_wallet_id)},
-            {"dest_wallet_id", MEMBER_ID, true, offsetof(Request, destination_wallet_id)},
-            {"trans_sum", MEMBER_AMOUNT, true, offsetof(Request, amount)},
-        },
-    [KIND_DEPOSIT] =
-        {
-            {"user_id", MEMBER_ID, true, offsetof(Request, user_id)},
-            {"wallet_id", MEMBER_ID, true, offsetof(Request, destination_wallet_id)},
-            {"amount", MEMBER_AMOUNT, true, offsetof(Request, amount)},
-        },
-    [KIND_WITHDRAWAL] =
-        {
-            {"user_id", MEMBER_ID, true, offsetof(Request, user_id)},
-            {"wallet_id", MEMBER_ID, true, offsetof(Request, source_wallet_id)},
-            {"amount", MEMBER_AMOUNT, true, offsetof(Request, amount)},
-        },
-    [KIND_WALLET_READ] =
-        {
-            {"user_id", MEMBER_ID, true, offsetof(Request, user_id)},
-            {"wallet_id", MEMBER_ID, true, offsetof(Request, source_wallet_id)},
-        },
-};
-
 typedef struct Parser
 {
 	JsonLexContext *lex;
@@ -82,7 +31,7 @@ typedef struct Parser
 	int encoding;
 	Request *request;
 	StringInfo message;
-	bool seen[MEMBERS_MAX];
+	bool seen[KIND_MEMBERS_MAX]; /* by the place of the member in its kind's list */
 } Parser;
 
 /* How many bytes of a name fit into a message: whole characters, at most NAME_SHOWN_MAX bytes. */
@@ -173,7 +122,7 @@ number_text(const Parser *parser, JsonTokenType token, const char **text, int *l
 }
 
 static WalletCode
-read_id(Parser *parser, const Member *member, JsonTokenType token)
+read_id(Parser *parser, const KindMember *member, JsonTokenType token)
 {
 	int64_t *id = (int64_t *) ((char *) parser->request + member->offset);
 	int length;
@@ -189,7 +138,7 @@ read_id(Parser *parser, const Member *member, JsonTokenType token)
 }
 
 static WalletCode
-read_amount(Parser *parser, const Member *member, JsonTokenType token)
+read_amount(Parser *parser, const KindMember *member, JsonTokenType token)
 {
 	Amount *amount = (Amount *) ((char *) parser->request + member->offset);
 	int length;
@@ -221,7 +170,7 @@ read_amount(Parser *parser, const Member *member, JsonTokenType token)
 }
 
 static WalletCode
-read_currency(Parser *parser, const Member *member, JsonTokenType token)
+read_currency(Parser *parser, const KindMember *member, JsonTokenType token)
 {
 	char *currency = (char *) parser->request + member->offset;
 	int length;
@@ -240,14 +189,27 @@ read_currency(Parser *parser, const Member *member, JsonTokenType token)
 	return CODE_OK;
 }
 
+typedef WalletCode (*MemberReader)(Parser *parser, const KindMember *member, JsonTokenType token);
+
+static const MemberReader readers[] = {
+    [TYPE_ID] = read_id,
+    [TYPE_AMOUNT] = read_amount,
+    [TYPE_AMOUNT_OR_ZERO] = read_amount,
+    [TYPE_CURRENCY] = read_currency,
+};
+
+StaticAssertDecl(lengthof(readers) == TYPE_COUNT, "each type of member has its reader");
+
 /* Which member has this name?  -1 where the kind has none. */
 static int
 find_member(RequestKind kind, const char *name, int length)
 {
-	for (int i = 0; members[kind][i].name != NULL; i++)
+	const KindInfo *info = &kind_infos[kind];
+
+	for (int i = 0; i < info->member_count; i++)
 	{
-		if (strlen(members[kind][i].name) == (size_t) length &&
-		    memcmp(members[kind][i].name, name, length) == 0)
+		if (strlen(info->members[i].name) == (size_t) length &&
+		    memcmp(info->members[i].name, name, length) == 0)
 			return i;
 	}
 	return -1;
@@ -255,7 +217,7 @@ find_member(RequestKind kind, const char *name, int length)
 
 /* The value of a member; the next token is its first. */
 static WalletCode
-read_value(Parser *parser, const Member *member)
+read_value(Parser *parser, const KindMember *member)
 {
 	JsonTokenType token = next_token(parser);
 
@@ -272,15 +234,7 @@ read_value(Parser *parser, const Member *member)
 		default:
 			return complain_json(parser);
 	}
-	switch (member->type)
-	{
-		case MEMBER_ID:
-			return read_id(parser, member, token);
-		case MEMBER_AMOUNT:
-			return read_amount(parser, member, token);
-		default:
-			return read_currency(parser, member, token);
-	}
+	return readers[member->type](parser, member, token);
 }
 
 /* "name": value; the current token is the name. */
@@ -298,7 +252,7 @@ read_member(Parser *parser)
 	parser->seen[found] = true;
 	if (next_token(parser) != JSON_TOKEN_COLON)
 		return complain_json(parser);
-	return read_value(parser, &members[parser->kind][found]);
+	return read_value(parser, &kind_infos[parser->kind].members[found]);
 }
 
 /* name: value, name: value }; the object has been opened. */
@@ -330,9 +284,11 @@ read_members(Parser *parser)
 static WalletCode
 check_required(Parser *parser)
 {
-	for (int i = 0; members[parser->kind][i].name != NULL; i++)
+	const KindInfo *info = &kind_infos[parser->kind];
+
+	for (int i = 0; i < info->member_count; i++)
 	{
-		const Member *member = &members[parser->kind][i];
+		const KindMember *member = &info->members[i];
 
 		if (member->required && !parser->seen[i])
 			return complain(parser, CODE_MISSING_MEMBER, member->name, strlen(member->name),
@@ -394,10 +350,12 @@ payload_parse(RequestKind kind, int encoding, const char *json, int length, Requ
 const char *
 payload_amount_member(RequestKind kind)
 {
-	for (int i = 0; members[kind][i].name != NULL; i++)
+	const KindInfo *info = &kind_infos[kind];
+
+	for (int i = 0; i < info->member_count; i++)
 	{
-		if (members[kind][i].type == MEMBER_AMOUNT)
-			return members[kind][i].name;
+		if (info->members[i].type == TYPE_AMOUNT || info->members[i].type == TYPE_AMOUNT_OR_ZERO)
+			return info->members[i].name;
 	}
 	return "";
 }

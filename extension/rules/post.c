@@ -11,52 +11,24 @@
 
 const WalletCodeInfo wallet_codes[CODE_COUNT] = WALLET_CODE_TABLE;
 
-const char *const kind_names[KIND_COUNT] = {
-    [KIND_WALLET] = "wallet",           [KIND_TRANSACTION] = "transaction",
-    [KIND_DEPOSIT] = "deposit",         [KIND_WITHDRAWAL] = "withdrawal",
-    [KIND_WALLET_READ] = "wallet_read",
-};
-
 const char *const status_names[STATUS_COUNT] = {
     [STATUS_ACTIVE] = "active",
     [STATUS_FROZEN] = "frozen",
     [STATUS_CLOSED] = "closed",
 };
 
-static bool
-index_of_name(const char *const *names, int count, const char *name, int *index)
+bool
+status_from_name(const char *name, WalletStatus *status)
 {
-	for (int i = 0; i < count; i++)
+	for (int i = 0; i < STATUS_COUNT; i++)
 	{
-		if (strcmp(names[i], name) == 0)
+		if (strcmp(status_names[i], name) == 0)
 		{
-			*index = i;
+			*status = (WalletStatus) i;
 			return true;
 		}
 	}
 	return false;
-}
-
-bool
-kind_from_name(const char *name, RequestKind *kind)
-{
-	int index;
-
-	if (!index_of_name(kind_names, KIND_COUNT, name, &index))
-		return false;
-	*kind = (RequestKind) index;
-	return true;
-}
-
-bool
-status_from_name(const char *name, WalletStatus *status)
-{
-	int index;
-
-	if (!index_of_name(status_names, STATUS_COUNT, name, &index))
-		return false;
-	*status = (WalletStatus) index;
-	return true;
 }
 
 WalletCode

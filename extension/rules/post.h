@@ -15,19 +15,8 @@
 #include <stdint.h>
 
 #include "rules/codes.h"
+#include "rules/kinds.h"
 #include "rules/number.h"
-
-/* What a request asks for.  The names are in kind_names, in the order of the SQL type wallet.kind.
- */
-typedef enum RequestKind
-{
-	KIND_WALLET,
-	KIND_TRANSACTION,
-	KIND_DEPOSIT,
-	KIND_WITHDRAWAL,
-	KIND_WALLET_READ,
-	KIND_COUNT
-} RequestKind;
 
 /* The names are in status_names, in the order of the SQL type wallet.status. */
 typedef enum WalletStatus
@@ -85,11 +74,9 @@ typedef struct Transfer
 	int64_t posted_at;
 } Transfer;
 
-extern const char *const kind_names[KIND_COUNT];
 extern const char *const status_names[STATUS_COUNT];
 
-/* Kind or status of a name; false when there is none. */
-extern bool kind_from_name(const char *name, RequestKind *kind);
+/* Sets the status that has this name; false where there is none. */
 extern bool status_from_name(const char *name, WalletStatus *status);
 
 /* The checks that need no table; enqueue makes them early, posting makes them again. */

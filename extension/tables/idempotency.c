@@ -76,7 +76,7 @@ idempotency_fingerprint(const Request *request, const char *extra, uint8 *finger
 	appendStringInfoSpaces(&asked, VARHDRSZ);
 	appendStringInfo(
 	    &asked, "%s " INT64_FORMAT " " INT64_FORMAT " " INT64_FORMAT " " INT64_FORMAT " %d %s %s",
-	    kind_names[request->kind], request->user_id, request->source_wallet_id,
+	    kind_name(request->kind), request->user_id, request->source_wallet_id,
 	    request->destination_wallet_id, amount.digits, amount.scale, request->currency,
 	    extra == NULL ? "" : extra);
 	SET_VARSIZE(asked.data, asked.len);

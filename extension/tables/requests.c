@@ -154,7 +154,7 @@ static void
 load_kinds(const TupleTableSlot *slot)
 {
 	enum_values_load(&kind_values, TupleDescAttr(slot->tts_tupleDescriptor, REQUEST_KIND)->atttypid,
-	                 kind_names, KIND_COUNT);
+	                 kind_names, KIND_END);
 }
 
 void

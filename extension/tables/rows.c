@@ -587,8 +587,10 @@ enum_values_load(EnumValues *values, Oid type, const char *const *names, int cou
 	is_told = true;
 	*values = (EnumValues){.changes = enum_changes, .names = names, .count = count};
 	for (int i = 0; i < count; i++)
-		values->values[i] = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
-		                                    ObjectIdGetDatum(type), CStringGetDatum(names[i]));
+		values->values[i] =
+		    names[i] == NULL ? InvalidOid
+		                     : GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
+		                                       ObjectIdGetDatum(type), CStringGetDatum(names[i]));
 	values->type = type;
 }
 
@@ -609,7 +611,7 @@ enum_values_find(const EnumValues *values, Oid value)
 {
 	for (int i = 0; i < values->count; i++)
 	{
-		if (values->values[i] == value)
+		if (values->values[i] == value && values->names[i] != NULL)
 			return i;
 	}
 	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -546,8 +546,7 @@ store_insert_transfers(const Transfer *transfers, int count, const Datum *metada
 
 		CHECK_FOR_INTERRUPTS();
 		if (i == 0)
-			enum_values_load(&kind_values, column_type(slot, TRANSFER_KIND), kind_names,
-			                 KIND_COUNT);
+			enum_values_load(&kind_values, column_type(slot, TRANSFER_KIND), kind_names, KIND_END);
 		transfer_to_slot(&transfers[i], metadata, slot);
 	}
 	writer_close(&writer);

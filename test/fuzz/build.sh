@@ -18,10 +18,9 @@ need_corpus() {
 fuzz_sources() {
     local name sources
     case $1 in
-        amount | post) sources='extension/rules/post.c extension/rules/number.c' ;;
+        amount | post) sources=$(echo extension/rules/*.c) ;;
         payload)
-            sources='test/fuzz/no_database.c extension/queue/payload.c extension/rules/post.c'
-            sources+=' extension/rules/number.c'
+            sources="test/fuzz/no_database.c extension/queue/payload.c $(echo extension/rules/*.c)"
             sources+=' shim/api/json.c shim/api/object.c shim/api/members.c shim/base/text.c shim/base/buffer.c'
             ;;
         question)

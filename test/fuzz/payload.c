@@ -223,7 +223,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	Input input = {data, size};
 	uint8_t first = take_byte(&input);
-	RequestKind kind = (RequestKind) ((first & 0x7F) % KIND_COUNT);
+	RequestKind kind = all_kinds[(first & 0x7F) % KIND_COUNT];
 
 	if (first & 0x80)
 		check_request_taken(kind, &input);

@@ -1,6 +1,6 @@
 #!/bin/bash
 # coverage.t: how much of the money's path its own tests and the fuzzers' corpus go through, outside
-# the server: branches of post.c, number.c and payload.c.
+# the server: branches of extension/rules and payload.c.
 # shellcheck source=bin/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../../bin/lib.sh"
 # shellcheck source=test/tap.sh
@@ -20,25 +20,26 @@ trap 'rm -rf "$work"' EXIT
 # Every program has its own objects, and gcov counts each by itself: each source is compiled once,
 # and linked to all.
 run_covered() {
-    local target
-    for target in post number; do
-        "${CC:-cc}" -std=c11 -D_GNU_SOURCE -O0 -g --coverage -Iextension -c "extension/rules/$target.c" \
-            -o "$work/$target.o"
+    local target source
+    mkdir "$work/rules" "$work/queue"
+    for source in extension/rules/*.c; do
+        "${CC:-cc}" -std=c11 -D_GNU_SOURCE -O0 -g --coverage -Iextension -c "$source" \
+            -o "$work/rules/$(basename "$source" .c).o"
     done
     # shellcheck disable=SC2046 # one word a flag
-    "${CC:-cc}" $(fuzz_flags payload) -O0 --coverage -c extension/queue/payload.c -o "$work/payload.o"
+    "${CC:-cc}" $(fuzz_flags payload) -O0 --coverage -c extension/queue/payload.c -o "$work/queue/payload.o"
     for target in amount post payload; do
         covered_build "$target"
         "$work/$target" test/fuzz/corpus/"$target"/*
     done
-    "${CC:-cc}" -std=c11 -Iextension test/unit/post_test.c "$work/post.o" "$work/number.o" \
+    "${CC:-cc}" -std=c11 -Iextension test/unit/post_test.c "$work"/rules/*.o \
         --coverage -o "$work/post_test"
     "$work/post_test" >/dev/null
 }
 
 covered_build() {
-    local objects=("$work/post.o" "$work/number.o") sources
-    [[ $1 != payload ]] || objects+=("$work/payload.o")
+    local objects=("$work"/rules/*.o) sources
+    [[ $1 != payload ]] || objects+=("$work/queue/payload.o")
     sources=$(fuzz_sources "$1" | sed 's|extension/[a-z/]*\.c||g')
     # shellcheck disable=SC2046,SC2086 # one word a flag or file
     "${CC:-cc}" $(fuzz_flags "$1") -O1 "test/fuzz/$1.c" test/fuzz/replay.c $sources \
@@ -48,7 +49,7 @@ covered_build() {
 # enough NAME SOURCE: are so many branches of the file taken?
 enough() {
     local name=$1 source=$2 taken total percent counted
-    counted=$("${GCOV:-gcov}" -t -j -b -o "$work" "extension/$source.c" |
+    counted=$("${GCOV:-gcov}" -t -j -b -o "$work/${source%/*}" "extension/$source.c" |
         python3 test/branches.py "extension/$source.c")
     read -r taken total <<<"$counted"
     percent=$((total ? taken * 10000 / total : 0))
@@ -60,7 +61,8 @@ enough() {
 }
 
 run_covered
-enough post.c rules/post
-enough number.c rules/number
-enough payload.c queue/payload
+for source in extension/rules/*.c extension/queue/payload.c; do
+    source=${source#extension/}
+    enough "${source##*/}" "${source%.c}"
+done
 done_testing

@@ -21,7 +21,7 @@ my $text = slurp('shim/openapi.json');
 my $document = JSON::PP->new->decode($text);
 my ($paths, $components) = @{$document}{qw(paths components)};
 my $manual = slurp('docs/http.md');
-my ($route_c, $payload_c) = (slurp('shim/api/routes.c'), slurp('extension/queue/payload.c'));
+my ($route_c, $kinds_h) = (slurp('shim/api/routes.c'), slurp('extension/rules/kinds.h'));
 my $headers = join '', map { slurp($_) } glob 'shim/*/*.h';
 
 sub resolved {
@@ -103,9 +103,9 @@ for my $path (sort keys %routes) {
 # --- members of what is posted --------------------------------------------------------------
 
 my %payloads;
-while ($payload_c =~ /^    \[KIND_(\w+)\] =\n        \{\n((?:            \{.*\n)+)/mg) {
+while ($kinds_h =~ /^#define (\w+)_MEMBERS\(M\) \\\n((?:\tM\(.*\n)+)/mg) {
     my ($kind, $rows) = (lc $1, $2);
-    $payloads{$kind}{$1} = [ $2, $3 eq 'true' ] while $rows =~ /\{"(\w+)", MEMBER_(\w+), (true|false),/g;
+    $payloads{$kind}{$1} = [ $2, $3 eq 'true' ] while $rows =~ /M\("(\w+)", TYPE_(\w+), (true|false),/g;
 }
 for my $path (sort grep { $routes{$_}{methods}{post} } keys %routes) {
     my $schema = resolved($paths->{$path}{post}{requestBody}{content}{'application/json'}{schema});

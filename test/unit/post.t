@@ -6,5 +6,5 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 program=$(mktemp "${TMPDIR:-/tmp}/post_test.XXXXXX")
 trap 'rm -f "$program"' EXIT
 "${CC:-cc}" -std=c11 -g -Wall -Wextra -Werror -fsanitize=address,undefined -fno-sanitize-recover=all \
-    -Iextension test/unit/post_test.c extension/rules/post.c extension/rules/number.c -o "$program"
+    -Iextension test/unit/post_test.c extension/rules/*.c -o "$program"
 "$program"

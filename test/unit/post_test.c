@@ -328,10 +328,14 @@ test_names(void)
 	WalletStatus status;
 
 	for (int i = 0; i < KIND_COUNT; i++)
-		ok(kind_from_name(kind_names[i], &kind) && (int) kind == i, "kind %s", kind_names[i]);
+		ok(kind_from_name(kind_name(all_kinds[i]), &kind) && kind == all_kinds[i], "kind %s",
+		   kind_name(all_kinds[i]));
 	for (int i = 0; i < STATUS_COUNT; i++)
 		ok(status_from_name(status_names[i], &status) && (int) status == i, "status %s",
 		   status_names[i]);
+	ok(!kind_is_known(0) && !kind_is_known(-1) && !kind_is_known((int) KIND_END) &&
+	       kind_name((int) KIND_END) == NULL,
+	   "no such number");
 	ok(!kind_from_name("", &kind) && !kind_from_name("Wallet", &kind) &&
 	       !kind_from_name("wallets", &kind),
 	   "no such kind");
