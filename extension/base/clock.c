@@ -12,12 +12,7 @@
 
 #include "utils/timestamp.h"
 
-#include "base/shared.h"
-
 PG_FUNCTION_INFO_V1(wallet_monotonic_clock);
-
-/* A clock that changes by more than this, as measured by the other one, has been set. */
-#define STEP_US USECS_PER_SEC
 
 int64
 monotonic_us(void)
@@ -32,24 +27,6 @@ int64
 monotonic_ms(void)
 {
 	return monotonic_us() / 1000;
-}
-
-void
-clock_look(void)
-{
-	int64 step_us = shared_clock_step();
-
-	if (step_us >= STEP_US)
-		ereport(WARNING,
-		        (errmsg("the server's clock has gone forward by %.3f s", step_us / 1e6),
-		         errdetail("Old requests and idempotency keys expire by this clock.  Each call "
-		                   "of an expiry counts on by a tenth of the retention."),
-		         errhint("If the clock is wrong, set it right before they expire.")));
-	if (step_us <= -STEP_US)
-		ereport(WARNING,
-		        (errmsg("the server's clock has gone back by %.3f s", -step_us / 1e6),
-		         errdetail("Wallets that were written later than that keep the moment of it as "
-		                   "updated_at and posted_at until the clock has passed it.")));
 }
 
 /* wallet.monotonic_clock() → interval: what the monotonic clock says. */

@@ -1,6 +1,6 @@
 /*
  * clock.h
- *		Intervals, and when the wall clock has been set.
+ *		The clock that intervals are measured with.
  */
 #ifndef PG_WALLET_CLOCK_H
 #define PG_WALLET_CLOCK_H
@@ -11,8 +11,5 @@
  * with the wall clock, which may be set while the server runs. */
 extern int64 monotonic_ms(void);
 extern int64 monotonic_us(void);
-
-/* Warn once in the log when the wall clock has been set since somebody looked last. */
-extern void clock_look(void);
 
 #endif /* PG_WALLET_CLOCK_H */

@@ -76,3 +76,22 @@ settings_define(void)
 		    NULL, &setting_workers_max, 8, 1, 1024, PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("pg_wallet");
 }
+
+bool
+setting_allows_database(const char *database)
+{
+	char *list = pstrdup(setting_databases);
+	List *names;
+	ListCell *cell;
+	bool allowed = false;
+
+	/* The setting's check hook has seen to it that this is a list. */
+	if (!SplitIdentifierString(list, ',', &names))
+		return false;
+	foreach (cell, names)
+		allowed = allowed || strcmp((char *) lfirst(cell), database) == 0;
+	allowed = allowed || names == NIL;
+	list_free(names);
+	pfree(list);
+	return allowed;
+}

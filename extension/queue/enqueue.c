@@ -28,8 +28,8 @@
 #include "base/ids.h"
 #include "base/refusal.h"
 #include "base/settings.h"
-#include "base/shared.h"
 #include "base/statement.h"
+#include "base/wake.h"
 #include "queue/backlog.h"
 #include "queue/handshake.h"
 #include "queue/payload.h"
@@ -405,7 +405,7 @@ insert_items(EnqueueItem *items, int count)
 	{
 		request_insert(requests, new_count, GetCurrentTimestamp());
 		open_queue_once();
-		shared_wake_at_commit();
+		wake_at_commit();
 	}
 	pfree(requests);
 }

@@ -31,7 +31,6 @@
 
 #include "base/clock.h"
 #include "base/settings.h"
-#include "base/shared.h"
 #include "base/statement.h"
 #include "posting/batch.h"
 #include "queue/deferred.h"
@@ -108,9 +107,8 @@ load_queue(Queue *queue, const RangeList *unsettled)
 
 /* Know where the queue stands; false when it has not been opened yet. */
 static bool
-find_position(Queue *queue)
+find_position(Queue *queue, int64 takeovers)
 {
-	int64 takeovers = shared_takeovers();
 	RangeList unsettled;
 
 	if (queue->loaded && queue->takeovers == takeovers && position_is_current(&queue->position))
@@ -240,11 +238,11 @@ store_position(Queue *queue)
 }
 
 void
-queue_store(Queue *queue)
+queue_store(Queue *queue, int64 takeovers)
 {
 	SPI_connect();
 	queue->reading = (Reading){0};
-	if (queue->loaded && find_position(queue) &&
+	if (queue->loaded && find_position(queue, takeovers) &&
 	    (low_water_mark(queue) > queue->position.low_water ||
 	     queue->highest > queue->position.highest))
 		store_position(queue);
@@ -263,7 +261,7 @@ post(Queue *queue)
 }
 
 Round
-queue_round(Queue *queue, int requests_max, bool taking_over)
+queue_round(Queue *queue, int requests_max, int64 takeovers)
 {
 	Round round = {0};
 	Reading *reading = &queue->reading;
@@ -271,7 +269,7 @@ queue_round(Queue *queue, int requests_max, bool taking_over)
 
 	SPI_connect();
 	queue->next_position.table = InvalidOid;
-	if (!find_position(queue))
+	if (!find_position(queue, takeovers))
 	{
 		/* Where nobody has ever queued anything there is no position at all. */
 		round.closed = position_exists(&stays);
@@ -285,7 +283,7 @@ queue_round(Queue *queue, int requests_max, bool taking_over)
 	round.gaps = gaps_count(queue->gaps);
 	round.more = reading->rows_max > 0 && reading->rows == reading->rows_max;
 	round.drained = reading->rows < reading->rows_max;
-	if (position_is_due(&queue->position, low_water_mark(queue), queue->highest, taking_over))
+	if (position_is_due(&queue->position, low_water_mark(queue), queue->highest, !queue->is_worker))
 		store_position(queue);
 	SPI_finish();
 	return round;

@@ -47,17 +47,17 @@ extern void queue_free(Queue *queue);
 /*
  * Post one batch of at most requests_max requests, inside the caller's (sub)transaction, with a
  * snapshot set by the caller after queue_lock.  Then either queue_advance, when that transaction
- * has committed, or queue_failed, when it did not.  taking_over: the caller is not the worker,
- * which shared_take_over has told.
+ * has committed, or queue_failed, when it did not.  takeovers: how often the worker that
+ * calls has been told that somebody else posts; 0 in a session.
  */
-extern Round queue_round(Queue *queue, int requests_max, bool taking_over);
+extern Round queue_round(Queue *queue, int requests_max, int64 takeovers);
 extern void queue_advance(Queue *queue, Round *round);
 
 /*
  * Store how far the queue has been posted, under the same conditions, before the process ends: who
  * goes on need not look whether what was posted last has its outcome.
  */
-extern void queue_store(Queue *queue);
+extern void queue_store(Queue *queue, int64 takeovers);
 
 /* How the caller goes on after an error in queue_round. */
 typedef enum Recovery

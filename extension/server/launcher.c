@@ -35,13 +35,13 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
-#include "utils/varlena.h"
 
 #include "base/clock.h"
 #include "base/settings.h"
-#include "base/shared.h"
+#include "server/clock_step.h"
 #include "server/ending.h"
 #include "server/worker.h"
+#include "server/workers.h"
 
 /* A database that was made from a template with the extension is found after this time. */
 #define LOOK_AT_ALL_MS 60000
@@ -91,25 +91,6 @@ launcher_register(void)
 	RegisterBackgroundWorker(&launcher);
 }
 
-bool
-database_is_allowed(const char *database)
-{
-	char *list = pstrdup(setting_databases);
-	List *names;
-	ListCell *cell;
-	bool allowed = false;
-
-	/* The setting's check hook has seen to it that this is a list. */
-	if (!SplitIdentifierString(list, ',', &names))
-		return false;
-	foreach (cell, names)
-		allowed = allowed || strcmp((char *) lfirst(cell), database) == 0;
-	allowed = allowed || names == NIL;
-	list_free(names);
-	pfree(list);
-	return allowed;
-}
-
 static Wanted *
 find_database(Oid database)
 {
@@ -143,7 +124,7 @@ static bool
 is_open_to_workers(const FormData_pg_database *database)
 {
 	return database->datallowconn && !database->datistemplate && database->datconnlimit >= -1 &&
-	       database_is_allowed(NameStr(database->datname));
+	       setting_allows_database(NameStr(database->datname));
 }
 
 static void
@@ -208,7 +189,7 @@ note_trouble(LaunchTrouble trouble)
 
 	if (trouble != noted)
 	{
-		shared_launcher_note(noted = trouble);
+		workers_note_trouble(noted = trouble);
 		noted_ms = now_ms;
 	}
 	if (trouble == logged || (trouble != LAUNCH_WELL && now_ms - noted_ms < FULL_LOG_MS))
@@ -249,7 +230,7 @@ tell_of_ban(Wanted *wanted)
 static bool
 is_needed(Wanted *wanted)
 {
-	if (!wanted->pending || shared_worker_exists(wanted->database))
+	if (!wanted->pending || workers_has(wanted->database))
 		return false;
 	if (may_have_worker(wanted->database))
 		return true;
@@ -274,7 +255,7 @@ tell_of_switch(void)
 static LaunchTrouble
 launch(Wanted *wanted)
 {
-	int slot = shared_worker_reserve(wanted->database);
+	int slot = workers_reserve(wanted->database);
 
 	if (slot < 0)
 		return LAUNCH_WORKERS_MAX;
@@ -284,7 +265,7 @@ launch(Wanted *wanted)
 	wanted->told = false;
 	if (!wanted->pending)
 		return LAUNCH_WELL;
-	shared_worker_release(slot);
+	workers_release(slot);
 	return LAUNCH_PROCESSES_MAX;
 }
 
@@ -319,7 +300,7 @@ take_wanted(void)
 	WantedWorker workers[16];
 	int count;
 
-	while ((count = shared_take_wanted(workers, lengthof(workers))) > 0)
+	while ((count = workers_take_wanted(workers, lengthof(workers))) > 0)
 	{
 		for (int i = 0; i < count; i++)
 		{
@@ -345,7 +326,7 @@ pg_wallet_launcher_main(Datum argument)
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
 	ending_connected();
-	shared_launcher_attach();
+	workers_attach_launcher();
 
 	for (;;)
 	{

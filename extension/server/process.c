@@ -17,10 +17,11 @@
 #include "base/clock.h"
 #include "base/locks.h"
 #include "base/settings.h"
-#include "base/shared.h"
+#include "base/wake.h"
 #include "queue/backlog.h"
 #include "queue/queue.h"
 #include "server/readiness.h"
+#include "server/workers.h"
 
 PG_FUNCTION_INFO_V1(wallet_process);
 PG_FUNCTION_INFO_V1(wallet_worker_state);
@@ -60,7 +61,7 @@ process_round(Queue *queue, int requests_max, bool has_settled, Round *round,
 	{
 		CommandCounterIncrement();
 		PushActiveSnapshot(GetTransactionSnapshot());
-		*round = queue_round(queue, requests_max, true);
+		*round = queue_round(queue, requests_max, 0);
 		PopActiveSnapshot();
 		ReleaseCurrentSubTransaction();
 		done = true;
@@ -115,7 +116,7 @@ wallet_process(PG_FUNCTION_ARGS)
 		                errhint("Call it in a transaction that starts with BEGIN ISOLATION LEVEL "
 		                        "READ COMMITTED.")));
 	queue_lock(true);
-	shared_take_over();
+	workers_take_over();
 	queue = queue_make(CurrentMemoryContext, false);
 	do
 	{
@@ -145,7 +146,7 @@ wallet_worker_state(PG_FUNCTION_ARGS)
 	WorkerState state = {0};
 	Datum values[15] = {0};
 	bool nulls[15];
-	bool found = shared_worker_state(&state);
+	bool found = workers_state(&state);
 	Interval *duration = palloc0(sizeof(Interval));
 	Interval *heartbeat_age = palloc0(sizeof(Interval));
 
@@ -178,6 +179,6 @@ wallet_worker_state(PG_FUNCTION_ARGS)
 Datum
 wallet_announce(PG_FUNCTION_ARGS)
 {
-	shared_wake_at_commit();
+	wake_at_commit();
 	PG_RETURN_VOID();
 }

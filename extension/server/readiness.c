@@ -21,10 +21,9 @@
 
 #include "base/clock.h"
 #include "base/settings.h"
-#include "base/shared.h"
 #include "base/standbys.h"
 #include "base/statement.h"
-#include "server/launcher.h"
+#include "server/workers.h"
 
 #define QUEUE_EXCLUDED_HINT                                                                        \
 	"Its process is in pg_locks, with locktype advisory and objsubid 4: let it commit, or end it."
@@ -112,7 +111,7 @@ condition_note(WorkerCondition condition)
 
 	if (condition == noted)
 		return;
-	shared_worker_condition(condition);
+	workers_condition(condition);
 	log_condition(condition, now_us - noted_us);
 	noted = condition;
 	noted_us = now_us;
@@ -169,7 +168,7 @@ condition_met_error(const ErrorData *error)
 {
 	bool is_known = is_known_error(error);
 
-	shared_worker_error(error);
+	workers_error(error);
 	error_is_logged = error_is_logged || !is_known;
 	return !is_known;
 }
@@ -208,7 +207,7 @@ trouble_of_worker(const WorkerState *state)
 static char *
 trouble_of_launcher(void)
 {
-	switch (shared_launch_trouble())
+	switch (workers_trouble())
 	{
 		case LAUNCH_WORKERS_MAX:
 			return psprintf(
@@ -250,7 +249,7 @@ find_trouble(void)
 
 	if (RecoveryInProgress())
 		return pstrdup("the database is a standby. Ask the primary, or promote the standby.");
-	if (!shared_is_there())
+	if (!workers_are_shared())
 		return pstrdup(
 		    "the library is not preloaded. Add pg_wallet to shared_preload_libraries "
 		    "and restart the server.");
@@ -263,7 +262,7 @@ find_trouble(void)
 		return pstrdup(
 		    "the worker is switched off. Set pg_wallet.worker to on and reload the "
 		    "configuration.");
-	if (!database_is_allowed(get_database_name(MyDatabaseId)))
+	if (!setting_allows_database(get_database_name(MyDatabaseId)))
 		return pstrdup(
 		    "the database is not one of those that may have a worker. Add it to "
 		    "pg_wallet.databases and reload the configuration.");
@@ -274,7 +273,7 @@ find_trouble(void)
 	trouble = trouble_of_standbys();
 	if (trouble != NULL)
 		return trouble;
-	return shared_worker_state(&state) ? trouble_of_worker(&state) : trouble_of_launcher();
+	return workers_state(&state) ? trouble_of_worker(&state) : trouble_of_launcher();
 }
 
 /*

@@ -7,7 +7,7 @@
 
 #include "base/version.h"
 
-#include "base/shared.h"
+#include "server/workers.h"
 
 #define QUEUE_CLOSED_HINT                                                                          \
 	"Once the restore or the cut-over is complete, run REFRESH MATERIALIZED VIEW wallet.opening."

@@ -27,14 +27,14 @@
 #include "base/locks.h"
 #include "base/session.h"
 #include "base/settings.h"
-#include "base/shared.h"
 #include "base/statement.h"
 #include "queue/backlog.h"
 #include "queue/handshake.h"
 #include "queue/queue.h"
+#include "server/clock_step.h"
 #include "server/ending.h"
-#include "server/launcher.h"
 #include "server/readiness.h"
+#include "server/workers.h"
 
 /* How soon to look again whether somebody else still posts. */
 #define LOCKED_RETRY_MS 50
@@ -91,7 +91,7 @@ worker_start(int slot)
 		return false;
 	/* One that has ended already had nothing to do, or asks for another one itself. */
 	if (WaitForBackgroundWorkerStartup(handle, &pid) != BGWH_STARTED)
-		shared_worker_release(slot);
+		workers_release(slot);
 	/* Waiting has reset the latch, also if somebody else had set it. */
 	SetLatch(MyLatch);
 	pfree(handle);
@@ -156,7 +156,7 @@ try_round(Queue *queue, Round *round)
 	if (end != ROUND_DONE)
 		return end;
 	pgstat_report_activity(STATE_RUNNING, "posting");
-	*round = queue_round(queue, setting_batch_max, false);
+	*round = queue_round(queue, setting_batch_max, workers_takeovers());
 	commit();
 	queue_advance(queue, round);
 	return end;
@@ -214,7 +214,7 @@ note_exclusion(bool is_excluded)
 static void
 leave(bool also_if_asked, const char *reason)
 {
-	if (!shared_worker_leaves(also_if_asked))
+	if (!workers_leaves(also_if_asked))
 		return;
 	condition_end(reason);
 	proc_exit(0);
@@ -228,11 +228,11 @@ reload_settings(const char *database, Queue *queue)
 		ConfigReloadPending = false;
 		ProcessConfigFile(PGC_SIGHUP);
 	}
-	if (setting_worker && database_is_allowed(database))
+	if (setting_worker && setting_allows_database(database))
 		return;
 	if (begin() == ROUND_DONE)
 	{
-		queue_store(queue);
+		queue_store(queue, workers_takeovers());
 		commit();
 	}
 	leave(true, setting_worker ? "pg_wallet.databases does not name the database"
@@ -300,7 +300,7 @@ report_failing(const Queue *queue)
 
 	queue_failing(queue, &failing);
 	if (failing.count > 0 || reported > 0)
-		shared_worker_failing(&failing);
+		workers_failing(&failing);
 	reported = failing.count;
 }
 
@@ -315,7 +315,7 @@ work(Queue *queue)
 	RoundEnd end;
 
 	clock_look();
-	shared_worker_looks();
+	workers_looks();
 	end = run_round(queue, &round, &recovery);
 
 	report_failing(queue);
@@ -338,7 +338,7 @@ work(Queue *queue)
 		return LOCKED_RETRY_MS;
 	if (end == ROUND_DONE)
 		condition_note(round.closed ? CONDITION_CLOSED : CONDITION_POSTING);
-	shared_worker_report(&round, monotonic_us() - started_us);
+	workers_report(&round, monotonic_us() - started_us);
 	backlog_round_done(&round, admitted_before);
 	gather(&round, started_us);
 	/* A commit may wait for a standby, and lose a wake-up over it: look once more. */
@@ -366,7 +366,7 @@ wait_for_work(int sleep_ms)
 		clock_look();
 		/* One that fails over and over is not alive to those who wait for it. */
 		if (backoff_ms == 0)
-			shared_worker_beat();
+			workers_beat();
 		woken = (events & WL_LATCH_SET) != 0 && backoff_ms == 0;
 		now_ms = monotonic_ms();
 	}
@@ -381,7 +381,7 @@ pg_wallet_worker_main(Datum argument)
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
-	database = shared_worker_attach(DatumGetInt32(argument));
+	database = workers_attach(DatumGetInt32(argument));
 	if (!OidIsValid(database))
 		proc_exit(0); /* a launcher that started again has taken the slot back */
 	ending_install(false);

@@ -1,6 +1,6 @@
 /*
- * shared.c
- *		What the processes tell each other through shared memory.
+ * workers.c
+ *		What workers, the launcher and sessions tell each other through shared memory.
  *
  * One slot for each worker, and a short list of databases that want one.  All
  * of it is protected by one LWLock; nobody holds it for longer than a few
@@ -8,9 +8,8 @@
  * pointer.  Without the memory (the library is not in
  * shared_preload_libraries) nobody is woken and there is no worker.
  */
-#include "base/shared.h"
+#include "server/workers.h"
 
-#include "access/xact.h"
 #include "miscadmin.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
@@ -19,12 +18,9 @@
 #include "storage/shmem.h"
 #include "utils/timestamp.h"
 
-#include "base/claims.h"
 #include "base/clock.h"
-#include "base/hints.h"
-#include "base/ids.h"
 #include "base/settings.h"
-#include "queue/backlog.h"
+#include "base/wake.h"
 #include "queue/queue.h"
 
 #if PG_VERSION_NUM >= 170000
@@ -35,9 +31,6 @@
 
 #define NO_PROC (-1)
 #define WANTED_MAX 64
-
-/* Two clocks are read in less than a microsecond. */
-#define CLOCK_LOOK_US_MAX 10000
 
 typedef struct Slot
 {
@@ -51,7 +44,6 @@ typedef struct Slot
 typedef struct Shared
 {
 	LWLock *lock;
-	int64 clock_ahead_us; /* the wall clock, of the monotonic one; 0: nobody has looked yet */
 	int launcher_proc;
 	LaunchTrouble launch_trouble;
 	int wanted_count;
@@ -62,79 +54,11 @@ typedef struct Shared
 
 static Shared *shared = NULL;
 static Slot *my_slot = NULL;
-static bool wake_pending = false;
 
-static shmem_request_hook_type previous_request_hook = NULL;
-static shmem_startup_hook_type previous_startup_hook = NULL;
-
-static Size
-shared_size(void)
+Size
+workers_size(void)
 {
 	return offsetof(Shared, slots) + sizeof(Slot) * setting_workers_max;
-}
-
-static void
-request_memory(void)
-{
-	if (previous_request_hook != NULL)
-		previous_request_hook();
-	RequestAddinShmemSpace(
-	    add_size(add_size(shared_size(), claims_size()), add_size(hints_size(), ids_size())));
-	RequestAddinShmemSpace(backlog_size());
-	RequestNamedLWLockTranche("pg_wallet", 1);
-	RequestNamedLWLockTranche("pg_wallet backlog", 1);
-}
-
-static void
-start_memory(void)
-{
-	bool found;
-
-	if (previous_startup_hook != NULL)
-		previous_startup_hook();
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	shared = ShmemInitStruct("pg_wallet", shared_size(), &found);
-	if (!found)
-	{
-		memset(shared, 0, shared_size());
-		shared->lock = &GetNamedLWLockTranche("pg_wallet")->lock;
-		shared->launcher_proc = NO_PROC;
-		shared->slot_count = setting_workers_max;
-	}
-	hints_start();
-	backlog_start();
-	ids_start();
-	claims_start();
-	LWLockRelease(AddinShmemInitLock);
-}
-
-void
-shared_request(void)
-{
-	previous_request_hook = shmem_request_hook;
-	shmem_request_hook = request_memory;
-	previous_startup_hook = shmem_startup_hook;
-	shmem_startup_hook = start_memory;
-}
-
-int64
-shared_clock_step(void)
-{
-	int64 before_us;
-	int64 ahead_us;
-	int64 step_us = 0;
-
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	before_us = monotonic_us();
-	ahead_us = GetCurrentTimestamp() - before_us;
-	/* Whoever is stopped between the two clocks has learnt nothing. */
-	if (monotonic_us() - before_us <= CLOCK_LOOK_US_MAX)
-	{
-		step_us = shared->clock_ahead_us == 0 ? 0 : ahead_us - shared->clock_ahead_us;
-		shared->clock_ahead_us = ahead_us;
-	}
-	LWLockRelease(shared->lock);
-	return step_us;
 }
 
 static void
@@ -207,35 +131,19 @@ wake_worker(void)
 	LWLockRelease(shared->lock);
 }
 
-/* A prepared transaction wakes nobody: the worker's poll finds its requests. */
-static void
-transaction_ended(XactEvent event, void *argument)
-{
-	bool wakes = event == XACT_EVENT_COMMIT && wake_pending;
-
-	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
-		wake_pending = false;
-	if (wakes)
-		wake_worker();
-}
-
-static void
-watch_transaction(void)
-{
-	static bool registered = false;
-
-	if (!registered)
-		RegisterXactCallback(transaction_ended, NULL);
-	registered = true;
-}
-
 void
-shared_wake_at_commit(void)
+workers_start(void)
 {
-	if (shared == NULL)
+	bool found;
+
+	shared = ShmemInitStruct("pg_wallet", workers_size(), &found);
+	wake_hook = wake_worker;
+	if (found)
 		return;
-	watch_transaction();
-	wake_pending = true;
+	memset(shared, 0, workers_size());
+	shared->lock = &GetNamedLWLockTranche("pg_wallet")->lock;
+	shared->launcher_proc = NO_PROC;
+	shared->slot_count = setting_workers_max;
 }
 
 static void
@@ -247,7 +155,7 @@ launcher_detach(int code, Datum argument)
 }
 
 void
-shared_launcher_attach(void)
+workers_attach_launcher(void)
 {
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	shared->launcher_proc = MY_PROC_NUMBER;
@@ -262,7 +170,7 @@ shared_launcher_attach(void)
 }
 
 int
-shared_take_wanted(WantedWorker *workers, int room)
+workers_take_wanted(WantedWorker *workers, int room)
 {
 	int count;
 
@@ -277,7 +185,7 @@ shared_take_wanted(WantedWorker *workers, int room)
 }
 
 int
-shared_worker_reserve(Oid database)
+workers_reserve(Oid database)
 {
 	Slot *slot;
 
@@ -290,7 +198,7 @@ shared_worker_reserve(Oid database)
 }
 
 void
-shared_worker_release(int slot)
+workers_release(int slot)
 {
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	if (shared->slots[slot].proc == NO_PROC)
@@ -299,7 +207,7 @@ shared_worker_release(int slot)
 }
 
 bool
-shared_worker_exists(Oid database)
+workers_has(Oid database)
 {
 	bool exists;
 
@@ -323,7 +231,7 @@ worker_detach(int code, Datum argument)
 }
 
 Oid
-shared_worker_attach(int slot)
+workers_attach(int slot)
 {
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	my_slot = &shared->slots[slot];
@@ -342,7 +250,7 @@ shared_worker_attach(int slot)
 }
 
 void
-shared_worker_looks(void)
+workers_looks(void)
 {
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	my_slot->asked = false;
@@ -350,7 +258,7 @@ shared_worker_looks(void)
 }
 
 bool
-shared_worker_leaves(bool also_if_asked)
+workers_leaves(bool also_if_asked)
 {
 	bool leaves;
 
@@ -362,7 +270,7 @@ shared_worker_leaves(bool also_if_asked)
 }
 
 void
-shared_worker_beat(void)
+workers_beat(void)
 {
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	my_slot->state.heartbeat_us = monotonic_us();
@@ -370,7 +278,7 @@ shared_worker_beat(void)
 }
 
 void
-shared_take_over(void)
+workers_take_over(void)
 {
 	Slot *slot;
 
@@ -384,7 +292,7 @@ shared_take_over(void)
 }
 
 int64
-shared_takeovers(void)
+workers_takeovers(void)
 {
 	int64 takeovers;
 
@@ -397,7 +305,7 @@ shared_takeovers(void)
 }
 
 void
-shared_worker_report(const Round *round, int64 batch_us)
+workers_report(const Round *round, int64 batch_us)
 {
 	WorkerState *state = &my_slot->state;
 
@@ -416,7 +324,7 @@ shared_worker_report(const Round *round, int64 batch_us)
 }
 
 void
-shared_worker_failing(const FailingRequests *failing)
+workers_failing(const FailingRequests *failing)
 {
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	my_slot->state.failing = *failing;
@@ -424,7 +332,7 @@ shared_worker_failing(const FailingRequests *failing)
 }
 
 void
-shared_worker_condition(WorkerCondition condition)
+workers_condition(WorkerCondition condition)
 {
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	my_slot->state.condition = condition;
@@ -433,7 +341,7 @@ shared_worker_condition(WorkerCondition condition)
 }
 
 void
-shared_worker_error(const ErrorData *error)
+workers_error(const ErrorData *error)
 {
 	WorkerState *state = &my_slot->state;
 
@@ -445,7 +353,7 @@ shared_worker_error(const ErrorData *error)
 }
 
 bool
-shared_worker_state(WorkerState *state)
+workers_state(WorkerState *state)
 {
 	Slot *slot;
 
@@ -464,13 +372,13 @@ shared_worker_state(WorkerState *state)
 }
 
 bool
-shared_is_there(void)
+workers_are_shared(void)
 {
 	return shared != NULL;
 }
 
 void
-shared_launcher_note(LaunchTrouble trouble)
+workers_note_trouble(LaunchTrouble trouble)
 {
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	shared->launch_trouble = trouble;
@@ -478,7 +386,7 @@ shared_launcher_note(LaunchTrouble trouble)
 }
 
 LaunchTrouble
-shared_launch_trouble(void)
+workers_trouble(void)
 {
 	LaunchTrouble trouble;
 

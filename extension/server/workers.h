@@ -1,9 +1,9 @@
 /*
- * shared.h
- *		What processes tell each other through shared memory.
+ * workers.h
+ *		What workers, the launcher and sessions tell each other through shared memory.
  */
-#ifndef PG_WALLET_SHARED_H
-#define PG_WALLET_SHARED_H
+#ifndef PG_WALLET_WORKERS_H
+#define PG_WALLET_WORKERS_H
 
 #include "base/version.h"
 
@@ -43,7 +43,7 @@ typedef struct WorkerState
 	int sqlstate;       /* of the last error */
 	char error[WORKER_TEXT_SIZE];
 	char hint[WORKER_TEXT_SIZE];
-	uint32 wait_event; /* what it waits for; filled in by shared_worker_state() */
+	uint32 wait_event; /* what it waits for; filled in by workers_state() */
 } WorkerState;
 
 /* Has the worker before died?  Early is before the end of its first round. */
@@ -69,56 +69,49 @@ typedef enum LaunchTrouble
 	LAUNCH_PROCESSES_MAX /* max_worker_processes are in use */
 } LaunchTrouble;
 
-/* While the postmaster loads the library: ask for the shared memory. */
-extern void shared_request(void);
+extern Size workers_size(void);
 
-/*
- * By how many microseconds the wall clock has run ahead of the monotonic one (negative: back) since
- * any process asked last.
- */
-extern int64 shared_clock_step(void);
-
-/* When this transaction commits: wake this database's worker, or have one started. */
-extern void shared_wake_at_commit(void);
+/* At the server's start, with AddinShmemInitLock held. */
+extern void workers_start(void);
 
 /*
  * Tell this database's worker that somebody else posts, with queue_lock held; and how often the
  * worker which asks has been told.
  */
-extern void shared_take_over(void);
-extern int64 shared_takeovers(void);
+extern void workers_take_over(void);
+extern int64 workers_takeovers(void);
 
 /* The launcher's side: who asked for a worker, and a slot for a new one (-1: none is free). */
-extern void shared_launcher_attach(void);
-extern int shared_take_wanted(WantedWorker *workers, int room);
-extern int shared_worker_reserve(Oid database);
-extern void shared_worker_release(int slot);
-extern bool shared_worker_exists(Oid database);
+extern void workers_attach_launcher(void);
+extern int workers_take_wanted(WantedWorker *workers, int room);
+extern int workers_reserve(Oid database);
+extern void workers_release(int slot);
+extern bool workers_has(Oid database);
 
 /*
  * The worker's side.  When it exits its slot is free, and the launcher is asked for another worker
- * unless shared_worker_leaves() has said true: nobody has asked for it since shared_worker_looks(),
+ * unless workers_leaves() has said true: nobody has asked for it since workers_looks(),
  * or it goes all the same.  Attaching returns InvalidOid when the slot is no longer its own.  It
  * beats while it sleeps, and reports after each round.
  */
-extern Oid shared_worker_attach(int slot);
-extern void shared_worker_looks(void);
-extern bool shared_worker_leaves(bool also_if_asked);
-extern void shared_worker_beat(void);
-extern void shared_worker_report(const Round *round, int64 batch_us);
-extern void shared_worker_failing(const FailingRequests *failing);
+extern Oid workers_attach(int slot);
+extern void workers_looks(void);
+extern bool workers_leaves(bool also_if_asked);
+extern void workers_beat(void);
+extern void workers_report(const Round *round, int64 batch_us);
+extern void workers_failing(const FailingRequests *failing);
 
-extern void shared_worker_condition(WorkerCondition condition);
-extern void shared_worker_error(const ErrorData *error);
+extern void workers_condition(WorkerCondition condition);
+extern void workers_error(const ErrorData *error);
 
 /* The state of this database's worker; false when there is none. */
-extern bool shared_worker_state(WorkerState *state);
+extern bool workers_state(WorkerState *state);
 
 /* Is there shared memory?  There is none where the library is not preloaded. */
-extern bool shared_is_there(void);
+extern bool workers_are_shared(void);
 
 /* What the launcher has noted last. */
-extern void shared_launcher_note(LaunchTrouble trouble);
-extern LaunchTrouble shared_launch_trouble(void);
+extern void workers_note_trouble(LaunchTrouble trouble);
+extern LaunchTrouble workers_trouble(void);
 
-#endif /* PG_WALLET_SHARED_H */
+#endif /* PG_WALLET_WORKERS_H */
