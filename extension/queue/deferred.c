@@ -18,8 +18,7 @@
 
 #include "base/chosen.h"
 #include "base/claims.h"
-#include "queue/deferred_internal.h"
-#include "queue/queue.h"
+#include "queue/lines.h"
 #include "rules/post.h"
 
 /* The pause after a wallet was locked; doubles with each further try. */

@@ -19,7 +19,7 @@
 
 #include "base/version.h"
 
-#include "queue/queue.h"
+#include "queue/failing.h"
 #include "rules/post.h"
 
 /* Requests that wait in memory; of those beyond that wait, only the ids are kept. */

@@ -32,12 +32,7 @@
 
 #include "utils/snapshot.h"
 
-typedef struct Gap
-{
-	int64 first;
-	int64 last;
-	uint64 horizon; /* full transaction id */
-} Gap;
+#include "tables/gap.h"
 
 typedef struct Gaps Gaps;
 

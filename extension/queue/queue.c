@@ -36,7 +36,8 @@
 #include "queue/deferred.h"
 #include "queue/gaps.h"
 #include "queue/position.h"
-#include "queue/queue_internal.h"
+#include "queue/reading.h"
+#include "queue/state.h"
 
 /*
  * Has a table of ours ids that its sequence has not given yet?  And the newest request that has an

@@ -7,7 +7,7 @@
 
 #include "base/version.h"
 
-#include "datatype/timestamp.h"
+#include "queue/failing.h"
 
 typedef struct Queue Queue;
 
@@ -23,19 +23,6 @@ typedef struct Round
 	bool closed;    /* nothing may be posted: see wallet.opening */
 	int retry_ms;   /* until the deferred ones are worth another try; -1: none is waited for */
 } Round;
-
-/* Requests that have failed alone, through nobody's fault, and wait for another try. */
-#define FAILING_ERROR_SIZE 256
-
-typedef struct FailingRequests
-{
-	int count;
-	int64 request_id;  /* of the one that has failed for longest */
-	TimestampTz since; /* when it has failed first */
-	int attempts;
-	int sqlstate;
-	char error[FAILING_ERROR_SIZE]; /* its message */
-} FailingRequests;
 
 /*
  * A queue's state, in a memory context of its own below the one given.  is_worker: it may claim
@@ -58,19 +45,6 @@ extern void queue_advance(Queue *queue, Round *round);
  * goes on need not look whether what was posted last has its outcome.
  */
 extern void queue_store(Queue *queue, int64 takeovers);
-
-/* How the caller goes on after an error in queue_round. */
-typedef enum Recovery
-{
-	RECOVERY_AT_ONCE, /* a smaller batch, or the culprit alone, comes next */
-	RECOVERY_SHORTLY, /* it may have been a race: try the same again after a moment */
-	RECOVERY_LATER    /* nothing succeeds, or somebody has stopped it: pause */
-} Recovery;
-
-extern Recovery queue_failed(Queue *queue, const ErrorData *error);
-
-/* Has this error, in queue_round, been said already? */
-extern bool queue_error_is_known(const Queue *queue, const ErrorData *error);
 
 /* What is to be said about requests that fail. */
 extern void queue_failing(const Queue *queue, FailingRequests *failing);

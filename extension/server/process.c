@@ -20,6 +20,7 @@
 #include "base/wake.h"
 #include "queue/backlog.h"
 #include "queue/queue.h"
+#include "queue/recovery.h"
 #include "server/readiness.h"
 #include "server/workers.h"
 

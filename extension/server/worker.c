@@ -31,6 +31,7 @@
 #include "queue/backlog.h"
 #include "queue/handshake.h"
 #include "queue/queue.h"
+#include "queue/recovery.h"
 #include "server/clock_step.h"
 #include "server/ending.h"
 #include "server/readiness.h"

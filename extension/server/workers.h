@@ -9,6 +9,7 @@
 
 #include "datatype/timestamp.h"
 
+#include "queue/failing.h"
 #include "queue/queue.h"
 
 /* How it stands with a worker, after its last round. */

@@ -16,7 +16,6 @@
 #include "utils/timestamp.h"
 
 #include "base/statement.h"
-#include "queue/gaps.h"
 #include "rules/post.h"
 #include "tables/rows.h"
 

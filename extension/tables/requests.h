@@ -9,8 +9,8 @@
 
 #include "datatype/timestamp.h"
 
-#include "queue/gaps.h"
 #include "rules/post.h"
+#include "tables/gap.h"
 
 /* Those given are in the order of their ids. */
 extern void request_insert(const Request *requests, int count, TimestampTz enqueued_at);

@@ -1,9 +1,9 @@
 /*
- * deferred_internal.h
- *		What deferred.c and deferred_lines.c share, and nobody else sees.
+ * lines.h
+ *		The lines in which deferred requests wait.  Only lines.c and deferred.c see them.
  */
-#ifndef PG_WALLET_DEFERRED_INTERNAL_H
-#define PG_WALLET_DEFERRED_INTERNAL_H
+#ifndef PG_WALLET_LINES_H
+#define PG_WALLET_LINES_H
 
 #include "base/version.h"
 
@@ -12,9 +12,11 @@
 #include "utils/hsearch.h"
 
 #include "base/claims.h"
-#include "queue/deferred.h"
-#include "queue/queue.h"
+#include "queue/failing.h"
 #include "rules/post.h"
+
+typedef struct Deferred Deferred;
+typedef struct DeferredEntry DeferredEntry;
 
 #define LINKS_MAX 3 /* lines of one request: a user's and two wallets' */
 
@@ -129,4 +131,4 @@ extern void leave_lines(Deferred *deferred, DeferredEntry *entry);
 extern void set_state(Deferred *deferred, DeferredEntry *entry, EntryState state);
 extern void settle_state(Deferred *deferred, DeferredEntry *entry);
 
-#endif /* PG_WALLET_DEFERRED_INTERNAL_H */
+#endif /* PG_WALLET_LINES_H */

@@ -1,5 +1,5 @@
 /*
- * queue_recovery.c
+ * recovery.c
  *		What follows when a round has failed.
  *
  * Each batch that fails is put back whole, and tried again: it may have been a race.  Then it is
@@ -7,14 +7,14 @@
  * are to blame; otherwise it is tried again by itself, after pauses that grow, while all others go
  * on. When many have failed alone and nothing has succeeded in between, the queue pauses.
  */
-#include "base/version.h"
+#include "queue/recovery.h"
 
 #include "base/clock.h"
 #include "base/refusal.h"
 #include "posting/batch.h"
 #include "queue/deferred.h"
-#include "queue/queue.h"
-#include "queue/queue_internal.h"
+#include "queue/reading.h"
+#include "queue/state.h"
 
 /* How often a batch is tried again before it is halved. */
 #define TRIES_OF_A_RACE 3

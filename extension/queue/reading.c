@@ -1,8 +1,8 @@
 /*
- * queue_reading.c
+ * reading.c
  *		Collects the requests of a round: deferred ones, those in gaps, and new ones.
  */
-#include "base/version.h"
+#include "queue/reading.h"
 
 #include "access/xact.h"
 #include "miscadmin.h"
@@ -13,8 +13,7 @@
 #include "posting/batch.h"
 #include "queue/deferred.h"
 #include "queue/gaps.h"
-#include "queue/queue.h"
-#include "queue/queue_internal.h"
+#include "queue/state.h"
 #include "rules/post.h"
 #include "tables/requests.h"
 

@@ -1,9 +1,9 @@
 /*
- * queue_internal.h
- *		What queue.c, queue_reading.c and queue_recovery.c share, and nobody else sees.
+ * state.h
+ *		The state of a queue, which queue.c, reading.c and recovery.c share, and nobody else sees.
  */
-#ifndef PG_WALLET_QUEUE_INTERNAL_H
-#define PG_WALLET_QUEUE_INTERNAL_H
+#ifndef PG_WALLET_QUEUE_STATE_H
+#define PG_WALLET_QUEUE_STATE_H
 
 #include "base/version.h"
 
@@ -11,9 +11,9 @@
 
 #include "posting/batch.h"
 #include "queue/deferred.h"
+#include "queue/failing.h"
 #include "queue/gaps.h"
 #include "queue/position.h"
-#include "queue/queue.h"
 #include "rules/post.h"
 
 /* No batch has failed: as many requests as the settings allow. */
@@ -32,7 +32,7 @@ typedef struct Reading
 	int settled; /* when the transaction commits */
 } Reading;
 
-struct Queue
+typedef struct Queue
 {
 	MemoryContext context;
 	MemoryContext round_context; /* of the reading */
@@ -55,15 +55,6 @@ struct Queue
 	Culprit culprit;   /* is to be refused */
 	int last_sqlstate; /* of the last error, until a batch succeeds */
 	char last_message[FAILING_ERROR_SIZE];
-};
+} Queue;
 
-/* ---- queue_reading.c ---- */
-
-/* Collect the requests of a round, at most requests_max. */
-extern void begin_reading(Queue *queue, int requests_max);
-extern void end_reading(Queue *queue);
-
-/* What the round does not try, from this place on, waits again. */
-extern void put_back(Queue *queue, int from);
-
-#endif /* PG_WALLET_QUEUE_INTERNAL_H */
+#endif /* PG_WALLET_QUEUE_STATE_H */

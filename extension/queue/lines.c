@@ -1,16 +1,14 @@
 /*
- * deferred_lines.c
+ * lines.c
  *		The lines in which deferred requests wait, one for each wallet that they touch.
  *
  * A line is in the order of the requests' ids.  Most requests have the highest id, and go to the
  * end.  The place of a request that turns up late is searched for from the finger on, the link
  * that was put in last: many late requests in the order of their ids cost one walk along the line.
  */
-#include "base/version.h"
+#include "queue/lines.h"
 
 #include "base/claims.h"
-#include "queue/deferred.h"
-#include "queue/deferred_internal.h"
 #include "rules/post.h"
 
 int
