@@ -17,7 +17,7 @@
 #include "utils/resowner.h"
 
 #include "base/refusal.h"
-#include "base/statement.h"
+#include "base/relations.h"
 
 /* After so many failures that are no item's fault (no space, no memory) the server's state is. */
 #define FAILURES_MAX 64

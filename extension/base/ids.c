@@ -30,6 +30,7 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
+#include "base/relations.h"
 #include "base/statement.h"
 
 /* Sequences that have been drawn from since the server's start; each extension has three. */

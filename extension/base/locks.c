@@ -15,7 +15,7 @@
 #include "storage/lmgr.h"
 #include "storage/lock.h"
 
-#include "base/statement.h"
+#include "base/relations.h"
 
 PG_FUNCTION_INFO_V1(wallet_lock_rotation);
 

@@ -27,6 +27,7 @@
 #include "base/encoding.h"
 #include "base/ids.h"
 #include "base/refusal.h"
+#include "base/relations.h"
 #include "base/settings.h"
 #include "base/statement.h"
 #include "base/wake.h"

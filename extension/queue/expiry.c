@@ -15,8 +15,8 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "base/relations.h"
 #include "base/settings.h"
-#include "base/statement.h"
 
 PG_FUNCTION_INFO_V1(wallet_expired_below);
 PG_FUNCTION_INFO_V1(wallet_request_retention);

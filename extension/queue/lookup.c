@@ -15,6 +15,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
+#include "base/arrays.h"
 #include "base/result.h"
 #include "base/statement.h"
 #include "queue/handshake.h"

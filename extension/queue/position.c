@@ -20,7 +20,9 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "base/arrays.h"
 #include "base/clock.h"
+#include "base/relations.h"
 #include "base/statement.h"
 
 /* How often the position is stored; and while the versions before are needed, how seldom. */

@@ -31,9 +31,9 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "base/extension.h"
 #include "base/refusal.h"
 #include "base/settings.h"
-#include "base/statement.h"
 #include "queue/expiry.h"
 #include "rules/codes.h"
 

@@ -20,9 +20,9 @@
 #include "utils/wait_event.h"
 
 #include "base/clock.h"
+#include "base/extension.h"
 #include "base/settings.h"
 #include "base/standbys.h"
-#include "base/statement.h"
 #include "server/workers.h"
 
 #define QUEUE_EXCLUDED_HINT                                                                        \

@@ -24,10 +24,10 @@
 
 #include "base/claims.h"
 #include "base/clock.h"
+#include "base/extension.h"
 #include "base/locks.h"
 #include "base/session.h"
 #include "base/settings.h"
-#include "base/statement.h"
 #include "queue/backlog.h"
 #include "queue/handshake.h"
 #include "queue/queue.h"

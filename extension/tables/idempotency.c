@@ -19,7 +19,9 @@
 #include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
 
+#include "base/arrays.h"
 #include "base/chosen.h"
+#include "base/relations.h"
 #include "base/settings.h"
 #include "base/standbys.h"
 #include "base/statement.h"

@@ -15,7 +15,7 @@
 #include "partitioning/partdesc.h"
 #include "utils/partcache.h"
 
-#include "base/statement.h"
+#include "base/relations.h"
 #include "tables/facts.h"
 
 /* Is the table partitioned by ranges of its first column, a bigint, with a place for none else? */

@@ -15,6 +15,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "base/arrays.h"
 #include "base/statement.h"
 #include "rules/post.h"
 #include "tables/rows.h"

@@ -36,7 +36,7 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
-#include "base/statement.h"
+#include "base/relations.h"
 #include "tables/facts.h"
 
 static void

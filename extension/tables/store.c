@@ -29,9 +29,10 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "base/arrays.h"
 #include "base/claims.h"
 #include "base/hints.h"
-#include "base/statement.h"
+#include "base/relations.h"
 #include "rules/codes.h"
 #include "rules/post.h"
 #include "tables/rows.h"

@@ -19,6 +19,8 @@
 #include "utils/fmgroids.h"
 #include "utils/timestamp.h"
 
+#include "base/arrays.h"
+#include "base/relations.h"
 #include "base/statement.h"
 #include "rules/codes.h"
 #include "rules/post.h"

@@ -1,0 +1,44 @@
+/*
+ * arrays.c
+ *		Arrays as arguments of statements, for unnest().
+ */
+#include "base/arrays.h"
+
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+Datum
+member_array(const void *structs, int count, size_t size, size_t offset, Oid type)
+{
+	Datum *items = palloc(sizeof(Datum) * count);
+	ArrayType *array;
+
+	for (int i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		items[i] = Int64GetDatum(*(const int64 *) ((const char *) structs + i * size + offset));
+	}
+	array = construct_array(items, count, type, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+	pfree(items);
+	return PointerGetDatum(array);
+}
+
+Datum
+int64_array(const int64 *values, int count)
+{
+	return member_array(values, count, sizeof(int64), 0, INT8OID);
+}
+
+Datum
+text_array(const char *const *values, int count)
+{
+	Datum *items = palloc(sizeof(Datum) * count);
+
+	for (int i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		items[i] = CStringGetTextDatum(values[i]);
+	}
+	return PointerGetDatum(construct_array(items, count, TEXTOID, -1, false, TYPALIGN_INT));
+}
