@@ -90,6 +90,7 @@ fi
 ok 'cppcheck finds nothing' analysed extension shim
 # SC2317: functions that only a trap or another function's argument names pass for unreachable.
 ok 'shellcheck finds nothing' shellcheck -x -P SCRIPTDIR -e SC2317 "${scripts[@]}"
+ok 'includes and calls between files run one way' python3 test/directions.py
 ok 'JSON files are JSON' valid_json "${json[@]}"
 ok "no source file is longer than $lines_max lines" short_enough "${sources[@]}" extension/install/*.sql
 ok 'no trailing blanks' tidy "${texts[@]}"
