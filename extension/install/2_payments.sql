@@ -206,7 +206,7 @@ COMMENT ON FUNCTION @extschema@.wallet_history(bigint, bigint, integer) IS
 
 /*
  * The journal as wallets see it, for questions that wallet_history does not answer.  A wallet's own
- * rows are found by reading the whole journal, unless an owner adds the two indexes that README.md
+ * rows are found by reading the whole journal, unless an owner adds the two indexes that docs/sql.md
  * names; posting then has to keep them.
  */
 CREATE VIEW wallet.operation AS

@@ -3,7 +3,7 @@
  *		Every way in which a request can end, in one table.
  *
  * The SQL errors, the outcomes in the queue, the answers over HTTP and the
- * table in README.md all come from here.  The order of the rows is the order
+ * table in docs/codes.md all come from here.  The order of the rows is the order
  * in which the rules are checked: a request that breaks two rules is refused
  * with the code that stands first.  (An amount that no currency could hold is
  * refused while it is read, before any rule.)

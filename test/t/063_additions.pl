@@ -37,7 +37,7 @@ END
 $$;
 SQL
 
-# What README recommends, outside a transaction.
+# What docs/sql.md recommends, outside a transaction.
 $node->safe_psql($db, "CREATE INDEX CONCURRENTLY ON wallet.transfer ($_, transfer_id)") foreach qw(source_wallet_id destination_wallet_id);
 $node->safe_psql($db, 'CREATE INDEX CONCURRENTLY gone ON wallet.transfer (amount)');
 $node->safe_psql($db, 'DROP INDEX CONCURRENTLY wallet.gone');
