@@ -6,16 +6,23 @@ use warnings;
 print <<'END';
 # Codes
 
-Every way in which a request can end, in the order in which the rules are checked: who breaks two
-rules is refused with the code that stands first. (An amount that no currency could hold is refused
-while it is read, before any rule. A payload is read from left to right: the first thing that is
-wrong in it counts. A request for the queue is not even stored when its amount is seen at once not to fit its
-currency; that is looked up for new wallets, and for amounts with more than two decimals. A used
-idempotency key is found before all rules by a direct call, and after those for which no wallet is
-needed in the queue.) SQL errors carry the SQLSTATE; outcomes and HTTP
-answers carry the code. *HTTP* is the status of an answer that refuses a request before it is
-queued; a request that is refused in its turn has an outcome, which is read with status 200. *Later*
-says whether the same request, sent again later, may well succeed.
+Every way in which a request can end. The codes stand in the order in which the rules are checked:
+a request that breaks two rules is refused with the code that stands first. Four checks come earlier
+or later than the table says:
+
+- A payload is read from left to right, and the first fault in it counts.
+- An amount that no currency could hold is refused while the payload is read, before any rule.
+- Queueing a request checks at once whether the amount of a new wallet, and any amount with more than
+  two decimals, fits the currency. When the amount does not fit, the request is not stored.
+- A used idempotency key is found before all rules by a direct call. In the queue it is found after
+  the rules that need no wallet.
+
+| column | meaning |
+|---|---|
+| code | what outcomes and HTTP answers carry |
+| SQLSTATE | what the SQL error carries |
+| HTTP | the status of an answer that refuses a request before the request is queued. A request that is refused later, when its turn comes, has an outcome, and outcomes are read with status 200 |
+| later | `yes`: the request, sent again later without a change, may succeed |
 
 This page is made from [extension/rules/codes.h](../extension/rules/codes.h) by `docs/codes.pl`.
 

@@ -74,6 +74,7 @@ mapfile -t scripts < <(
     files -path './.ci/run' -o -name '*.t' | xargs -r grep -lE '^#!/bin/(ba)?sh'
 )
 mapfile -t json < <(files -name '*.json')
+mapfile -t manual < <(files -name '*.md')
 # The install script is made by the build, out of extension/install.
 mapfile -t texts < <(
     files -name '*.[ch]' -o -name '*.sql' ! -name 'pg_wallet--*.sql' -o -name '*.sh' -o -name '*.md' -o -name '*.p[lm]' \
@@ -94,4 +95,5 @@ ok 'includes and calls between files run one way' python3 test/directions.py
 ok 'JSON files are JSON' valid_json "${json[@]}"
 ok "no source file is longer than $lines_max lines" short_enough "${sources[@]}" extension/install/*.sql
 ok 'no trailing blanks' tidy "${texts[@]}"
+ok 'the manual has short lines, and names only files and headings that exist' perl test/manual.pl "${manual[@]}"
 done_testing
