@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "http/daemon.h"
 
 #define DRAIN_TIMEOUT_MS 9000
 #define CLOSE_TIMEOUT_MS 600 /* with DRAIN_TIMEOUT_MS less than ten seconds */
@@ -34,6 +35,7 @@ struct Loop
 	atomic_int stage; /* an HttpStage, set by another thread */
 	int wake_fd;
 	Db *dbs[DB_ROLE_COUNT];
+	Api *api;
 	Http *http;
 	bool clean; /* nothing of it is left behind */
 };
@@ -126,6 +128,7 @@ close_sides(Loop *loop)
 			db_close(loop->dbs[i]);
 	if (loop->http != NULL)
 		http_destroy(loop->http);
+	api_destroy(loop->api);
 	wait_for_servers(loop);
 	loop->clean = true;
 	for (int i = 0; i < DB_ROLE_COUNT; i++)
@@ -156,18 +159,21 @@ loop_main(void *argument)
 }
 
 static bool
-open_sides(Loop *loop, const DbConfig *db_config, const HttpConfig *http_config, int listen_fd)
+open_sides(Loop *loop, const LoopConfig *config, int listen_fd)
 {
 	loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (loop->wake_fd < 0)
 		return false;
 	for (int i = 0; i < DB_ROLE_COUNT; i++)
 	{
-		loop->dbs[i] = db_create(db_config, (DbRole) i, loop->wake_fd);
+		loop->dbs[i] = db_create(&config->db, (DbRole) i, loop->wake_fd);
 		if (loop->dbs[i] == NULL)
 			return false;
 	}
-	loop->http = http_create(http_config, loop->dbs, listen_fd);
+	loop->api = api_create(&config->api, loop->dbs);
+	if (loop->api == NULL)
+		return false;
+	loop->http = http_create(&config->http, &api_handler, loop->api, listen_fd);
 	return loop->http != NULL;
 }
 
@@ -181,13 +187,13 @@ loop_free(Loop *loop)
 }
 
 Loop *
-loop_start(const DbConfig *db_config, const HttpConfig *http_config, int listen_fd)
+loop_start(const LoopConfig *config, int listen_fd)
 {
 	Loop *loop = calloc(1, sizeof(Loop));
 
 	if (loop == NULL)
 		return NULL;
-	if (open_sides(loop, db_config, http_config, listen_fd) &&
+	if (open_sides(loop, config, listen_fd) &&
 	    pthread_create(&loop->thread, NULL, loop_main, loop) == 0)
 		return loop;
 	close_sides(loop);

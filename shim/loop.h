@@ -7,16 +7,22 @@
 
 #include <stdbool.h>
 
-#include "db/db.h"
-#include "http/daemon.h"
+#include "api/api.h"
 
 typedef struct Loop Loop;
+
+typedef struct LoopConfig
+{
+	DbConfig db;
+	ApiConfig api;
+	HttpConfig http;
+} LoopConfig;
 
 /*
  * Makes a loop on a listening socket, which it owns from then on, and starts
  * its thread.  NULL when the system refuses.
  */
-Loop *loop_start(const DbConfig *db_config, const HttpConfig *http_config, int listen_fd);
+Loop *loop_start(const LoopConfig *config, int listen_fd);
 
 /* Tells the loop how far the process is on its way to its end.  From any thread. */
 void loop_set_stage(Loop *loop, HttpStage stage);

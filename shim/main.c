@@ -214,24 +214,25 @@ share(int total, int threads)
 static bool
 start_loops(const Options *options, const int *fds, Loop **loops, atomic_int *connected_count)
 {
-	DbConfig db = {.conninfo = options->conninfo,
-	               .schema = options->schema,
-	               .connected_count = connected_count};
-	HttpConfig http = {.request_timeout_s = options->request_timeout_s,
-	                   .wait_s_max = options->max_wait_s,
-	                   .connections_max = share(options->max_connections, options->threads),
-	                   .waiting_max = share(options->max_waiting, options->threads),
-	                   .bulk_bytes_max = (size_t) options->bulk_memory_mib * 1024 * 1024,
-	                   .keys_needed = strcmp(options->auth, "off") != 0,
-	                   .hosts = &options->hosts,
-	                   .tls = *options->tls_cert != '\0',
-	                   .port = options->port,
-	                   .database_count = options->threads * DB_ROLE_COUNT,
-	                   .connected_count = connected_count};
+	LoopConfig config = {
+	    .db = {.conninfo = options->conninfo,
+	           .schema = options->schema,
+	           .connected_count = connected_count},
+	    .api = {.wait_s_max = options->max_wait_s,
+	            .waiting_max = share(options->max_waiting, options->threads),
+	            .keys_needed = strcmp(options->auth, "off") != 0,
+	            .hosts = &options->hosts,
+	            .database_count = options->threads * DB_ROLE_COUNT,
+	            .connected_count = connected_count},
+	    .http = {.request_timeout_s = options->request_timeout_s,
+	             .connections_max = share(options->max_connections, options->threads),
+	             .large_bytes_max = (size_t) options->bulk_memory_mib * 1024 * 1024,
+	             .tls = *options->tls_cert != '\0',
+	             .port = options->port}};
 
 	for (int i = 0; i < options->threads; i++)
 	{
-		loops[i] = loop_start(&db, &http, fds[i]);
+		loops[i] = loop_start(&config, fds[i]);
 		if (loops[i] == NULL)
 		{
 			log_line("cannot start an event loop: %s", strerror(errno));

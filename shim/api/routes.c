@@ -2,24 +2,28 @@
  * routes.c
  *		What each path means: from a request to an item for the database.
  */
+#include "api/routes.h"
+
+#include <assert.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
-#include "http/client.h"
+#include "api/answers.h"
+#include "api/auth.h"
+#include "api/bulk.h"
 #include "api/openapi.h"
+#include "api/question.h"
 #include "base/text.h"
+#include "http/origin.h"
+#include "http/reply.h"
 
-#define PATH_SIZE 64
-
-static void read_handshake(Client *client);
-static void read_wallet(Client *client);
-static void read_direct(Client *client);
-static void read_history(Client *client);
-static void read_health(Client *client);
-static void read_ready(Client *client);
-static void read_openapi(Client *client);
+static void read_handshake(Request *request);
+static void read_wallet(Request *request);
+static void read_direct(Request *request);
+static void read_history(Request *request);
+static void read_health(Request *request);
+static void read_ready(Request *request);
+static void read_openapi(Request *request);
 
 #define USER_ID MEMBER_BIT(MEMBER_USER_ID)
 #define HANDSHAKE_ID MEMBER_BIT(MEMBER_HANDSHAKE_ID)
@@ -46,59 +50,19 @@ static const Route routes[] = {
 
 #define ROUTE_COUNT (sizeof(routes) / sizeof(routes[0]))
 
-/* The path with doubled slashes made one, and without the last; its length, 0 when too long. */
-static size_t
-normalize_path(const char *uri, size_t length, char path[PATH_SIZE])
-{
-	char decoded[PATH_SIZE];
-	size_t size = percent_decode(uri, length, decoded, sizeof(decoded));
-	size_t count = 0;
-
-	if (size >= sizeof(decoded))
-		return 0;
-	for (size_t i = 0; i < size; i++)
-		if (decoded[i] != '/' || count == 0 || path[count - 1] != '/')
-			path[count++] = decoded[i];
-	if (count > 1 && path[count - 1] == '/')
-		count--;
-	return count;
-}
-
-/*
- * Keeps the host of a target in absolute form, as sent to proxies (RFC 9112, section 3.2.2), before
- * libmicrohttpd decodes it; one that is too long becomes none.  Returns what is behind the host.
- */
-static const char *
-keep_authority(Client *client, const char *uri)
-{
-	size_t length = strcspn(uri, "/?");
-	bool fits = length < sizeof(client->authority);
-
-	snprintf(client->authority, sizeof(client->authority), "%.*s", fits ? (int) length : 0, uri);
-	client->line.authority = client->authority;
-	client->line.is_absolute = true;
-	return uri + length;
-}
-
 void
-route_find(Client *client, const char *uri)
+routes_find(Request *request)
 {
-	char path[PATH_SIZE];
-	size_t length;
-	const char *query;
+	const RequestLine *line = &request->client.line;
+	bool is_many;
 
-	if (strncasecmp(uri, "http://", 7) == 0 || strncasecmp(uri, "https://", 8) == 0)
-		uri = keep_authority(client, strstr(uri, "//") + 2);
-	length = strcspn(uri, "?");
-	query = uri[length] == '?' ? uri + length + 1 : "";
-	length = normalize_path(uri, length, path);
-	client->route = NULL;
-	for (size_t i = 0; i < ROUTE_COUNT && client->route == NULL; i++)
-		if (strlen(routes[i].path) == length && memcmp(routes[i].path, path, length) == 0)
-			client->route = &routes[i];
-	buffer_reset(&client->query);
-	if (*query != '\0')
-		buffer_put(&client->query, query, strlen(query) + 1);
+	request->route = NULL;
+	for (size_t i = 0; i < ROUTE_COUNT && request->route == NULL; i++)
+		if (strlen(routes[i].path) == line->path_length &&
+		    memcmp(routes[i].path, line->path, line->path_length) == 0)
+			request->route = &routes[i];
+	is_many = request->route != NULL && request->route->post == POSTING_MANY;
+	request->client.body_size_max = is_many ? BULK_BODY_SIZE_MAX : BODY_SIZE_MAX;
 }
 
 static Method
@@ -123,27 +87,19 @@ allowed_methods(const Route *route)
 	return route->allowed ? "GET, HEAD, OPTIONS, QUERY" : "GET, HEAD, OPTIONS";
 }
 
-size_t
-route_body_size_max(const Client *client)
-{
-	bool many = client->route != NULL && client->route->post == POSTING_MANY;
-
-	return many ? BULK_BODY_SIZE_MAX : BODY_SIZE_MAX;
-}
-
 static bool
-is_allowed(const Client *client, const char *method)
+is_allowed(const Request *request, const char *method)
 {
-	const Route *route = client->route;
+	const Route *route = request->route;
 
-	switch (client->method)
+	switch (request->method)
 	{
 		case METHOD_POST:
 			return route->post != POSTING_NONE;
 		case METHOD_READ:
 			return route->read != NULL && (route->allowed != 0 || strcmp(method, "QUERY") != 0);
 		default:
-			return client->method == METHOD_OPTIONS;
+			return request->method == METHOD_OPTIONS;
 	}
 }
 
@@ -155,128 +111,94 @@ is_open_to_all(const Route *route)
 }
 
 bool
-route_admit(Client *client)
+routes_admit(Request *request)
 {
-	const HttpConfig *config = &client->http->config;
+	const ApiConfig *config = &request_api(request)->config;
+	Client *client = &request->client;
 	const char *message;
 	WalletCode code;
 
-	if (config->keys_needed || is_open_to_all(client->route))
+	if (config->keys_needed || is_open_to_all(request->route))
 		return true;
-	code = origin_check(&client->line, &client->head, config->hosts, config->tls, &message);
+	code = origin_check(&client->line, &client->head, config->hosts, client->http->config.tls,
+	                    &message);
 	if (code != CODE_OK)
 		reply_problem(client, code, message);
 	return code == CODE_OK;
 }
 
-bool
-route_begin(Client *client, const char *method)
+/* Refuses a method that the path does not take, or answers OPTIONS; false when there is a reply. */
+static bool
+check_method(Request *request)
 {
-	Remedy remedy = {0};
-	char message[MESSAGE_SIZE];
-	const Route *route = client->route;
-	bool has_body = client->head.chunked || client->head.content_length > 0;
-	WalletCode code = CODE_OK;
+	Client *client = &request->client;
+	const Route *route = request->route;
+	bool is_taken = is_allowed(request, client->line.method);
 
-	if (route == NULL)
-	{
-		reply_problem(client, CODE_ROUTE_NOT_FOUND, NULL);
-		return false;
-	}
-	client->method = method_by_name(method);
-	if (!is_allowed(client, method))
-	{
-		reply_problem(client, CODE_METHOD_NOT_ALLOWED, NULL);
-		reply_field(client, MHD_HTTP_HEADER_ALLOW, allowed_methods(route));
-		return false;
-	}
-	if (client->method == METHOD_OPTIONS)
-	{
+	if (is_taken && request->method != METHOD_OPTIONS)
+		return true;
+	if (is_taken)
 		reply_empty(client, MHD_HTTP_NO_CONTENT);
-		reply_field(client, MHD_HTTP_HEADER_ALLOW, allowed_methods(route));
-		if (route->allowed != 0)
-			reply_field(client, "Accept-Query", "\"application/json\"");
-		return false;
-	}
-	if (has_body || client->method == METHOD_POST)
-		code = guard_media_type(&client->head, &remedy, message);
-	if (code == CODE_OK && client->method == METHOD_POST)
-		code = guard_idempotency_key(&client->head,
-		                             route->post == POSTING_MANY ? BULK_KEY_LENGTH_MAX
-		                                                         : IDEMPOTENCY_KEY_LENGTH_MAX,
-		                             message);
-	if (code == CODE_OK)
-		return auth_begin(client);
-	reply_problem(client, code, message);
-	if (remedy.field != NULL)
-		reply_field(client, remedy.field, remedy.value);
+	else
+		reply_problem(client, CODE_METHOD_NOT_ALLOWED, NULL);
+	reply_field(client, MHD_HTTP_HEADER_ALLOW, allowed_methods(route));
+	if (is_taken && route->allowed != 0)
+		reply_field(client, "Accept-Query", "\"application/json\"");
 	return false;
 }
 
-Db *
-route_db(const Client *client, DbFunction function)
-{
-	bool writes = function == DB_ENQUEUE || function == DB_BULK ||
-	              (function == DB_KEY && client->method == METHOD_POST);
-
-	return client->http->dbs[writes ? DB_WRITES : DB_READS];
-}
-
-/* Reads alone never take all the places, so that a POST finds one while they are slow. */
-static bool
-has_place(const Client *client)
-{
-	const Http *http = client->http;
-	int places = http->config.waiting_max;
-
-	return http->waiting_count < places &&
-	       (client->method == METHOD_POST || http->read_count < places - places / 4);
-}
-
 void
-route_submit(Client *client, DbFunction function, void (*outcome)(DbItem *, const DbResult *))
+routes_begin(Request *request)
 {
-	Http *http = client->http;
-	Db *db = route_db(client, function);
+	Remedy remedy = {0};
+	char message[MESSAGE_SIZE];
+	Client *client = &request->client;
+	bool is_post;
+	size_t key_length_max;
+	WalletCode code = CODE_OK;
 
-	if (!db_available(db))
+	if (request->route == NULL)
 	{
-		reply_problem(client, CODE_DATABASE_UNAVAILABLE, NULL);
+		reply_problem(client, CODE_ROUTE_NOT_FOUND, NULL);
 		return;
 	}
-	if (!has_place(client))
-	{
-		reply_problem(client, CODE_OVERLOADED, NULL);
+	request->method = method_by_name(client->line.method);
+	if (!check_method(request))
 		return;
-	}
-	client->item.function = function;
-	client->outcome = outcome;
-	client->phase = PHASE_WAITING;
-	http->waiting_count++;
-	if (client->method != METHOD_POST)
-		http->read_count++;
-	outcome_await(client);
+	is_post = request->method == METHOD_POST;
+	key_length_max =
+	    request->route->post == POSTING_MANY ? BULK_KEY_LENGTH_MAX : IDEMPOTENCY_KEY_LENGTH_MAX;
+	if (is_post || client->head.chunked || client->head.content_length > 0)
+		code = guard_media_type(&client->head, &remedy, message);
+	if (code == CODE_OK && is_post)
+		code = guard_idempotency_key(&client->head, key_length_max, message);
+	if (code == CODE_OK)
+		auth_begin(request);
+	else
+		reply_problem(client, code, message);
+	if (remedy.field != NULL)
+		reply_field(client, remedy.field, remedy.value);
 }
 
 static void
-read_handshake(Client *client)
+read_handshake(Request *request)
 {
-	client->item.kind = client->route->kind;
-	client->item.user_id = client->members.number[MEMBER_USER_ID];
-	client->item.handshake_id = client->members.handshake_id;
-	route_submit(client, DB_LOOKUP, outcome_of_lookup);
+	request->item.kind = request->route->kind;
+	request->item.user_id = request->members.number[MEMBER_USER_ID];
+	request->item.handshake_id = request->members.handshake_id;
+	request_submit(request, DB_LOOKUP, answer_looked_up);
 }
 
 /* With a wallet_id in place of a handshake the reading itself is queued. */
 static void
-read_wallet(Client *client)
+read_wallet(Request *request)
 {
-	bool by_handshake = client->members.given & HANDSHAKE_ID;
-	bool by_wallet = client->members.given & WALLET_ID;
+	bool by_handshake = request->members.given & HANDSHAKE_ID;
+	bool by_wallet = request->members.given & WALLET_ID;
 
 	if (by_handshake == by_wallet)
 	{
-		reply_problem(client, by_wallet ? CODE_UNKNOWN_MEMBER : CODE_MISSING_MEMBER,
+		reply_problem(&request->client, by_wallet ? CODE_UNKNOWN_MEMBER : CODE_MISSING_MEMBER,
 		              by_wallet
 		                  ? "members \"handshake_id\" and \"wallet_id\" exclude each other"
 		                  : "member \"handshake_id\" is missing, or \"wallet_id\" in its place");
@@ -284,120 +206,129 @@ read_wallet(Client *client)
 	}
 	if (by_handshake)
 	{
-		read_handshake(client);
+		read_handshake(request);
 		return;
 	}
-	buffer_reset(&client->body);
-	buffer_printf(&client->body, "{\"user_id\":%" PRId64 ",\"wallet_id\":%" PRId64 "}",
-	              client->members.number[MEMBER_USER_ID], client->members.number[MEMBER_WALLET_ID]);
-	client->item.kind = "wallet_read";
-	client->item.payload = client->body.data;
-	client->item.payload_length = client->body.length;
-	client->item.idempotency_key = NULL;
-	route_submit(client, DB_ENQUEUE, outcome_of_enqueue);
+	buffer_reset(&request->client.body);
+	buffer_printf(&request->client.body, "{\"user_id\":%" PRId64 ",\"wallet_id\":%" PRId64 "}",
+	              request->members.number[MEMBER_USER_ID],
+	              request->members.number[MEMBER_WALLET_ID]);
+	request->item.kind = "wallet_read";
+	request->item.payload = request->client.body.data;
+	request->item.payload_length = request->client.body.length;
+	request->item.idempotency_key = NULL;
+	request_submit(request, DB_ENQUEUE, answer_enqueued);
 }
 
 /* Without a wallet_id the user's one wallet is read. */
 static void
-read_direct(Client *client)
+read_direct(Request *request)
 {
-	Member id = client->route->shape == SHAPE_WALLET ? MEMBER_WALLET_ID : MEMBER_TRANSACTION_ID;
+	Member id = request->route->shape == SHAPE_WALLET ? MEMBER_WALLET_ID : MEMBER_TRANSACTION_ID;
 
-	client->item.kind = client->route->kind;
-	client->item.user_id = client->members.number[MEMBER_USER_ID];
-	client->item.id = client->members.number[id];
-	route_submit(client, DB_READ, outcome_of_read);
+	request->item.kind = request->route->kind;
+	request->item.user_id = request->members.number[MEMBER_USER_ID];
+	request->item.id = request->members.number[id];
+	request_submit(request, DB_READ, answer_read);
 }
 
 static void
-read_history(Client *client)
+read_history(Request *request)
 {
-	client->item.user_id = client->members.number[MEMBER_USER_ID];
-	client->item.id = client->members.number[MEMBER_WALLET_ID];
-	client->item.before = client->members.number[MEMBER_BEFORE];
-	client->item.max_rows = client->members.given & MEMBER_BIT(MEMBER_LIMIT)
-	                            ? (int) client->members.number[MEMBER_LIMIT]
-	                            : HISTORY_ROWS_DEFAULT;
-	route_submit(client, DB_HISTORY, outcome_of_history);
+	request->item.user_id = request->members.number[MEMBER_USER_ID];
+	request->item.id = request->members.number[MEMBER_WALLET_ID];
+	request->item.before = request->members.number[MEMBER_BEFORE];
+	request->item.max_rows = request->members.given & MEMBER_BIT(MEMBER_LIMIT)
+	                             ? (int) request->members.number[MEMBER_LIMIT]
+	                             : HISTORY_ROWS_DEFAULT;
+	request_submit(request, DB_HISTORY, answer_history);
 }
 
 static void
-read_health(Client *client)
+read_health(Request *request)
 {
-	reply_status(client, "ok");
+	reply_status(&request->client, "ok");
 }
 
 static void
-read_ready(Client *client)
+read_ready(Request *request)
 {
 	/* A connection that stores may be missing for a reason that one that reads can tell. */
-	if (client->http->stage != HTTP_SERVES)
-		reply_problem(client, CODE_STOPPING, NULL);
-	else if (!db_is_up(client->http->dbs[DB_READS]))
-		reply_problem(client, CODE_DATABASE_UNAVAILABLE, NULL);
+	if (request->client.http->stage != HTTP_SERVES)
+		reply_problem(&request->client, CODE_STOPPING, NULL);
+	else if (!db_is_up(request_api(request)->dbs[DB_READS]))
+		reply_problem(&request->client, CODE_DATABASE_UNAVAILABLE, NULL);
 	else
-		route_submit(client, DB_READY, outcome_of_ready);
+		request_submit(request, DB_READY, answer_ready);
 }
 
 static void
-read_openapi(Client *client)
+read_openapi(Request *request)
 {
-	buffer_reset(&client->http->scratch);
-	buffer_put(&client->http->scratch, openapi_json, openapi_json_length);
-	reply_scratch(client, MHD_HTTP_OK);
+	buffer_reset(&request->client.http->scratch);
+	buffer_put(&request->client.http->scratch, openapi_json, openapi_json_length);
+	reply_scratch(&request->client, MHD_HTTP_OK);
 }
 
 static void
-start_post(Client *client)
+start_post(Request *request)
 {
-	DbItem *item = &client->item;
+	Client *client = &request->client;
+	int64_t *user_id = &request->members.number[MEMBER_USER_ID];
+	DbItem *item = &request->item;
 
 	if (client->body.length == 0)
 	{
 		reply_problem(client, CODE_INVALID_JSON, "the body is empty");
 		return;
 	}
-	if (client->route->post == POSTING_MANY)
+	if (request->route->post == POSTING_MANY)
 	{
-		bulk_start(client);
+		bulk_start(request);
 		return;
 	}
-	if (!auth_allows_payload(client, client->body.data, client->body.length))
+	/*
+	 * The database reads the payload.  Its user is read here where a key acts for one user, and
+	 * where the outcome is waited for, which is asked for in the user's name.
+	 */
+	*user_id = 0;
+	if ((request->key.user_id != 0 || client->wait_until_ms != 0) &&
+	    !question_read_user_id(client->body.data, client->body.length, user_id))
+		*user_id = 0;
+	if (!auth_allows_user(request, *user_id))
 		return;
-	/* The outcome is asked for in the user's name; without one there is nothing to wait for. */
-	if (client->wait_until_ms != 0 && !json_read_user_id(client->body.data, client->body.length,
-	                                                     &client->members.number[MEMBER_USER_ID]))
+	if (*user_id == 0)
 		client->wait_until_ms = 0;
-	item->kind = client->route->kind;
+	item->kind = request->route->kind;
 	item->payload = client->body.data;
 	item->payload_length = client->body.length;
 	item->idempotency_key = client->head.key_count ? client->head.idempotency_key : NULL;
-	route_submit(client, DB_ENQUEUE, outcome_of_enqueue);
+	request_submit(request, DB_ENQUEUE, answer_enqueued);
 }
 
 static void
-start_read(Client *client)
+start_read(Request *request)
 {
-	const Route *route = client->route;
+	const Route *route = request->route;
 	char message[MESSAGE_SIZE];
 	WalletCode code = CODE_OK;
 
-	if (client->body.length > 0 && client->query.length > 0)
+	if (request->client.body.length > 0 && request->client.query.length > 0)
 	{
-		reply_problem(client, CODE_BAD_REQUEST,
+		reply_problem(&request->client, CODE_BAD_REQUEST,
 		              "the members stand in the body or in the query string, not in both");
 		return;
 	}
-	if (client->body.length > 0)
-		code = json_read_members(client->body.data, client->body.length, route->allowed,
-		                         route->required, &client->members, message);
+	if (request->client.body.length > 0)
+		code = question_read_members(request->client.body.data, request->client.body.length,
+		                             route->allowed, route->required, &request->members, message);
 	else
-		code = query_read_members(client->query.length ? client->query.data : "", route->allowed,
-		                          route->required, &client->members, message);
+		code = query_read_members(request->client.query.length ? request->client.query.data : "",
+		                          route->allowed, route->required, &request->members, message);
 	if (code != CODE_OK)
-		reply_problem(client, code, message);
-	else if (auth_allows_user(client, client->members.number[MEMBER_USER_ID]))
-		route->read(client);
+		reply_problem(&request->client, code, message);
+	else if (auth_allows_user(request, request->members.number[MEMBER_USER_ID]))
+		route->read(request);
 }
 
 /* A byte order mark before JSON in UTF-8 is passed over (RFC 8259, section 8.1). */
@@ -435,27 +366,29 @@ accepts_text(Client *client)
 }
 
 void
-route_start(Client *client)
+routes_start(Request *request)
 {
+	Client *client = &request->client;
+	const ApiConfig *config = &request_api(request)->config;
 	const Http *http = client->http;
 
-	if (client->head.wait_s > http->config.wait_s_max)
-		client->head.wait_s = http->config.wait_s_max;
+	if (client->head.wait_s > config->wait_s_max)
+		client->head.wait_s = config->wait_s_max;
 	if (client->head.wait_s > 0 && client->wait_until_ms == 0)
 		client->wait_until_ms = http->now_ms + client->head.wait_s * INT64_C(1000);
-	if (!auth_confirm(client) || client->phase == PHASE_WAITING)
+	if (!auth_confirm(request))
 		return;
-	client->enqueued = false;
-	client->busy_count = 0;
-	client->held_since_ms = 0;
+	request->enqueued = false;
+	request->busy_count = 0;
+	request->held_since_ms = 0;
 	if (client->body.failed || client->query.failed)
 		reply_problem(client, CODE_INTERNAL_ERROR, NULL);
-	else if (client->method == METHOD_POST && client->query.length > 0)
+	else if (request->method == METHOD_POST && client->query.length > 0)
 		reply_problem(client, CODE_BAD_REQUEST, "a POST takes its members from its body alone");
 	else if (client->body.length > 0 && !accepts_text(client))
 		return;
-	else if (client->method == METHOD_POST)
-		start_post(client);
+	else if (request->method == METHOD_POST)
+		start_post(request);
 	else
-		start_read(client);
+		start_read(request);
 }

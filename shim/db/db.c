@@ -50,6 +50,15 @@ db_create(const DbConfig *config, DbRole role, int wake_fd)
 	return db;
 }
 
+const char *
+db_value(const DbResult *result, int row, int column)
+{
+	assert(result->code == CODE_OK && row >= 0 && row < result->row_count);
+	if (PQgetisnull(result->rows, result->first_row + row, column))
+		return NULL;
+	return PQgetvalue(result->rows, result->first_row + row, column);
+}
+
 bool
 db_available(const Db *db)
 {

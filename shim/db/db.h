@@ -99,4 +99,7 @@ void db_dispatch(Db *db, int64_t now_ms);
 /* Milliseconds until db_tick is due. */
 int64_t db_timeout_ms(const Db *db, int64_t now_ms);
 
+/* The value of a column, or NULL for SQL's null; row counts from the item's first. */
+const char *db_value(const DbResult *result, int row, int column);
+
 #endif /* WALLET_SHIM_DB_H */

@@ -144,12 +144,17 @@ typedef struct DbItem
 } DbItem;
 
 /* Whether items of a function share a statement with others of the same function. */
-bool db_is_shared(DbFunction function);
+static inline bool
+db_is_shared(DbFunction function)
+{
+	return function != DB_HISTORY && function != DB_BULK;
+}
 
 /* Whether a function stores something, rather than reads or checks. */
-bool db_stores(DbFunction function);
-
-/* The value of a column, or NULL for SQL's null; row counts from the item's first. */
-const char *db_value(const DbResult *result, int row, int column);
+static inline bool
+db_stores(DbFunction function)
+{
+	return function == DB_ENQUEUE || function == DB_BULK;
+}
 
 #endif /* WALLET_SHIM_ITEM_H */

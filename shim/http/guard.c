@@ -88,18 +88,6 @@ has_line_end(const char *value, size_t size)
 	return false;
 }
 
-bool
-guard_target(const char *target)
-{
-	bool known_form =
-	    *target == '/' || strcmp(target, "*") == 0 || strncasecmp(target, "http://", 7) == 0;
-
-	for (const char *c = target; *c; c++)
-		if ((unsigned char) *c <= ' ' || (unsigned char) *c >= 127)
-			return false;
-	return known_form;
-}
-
 /*
  * libmicrohttpd before 1.0 takes a bare LF or CR for a line's end, and joins a
  * line to the one before that begins with a blank.  Its strings are pieces of

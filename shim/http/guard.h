@@ -15,7 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "api/json.h"
+#include "base/codes.h"
+#include "http/line.h"
 
 #define IDEMPOTENCY_KEY_LENGTH_MAX 255
 
@@ -48,27 +49,12 @@ typedef struct RequestHead
 	char idempotency_key[IDEMPOTENCY_KEY_LENGTH_MAX + 1];
 } RequestHead;
 
-/* A request line, as libmicrohttpd has it: pieces of its buffer, each ended by a NUL. */
-typedef struct RequestLine
-{
-	const char *method;
-	const char *target;
-	size_t target_length; /* before libmicrohttpd cut it at its arguments */
-	bool target_valid;
-	bool is_absolute;      /* the target names a host */
-	const char *authority; /* which is this, or "" */
-	const char *version;
-} RequestLine;
-
 /*
  * Fills head from the header fields.  CODE_BAD_REQUEST when the framing is
  * ambiguous: answer, and close the connection.
  */
 WalletCode guard_framing(struct MHD_Connection *connection, const RequestLine *line,
                          RequestHead *head, char message[MESSAGE_SIZE]);
-
-/* Whether a request's target has visible ASCII alone, and a form that an origin server takes. */
-bool guard_target(const char *target);
 
 /* What an answer says of the bodies that are taken; NULL where there is nothing to say. */
 typedef struct Remedy

@@ -13,8 +13,6 @@
 
 #include "http/guard.h"
 
-#define HOST_NAME_MAX_LENGTH 253 /* RFC 1035, section 2.3.4, without the last dot */
-#define HOST_TEXT_SIZE (HOST_NAME_MAX_LENGTH + sizeof("[]:65535"))
 #define HOSTS_MAX 64
 
 /* A host, as Host and the authority of a target name it. */

@@ -2,13 +2,16 @@
  * reply.c
  *		From a text to libmicrohttpd's response, with the fields each reply has.
  */
+#include "http/reply.h"
+
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "http/client.h"
+#include "base/json.h"
 
 #define RETRY_AFTER_S "1"
-#define NEVER_KEPT "no-store" /* amounts and handshakes are nobody's but the asker's */
+#define NEVER_KEPT "no-store" /* no cache may keep amounts and handshakes */
 
 static void
 add_field(Client *client, const char *name, const char *value)
@@ -17,7 +20,7 @@ add_field(Client *client, const char *name, const char *value)
 		MHD_add_response_header(client->response, name, value);
 }
 
-/* The fields that depend on nothing but the head. */
+/* Adds the fields that depend on nothing but the head. */
 static void
 add_fields(Client *client)
 {
@@ -45,7 +48,7 @@ is_same(const ReplyHead *a, const ReplyHead *b)
 	       a->wait_s == b->wait_s && a->must_close == b->must_close && !a->is_special;
 }
 
-/* Makes the scratch buffer's text the reply, with the kept response if that does. */
+/* Makes the scratch buffer's text the reply, with the kept response if its head is the same. */
 static void
 set_response(Client *client, unsigned status, const char *media_type)
 {
@@ -78,6 +81,7 @@ set_response(Client *client, unsigned status, const char *media_type)
 void
 reply_field(Client *client, const char *name, const char *value)
 {
+	assert(client->phase != PHASE_ANSWERING);
 	client->reply_head.is_special = true;
 	add_field(client, name, value);
 }
@@ -85,6 +89,7 @@ reply_field(Client *client, const char *name, const char *value)
 void
 reply_sent(Client *client)
 {
+	assert(client->response != NULL && client->kept == NULL);
 	if (client->reply_head.length <= sizeof(client->reply))
 		client->kept = client->response;
 	else
@@ -123,14 +128,63 @@ reply_status(Client *client, const char *status)
 	reply_scratch(client, MHD_HTTP_OK);
 }
 
+static const char *
+title_of(int status)
+{
+	static const struct
+	{
+		int status;
+		const char *title;
+	} titles[] = {{400, "Bad Request"},
+	              {401, "Unauthorized"},
+	              {403, "Forbidden"},
+	              {404, "Not Found"},
+	              {405, "Method Not Allowed"},
+	              {408, "Request Timeout"},
+	              {409, "Conflict"},
+	              {410, "Gone"},
+	              {413, "Content Too Large"},
+	              {415, "Unsupported Media Type"},
+	              {422, "Unprocessable Content"},
+	              {503, "Service Unavailable"}};
+
+	for (size_t i = 0; i < sizeof(titles) / sizeof(titles[0]); i++)
+		if (titles[i].status == status)
+			return titles[i].title;
+	return "Internal Server Error";
+}
+
+void
+reply_write_problem(Buffer *out, WalletCode code, const char *message)
+{
+	const WalletCodeInfo *info = &wallet_codes[code];
+
+	assert(code != CODE_OK && code < CODE_COUNT);
+	buffer_printf(out, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"code\":\"%s\"",
+	              title_of(info->http_status), info->http_status, info->name);
+	json_put_escaped(out, ",\"detail\":", message ? message : info->message);
+	if (info->hint[0] != '\0')
+		json_put_escaped(out, ",\"hint\":", info->hint);
+	buffer_puts(out, "}");
+}
+
 void
 reply_problem(Client *client, WalletCode code, const char *message)
 {
 	Buffer *out = &client->http->scratch;
 
 	buffer_reset(out);
-	json_write_problem(out, code, message);
+	reply_write_problem(out, code, message);
 	set_response(client, (unsigned) wallet_codes[code].http_status, "application/problem+json");
+}
+
+void
+reply_too_large(Client *client)
+{
+	char message[MESSAGE_SIZE];
+
+	snprintf(message, sizeof(message), "the body is larger than %zu bytes", client->body_size_max);
+	reply_problem(client, CODE_BODY_TOO_LARGE, message);
 }
 
 void

@@ -14,9 +14,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "../../shim/http/client.h"
+#include "../../shim/api/api.h"
+#include "../../shim/api/bulk.h"
 #include "../../shim/base/log.h"
-#include "../../shim/base/text.h"
+#include "../../shim/http/daemon.h"
 #include "fuzz.h"
 
 #define SENT_MAX 65536
@@ -28,6 +29,7 @@ static uint64_t random_state;
 static int64_t now_ms = 1000000;
 static DbItem *items[ITEMS_MAX];
 static int item_count;
+static Api *api;
 
 static unsigned
 random_below(unsigned count)
@@ -265,14 +267,13 @@ the_http(void)
 	static HostList hosts;
 	char message[MESSAGE_SIZE];
 	struct sockaddr_in nowhere = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	HttpConfig config = {.request_timeout_s = 10,
-	                     .wait_s_max = 30,
-	                     .connections_max = 16,
-	                     .waiting_max = ITEMS_MAX,
-	                     .bulk_bytes_max = 1024 * 1024,
-	                     .hosts = &hosts,
-	                     .database_count = 1,
-	                     .connected_count = &connected_count};
+	HttpConfig config = {
+	    .request_timeout_s = 10, .connections_max = 16, .large_bytes_max = 1024 * 1024};
+	ApiConfig api_config = {.wait_s_max = 30,
+	                        .waiting_max = ITEMS_MAX,
+	                        .hosts = &hosts,
+	                        .database_count = 1,
+	                        .connected_count = &connected_count};
 	int fd;
 
 	if (http != NULL)
@@ -284,7 +285,9 @@ the_http(void)
 	EXPECT(fd >= 0 && bind(fd, (struct sockaddr *) &nowhere, sizeof(nowhere)) == 0 &&
 	           listen(fd, 1) == 0,
 	       "no socket");
-	http = http_create(&config, (Db *[DB_ROLE_COUNT]){NULL, NULL}, fd);
+	api = api_create(&api_config, (Db *[DB_ROLE_COUNT]){NULL, NULL});
+	EXPECT(api != NULL, "no memory");
+	http = http_create(&config, &api_handler, api, fd);
 	EXPECT(http != NULL, "no daemon");
 	return http;
 }
@@ -351,11 +354,10 @@ finish(Http *http)
 		http_run(http, now_ms);
 		answer_some(1);
 	}
-	EXPECT(http->client_count == 0 && http->request_count == 0 && http->waiting_count == 0 &&
-	           http->charged == 0 && item_count == 0 && http->timed == NULL &&
-	           http->read_count == 0,
+	EXPECT(http->client_count == 0 && http->request_count == 0 && api->waiting_count == 0 &&
+	           http->charged == 0 && item_count == 0 && api->timed == NULL && api->read_count == 0,
 	       "%d clients, %d requests, %d waiting, %zu bytes, %d items", http->client_count,
-	       http->request_count, http->waiting_count, http->charged, item_count);
+	       http->request_count, api->waiting_count, http->charged, item_count);
 }
 
 int

@@ -13,7 +13,7 @@
 
 #include <jansson.h>
 
-#include "../../shim/api/json.h"
+#include "../../shim/api/question.h"
 #include "../../shim/api/object.h"
 #include "../../shim/base/text.h"
 #include "fuzz.h"
@@ -190,7 +190,7 @@ check_readers(const char *json, size_t length, WalletCode code, const Request *r
 	EXPECT(walked == CODE_INVALID_JSON || (walked == CODE_OK) == (code != CODE_NOT_AN_OBJECT),
 	       "%.*s is an object to one reader", (int) length, json);
 	if (code == CODE_OK)
-		EXPECT(json_read_user_id(json, length, &user_id) && user_id == request->user_id,
+		EXPECT(question_read_user_id(json, length, &user_id) && user_id == request->user_id,
 		       "%.*s is asked by %lld to the shim", (int) length, json, (long long) user_id);
 	json_decref(value);
 }

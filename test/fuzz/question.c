@@ -11,7 +11,8 @@
 #include <jansson.h>
 
 #include "../../shim/api/array.h"
-#include "../../shim/api/json.h"
+#include "../../shim/api/question.h"
+#include "../../shim/base/buffer.h"
 #include "../../shim/base/text.h"
 #include "fuzz.h"
 
@@ -107,7 +108,7 @@ check_written(const Members *members, unsigned allowed, unsigned required)
 	Members again;
 
 	write_json(&text, members);
-	EXPECT(json_read_members(text.data, text.length, allowed, required, &again, message) ==
+	EXPECT(question_read_members(text.data, text.length, allowed, required, &again, message) ==
 	               CODE_OK &&
 	           is_same(members, &again),
 	       "%.*s", (int) text.length, text.data);
@@ -157,10 +158,10 @@ check_json(const char *text, size_t length, unsigned allowed, unsigned required)
 	WalletCode code;
 
 	memset(message, '#', sizeof(message));
-	code = json_read_members(text, length, allowed, required, &members, message);
+	code = question_read_members(text, length, allowed, required, &members, message);
 	check_members(code, &members, allowed, required, message);
 	if (code == CODE_OK && (members.given & MEMBER_BIT(MEMBER_USER_ID)))
-		EXPECT(json_read_user_id(text, length, &user_id) &&
+		EXPECT(question_read_user_id(text, length, &user_id) &&
 		           user_id == members.number[MEMBER_USER_ID],
 		       "%.*s", (int) length, text);
 }

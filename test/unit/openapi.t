@@ -73,8 +73,8 @@ while ($route_c =~ /^\t\{"(\/[^"]+)", (?:"(\w+)"|NULL), \w+, (\w+), (\w+), (\w+)
     my @names = map { [ map { @{ $members_of{$_} || [lc] } } grep { $_ } split / \| /, $_ ] } $allowed, $required;
     $routes{$path} = { kind => $kind, many => $posting eq 'POSTING_MANY', methods => \%methods, allowed => $names[0], required => $names[1] };
 }
-cmp_ok(scalar keys %routes, '>=', 11, 'the routes of route.c');
-is_deeply([ sort keys %{$paths} ], [ sort keys %routes ], 'the document has the paths of route.c');
+cmp_ok(scalar keys %routes, '>=', 11, 'the routes of routes.c');
+is_deeply([ sort keys %{$paths} ], [ sort keys %routes ], 'the document has the paths of routes.c');
 
 sub scope_of {
     my ($operation) = @_;
