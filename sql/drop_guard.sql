@@ -22,7 +22,7 @@ SELECT statement, pg_temp.attempt(statement) FROM (VALUES
     (7, 'DROP SCHEMA wallet, pay CASCADE'),
     (8, 'DROP TABLE wallet.transfer CASCADE'),
     (9, 'DROP EVENT TRIGGER pg_wallet_guard_drop'),
-    (10, 'DROP TYPE wallet.kind CASCADE')) AS t (n, statement) ORDER BY n;
+    (10, 'DROP TABLE wallet.kind CASCADE')) AS t (n, statement) ORDER BY n;
 
 -- Nor where the table was taken out of the extension, nor where triggers are silenced.
 BEGIN;

@@ -61,7 +61,7 @@ SELECT ordinal, code, message, handshake_id = first_value(handshake_id) OVER (OR
         ARRAY['twice', 'twice', NULL, 'twice', 'twice'])
     ORDER BY ordinal;
 SELECT wallet_process();
-SELECT count(*) AS deposits FROM wallet.request WHERE kind = 'deposit' AND user_id = 1;
+SELECT count(*) AS deposits FROM wallet.request WHERE kind = wallet.kind_number('deposit') AND user_id = 1;
 
 -- Direct calls: the first result, again.
 SELECT transfer_id, amount, source_balance, destination_balance FROM wallet_transfer(1, 2, 5, '{"for": "tea"}', 'direct-1');

@@ -8,7 +8,7 @@ CREATE FUNCTION pg_temp.deposit(VARIADIC amounts numeric[]) RETURNS bigint LANGU
     SELECT count(wallet_enqueue('deposit', format('{"user_id":1,"wallet_id":1,"amount":%s}', amount)::json)) FROM unnest(amounts) AS amount
 $$;
 CREATE VIEW pg_temp.latest AS
-    SELECT row_number() OVER (ORDER BY r.request_id) AS n, r.kind, r.amount / 10 ^ r.amount_scale AS amount, coalesce(o.code, CASE WHEN t.transfer_id IS NOT NULL THEN 'processed' END) AS code
+    SELECT row_number() OVER (ORDER BY r.request_id) AS n, wallet.kind_name(r.kind) AS kind, r.amount / 10 ^ r.amount_scale AS amount, coalesce(o.code, CASE WHEN t.transfer_id IS NOT NULL THEN 'processed' END) AS code
         FROM wallet.request AS r LEFT JOIN wallet.outcome AS o USING (request_id) LEFT JOIN wallet.transfer AS t USING (request_id);
 
 -- One among others.

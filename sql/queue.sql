@@ -112,7 +112,7 @@ SELECT ordinal, code FROM wallet_enqueue_many(
           format('{"user_id":12,"source_wallet_id":%s,"dest_wallet_id":%s,"trans_sum":0.4}', :twelve, :eleven),
           format('{"user_id":12,"wallet_id":%s}', :twelve)]);
 SELECT wallet_process();
-SELECT r.kind, coalesce(o.code, 'processed') AS code, t.amount, t.source_balance, t.destination_balance, o.balance AS read
+SELECT wallet.kind_name(r.kind) AS kind, coalesce(o.code, 'processed') AS code, t.amount, t.source_balance, t.destination_balance, o.balance AS read
     FROM wallet.request AS r LEFT JOIN wallet.outcome AS o USING (request_id) LEFT JOIN wallet.transfer AS t USING (request_id)
     ORDER BY r.request_id DESC LIMIT 4;
 

@@ -36,7 +36,7 @@ SELECT count(wallet_enqueue(k.kind, pg_temp.payload(k.kind, CASE k.kind WHEN 'wa
 SELECT wallet_process();
 SELECT e.n, e.sqlstate, e.what, string_agg(DISTINCT coalesce(o.code, 'processed'), ', ') AS code, count(*)
     FROM wallet.request AS r LEFT JOIN wallet.outcome AS o USING (request_id)
-        LEFT JOIN public.errors AS e ON e.n = (CASE r.kind WHEN 'wallet' THEN r.amount ELSE r.amount * 10 ^ (2 - r.amount_scale) END)
+        LEFT JOIN public.errors AS e ON e.n = (CASE wallet.kind_name(r.kind) WHEN 'wallet' THEN r.amount ELSE r.amount * 10 ^ (2 - r.amount_scale) END)
     GROUP BY e.n, e.sqlstate, e.what ORDER BY e.n NULLS LAST;
 
 -- The handshake tells the code with its own words.

@@ -59,7 +59,7 @@ INSERT INTO tried (statement) VALUES
     ('SELECT wallet.amount(1, 2)'),
     ('SELECT wallet.refuse(''wallet_closed'')'),
     ('SELECT wallet.announce()'),
-    ('INSERT INTO wallet.request (request_id, user_id, enqueued_at, kind) VALUES (999, 1, now(), ''wallet'')'),
+    ('INSERT INTO wallet.request (request_id, user_id, enqueued_at, kind) VALUES (999, 1, now(), 1)'),
     ('UPDATE wallet.wallet SET balance = 1000000'),
     ('DELETE FROM wallet.idempotency_key'),
     ('TRUNCATE wallet.audit'),

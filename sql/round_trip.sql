@@ -113,7 +113,7 @@ SELECT q.code, count(DISTINCT q.handshake_id) AS handshakes
 
 -- Rows that were stored with their zeros, by whatever means, are posted as what they say.
 INSERT INTO wallet.request (request_id, user_id, destination_wallet_id, amount, amount_scale, enqueued_at, kind)
-    SELECT nextval('wallet.request_id_seq'), 3, w.wallet_id, 1000, 1, now(), 'deposit' FROM wallet.wallet AS w WHERE w.user_id = 3;
+    SELECT nextval('wallet.request_id_seq'), 3, w.wallet_id, 1000, 1, now(), wallet.kind_number('deposit') FROM wallet.wallet AS w WHERE w.user_id = 3;
 SELECT wallet_process() > 0 AS settled;
 SELECT t.amount FROM wallet.transfer AS t ORDER BY t.request_id DESC NULLS LAST LIMIT 1;
 SELECT * FROM pg_temp.faults();

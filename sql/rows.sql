@@ -25,7 +25,7 @@ $$;
 -- An index of one's own has an entry for every row.
 CREATE INDEX own_source ON wallet.transfer (source_wallet_id, transfer_id);
 CREATE INDEX own_balance ON wallet.wallet (balance);
-CREATE INDEX own_user ON wallet.request (user_id) WHERE kind = 'transaction';
+CREATE INDEX own_user ON wallet.request (user_id) WHERE kind = 2;
 SELECT pg_temp.pay('1');
 SET enable_seqscan = off;
 SET enable_bitmapscan = off;
@@ -33,7 +33,7 @@ EXPLAIN (COSTS OFF) SELECT transfer_id, amount FROM wallet.transfer WHERE source
 SELECT transfer_id, amount FROM wallet.transfer WHERE source_wallet_id = 1;
 SELECT wallet_id FROM wallet.wallet WHERE balance = 200;
 SELECT wallet_id FROM wallet.wallet WHERE balance = 0;
-SELECT count(*) FROM wallet.request WHERE user_id = 1 AND kind = 'transaction';
+SELECT count(*) FROM wallet.request WHERE user_id = 1 AND kind = wallet.kind_number('transaction');
 RESET enable_seqscan;
 RESET enable_bitmapscan;
 DROP INDEX wallet.own_balance;

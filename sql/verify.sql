@@ -18,9 +18,9 @@ SELECT count(handshake_id) AS queued FROM wallet_enqueue_many(ARRAY['deposit'], 
 SELECT name, ok, detail FROM wallet_verify();
 
 -- The tables as the faults below know them.
-SELECT transfer_id AS id, request_id AS request, source_wallet_id AS source, destination_wallet_id AS destination, amount, source_balance, destination_balance, source_previous, destination_previous, kind
+SELECT transfer_id AS id, request_id AS request, source_wallet_id AS source, destination_wallet_id AS destination, amount, source_balance, destination_balance, source_previous, destination_previous, wallet.kind_name(kind) AS kind
     FROM wallet.transfer ORDER BY 1;
-SELECT r.request_id AS request, r.kind, r.user_id, o.code, o.wallet_id FROM wallet.request AS r LEFT JOIN wallet.outcome AS o USING (request_id) ORDER BY 1;
+SELECT r.request_id AS request, wallet.kind_name(r.kind) AS kind, r.user_id, o.code, o.wallet_id FROM wallet.request AS r LEFT JOIN wallet.outcome AS o USING (request_id) ORDER BY 1;
 
 -- Tampers as only a superuser can, and shows what wallet_verify finds, and which of it wallet_audit
 -- does not find, or finds besides; nothing of it stays.
@@ -82,6 +82,8 @@ SELECT pg_temp.tampered('DELETE FROM wallet.transfer WHERE transfer_id = 1');
 SELECT pg_temp.tampered('INSERT INTO wallet.transfer SELECT 100, NULL, source_wallet_id, destination_wallet_id, amount, source_balance, destination_balance, source_previous, destination_previous, posted_at, kind FROM wallet.transfer WHERE transfer_id = 7');
 -- Money from an outside that stands for no currency.
 SELECT pg_temp.tampered('UPDATE wallet.transfer SET source_wallet_id = -5000 WHERE transfer_id = 2');
+-- A transfer of no kind that is known.
+SELECT pg_temp.tampered('UPDATE wallet.transfer SET kind = 99 WHERE transfer_id = 2');
 -- More than there was, in a chain that fits.
 SELECT pg_temp.tampered('UPDATE wallet.transfer SET amount = 11000, source_balance = -1000, destination_balance = 11000 WHERE transfer_id = 4');
 -- A wallet that has changed its currency.
@@ -94,7 +96,7 @@ SELECT pg_temp.tampered('UPDATE wallet.outcome SET code = ''wallet_exists'' WHER
 -- A request that asked for something else than what was done.
 SELECT pg_temp.tampered('UPDATE wallet.request SET amount = amount + 1 WHERE request_id = 4');
 SELECT pg_temp.tampered('UPDATE wallet.request SET amount_scale = amount_scale + 1 WHERE request_id = 4');
-SELECT pg_temp.tampered('UPDATE wallet.request SET kind = ''deposit'' WHERE request_id = 5');
+SELECT pg_temp.tampered('UPDATE wallet.request SET kind = wallet.kind_number(''deposit'') WHERE request_id = 5');
 SELECT pg_temp.tampered('UPDATE wallet.request SET source_wallet_id = 4 WHERE request_id = 3');
 SELECT pg_temp.tampered('UPDATE wallet.request SET destination_wallet_id = 4 WHERE request_id = 3');
 SELECT pg_temp.tampered('DELETE FROM wallet.request WHERE request_id = 4');

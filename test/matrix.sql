@@ -100,6 +100,8 @@ INSERT INTO may_execute SELECT replace(f, '@', :'extension_schema')::regprocedur
     ('wallet.history(bigint, bigint, integer)', '', 'SELECT wallet.history(1, NULL, 5)'),
     ('wallet.is_alone()', '', 'SELECT wallet.is_alone()'),
     ('wallet.note_key_use(bytea[])', '', $$SELECT wallet.note_key_use(ARRAY['\x00'::bytea])$$),
+    ('wallet.kind_name(smallint)', '', 'SELECT wallet.kind_name(1::smallint)'),
+    ('wallet.kind_number(text)', '', $$SELECT wallet.kind_number('wallet')$$),
     ('wallet.random_key()', '', 'SELECT wallet.random_key()'),
     ('wallet.refuse(text, text)', '', $$SELECT wallet.refuse('wallet_closed')$$),
     ('wallet.code_message(text)', '', $$SELECT wallet.code_message('wallet_closed')$$),
@@ -129,6 +131,7 @@ INSERT INTO may_execute SELECT replace(f, '@', :'extension_schema')::regprocedur
 CREATE TEMPORARY TABLE may_select (relation regclass PRIMARY KEY, duties text);
 INSERT INTO may_select VALUES
     ('wallet.queue', 'oa'),
+    ('wallet.kind', 'oa'),
     ('wallet.currency', 'oa'),
     ('wallet.audit', 'oa'),
     ('wallet.checkpoint', ''),

@@ -51,9 +51,6 @@ $$;
 CREATE SCHEMA wallet;
 COMMENT ON SCHEMA wallet IS 'tables of pg_wallet: wallets, the queue of requests and the journal';
 
-CREATE TYPE wallet.kind AS ENUM ('wallet', 'transaction', 'deposit', 'withdrawal', 'wallet_read');
-COMMENT ON TYPE wallet.kind IS 'what a request asks for';
-
 CREATE TYPE wallet.status AS ENUM ('active', 'frozen', 'closed');
 COMMENT ON TYPE wallet.status IS 'no money moves into or out of a wallet that is not active';
 
@@ -82,6 +79,28 @@ COMMENT ON FUNCTION wallet.refuse_change() IS 'trigger of the tables whose rows 
  * business of a library that the next release of the system may bring anew: then a key that was used
  * would not be found, and its payment be made again.
  */
+
+
+/* What extension/rules/kinds.h says, which the library knows. */
+CREATE FUNCTION wallet.kind_name(number smallint) RETURNS text
+LANGUAGE c IMMUTABLE STRICT AS 'MODULE_PATHNAME', 'wallet_kind_name';
+COMMENT ON FUNCTION wallet.kind_name(smallint) IS 'the name of the kind that has this number; null where none has';
+
+CREATE FUNCTION wallet.kind_number(name text) RETURNS smallint
+LANGUAGE c IMMUTABLE STRICT AS 'MODULE_PATHNAME', 'wallet_kind_number';
+COMMENT ON FUNCTION wallet.kind_number(text) IS 'the number of the kind that has this name; null where none has';
+
+/* No table refers to it: a foreign key is a trigger, and would make a statement of each row that is stored. */
+CREATE TABLE wallet.kind (
+    number smallint PRIMARY KEY,
+    name text COLLATE "C" NOT NULL UNIQUE
+);
+INSERT INTO wallet.kind (number, name)
+    SELECT n.number, wallet.kind_name(n.number::smallint) FROM generate_series(1, 32767) AS n (number)
+        WHERE wallet.kind_name(n.number::smallint) IS NOT NULL;
+COMMENT ON TABLE wallet.kind IS 'the kinds of requests and of transfers; made by CREATE EXTENSION, so not part of a dump';
+COMMENT ON COLUMN wallet.kind.number IS 'what wallet.request and wallet.transfer store';
+COMMENT ON COLUMN wallet.kind.name IS 'what functions and HTTP take and show';
 
 CREATE TABLE wallet.currency (
     code text COLLATE "C" PRIMARY KEY CHECK (code ~ '^[a-z]{3}$'),
@@ -136,13 +155,14 @@ CREATE TABLE wallet.request (
     destination_wallet_id bigint,
     amount bigint,
     enqueued_at timestamptz NOT NULL,
-    kind wallet.kind NOT NULL,
+    kind smallint NOT NULL,
     amount_scale smallint,
     currency text COLLATE "C" NOT NULL DEFAULT ''
 ) PARTITION BY RANGE (request_id);
 ALTER SEQUENCE wallet.request_id_seq OWNED BY wallet.request.request_id;
 COMMENT ON SEQUENCE wallet.request_id_seq IS 'ids of requests, in the order in which they were asked';
 COMMENT ON TABLE wallet.request IS 'what was asked for through the queue; append-only, in partitions that go when they are old';
+COMMENT ON COLUMN wallet.request.kind IS 'what is asked for: a number of wallet.kind';
 COMMENT ON COLUMN wallet.request.amount IS
     'digits of the amount, which is amount / 10^amount_scale: exact in a currency that may not be known yet';
 COMMENT ON COLUMN wallet.request.currency IS
@@ -164,7 +184,7 @@ CREATE TABLE wallet.transfer (
     source_previous bigint,
     destination_previous bigint,
     posted_at timestamptz NOT NULL,
-    kind wallet.kind NOT NULL,
+    kind smallint NOT NULL,
     metadata jsonb,
     CHECK (source_wallet_id <> destination_wallet_id)
 );
@@ -175,6 +195,7 @@ ALTER SEQUENCE wallet.transfer_id_seq OWNED BY wallet.transfer.transfer_id;
 COMMENT ON SEQUENCE wallet.transfer_id_seq IS 'ids of transfers, drawn with the wallets locked';
 COMMENT ON TABLE wallet.transfer IS 'the journal: every movement of money; append-only';
 COMMENT ON COLUMN wallet.transfer.request_id IS 'null for a direct call';
+COMMENT ON COLUMN wallet.transfer.kind IS 'a number of wallet.kind';
 COMMENT ON COLUMN wallet.transfer.amount IS 'in minor units';
 COMMENT ON COLUMN wallet.transfer.source_balance IS 'after this transfer, in minor units; null for the outside';
 COMMENT ON COLUMN wallet.transfer.destination_balance IS 'after this transfer, in minor units; null for the outside';
@@ -349,6 +370,8 @@ CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON wallet.outco
     FOR EACH STATEMENT EXECUTE FUNCTION wallet.refuse_change();
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON wallet.expiry
     FOR EACH STATEMENT EXECUTE FUNCTION wallet.refuse_change();
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON wallet.kind
+    FOR EACH STATEMENT EXECUTE FUNCTION wallet.refuse_change();
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON wallet.currency
     FOR EACH STATEMENT EXECUTE FUNCTION wallet.refuse_change();
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON wallet.audit
@@ -373,6 +396,7 @@ ALTER TABLE wallet.transfer ENABLE ALWAYS TRIGGER refuse_row_change;
 ALTER TABLE wallet.request ENABLE ALWAYS TRIGGER refuse_change;
 ALTER TABLE wallet.outcome ENABLE ALWAYS TRIGGER refuse_change;
 ALTER TABLE wallet.expiry ENABLE ALWAYS TRIGGER refuse_change;
+ALTER TABLE wallet.kind ENABLE ALWAYS TRIGGER refuse_change;
 ALTER TABLE wallet.currency ENABLE ALWAYS TRIGGER refuse_change;
 ALTER TABLE wallet.audit ENABLE ALWAYS TRIGGER refuse_change;
 ALTER TABLE wallet.wallet ENABLE ALWAYS TRIGGER refuse_change;

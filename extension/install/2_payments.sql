@@ -189,7 +189,7 @@ RETURNS TABLE (
     posted_at timestamptz
 )
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT (h.operation).transfer_id, (h.operation).kind,
+    SELECT (h.operation).transfer_id, wallet.kind_name((h.operation).kind),
            nullif(greatest((h.operation).source_wallet_id, 0), 0),
            nullif(greatest((h.operation).destination_wallet_id, 0), 0),
            wallet.amount((h.operation).amount, digits.minor),
@@ -210,7 +210,7 @@ COMMENT ON FUNCTION @extschema@.wallet_history(bigint, bigint, integer) IS
  * names; posting then has to keep them.
  */
 CREATE VIEW wallet.operation AS
-    SELECT side.wallet_id, side.transfer_id, side.kind, side.other_wallet_id,
+    SELECT side.wallet_id, side.transfer_id, k.name AS kind, side.other_wallet_id,
            wallet.amount(side.change, c.minor_digits) AS change,
            wallet.amount(side.balance, c.minor_digits) AS balance,
            w.currency, side.metadata, side.request_id, side.posted_at
@@ -224,7 +224,8 @@ CREATE VIEW wallet.operation AS
                 FROM wallet.transfer AS t WHERE t.destination_wallet_id > 0
         ) AS side
             JOIN wallet.wallet AS w ON w.wallet_id = side.wallet_id
-            JOIN wallet.currency AS c ON c.code = w.currency;
+            JOIN wallet.currency AS c ON c.code = w.currency
+            LEFT JOIN wallet.kind AS k ON k.number = side.kind;
 COMMENT ON VIEW wallet.operation IS
     'every transfer once for each wallet that it touches; without an index by wallet a question about one reads the whole journal';
 COMMENT ON COLUMN wallet.operation.change IS 'what the wallet gained, or, negative, lost';

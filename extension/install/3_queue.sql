@@ -144,7 +144,7 @@ BEGIN
         PERFORM wallet.refuse('wallet_not_found', format('Wallet %s.', wallet_history_page.wallet_id));
     END IF;
     RETURN QUERY
-        SELECT (h.operation).transfer_id, (h.operation).kind::text,
+        SELECT (h.operation).transfer_id, wallet.kind_name((h.operation).kind),
                nullif(greatest((h.operation).source_wallet_id, 0), 0),
                nullif(greatest((h.operation).destination_wallet_id, 0), 0),
                wallet.amount_text((h.operation).amount, digits), wallet.amount_text(h.balance, digits),

@@ -297,7 +297,7 @@ BEGIN
     END LOOP;
     IF duty IN ('operator', 'auditor') THEN
         EXECUTE format('GRANT USAGE ON SCHEMA wallet TO %s', role);
-        EXECUTE format('GRANT SELECT ON wallet.queue, wallet.currency, wallet.audit TO %s', role);
+        EXECUTE format('GRANT SELECT ON wallet.queue, wallet.kind, wallet.currency, wallet.audit TO %s', role);
         EXECUTE format('GRANT EXECUTE ON FUNCTION wallet.worker_state() TO %s', role);
     END IF;
     IF duty = 'auditor' THEN

@@ -126,7 +126,7 @@ RETURNS SETOF wallet.finding
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH t AS MATERIALIZED (
         SELECT j.transfer_id, j.source_wallet_id, j.destination_wallet_id, j.amount, j.source_balance, j.destination_balance,
-               j.source_previous, j.destination_previous, j.posted_at,
+               j.source_previous, j.destination_previous, j.posted_at, j.kind,
                wallet.digest(ROW(j.transfer_id, j.request_id, j.source_wallet_id, j.destination_wallet_id, j.amount,
                                  j.source_balance, j.destination_balance, j.source_previous, j.destination_previous,
                                  j.posted_at, j.kind, j.metadata)) AS digest
@@ -176,6 +176,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         SELECT 'outside_known', format('wallet %s', x.wallet_id)
             FROM outside AS x
             WHERE NOT EXISTS (SELECT FROM wallet.currency AS c WHERE c.outside_wallet_id = x.wallet_id)
+        UNION ALL
+        SELECT 'kind_known', format('transfer %s', t.transfer_id)
+            FROM t WHERE NOT EXISTS (SELECT FROM wallet.kind AS k WHERE k.number = t.kind)
         UNION ALL
         SELECT broken.name, format(broken.template, h.wallet_id, h.transfer_id)
             FROM chain AS h
@@ -251,14 +254,14 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     ), fault (name, detail) AS (
         SELECT 'one_outcome', format('request %s', a.request_id)
             FROM asked AS a
-            WHERE a.has_outcome AND a.transfer_id IS NOT NULL AND (a.kind IS DISTINCT FROM 'wallet' OR a.code <> 'processed')
+            WHERE a.has_outcome AND a.transfer_id IS NOT NULL AND (a.kind IS DISTINCT FROM wallet.kind_number('wallet') OR a.code <> 'processed')
         UNION ALL
         SELECT 'outcome_fits_request', format('transfer %s', a.transfer_id)
             FROM asked AS a LEFT JOIN touched AS u ON u.wallet_id = a.inside_wallet_id
             WHERE a.transfer_id IS NOT NULL
                 AND (a.transfer_amount = a.amount * 10::numeric ^ (u.minor_digits - a.amount_scale)
                      AND CASE a.kind
-                         WHEN 'wallet' THEN a.transfer_kind = 'deposit' AND a.transfer_destination_id = a.outcome_wallet_id
+                         WHEN wallet.kind_number('wallet') THEN a.transfer_kind = wallet.kind_number('deposit') AND a.transfer_destination_id = a.outcome_wallet_id
                          ELSE a.transfer_kind = a.kind
                              AND coalesce(a.source_wallet_id, u.outside_wallet_id) = a.transfer_source_id
                              AND coalesce(a.destination_wallet_id, u.outside_wallet_id) = a.transfer_destination_id
@@ -269,8 +272,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
             WHERE a.has_outcome
                 AND CASE
                     WHEN a.code <> 'processed' THEN a.is_asked
-                    ELSE a.kind IN ('wallet', 'wallet_read') AND u.user_id = a.user_id
-                        AND (a.transfer_id IS NOT NULL) = (a.kind = 'wallet' AND a.amount > 0)
+                    ELSE a.kind IN (wallet.kind_number('wallet'), wallet.kind_number('wallet_read')) AND u.user_id = a.user_id
+                        AND (a.transfer_id IS NOT NULL) = (a.kind = wallet.kind_number('wallet') AND a.amount > 0)
                     END IS NOT TRUE
         UNION ALL
         SELECT 'all_settled_below_low_water', format('request %s', a.request_id)

@@ -321,7 +321,7 @@ RETURNS TABLE (name text, ok boolean, detail text)
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT checks.check_name, count(f.name) = 0,
            CASE WHEN count(f.name) > 0 THEN format('%s faults, such as %s', sum(f.faults), min(f.detail)) END
-        FROM unnest(ARRAY['money_conserved', 'balance_matches_journal', 'outside_known', 'journal_chain', 'posted_at_rises',
+        FROM unnest(ARRAY['money_conserved', 'balance_matches_journal', 'outside_known', 'kind_known', 'journal_chain', 'posted_at_rises',
                           'balance_floor', 'one_currency', 'one_outcome', 'outcome_fits_request',
                           'all_settled_below_low_water', 'verified_unchanged']) WITH ORDINALITY AS checks (check_name, position)
             LEFT JOIN unnest(findings) AS f ON f.name = checks.check_name

@@ -25,27 +25,27 @@
 PG_FUNCTION_INFO_V1(wallet_lookup_many);
 
 /*
- * The columns are those of wallet.answer.  A request for a wallet shows the wallet as it is now, a
- * queued read what it saw; the others show their transfer, or why there is none.  Who has a wallet
- * already is told which one.
+ * The columns are those of wallet.answer.  A request that has an outcome shows the wallet of its
+ * outcome, if there is one: what the outcome says of the wallet (a queued read), or else the wallet
+ * as it is now (a new wallet).  A request that has no outcome shows its transfer.  Users who have a
+ * wallet already are told which one.
  */
 static Statement find_answers = {
     "SELECT a.position::integer, "
     "CASE WHEN r.request_id IS NULL THEN 'unknown' WHEN code.name IS NULL THEN 'queued' "
     "WHEN code.name = 'processed' THEN 'processed' ELSE 'rejected' END, "
     "code.name, wallet.code_message(code.name), w.wallet_id::bigint, "
-    "CASE r.kind WHEN 'wallet_read' THEN o.status::text ELSE w.status::text END, "
-    "wallet.amount_text(CASE r.kind WHEN 'wallet_read' THEN o.balance::bigint "
-    "ELSE w.balance::bigint END, c.minor_digits::integer), "
+    "CASE WHEN o.updated_at IS NULL THEN w.status::text ELSE o.status::text END, "
+    "wallet.amount_text(CASE WHEN o.updated_at IS NULL THEN w.balance::bigint "
+    "ELSE o.balance::bigint END, c.minor_digits::integer), "
     "w.currency::text, wallet.time_text(w.created_at::timestamptz), "
-    "wallet.time_text(CASE r.kind WHEN 'wallet_read' THEN o.updated_at::timestamptz "
-    "ELSE w.updated_at::timestamptz END), "
+    "wallet.time_text(coalesce(o.updated_at::timestamptz, w.updated_at::timestamptz)), "
     "t.transfer_id::bigint, nullif(greatest(t.source_wallet_id::bigint, 0), 0), "
     "nullif(greatest(t.destination_wallet_id::bigint, 0), 0) "
     "FROM unnest($1) WITH ORDINALITY AS a (request_id, position) "
     "LEFT JOIN wallet.request AS r ON r.request_id = a.request_id "
     "LEFT JOIN wallet.outcome AS o ON o.request_id = r.request_id "
-    "LEFT JOIN wallet.transfer AS t ON t.request_id = r.request_id AND r.kind <> 'wallet' "
+    "LEFT JOIN wallet.transfer AS t ON t.request_id = r.request_id AND o.request_id IS NULL "
     "LEFT JOIN wallet.wallet AS w ON w.wallet_id = o.wallet_id "
     "LEFT JOIN wallet.currency AS c ON c.code = w.currency "
     "CROSS JOIN LATERAL (SELECT CASE WHEN r.request_id IS NULL THEN "

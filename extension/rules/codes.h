@@ -33,7 +33,7 @@
 	X(CODE_NOT_AN_OBJECT, "not_an_object", "PW102", 0, 422, "the payload is not a JSON object", "Send one JSON object with the members that the documentation lists.") \
 	X(CODE_NOT_AN_ARRAY, "not_an_array", "PW112", 0, 422, "the payload is not a JSON array", "Send one JSON array of the objects that the documentation lists.") \
 	X(CODE_TOO_MANY_ITEMS, "too_many_items", "PW113", 0, 413, "the array has more than 8192 items", "Send the items in several requests.") \
-	X(CODE_UNKNOWN_KIND, "unknown_kind", "PW103", 0, 422, "unknown kind of request", "The kinds are wallet, transaction, deposit, withdrawal and wallet_read.") \
+	X(CODE_UNKNOWN_KIND, "unknown_kind", "PW103", 0, 422, "unknown kind of request", "The table wallet.kind lists the kinds.") \
 	X(CODE_UNKNOWN_MEMBER, "unknown_member", "PW104", 0, 422, "the payload has a member that is not known", "Remove the member, or correct its name.") \
 	X(CODE_DUPLICATE_MEMBER, "duplicate_member", "PW105", 0, 422, "the payload has a member twice", "Send each member once.") \
 	X(CODE_MISSING_MEMBER, "missing_member", "PW106", 0, 422, "the payload lacks a member", "") \

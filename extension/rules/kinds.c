@@ -27,18 +27,15 @@ WALLET_KINDS(MEMBERS_FIT)
 	static const KindMember members_of_##symbol[] = {members(MEMBER_ROW)};
 WALLET_KINDS(MEMBER_ROWS)
 
+#define OR_IS_AMOUNT(name, type, ...) || (type) == TYPE_AMOUNT || (type) == TYPE_AMOUNT_OR_ZERO
+
 const KindInfo kind_infos[KIND_END] = {
 #define KIND_ROW(symbol, number, name, path, scope, shape, transfers, members, ...)                \
 	[number] = {name, members_of_##symbol,                                                         \
-	            sizeof(members_of_##symbol) / sizeof(members_of_##symbol[0]), transfers},
+	            sizeof(members_of_##symbol) / sizeof(members_of_##symbol[0]),                      \
+	            false members(OR_IS_AMOUNT), transfers},
     WALLET_KINDS(KIND_ROW)
 #undef KIND_ROW
-};
-
-const char *const kind_names[KIND_END] = {
-#define KIND_NAME(symbol, number, name, ...) [number] = name,
-    WALLET_KINDS(KIND_NAME)
-#undef KIND_NAME
 };
 
 const RequestKind all_kinds[KIND_COUNT] = {

@@ -145,14 +145,12 @@ typedef struct KindInfo
 	const char *name; /* NULL: no kind has this number */
 	const KindMember *members;
 	int member_count;
+	bool has_amount; /* one of the members is an amount */
 	int transfers_max;
 } KindInfo;
 
 /* Indexed by a kind's number. */
 extern const KindInfo kind_infos[KIND_END];
-
-/* By number, as in kind_infos. */
-extern const char *const kind_names[KIND_END];
 
 /* The numbers of all kinds, in the order of the table. */
 extern const RequestKind all_kinds[KIND_COUNT];

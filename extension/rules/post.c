@@ -46,8 +46,11 @@ check_request(const Request *request)
 			if (request->source_wallet_id == request->destination_wallet_id)
 				return CODE_SAME_WALLET;
 			return CODE_OK;
-		default:
+		case KIND_WALLET_READ:
 			return CODE_OK;
+		default:
+			/* A row of a newer version, or one that an owner has written. */
+			return CODE_UNKNOWN_KIND;
 	}
 }
 

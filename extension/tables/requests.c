@@ -42,7 +42,7 @@ static const RowColumn request_columns[REQUEST_COLUMNS] = {
     [REQUEST_DESTINATION_WALLET_ID] = {"destination_wallet_id", INT8OID},
     [REQUEST_AMOUNT] = {"amount", INT8OID},
     [REQUEST_ENQUEUED_AT] = {"enqueued_at", TIMESTAMPTZOID},
-    [REQUEST_KIND] = {"kind", InvalidOid},
+    [REQUEST_KIND] = {"kind", INT2OID},
     [REQUEST_AMOUNT_SCALE] = {"amount_scale", INT2OID},
     [REQUEST_CURRENCY] = {"currency", TEXTOID},
 };
@@ -50,24 +50,22 @@ static const RowColumn request_columns[REQUEST_COLUMNS] = {
 static const RowLayout request_layout = {"request", request_columns, REQUEST_COLUMNS,
                                          .is_read_once = true};
 
-static EnumValues kind_values;
-
+/* A scale of -1 says that requests of this kind have no amount. */
 static Statement insert_requests = {
     "INSERT INTO wallet.request (request_id, user_id, source_wallet_id, destination_wallet_id, "
     "amount, enqueued_at, kind, amount_scale, currency) "
     "SELECT n.request_id, n.user_id, nullif(n.source, 0), nullif(n.destination, 0), "
-    "CASE WHEN n.kind <> 'wallet_read' THEN n.amount END, $9, n.kind::wallet.kind, "
-    "CASE WHEN n.kind <> 'wallet_read' THEN n.scale END, n.currency "
+    "CASE WHEN n.scale >= 0 THEN n.amount END, $9, n.kind, nullif(n.scale, -1), n.currency "
     "FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) AS n (request_id, user_id, source, destination, "
     "amount, scale, kind, currency)",
     9,
     {INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID,
-     TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID},
+     INT8ARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID},
     NULL,
 };
 
 #define SELECT_REQUESTS                                                                            \
-	"SELECT r.request_id::bigint, r.kind::text, r.user_id::bigint, r.source_wallet_id::bigint, "   \
+	"SELECT r.request_id::bigint, r.kind::bigint, r.user_id::bigint, r.source_wallet_id::bigint, " \
 	"r.destination_wallet_id::bigint, r.amount::bigint, r.amount_scale::bigint, r.currency::text"
 
 static Statement read_after = {
@@ -105,13 +103,13 @@ static void
 insert_by_statement(const Request *requests, int count, TimestampTz enqueued_at)
 {
 	int64 *scales = palloc(sizeof(int64) * count);
-	const char **kinds = palloc(sizeof(char *) * count);
+	int64 *kinds = palloc(sizeof(int64) * count);
 	const char **currencies = palloc(sizeof(char *) * count);
 
 	for (int i = 0; i < count; i++)
 	{
-		scales[i] = requests[i].amount.scale;
-		kinds[i] = kind_names[requests[i].kind];
+		scales[i] = kind_infos[requests[i].kind].has_amount ? requests[i].amount.scale : -1;
+		kinds[i] = requests[i].kind;
 		currencies[i] = requests[i].currency;
 	}
 	statement_run(&insert_requests,
@@ -122,7 +120,7 @@ insert_by_statement(const Request *requests, int count, TimestampTz enqueued_at)
 	                  INT64_MEMBER(requests, count, Request, destination_wallet_id),
 	                  INT64_MEMBER(requests, count, Request, amount.digits),
 	                  int64_array(scales, count),
-	                  text_array(kinds, count),
+	                  int64_array(kinds, count),
 	                  text_array(currencies, count),
 	                  TimestampTzGetDatum(enqueued_at),
 	              },
@@ -134,7 +132,7 @@ static void
 request_to_slot(const Request *request, TimestampTz enqueued_at, Datum no_currency,
                 TupleTableSlot *slot)
 {
-	bool has_amount = request->kind != KIND_WALLET_READ;
+	bool has_amount = kind_infos[request->kind].has_amount;
 
 	slot_put_int64(slot, REQUEST_ID, request->request_id);
 	slot_put_int64(slot, REQUEST_USER_ID, request->user_id);
@@ -143,18 +141,11 @@ request_to_slot(const Request *request, TimestampTz enqueued_at, Datum no_curren
 	slot->tts_values[REQUEST_AMOUNT] = Int64GetDatum(request->amount.digits);
 	slot->tts_isnull[REQUEST_AMOUNT] = !has_amount;
 	slot->tts_values[REQUEST_ENQUEUED_AT] = TimestampTzGetDatum(enqueued_at);
-	slot->tts_values[REQUEST_KIND] = ObjectIdGetDatum(enum_values_get(&kind_values, request->kind));
+	slot->tts_values[REQUEST_KIND] = Int16GetDatum(request->kind);
 	slot->tts_values[REQUEST_AMOUNT_SCALE] = Int16GetDatum(request->amount.scale);
 	slot->tts_isnull[REQUEST_AMOUNT_SCALE] = !has_amount;
 	slot->tts_values[REQUEST_CURRENCY] =
 	    request->currency[0] == '\0' ? no_currency : CStringGetTextDatum(request->currency);
-}
-
-static void
-load_kinds(const TupleTableSlot *slot)
-{
-	enum_values_load(&kind_values, TupleDescAttr(slot->tts_tupleDescriptor, REQUEST_KIND)->atttypid,
-	                 kind_names, KIND_END);
 }
 
 void
@@ -175,8 +166,6 @@ request_insert(const Request *requests, int count, TimestampTz enqueued_at)
 		TupleTableSlot *slot = writer_next(&writer);
 
 		CHECK_FOR_INTERRUPTS();
-		if (i == 0)
-			load_kinds(slot);
 		request_to_slot(&requests[i], enqueued_at, no_currency, slot);
 	}
 	writer_close(&writer);
@@ -190,7 +179,7 @@ request_from_slot(TupleTableSlot *slot)
 	slot_getallattrs(slot);
 	request = (Request){
 	    .request_id = slot_int64(slot, REQUEST_ID),
-	    .kind = enum_values_find(&kind_values, DatumGetObjectId(slot->tts_values[REQUEST_KIND])),
+	    .kind = DatumGetInt16(slot->tts_values[REQUEST_KIND]),
 	    .user_id = slot_int64(slot, REQUEST_USER_ID),
 	    .source_wallet_id = slot_int64(slot, REQUEST_SOURCE_WALLET_ID),
 	    .destination_wallet_id = slot_int64(slot, REQUEST_DESTINATION_WALLET_ID),
@@ -209,14 +198,13 @@ request_from_result(uint64 row)
 {
 	Request request = {
 	    .request_id = result_int64(row, 1),
+	    .kind = (RequestKind) result_int64(row, 2),
 	    .user_id = result_int64(row, 3),
 	    .source_wallet_id = result_int64(row, 4),
 	    .destination_wallet_id = result_int64(row, 5),
 	    .amount = {result_int64(row, 6), (int) result_int64(row, 7)},
 	};
 
-	if (!kind_from_name(result_text(row, 2), &request.kind))
-		elog(ERROR, "request " INT64_FORMAT " has an unknown kind", request.request_id);
 	strlcpy(request.currency, result_text(row, 8), sizeof(request.currency));
 	return request;
 }
@@ -252,7 +240,6 @@ read_rows(RowReader *reader, int64 request_id, int count_max, Request *requests,
 	int invisible = 0;
 	int64 key;
 
-	load_kinds(reader->slot);
 	reader_seek_from(reader, request_id);
 	while (count < count_max && reader_step(reader, &key))
 	{
@@ -389,7 +376,6 @@ request_read_gaps(const Gap *gaps, int gap_count, int count_max, Request *reques
 			walk_by_statement(&walk);
 			break;
 		}
-		load_kinds(reader.slot);
 		walk_partition(&walk, &reader);
 		reader_close(&reader);
 	}

@@ -575,22 +575,19 @@ forget_values(Datum argument, int cache, uint32 hash)
 }
 
 void
-enum_values_load(EnumValues *values, Oid type, const char *const *names, int count)
+enum_values_look_up(EnumValues *values, Oid type, const char *const *names, int count)
 {
 	static bool is_told = false;
 
 	if (values->type == type && values->changes == enum_changes)
 		return;
-	Assert(count <= ENUM_VALUES_MAX);
 	if (!is_told)
 		CacheRegisterSyscacheCallback(ENUMTYPOIDNAME, forget_values, (Datum) 0);
 	is_told = true;
 	*values = (EnumValues){.changes = enum_changes, .names = names, .count = count};
 	for (int i = 0; i < count; i++)
-		values->values[i] =
-		    names[i] == NULL ? InvalidOid
-		                     : GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
-		                                       ObjectIdGetDatum(type), CStringGetDatum(names[i]));
+		values->values[i] = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
+		                                    ObjectIdGetDatum(type), CStringGetDatum(names[i]));
 	values->type = type;
 }
 
@@ -611,7 +608,7 @@ enum_values_find(const EnumValues *values, Oid value)
 {
 	for (int i = 0; i < values->count; i++)
 	{
-		if (values->values[i] == value && values->names[i] != NULL)
+		if (values->values[i] == value)
 			return i;
 	}
 	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

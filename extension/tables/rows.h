@@ -189,8 +189,11 @@ typedef struct EnumValues
 	Oid values[ENUM_VALUES_MAX]; /* InvalidOid where somebody has renamed a value */
 } EnumValues;
 
-/* Look the values up, where that has not been done since a type was changed. */
-extern void enum_values_load(EnumValues *values, Oid type, const char *const *names, int count);
+/* Look the values up, where that has not been done since a type was changed.  names is an array. */
+#define enum_values_load(values, type, names)                                                      \
+	(StaticAssertExpr(lengthof(names) <= ENUM_VALUES_MAX, "an enum type has too many values"),     \
+	 enum_values_look_up(values, type, names, lengthof(names)))
+extern void enum_values_look_up(EnumValues *values, Oid type, const char *const *names, int count);
 
 /* The value of a name, and the place of a value's name; an error where there is none. */
 extern Oid enum_values_get(const EnumValues *values, int i);

@@ -113,7 +113,7 @@ static const RowColumn transfer_columns[TRANSFER_COLUMNS] = {
     [TRANSFER_SOURCE_PREVIOUS] = {"source_previous", INT8OID},
     [TRANSFER_DESTINATION_PREVIOUS] = {"destination_previous", INT8OID},
     [TRANSFER_POSTED_AT] = {"posted_at", TIMESTAMPTZOID},
-    [TRANSFER_KIND] = {"kind", InvalidOid},
+    [TRANSFER_KIND] = {"kind", INT2OID},
     [TRANSFER_METADATA] = {"metadata", JSONBOID},
 };
 
@@ -154,7 +154,6 @@ typedef struct RowPlace
 } RowPlace;
 
 static EnumValues status_values;
-static EnumValues kind_values;
 
 /* The type of a column; 0 is the first. */
 static Oid
@@ -436,8 +435,7 @@ store_lock_wallets(const int64 *wallet_ids, int count, LockMode mode, Wallet *wa
 	/* A statement would not notice that a row which was not locked has changed. */
 	if (!reader_may_update(&reader, &wallet_layout))
 		mode = lock_waits(mode) ? LOCK_WAIT : LOCK_SKIP_LOCKED;
-	enum_values_load(&status_values, column_type(reader.slot, WALLET_STATUS), status_names,
-	                 STATUS_COUNT);
+	enum_values_load(&status_values, column_type(reader.slot, WALLET_STATUS), status_names);
 	ids = palloc(sizeof(int64) * count);
 	memcpy(ids, wallet_ids, sizeof(int64) * count);
 	qsort(ids, count, sizeof(int64), compare_ids);
@@ -524,8 +522,7 @@ transfer_to_slot(const Transfer *transfer, const Datum *metadata, TupleTableSlot
 	slot->tts_values[TRANSFER_DESTINATION_BALANCE] = Int64GetDatum(transfer->destination_balance);
 	slot->tts_isnull[TRANSFER_DESTINATION_BALANCE] = transfer->destination_wallet_id < 0;
 	slot->tts_values[TRANSFER_POSTED_AT] = TimestampTzGetDatum(transfer->posted_at);
-	slot->tts_values[TRANSFER_KIND] =
-	    ObjectIdGetDatum(enum_values_get(&kind_values, transfer->kind));
+	slot->tts_values[TRANSFER_KIND] = Int16GetDatum(transfer->kind);
 	slot->tts_values[TRANSFER_METADATA] = metadata == NULL ? (Datum) 0 : *metadata;
 	slot->tts_isnull[TRANSFER_METADATA] = metadata == NULL;
 }
@@ -546,8 +543,6 @@ store_insert_transfers(const Transfer *transfers, int count, const Datum *metada
 		TupleTableSlot *slot = writer_next(&writer);
 
 		CHECK_FOR_INTERRUPTS();
-		if (i == 0)
-			enum_values_load(&kind_values, column_type(slot, TRANSFER_KIND), kind_names, KIND_END);
 		transfer_to_slot(&transfers[i], metadata, slot);
 	}
 	writer_close(&writer);
@@ -588,8 +583,7 @@ store_insert_outcomes(const Outcome *outcomes, int count, TimestampTz posted_at)
 
 		CHECK_FOR_INTERRUPTS();
 		if (i == 0)
-			enum_values_load(&status_values, column_type(slot, OUTCOME_STATUS), status_names,
-			                 STATUS_COUNT);
+			enum_values_load(&status_values, column_type(slot, OUTCOME_STATUS), status_names);
 		outcome_to_slot(&outcomes[i], posted_at, slot);
 	}
 	writer_close(&writer);

@@ -123,13 +123,13 @@ static Statement insert_transfers = {
     "CASE WHEN n.source > 0 THEN n.source_balance END, "
     "CASE WHEN n.destination > 0 THEN n.destination_balance END, "
     "nullif(n.source_previous, 0), nullif(n.destination_previous, 0), n.posted_at, "
-    "n.kind::wallet.kind, $12 "
+    "n.kind, $12 "
     "FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) AS n (transfer_id, request_id, "
     "source, destination, amount, source_balance, destination_balance, source_previous, "
     "destination_previous, posted_at, kind)",
     12,
     {INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID,
-     INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID, JSONBOID},
+     INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, INT8ARRAYOID, JSONBOID},
     NULL,
 };
 
@@ -352,10 +352,10 @@ store_update_status(const Wallet *wallet)
 void
 sql_insert_transfers(const Transfer *transfers, int count, const Datum *metadata)
 {
-	const char **kinds = palloc(sizeof(char *) * count);
+	int64 *kinds = palloc(sizeof(int64) * count);
 
 	for (int i = 0; i < count; i++)
-		kinds[i] = kind_names[transfers[i].kind];
+		kinds[i] = transfers[i].kind;
 	statement_run(&insert_transfers,
 	              (Datum[]){
 	                  INT64_MEMBER(transfers, count, Transfer, transfer_id),
@@ -368,7 +368,7 @@ sql_insert_transfers(const Transfer *transfers, int count, const Datum *metadata
 	                  INT64_MEMBER(transfers, count, Transfer, source_previous),
 	                  INT64_MEMBER(transfers, count, Transfer, destination_previous),
 	                  TIME_MEMBER(transfers, count, Transfer, posted_at),
-	                  text_array(kinds, count),
+	                  int64_array(kinds, count),
 	                  metadata == NULL ? (Datum) 0 : *metadata,
 	              },
 	              metadata == NULL ? "           n" : NULL, false);

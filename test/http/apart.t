@@ -143,7 +143,7 @@ SQL
         is(join(' ', map { my $code = $_; scalar grep { ($_->{info} ? $_->{info}{code} : '') eq $code } @$many } '', 'refused_by_database'), '990 10',
             'of a thousand in a bulk request, ten are refused');
         is(join(' ', grep { $many->[$_]{info} } 0 .. $#$many), join(' ', map { $_ * 100 + 49 } 0 .. 9), 'the right ones');
-        is(`psql -XAt -d $database -c "SELECT count(*) FROM wallet.request WHERE kind = 'transaction' AND amount = 1"` + 0, 2 + 990, 'and all others are stored');
+        is(`psql -XAt -d $database -c "SELECT count(*) FROM wallet.request WHERE kind = wallet.kind_number('transaction') AND amount = 1"` + 0, 2 + 990, 'and all others are stored');
     }
     stop_shim($url);
     my $dropped = 0;

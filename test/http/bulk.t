@@ -188,7 +188,7 @@ SKIP: {
     my ($payer, $source) = wallet('10');
     my $item = transfer('0.01') =~ s/"user_id":$user,"source_wallet_id":$from/"user_id":$payer,"source_wallet_id":$source/r;
     bulk(array((($item) x 100, 0) x 20));
-    my $commits = `psql -XAtc "SELECT count(*), count(DISTINCT xmin::text) FROM wallet.request WHERE user_id = $payer AND kind = 'transaction'"`;
+    my $commits = `psql -XAtc "SELECT count(*), count(DISTINCT xmin::text) FROM wallet.request WHERE user_id = $payer AND kind = wallet.kind_number('transaction')"`;
     is($commits, "2000|1\n", 'two thousand transfers, one transaction');
 }
 

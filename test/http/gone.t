@@ -68,7 +68,7 @@ sub payment {
 # Amounts from one on, with how many requests were stored for each.
 sub stored {
     my ($first) = @_;
-    my @rows = `psql -XAtc "SELECT amount, count(*) FROM wallet.request WHERE user_id = $user AND kind = 'transaction' AND amount >= $first GROUP BY 1"`;
+    my @rows = `psql -XAtc "SELECT amount, count(*) FROM wallet.request WHERE user_id = $user AND kind = wallet.kind_number('transaction') AND amount >= $first GROUP BY 1"`;
     return map { /^(\d+)\|(\d+)$/ ? ($1 => $2) : () } @rows;
 }
 

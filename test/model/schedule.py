@@ -459,11 +459,11 @@ class Schedule:
         for request, row in zip(new_requests, ids):
             request.id = int(row[0])
         self.steps = [
-            Step(f"SELECT request_id, kind, user_id, (wallet.amount(r.amount, amount_scale) = v.amount::numeric) IS NOT FALSE FROM (SELECT row_number() OVER "
+            Step(f"SELECT request_id, wallet.kind_name(kind), user_id, (wallet.amount(r.amount, amount_scale) = v.amount::numeric) IS NOT FALSE FROM (SELECT row_number() OVER "
                  f"(ORDER BY request_id) AS n, * FROM wallet.request WHERE request_id > {last_request}) AS r "
                  f"LEFT JOIN unnest({array([None if r.amount is None else f'{r.amount.value:f}' for r in new_requests])}) WITH ORDINALITY AS v (amount, n) USING (n) ORDER BY 1",
                  [[r.id, r.kind, r.user_id, "t"] for r in new_requests]),
-            Step("SELECT transfer_id, nullif(greatest(source_wallet_id, 0), 0), nullif(greatest(destination_wallet_id, 0), 0), kind, request_id, metadata "
+            Step("SELECT transfer_id, nullif(greatest(source_wallet_id, 0), 0), nullif(greatest(destination_wallet_id, 0), 0), wallet.kind_name(kind), request_id, metadata "
                  f"FROM wallet.transfer WHERE transfer_id > {last_transfer} ORDER BY 1",
                  [[t, t.source_id, t.destination_id, t.kind, t.request.id if t.request else None, t.metadata] for t in new_transfers]),
             Step("SELECT w.wallet_id, user_id, status, wallet.amount(balance, minor_digits), currency "

@@ -10,12 +10,11 @@ CREATE TEMPORARY VIEW function AS
     SELECT p.* FROM pg_proc AS p JOIN member AS m ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid;
 
 SELECT has_extension('pg_wallet');
-SELECT tables_are('wallet', ARRAY['addition', 'api_key', 'audit', 'checkpoint', 'currency', 'expiry', 'expiry_clock', 'idempotency_key', 'made', 'outcome', 'outcome_0', 'outcome_1', 'queue_position', 'request', 'request_0', 'request_1', 'secret', 'transfer', 'verified', 'wallet']);
+SELECT tables_are('wallet', ARRAY['addition', 'api_key', 'audit', 'checkpoint', 'currency', 'expiry', 'expiry_clock', 'idempotency_key', 'kind', 'made', 'outcome', 'outcome_0', 'outcome_1', 'queue_position', 'request', 'request_0', 'request_1', 'secret', 'transfer', 'verified', 'wallet']);
 SELECT views_are('wallet', ARRAY['operation', 'queue']);
 SELECT materialized_views_are('wallet', ARRAY['opening']);
 SELECT sequences_are('wallet', ARRAY['request_id_seq', 'transfer_id_seq', 'wallet_id_seq']);
-SELECT enums_are('wallet', ARRAY['kind', 'status']);
-SELECT enum_has_labels('wallet', 'kind', ARRAY['wallet', 'transaction', 'deposit', 'withdrawal', 'wallet_read']);
+SELECT enums_are('wallet', ARRAY['status']);
 SELECT enum_has_labels('wallet', 'status', ARRAY['active', 'frozen', 'closed']);
 
 -- Each says what it is.
@@ -45,7 +44,7 @@ SELECT results_eq(
              ('wallet.examine_requests(bigint,bigint,bigint,integer)'),
              ('wallet.examine_since(wallet.checkpoint,integer,bigint,bigint,bigint,xid8)'), ('wallet.examine_transfers(bigint,bigint)'),
              ('wallet.examine_wallets(wallet.finding[],bigint,integer,bigint[])'), ('wallet.fault(text,text,text,bigint,text)'),
-             ('wallet.history(bigint,bigint,integer)'), ('wallet.is_used(oid,oid)'), ('wallet.next_past_block(text,bigint,bigint)'), ('wallet.partition_start(bigint)'), ('wallet.present_additions()'), ('wallet.report(wallet.finding[],boolean)'),
+             ('wallet.history(bigint,bigint,integer)'), ('wallet.is_used(oid,oid)'), ('wallet.kind_name(smallint)'), ('wallet.kind_number(text)'), ('wallet.next_past_block(text,bigint,bigint)'), ('wallet.partition_start(bigint)'), ('wallet.present_additions()'), ('wallet.report(wallet.finding[],boolean)'),
              ('wallet.shape()'), ('wallet.sum_of(text,bigint,text,numeric,numeric,numeric)'), ('wallet.verify()'), ('wallet.verify_requests(bigint,bigint,bigint)'),
              ('wallet.verify_transfers(bigint,bigint)'), ('wallet_api_keys()'), ('wallet_get(bigint)'),
              ('wallet_history(bigint,bigint,integer)'), ('wallet_history_page(bigint,bigint,bigint,integer)'), ('wallet_of(bigint)'),
@@ -82,7 +81,7 @@ SELECT is(t.tgenabled, 'A', format('%s of %s works, replica or not', t.tgname, t
 SELECT is_empty($$SELECT r.oid::regclass FROM pg_class AS r JOIN member AS m ON m.classid = 'pg_class'::regclass AND m.objid = r.oid
                       WHERE r.relpersistence <> 'p'$$, 'nothing is unlogged');
 SELECT set_eq($$SELECT unnest(e.extconfig) FROM pg_extension AS e WHERE e.extname = 'pg_wallet'$$,
-              $$SELECT r.oid FROM pg_class AS r JOIN member AS m ON m.classid = 'pg_class'::regclass AND m.objid = r.oid WHERE r.relkind IN ('r', 'm', 'S') AND r.relname NOT IN ('expiry_clock', 'made', 'addition')$$,
+              $$SELECT r.oid FROM pg_class AS r JOIN member AS m ON m.classid = 'pg_class'::regclass AND m.objid = r.oid WHERE r.relkind IN ('r', 'm', 'S') AND r.relname NOT IN ('kind', 'expiry_clock', 'made', 'addition')$$,
               'every table, materialized view and sequence is part of a dump, but for what counts on this server alone');
 
 -- ISO 4217, with the decimals that are not two.

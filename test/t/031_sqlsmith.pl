@@ -43,7 +43,7 @@ CREATE TABLE smith.own AS
                      ELSE json_build_object('user_id', i, 'wallet_id', i, 'amount', i) END AS payload,
            ARRAY[kind, 'none'] AS kinds, ARRAY[i, 1]::bigint[] AS ids, ARRAY['{}', '{'] AS payloads, 'key ' || i AS key,
            repeat(md5(i::text), 2) AS handshake
-        FROM generate_series(1::bigint, 30) AS i, unnest(enum_range(NULL::wallet.kind)::text[]) AS kind;
+        FROM generate_series(1::bigint, 30) AS i, (SELECT k.name FROM wallet.kind AS k) AS k (kind);
 ALTER TABLE smith.own OWNER TO smith;
 SQL
 my $held     = q{SELECT sum(balance) - (SELECT coalesce(sum(CASE WHEN source_wallet_id < 0 THEN amount ELSE 0 END - CASE WHEN destination_wallet_id < 0 THEN amount ELSE 0 END), 0) FROM wallet.transfer) FROM wallet.wallet};

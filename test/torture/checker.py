@@ -35,7 +35,7 @@ def read_tables(connection, initial, handshakes):
         ),
         rows(
             "SELECT transfer_id, request_id, source_wallet_id, destination_wallet_id, amount FROM wallet.transfer"
-            " WHERE kind <> 'deposit'"
+            " WHERE kind <> wallet.kind_number('deposit')"
         ),
         [(int(request), code) for request, code in connection.query("SELECT request_id, code FROM wallet.outcome", seconds=300)],
         dict(rows("SELECT wallet_id, balance FROM wallet.wallet")),

@@ -393,6 +393,8 @@ test_check_request(void)
 	     {.kind = KIND_WITHDRAWAL, .source_wallet_id = 1, .amount = {INT64_MIN, 0}},
 	     CODE_AMOUNT_NOT_POSITIVE},
 	    {"read", {.kind = KIND_WALLET_READ, .source_wallet_id = 1}, CODE_OK},
+	    {"no kind", {.source_wallet_id = 1}, CODE_UNKNOWN_KIND},
+	    {"a kind of another version", {.kind = (RequestKind) KIND_END}, CODE_UNKNOWN_KIND},
 	};
 
 	for (int i = 0; i < LENGTH(cases); i++)
