@@ -108,7 +108,7 @@ remarks() {
     for name in "${!value[@]}"; do
         [[ $name == *_again ]] || continue
         echo
-        echo "The yardstick of ${name%_again} varied more than that; both were taken again: ${value[$name]}"
+        echo "The yardstick of ${name%_again} varied more than its figure: both were measured again, ${value[$name]} times"
     done
 }
 
