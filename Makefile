@@ -7,7 +7,7 @@
 #   make stop            stops what run or start has started; the data stays
 #   make status          says what runs. Scripts: bash bin/run.sh status exits with 0 (ready), 1 (not ready) or 3 (stopped)
 #   make test            every test on throwaway servers, in 10 to 20 minutes on two cores; ends with "N passed, N failed";
-#                        SUITES="regress tap" TESTS="queue crash" VERBOSE=1 (see test/run.sh)
+#                        SUITES="regress tap" TESTS="queue crash" VERBOSE=1 (see test/suites.sh)
 #   make install         installs the extension into the server of PG_CONFIG (plain PGXS)
 #   make uninstall       removes the extension's files from the server of PG_CONFIG
 #   make installcheck    after make install: the SQL, isolation and TAP tests on temporary servers (PGXS, not as root)
@@ -33,7 +33,9 @@ MODULE_big = pg_wallet
 EXTENSION = extension/pg_wallet
 # The one version number. test/unit/version.t compares what is written by hand with it.
 EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" extension/pg_wallet.control)
-# The install script is put together from its parts; upgrade scripts would be files of their own.
+# The install script is put together from its parts, in this order; upgrade scripts would be files
+# of their own.
+INSTALL_PARTS = tables payments queue maintenance proof audit keys shape additions rights
 SCRIPT = extension/pg_wallet--$(EXTVERSION).sql
 DATA_built = $(SCRIPT)
 DATA = $(sort $(wildcard extension/pg_wallet--*--*.sql))
@@ -84,7 +86,7 @@ EXTRA_CLEAN += $(BUILT_FOR)
 
 $(OBJS): $(wildcard extension/*.h extension/*/*.h) extension/pg_wallet.control $(BUILT_FOR) | may-compile
 
-$(SCRIPT): $(sort $(wildcard extension/install/*.sql))
+$(SCRIPT): $(INSTALL_PARTS:%=extension/install/%.sql)
 	awk 'FNR == 1 && NR > 1 { print "" } 1' $^ >$@
 
 # What cannot be done is said in one line, before it is begun.
@@ -137,7 +139,7 @@ status:
 	@bash bin/run.sh report
 
 test:
-	@bash test/run.sh
+	@bash test/suites.sh
 
 # Each part's own measure, and its default; DURATION, where it is given, holds for all that take time.
 torture:
@@ -145,25 +147,25 @@ torture:
 		DURATION=$(or $(DURATION),1800) KILLS=$(or $(KILLS),1000) KEYS=$(or $(KEYS),10000) \
 		LATELY=$(or $(LATELY),500) FUZZ_SECONDS=$(or $(FUZZ_SECONDS),$(DURATION),3600) \
 		SQLSMITH_SECONDS=$(or $(SQLSMITH_SECONDS),$(DURATION),1800) \
-		MODEL_OPERATIONS=$(or $(MODEL_OPERATIONS),100000) bash test/run.sh
+		MODEL_OPERATIONS=$(or $(MODEL_OPERATIONS),100000) bash test/suites.sh
 
 fuzz:
-	@bash test/fuzz/run.sh $(or $(FUZZ_SECONDS),60) $(FUZZ_SEED)
+	@bash test/fuzz/fuzz.sh $(or $(FUZZ_SECONDS),60) $(FUZZ_SEED)
 
 coverage:
-	@bash test/unit/coverage.t
+	@bash test/unit/coverage.sh
 
 memcheck:
-	@SUITES=memcheck bash test/run.sh
+	@SUITES=memcheck bash test/suites.sh
 
 assertcheck:
-	@SUITES=assertcheck bash test/run.sh
+	@SUITES=assertcheck bash test/suites.sh
 
 lint:
 	@bash test/lint.sh
 
 bench:
-	@bash bench/run.sh
+	@bash bench/bench.sh
 
 bench-quick:
-	@bash bench/run.sh --quick
+	@bash bench/bench.sh --quick

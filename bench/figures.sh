@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # The figures that are taken in SQL. To be sourced. A function that is named for a figure prints
 # one number, mostly how many a second.
-# shellcheck source=bench/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=bench/system.sh
+. "$(dirname "${BASH_SOURCE[0]}")/system.sh"
 
 # --- pgbench --------------------------------------------------------------------------------
 

@@ -58,6 +58,34 @@ tidy() {
     return "$status"
 }
 
+# The ending of a script says its language: .t is Perl.
+well_named() {
+    local file first ending status=0
+    for file in "$@"; do
+        first=$(head -n 1 "$file")
+        case $first in
+            '#!'*bash | '#!'*/sh) ending='sh' ;;
+            '#!'*python*) ending='py' ;;
+            '#!'*perl*) ending='t|pl' ;;
+            *) continue ;;
+        esac
+        [[ $file =~ \.($ending)$ ]] || { echo "$file begins with $first" && status=1; }
+    done
+    return "$status"
+}
+
+# No two scripts that everybody calls "run" or "lib", and no number that orders nothing.
+told_apart() {
+    local file name status=0
+    for name in run.sh lib.sh; do
+        (($(printf '%s\n' "$@" | grep -c "/$name$") <= 1)) || { echo "there are several $name" && status=1; }
+    done
+    for file in "$@"; do
+        [[ ! ${file##*/} =~ ^[0-9] ]] || { echo "$file begins with a number" && status=1; }
+    done
+    return "$status"
+}
+
 bash "$TOP/bin/packages.sh" lint
 find_server
 
@@ -81,6 +109,8 @@ mapfile -t texts < <(
         -o -name '*.t' -o -name '*.yml' -o -name Makefile -o -name Dockerfile -o -path './.ci/run'
 )
 
+mapfile -t named < <(files -name '*.sh' -o -name '*.py' -o -name '*.t' -o -name '*.pl' -o -name '*.sql' ! -name 'pg_wallet--*.sql')
+
 ok 'builds from scratch without a warning' warning_free
 tool=$(layout_tool)
 if [[ -n $tool ]]; then
@@ -94,6 +124,8 @@ ok 'shellcheck finds nothing' shellcheck -x -P SCRIPTDIR -e SC2317 "${scripts[@]
 ok 'includes and calls between files run one way' python3 test/directions.py
 ok 'JSON files are JSON' valid_json "${json[@]}"
 ok "no source file is longer than $lines_max lines" short_enough "${sources[@]}" extension/install/*.sql
+ok 'the ending of a script says its language' well_named "${named[@]}"
+ok 'names tell files apart' told_apart "${named[@]}"
 ok 'no trailing blanks' tidy "${texts[@]}"
 ok 'the manual has short lines, and names only files and headings that exist' perl test/manual.pl "${manual[@]}"
 done_testing

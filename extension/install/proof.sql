@@ -1,4 +1,4 @@
-/* Part 4, continued: what the proof checks, block by block; docs/operations.md, "Audit", explains it */
+/* What the proof checks, block by block; docs/operations.md, "Audit", explains it */
 
 /* ---- What has been verified ---- */
 

@@ -1,5 +1,5 @@
 #!/bin/bash
-# post.t: the rules of posting on their own, built with the compiler's sanitizers; the program
+# post.sh: the rules of posting on their own, built with the compiler's sanitizers; the program
 # speaks TAP itself.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."

@@ -21,7 +21,7 @@ sys.path.insert(0, str(here / "lib"))
 from contract import Answer, Document, ask, done, ok  # noqa: E402
 
 NOT_HERE = {
-    500: "an error of ours: test/t/005_faults.pl",
+    500: "an error of ours: test/t/faults.pl",
     410: "a request that has expired: test/http/expired.t",
 }
 # What every answer may have, and what only answers to other methods have.

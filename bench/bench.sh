@@ -1,5 +1,5 @@
 #!/bin/bash
-# run.sh [--quick]: starts a system of its own, measures it and its yardsticks in turn, prints a
+# bench.sh [--quick]: starts a system of its own, measures it and its yardsticks in turn, prints a
 # table and lines NAME=VALUE, and keeps the lines in bench/results/latest.txt. docs/performance.md
 # says what each figure is. Nothing else is left behind, and no durability setting is touched.
 #
@@ -98,7 +98,7 @@ write_results() {
 case ${1:-} in
     '') settings full ;;
     --quick) settings quick ;;
-    *) die 'usage: run.sh [--quick]' ;;
+    *) die 'usage: bench.sh [--quick]' ;;
 esac
 begin
 prepare

@@ -1,6 +1,6 @@
 #!/bin/bash
-# run.sh SECONDS [SEED]: fuzzes all targets for that long altogether, on two cores, as TAP.
-# run.sh replay TARGET FILE...: gives the files to one target.
+# fuzz.sh SECONDS [SEED]: fuzzes all targets for that long altogether, on two cores, as TAP.
+# fuzz.sh replay TARGET FILE...: gives the files to one target.
 #
 # Each target starts from test/fuzz/corpus/TARGET. FUZZ_KEEP=DIR goes on from what is there, and
 # leaves there what is found, by target. An input that breaks a property is shown in base64.
@@ -15,7 +15,7 @@
 lanes=('http:3 question:2' 'payload:2 post:2 amount:1')
 lane_shares=5
 
-usage() { die 'usage: run.sh SECONDS [SEED] | replay TARGET FILE...'; }
+usage() { die 'usage: fuzz.sh SECONDS [SEED] | replay TARGET FILE...'; }
 
 build_fuzzer() {
     fuzz_build "$1" "$work/$1" clang -O1 -fsanitize=fuzzer,address,undefined \
@@ -63,7 +63,7 @@ found_nothing() {
     for input in "$work/broken/$target"/*; do
         [[ -e $input ]] || continue
         echo 'To try it again:'
-        echo "base64 -d <<<$(base64 -w 0 "$input") >/tmp/input; bash test/fuzz/run.sh replay $target /tmp/input"
+        echo "base64 -d <<<$(base64 -w 0 "$input") >/tmp/input; bash test/fuzz/fuzz.sh replay $target /tmp/input"
     done
     return 1
 }

@@ -1,4 +1,4 @@
-/* pg_wallet, part 1 of the install script: types and tables */
+/* Types and tables: the first part of the install script of pg_wallet */
 
 \echo Use "CREATE EXTENSION pg_wallet" to load this file. \quit
 

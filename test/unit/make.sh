@@ -1,5 +1,5 @@
 #!/bin/bash
-# make.t: what make's targets say about themselves, and where they cannot do what they are asked to.
+# make.sh: what make's targets say about themselves, and where they cannot do what they are asked to.
 # Nothing is built, installed or started.
 # shellcheck source=bin/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../../bin/lib.sh"
@@ -48,7 +48,7 @@ fails 'make -C shim uninstall of somebody who may not' "may not write to $work/c
 fails 'make installcheck before make install' 'make install comes first' "${as_is[@]}" installcheck "DESTDIR=$work/closed"
 fails 'make bench for no number of runs' 'RUNS=many is not a number' bench RUNS=many
 fails 'make torture for no time' 'DURATION=long is not a number' torture DURATION=long
-[[ ! -d test/fuzz/corpus ]] || fails 'make fuzz for no time' 'usage: run.sh SECONDS' fuzz FUZZ_SECONDS=long
+[[ ! -d test/fuzz/corpus ]] || fails 'make fuzz for no time' 'usage: fuzz.sh SECONDS' fuzz FUZZ_SECONDS=long
 fails 'no compiler' 'no C compiler called nocc' "$given" CC=nocc may-compile
 fails 'no libraries' 'the shim needs .*libmicrohttpd' -C shim may-compile PKG_CONFIG=false
 if [[ $(id -u) == 0 ]]; then

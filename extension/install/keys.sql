@@ -1,4 +1,4 @@
-/* Part 5: API keys, by which the HTTP server tells who may ask for what */
+/* API keys, by which the HTTP server tells who may ask for what */
 
 /*
  * A key has 256 random bits, so its SHA-256 alone tells it from every other one and leads nobody

@@ -1,5 +1,5 @@
 #!/bin/bash
-# run.sh: builds, and runs every suite on throwaway servers. Prints one line a suite, and below it what
+# suites.sh: builds, and runs every suite on throwaway servers. Prints one line a suite, and below it what
 # has failed; a dot is ten seconds. Ends with `N passed, N failed`, exact over all suites; the exit
 # status says the same.
 #
@@ -52,7 +52,7 @@ failures() { awk '$3 > 0 && !seen[$1]++ { printf "%s%s", between, $1; between = 
 # Every test that has failed with its diagnostics, below the name of its file; what prove and
 # pg_regress say about files; and what the shell and the compiler complain of.
 failures_in() {
-    awk '/^[^ ]+\.(t|pl|sql|sh) \.+/ { file = $1 }
+    awk '/^[^ ]+\.(t|pl|py|sql|sh) \.+/ { file = $1 }
         /^not ok/ && !/# TODO/ || /^ *# +Failed (\(TODO\) )?test/ || /^(test|    ) .*\.\.\. FAILED/ { inside = 1 }
         inside && file != "" { print file; file = "" }
         inside { inside = /^not ok|^ *#|FAILED/ }
@@ -388,7 +388,7 @@ run_assertcheck() {
 # The ways in themselves, as the one who called us.
 run_run() { suite run count_prove "${here[@]}" prove -m -v --timer "${files[@]}"; }
 
-# Faults. What test/torture/bank.t can be told is passed on.
+# Faults. What test/torture/test_bank.py can be told is passed on.
 run_torture() {
     local name disk=$work/small_disk settings=("SEED=$seed")
     for name in KILLS DURATION KEYS LATELY KINDS; do
@@ -491,22 +491,27 @@ run_suites() { # "NAME..."
     fi
 }
 
+found() { # PATTERN...
+    local pattern
+    for pattern in "$@"; do compgen -G "$pattern" || true; done
+}
+
 # What a suite consists of: prints nothing where there is nothing to run.
 files_of() {
     case $1 in
         lint) compgen -G 'test/lint.sh' ;;
-        unit) compgen -G 'test/unit/*.t' ;;
-        fuzz) compgen -G 'test/fuzz/run.sh' ;;
+        unit) found 'test/unit/*.t' 'test/unit/*.sh' ;;
+        fuzz) compgen -G 'test/fuzz/fuzz.sh' ;;
         regress) compgen -G 'sql/*.sql' ;;
         isolation) compgen -G 'test/specs/*.spec' ;;
         pgtap) compgen -G 'test/pgtap/*.sql' ;;
         tap) compgen -G 'test/t/*.pl' ;;
         http) compgen -G 'test/http/*.t' ;;
-        contract) compgen -G 'test/contract/*.t' ;;
+        contract) found 'test/contract/*.t' 'test/contract/*.py' ;;
         memcheck) compgen -G 'test/memcheck.sh' ;;
         assertcheck) files_of regress && files_of isolation && files_of tap ;;
-        run) compgen -G 'test/run/*.t' ;;
-        torture) compgen -G 'test/torture/*.t' ;;
+        run) found 'test/run/*.t' 'test/run/*.sh' ;;
+        torture) compgen -G 'test/torture/test_*.py' ;;
     esac | grep -E "${TESTS:+${TESTS// /|}}" | sort
 }
 

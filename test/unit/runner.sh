@@ -1,5 +1,5 @@
 #!/bin/bash
-# runner.t: what test/run.sh prints, on a tree of its own with a few tests that pass, fail, hang or skip.
+# runner.sh: what test/suites.sh prints, on a tree of its own with a few tests that pass, fail, hang or skip.
 # shellcheck source=bin/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../../bin/lib.sh"
 # shellcheck source=test/tap.sh
@@ -12,7 +12,7 @@ chmod 777 "$tree" # root runs tests as somebody else
 export TMPDIR=$tree/kept
 mkdir -p "$tree"/{kept,test/unit,test/http,test/specs,shim,extension,.ci}
 cp -r "$TOP/bin" "$tree"
-cp "$TOP"/test/{run,tap}.sh "$tree/test"
+cp "$TOP"/test/{suites,tap}.sh "$tree/test"
 # A release archive is without it.
 [[ ! -e $TOP/.ci/run ]] || cp "$TOP/.ci/run" "$tree/.ci"
 # The build and the isolation suite are this Makefile's; no package is looked for.
@@ -20,7 +20,7 @@ printf '#!/bin/bash\n' >"$tree/bin/packages.sh"
 cat >"$tree/Makefile" <<'END'
 .PHONY: test
 all install: ; @echo compiled
-test: ; @bash test/run.sh
+test: ; @bash test/suites.sh
 installcheck:
 	@echo 'test good ... ok'; echo 'test held ... FAILED'; echo '-expected +got' >regression.diffs
 	@mkdir -p output_iso; cp regression.diffs output_iso; exit 1
@@ -32,7 +32,7 @@ plan() { # FILE LINE...: a test that prints these lines
 }
 runs() { # NAME=VALUE...: the output, then the exit status in $status
     status=0
-    said=$(cd "$tree" && env "PG_CONFIG=$PG_CONFIG" "$@" bash test/run.sh 2>&1) || status=$?
+    said=$(cd "$tree" && env "PG_CONFIG=$PG_CONFIG" "$@" bash test/suites.sh 2>&1) || status=$?
 }
 log_of() { sed -nE "s|^ *all of it: (.*/$1\.log)$|\1|p" <<<"$said"; }
 forget() { [[ ! -e $1 ]] || rm -rf "$(dirname "$1")"; }
@@ -113,7 +113,7 @@ forget "$log"
 # Ctrl-C, while a test waits.
 plan unit/hang.t 'ok 1 - begun'
 printf 'touch %q\nsleep 100 & echo $! >%q\nwait\n' "$tree/begun" "$tree/pid" >>"$tree/test/unit/hang.t"
-(cd "$tree" && exec env --default-signal=INT "PG_CONFIG=$PG_CONFIG" SUITES=unit bash test/run.sh) >"$tree/said" 2>&1 &
+(cd "$tree" && exec env --default-signal=INT "PG_CONFIG=$PG_CONFIG" SUITES=unit bash test/suites.sh) >"$tree/said" 2>&1 &
 runner=$!
 ok 'a test waits' wait_until 30 test -s "$tree/pid"
 kill -INT "$runner"

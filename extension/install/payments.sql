@@ -1,4 +1,4 @@
-/* Part 2: what functions return, direct payments and history */
+/* What functions return, direct payments and history */
 
 /* ---- Rows that functions return ---- */
 

@@ -1,5 +1,5 @@
 #!/bin/bash
-# coverage.t: how much of the money's path its own tests and the fuzzers' corpus go through, outside
+# coverage.sh: how much of the money's path its own tests and the fuzzers' corpus go through, outside
 # the server: branches of extension/rules and payload.c.
 # shellcheck source=bin/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../../bin/lib.sh"

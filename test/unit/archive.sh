@@ -1,5 +1,5 @@
 #!/bin/bash
-# archive.t: a release archive, which is the sources without what .gitattributes leaves out, builds and
+# archive.sh: a release archive, which is the sources without what .gitattributes leaves out, builds and
 # tests itself, and says what it cannot test.
 # shellcheck source=bin/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../../bin/lib.sh"
@@ -26,10 +26,10 @@ ok 'its version is tested' prove -q "$work/test/unit/version.t"
 # Without a harness around it, as `make fuzz` calls it.
 alone() { env -u HARNESS_ACTIVE "PG_CONFIG=$PG_CONFIG" "$@" 2>&1 || echo "exit status $?"; }
 absent='test/fuzz/corpus is not here: a release archive leaves it out, the git repository has it'
-is 'make fuzz says that the corpus is not there' "$(alone bash "$work/test/fuzz/run.sh" 1)" \
+is 'make fuzz says that the corpus is not there' "$(alone bash "$work/test/fuzz/fuzz.sh" 1)" \
     "pg_wallet: $absent"$'\n''exit status 1'
-is 'make coverage, too' "$(alone bash "$work/test/unit/coverage.t")" "pg_wallet: $absent"$'\n''exit status 1'
-for file in fuzz/run.sh unit/coverage.t; do
+is 'make coverage, too' "$(alone bash "$work/test/unit/coverage.sh")" "pg_wallet: $absent"$'\n''exit status 1'
+for file in fuzz/fuzz.sh unit/coverage.sh; do
     like "$file is skipped by a run of all" "$(HARNESS_ACTIVE=1 PG_CONFIG=$PG_CONFIG bash "$work/test/$file" 2>&1)" \
         "^1\.\.0 # SKIP $absent\$"
 done

@@ -1,4 +1,4 @@
-/* Part 4: maintenance, rights, and the guard of the journal */
+/* Maintenance, rights, and the guard of the journal */
 
 CREATE FUNCTION wallet.idempotency_retention() RETURNS interval
 LANGUAGE c AS 'MODULE_PATHNAME', 'wallet_idempotency_retention';

@@ -1,5 +1,5 @@
 #!/bin/bash
-# poor.t: the ways in where something is missing: packages, sudo, a network, a folder to write to. Each ends
+# poor.sh: the ways in where something is missing: packages, sudo, a network, a folder to write to. Each ends
 # with a line that says what to do, and no command is called that is not there.
 # shellcheck source=bin/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../../bin/lib.sh"
@@ -56,7 +56,7 @@ for group in run lint test coverage bench memcheck; do
     clear_line "no sudo, $group" "$(says bare bash bin/packages.sh "$group")" "missing; $names"
 done
 clear_line 'no sudo, make start' "$(says bare bash bin/run.sh start "RUN_DIR=$work/none")" "$names|cannot write"
-clear_line 'no sudo, make test' "$(says bare env SUITES=unit bash test/run.sh | sed '/^0 passed, 1 failed$/d')" "$names"
+clear_line 'no sudo, make test' "$(says bare env SUITES=unit bash test/suites.sh | sed '/^0 passed, 1 failed$/d')" "$names"
 cp -r "$work/bare" "$work/password"
 # shellcheck disable=SC2016 # the programs' own arguments
 program password sudo '[[ $1 != -n ]] || exit 1' 'echo "sudo: a password is required" >&2; exit 1'

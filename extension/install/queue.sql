@@ -1,4 +1,4 @@
-/* Part 3: the queue, from a request to its outcome */
+/* The queue, from a request to its outcome */
 
 CREATE FUNCTION @extschema@.wallet_enqueue(kind text, payload json, idempotency_key text DEFAULT NULL)
 RETURNS text

@@ -1,4 +1,4 @@
-/* Part 4, the end: the proof, whole and hour by hour */
+/* The proof, whole and hour by hour */
 
 /* ---- Part by part, in the snapshot of the statement that calls these ---- */
 

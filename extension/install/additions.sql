@@ -1,11 +1,11 @@
-/* Part 8: columns, indexes, constraints, triggers and settings that an owner adds, and how a dump keeps them */
+/* Columns, indexes, constraints, triggers and settings that an owner adds, and how a dump keeps them */
 
 /*
  * The tables are members of the extension, so pg_dump keeps their rows and says nothing of what an
  * owner has added to them.  A restore would fail at the first COPY that names an added column, and
  * lose the rest without a word.  So:
  *
- * - wallet.made keeps what CREATE EXTENSION has made, as wallet.shape() of part 7 describes it.
+ * - wallet.made keeps what CREATE EXTENSION has made, as wallet.shape() of shape.sql describes it.
  * - After a command that concerns the tables, an event trigger compares, and writes what has been
  *   added into the body of the function wallet.additions().  That function is no member, so pg_dump
  *   keeps it, before all tables and rows, and after most types.  A second one, wallet.addition_types(),

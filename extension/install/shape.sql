@@ -1,4 +1,4 @@
-/* Part 7: a description of the tables, from the catalogs */
+/* A description of the tables, from the catalogs */
 
 /*
  * All that CREATE and ALTER can say of our tables, each object with the statement that makes it.  In
