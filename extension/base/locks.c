@@ -4,7 +4,7 @@
  *
  * Each is an advisory lock with a class of its own.  SQL's advisory locks have the classes 1 and 2,
  * and LOCK TABLE, ANALYZE, VACUUM and CREATE INDEX CONCURRENTLY take locks on tables: none of them
- * can meet these.  store.c has class 3, for the turns of direct payments.
+ * can meet these.  tables/wallets.c has class 3, for the turns of direct payments.
  *
  * A lock is held until its transaction ends, and a prepared transaction keeps it.  The oid of a
  * table names it, so that an extension which is made anew has new locks.

@@ -32,7 +32,10 @@
 #include "base/settings.h"
 #include "rules/codes.h"
 #include "rules/post.h"
-#include "tables/store.h"
+#include "tables/currencies.h"
+#include "tables/journal.h"
+#include "tables/outcomes.h"
+#include "tables/wallets.h"
 
 /*
  * So many batches without company are posted with locks, and are small: they have the usual size

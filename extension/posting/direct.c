@@ -28,7 +28,10 @@
 #include "rules/number.h"
 #include "rules/post.h"
 #include "tables/idempotency.h"
-#include "tables/store.h"
+#include "tables/currencies.h"
+#include "tables/journal.h"
+#include "tables/outcomes.h"
+#include "tables/wallets.h"
 
 PG_FUNCTION_INFO_V1(wallet_create);
 PG_FUNCTION_INFO_V1(wallet_deposit);

@@ -39,8 +39,9 @@
 #include "rules/number.h"
 #include "rules/post.h"
 #include "tables/idempotency.h"
+#include "tables/currencies.h"
 #include "tables/requests.h"
-#include "tables/store.h"
+#include "tables/wallets.h"
 
 PG_FUNCTION_INFO_V1(wallet_enqueue);
 PG_FUNCTION_INFO_V1(wallet_enqueue_many);

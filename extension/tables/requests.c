@@ -2,7 +2,7 @@
  * request.c
  *		The table wallet.request: what enqueue.c stores and queue.c reads.
  *
- * The only place that knows its columns.  As in store.c, rows go in and out without a statement
+ * The only place that knows its columns.  Rows go in and out without a statement
  * where the table is as we made it.
  */
 #include "tables/requests.h"

@@ -162,6 +162,16 @@ extern bool reader_take(RowReader *reader);
 extern bool reader_fetch(RowReader *reader, ItemPointer tid);
 extern void reader_close(RowReader *reader);
 
+/* What the statements before have written is visible to what follows, as after a statement. */
+extern void push_new_snapshot(void);
+
+/* The type of a column; 0 is the first. */
+static inline Oid
+column_type(const TupleTableSlot *slot, int column)
+{
+	return TupleDescAttr(slot->tts_tupleDescriptor, column)->atttypid;
+}
+
 /* Columns of a slot whose attributes have all been read; null reads as 0. */
 static inline int64
 slot_int64(const TupleTableSlot *slot, int column)
@@ -176,27 +186,5 @@ slot_put_int64(TupleTableSlot *slot, int column, int64 value)
 	slot->tts_values[column] = Int64GetDatum(value);
 	slot->tts_isnull[column] = value == 0;
 }
-
-/* The values of an enum type, by the place of their names in an array. */
-#define ENUM_VALUES_MAX 8
-
-typedef struct EnumValues
-{
-	Oid type;       /* one that is made anew has another oid */
-	uint64 changes; /* of enum types, when the values were looked up */
-	const char *const *names;
-	int count;
-	Oid values[ENUM_VALUES_MAX]; /* InvalidOid where somebody has renamed a value */
-} EnumValues;
-
-/* Look the values up, where that has not been done since a type was changed.  names is an array. */
-#define enum_values_load(values, type, names)                                                      \
-	(StaticAssertExpr(lengthof(names) <= ENUM_VALUES_MAX, "an enum type has too many values"),     \
-	 enum_values_look_up(values, type, names, lengthof(names)))
-extern void enum_values_look_up(EnumValues *values, Oid type, const char *const *names, int count);
-
-/* The value of a name, and the place of a value's name; an error where there is none. */
-extern Oid enum_values_get(const EnumValues *values, int i);
-extern int enum_values_find(const EnumValues *values, Oid value);
 
 #endif /* PG_WALLET_ROWS_H */

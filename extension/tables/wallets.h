@@ -1,15 +1,12 @@
 /*
- * store.h
- *		The tables as posting sees them: wallets, currencies, transfers and outcomes.
+ * wallets.h
+ *		The table of wallets.
  */
-#ifndef PG_WALLET_STORE_H
-#define PG_WALLET_STORE_H
+#ifndef PG_WALLET_WALLETS_H
+#define PG_WALLET_WALLETS_H
 
 #include "base/version.h"
 
-#include "datatype/timestamp.h"
-
-#include "rules/codes.h"
 #include "rules/post.h"
 
 typedef enum LockMode
@@ -25,18 +22,6 @@ lock_waits(LockMode mode)
 {
 	return mode == LOCK_WAIT || mode == LOCK_WHAT_IS_HELD;
 }
-
-/* What became of a request that has no transfer of its own. */
-typedef struct Outcome
-{
-	int64 request_id;
-	WalletCode code;
-	bool sees_batch; /* a queued read of a wallet that its own batch had written before */
-	int64 wallet_id; /* 0 for none */
-	int64 balance;   /* what a queued read saw */
-	TimestampTz updated_at;
-	WalletStatus status;
-} Outcome;
 
 /*
  * Read and lock wallets in the order of their ids, so that two callers never wait for each other
@@ -57,12 +42,6 @@ extern bool store_user_is_busy(int64 user_id);
 /* A wallet without a lock; false when there is none. */
 extern bool store_find_wallet(int64 wallet_id, Wallet *wallet);
 
-/* A currency by its code; false when there is none. */
-extern bool store_find_currency(const char *code, Currency *currency);
-
-/* A transfer and its currency by id; the caller knows that it exists. */
-extern void store_get_transfer(int64 transfer_id, Transfer *transfer, Currency *currency);
-
 /* Returns how many: a user who has got a wallet in the meantime gets no second one. */
 extern int store_insert_wallets(const Wallet *wallets, int count);
 
@@ -75,13 +54,4 @@ extern int store_insert_wallets(const Wallet *wallets, int count);
 extern int store_update_wallets(Wallet *wallets, int count);
 extern void store_update_status(const Wallet *wallet);
 
-/*
- * In the order of the requests' ids.  The moment of a read is posted_at, or the wallet's updated_at
- * where that is later.
- */
-extern void store_insert_outcomes(const Outcome *outcomes, int count, TimestampTz posted_at);
-
-/* metadata: one jsonb for all of them, or NULL. */
-extern void store_insert_transfers(const Transfer *transfers, int count, const Datum *metadata);
-
-#endif /* PG_WALLET_STORE_H */
+#endif /* PG_WALLET_WALLETS_H */

@@ -1,10 +1,10 @@
 /*
- * store.c
- *		The tables as posting sees them: wallets, transfers and outcomes.
+ * wallets.c
+ *		The table of wallets.
  *
- * With store_sql.c the only place that knows their columns.  On the hot paths the rows are read and
- * written without a statement (rows.c), which is several times as fast; where a table is not as we
- * made it, the statements of store_sql.c do the same.
+ * On the hot paths the rows are read and written without a statement (rows.c), which is several
+ * times as fast; where a table is not as we made it, statements do the same.  Columns are cast
+ *there to the types that we read, since their own may have been altered.
  *
  * Locking: a wallet's row lock protects its balance and its chain.  Everybody takes these locks
  * in the order of wallet_id.  Usually store_lock_wallets takes them.  What nobody else holds may be
@@ -16,16 +16,20 @@
  * whoever posted before had committed before the wallet was read, and whoever posts after waits for
  * the update.
  */
-#include "tables/store.h"
+#include "tables/wallets.h"
 
 #include "access/htup_details.h"
+#include "access/stratnum.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -33,10 +37,11 @@
 #include "base/claims.h"
 #include "base/hints.h"
 #include "base/relations.h"
-#include "rules/codes.h"
+#include "base/statement.h"
 #include "rules/post.h"
+#include "tables/currencies.h"
+#include "tables/enums.h"
 #include "tables/rows.h"
-#include "tables/store_sql.h"
 
 /* Columns, from 0. */
 enum WalletColumn
@@ -65,84 +70,6 @@ static const RowColumn wallet_columns[WALLET_COLUMNS] = {
 
 static const RowLayout wallet_layout = {"wallet", wallet_columns, WALLET_COLUMNS};
 
-enum CurrencyColumn
-{
-	CURRENCY_CODE,
-	CURRENCY_NUMBER,
-	CURRENCY_MINOR_DIGITS,
-	CURRENCY_BUILTIN,
-	CURRENCY_OUTSIDE_WALLET_ID,
-	CURRENCY_COLUMNS
-};
-
-static const RowColumn currency_columns[CURRENCY_COLUMNS] = {
-    [CURRENCY_CODE] = {"code", TEXTOID},
-    [CURRENCY_NUMBER] = {"number", INT4OID},
-    [CURRENCY_MINOR_DIGITS] = {"minor_digits", INT4OID},
-    [CURRENCY_BUILTIN] = {"builtin", BOOLOID},
-    [CURRENCY_OUTSIDE_WALLET_ID] = {"outside_wallet_id", INT8OID},
-};
-
-static const RowLayout currency_layout = {"currency", currency_columns, CURRENCY_COLUMNS};
-
-enum TransferColumn
-{
-	TRANSFER_ID,
-	TRANSFER_REQUEST_ID,
-	TRANSFER_SOURCE_WALLET_ID,
-	TRANSFER_DESTINATION_WALLET_ID,
-	TRANSFER_AMOUNT,
-	TRANSFER_SOURCE_BALANCE,
-	TRANSFER_DESTINATION_BALANCE,
-	TRANSFER_SOURCE_PREVIOUS,
-	TRANSFER_DESTINATION_PREVIOUS,
-	TRANSFER_POSTED_AT,
-	TRANSFER_KIND,
-	TRANSFER_METADATA,
-	TRANSFER_COLUMNS
-};
-
-static const RowColumn transfer_columns[TRANSFER_COLUMNS] = {
-    [TRANSFER_ID] = {"transfer_id", INT8OID},
-    [TRANSFER_REQUEST_ID] = {"request_id", INT8OID},
-    [TRANSFER_SOURCE_WALLET_ID] = {"source_wallet_id", INT8OID},
-    [TRANSFER_DESTINATION_WALLET_ID] = {"destination_wallet_id", INT8OID},
-    [TRANSFER_AMOUNT] = {"amount", INT8OID},
-    [TRANSFER_SOURCE_BALANCE] = {"source_balance", INT8OID},
-    [TRANSFER_DESTINATION_BALANCE] = {"destination_balance", INT8OID},
-    [TRANSFER_SOURCE_PREVIOUS] = {"source_previous", INT8OID},
-    [TRANSFER_DESTINATION_PREVIOUS] = {"destination_previous", INT8OID},
-    [TRANSFER_POSTED_AT] = {"posted_at", TIMESTAMPTZOID},
-    [TRANSFER_KIND] = {"kind", INT2OID},
-    [TRANSFER_METADATA] = {"metadata", JSONBOID},
-};
-
-static const RowLayout transfer_layout = {"transfer", transfer_columns, TRANSFER_COLUMNS};
-
-enum OutcomeColumn
-{
-	OUTCOME_REQUEST_ID,
-	OUTCOME_WALLET_ID,
-	OUTCOME_BALANCE,
-	OUTCOME_UPDATED_AT,
-	OUTCOME_POSTED_AT,
-	OUTCOME_STATUS,
-	OUTCOME_CODE,
-	OUTCOME_COLUMNS
-};
-
-static const RowColumn outcome_columns[OUTCOME_COLUMNS] = {
-    [OUTCOME_REQUEST_ID] = {"request_id", INT8OID},
-    [OUTCOME_WALLET_ID] = {"wallet_id", INT8OID},
-    [OUTCOME_BALANCE] = {"balance", INT8OID},
-    [OUTCOME_UPDATED_AT] = {"updated_at", TIMESTAMPTZOID},
-    [OUTCOME_POSTED_AT] = {"posted_at", TIMESTAMPTZOID},
-    [OUTCOME_STATUS] = {"status", InvalidOid},
-    [OUTCOME_CODE] = {"code", TEXTOID},
-};
-
-static const RowLayout outcome_layout = {"outcome", outcome_columns, OUTCOME_COLUMNS};
-
 /* Sets our advisory locks apart from those of SQL, whose classes are 1 and 2. */
 #define TURN_LOCK_CLASS 3
 
@@ -155,59 +82,119 @@ typedef struct RowPlace
 
 static EnumValues status_values;
 
-/* The type of a column; 0 is the first. */
-static Oid
-column_type(const TupleTableSlot *slot, int column)
+#define SELECT_WALLETS                                                                             \
+	"SELECT w.wallet_id::bigint, w.user_id::bigint, w.balance::bigint, "                           \
+	"w.last_transfer_id::bigint, w.created_at::timestamptz, w.updated_at::timestamptz, "           \
+	"w.status::text, w.currency::text, c.minor_digits::bigint, c.outside_wallet_id::bigint "       \
+	"FROM wallet.wallet AS w JOIN wallet.currency AS c ON c.code = w.currency "
+
+static Statement lock_wallets_waiting = {
+    SELECT_WALLETS "WHERE w.wallet_id = ANY ($1) ORDER BY w.wallet_id FOR NO KEY UPDATE OF w",
+    1,
+    {INT8ARRAYOID},
+    NULL,
+};
+
+static Statement lock_wallets_skipping = {
+    SELECT_WALLETS
+    "WHERE w.wallet_id = ANY ($1) ORDER BY w.wallet_id FOR NO KEY UPDATE OF w SKIP LOCKED",
+    1,
+    {INT8ARRAYOID},
+    NULL,
+};
+
+static Statement select_wallet = {SELECT_WALLETS "WHERE w.wallet_id = $1", 1, {INT8OID}, NULL};
+
+static Statement find_wallet_ids = {
+    "SELECT w.wallet_id::bigint FROM wallet.wallet AS w WHERE w.wallet_id = ANY ($1)",
+    1,
+    {INT8ARRAYOID},
+    NULL,
+};
+
+static Statement find_user_ids = {
+    "SELECT w.user_id::bigint FROM wallet.wallet AS w WHERE w.user_id = ANY ($1)",
+    1,
+    {INT8ARRAYOID},
+    NULL,
+};
+
+static Statement insert_wallets = {
+    "INSERT INTO wallet.wallet (wallet_id, user_id, balance, last_transfer_id, created_at, "
+    "updated_at, status, currency) "
+    "SELECT n.wallet_id, n.user_id, n.balance, n.last_transfer_id, n.created_at, n.updated_at, "
+    "'active', n.currency "
+    "FROM unnest($1, $2, $3, $4, $5, $6, $7) AS n (wallet_id, user_id, balance, last_transfer_id, "
+    "created_at, updated_at, currency) ON CONFLICT (user_id) DO NOTHING",
+    7,
+    {INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID,
+     TIMESTAMPTZARRAYOID, TEXTARRAYOID},
+    NULL,
+};
+
+static Statement update_wallets = {
+    "UPDATE wallet.wallet AS w SET balance = n.balance, last_transfer_id = n.last_transfer_id, "
+    "updated_at = n.updated_at "
+    "FROM unnest($1, $2, $3, $4) AS n (wallet_id, balance, last_transfer_id, updated_at) "
+    "WHERE w.wallet_id = n.wallet_id",
+    4,
+    {INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID},
+    NULL,
+};
+
+static Statement update_status = {
+    "UPDATE wallet.wallet SET status = $2::wallet.status, updated_at = $3 WHERE wallet_id = $1",
+    3,
+    {INT8OID, TEXTOID, TIMESTAMPTZOID},
+    NULL,
+};
+
+static Wallet
+result_wallet(uint64 row)
 {
-	return TupleDescAttr(slot->tts_tupleDescriptor, column)->atttypid;
+	Wallet wallet = {
+	    .wallet_id = result_int64(row, 1),
+	    .user_id = result_int64(row, 2),
+	    .balance = result_int64(row, 3),
+	    .last_transfer_id = result_int64(row, 4),
+	    .created_at = result_int64(row, 5),
+	    .updated_at = result_int64(row, 6),
+	    .currency = currency_from_result(row, 8),
+	};
+
+	if (!status_from_name(result_text(row, 7), &wallet.status))
+		elog(ERROR, "wallet " INT64_FORMAT " has an unknown status", wallet.wallet_id);
+	return wallet;
 }
 
-/*
- * The currency that was asked for last, and the table that has it, where it stays as it is: its
- * rows never change.
- */
-static Currency known_currency;
-static Oid known_in;
-
-static bool
-is_own_row(TupleTableSlot *slot)
+static int
+sql_lock_wallets(const int64 *wallet_ids, int count, LockMode mode, Wallet *wallets)
 {
-	const HeapTupleHeader row = ExecFetchSlotHeapTuple(slot, false, NULL)->t_data;
+	Datum ids = int64_array(wallet_ids, count);
 
-	return TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(row));
+	statement_run(lock_waits(mode) ? &lock_wallets_waiting : &lock_wallets_skipping, &ids, NULL,
+	              false);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		wallets[row] = result_wallet(row);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return (int) SPI_processed;
 }
 
-/* A currency by its code; the snapshot is active. */
-static bool
-find_currency(const char *code, Currency *currency)
+static void
+sql_update_wallets(const Wallet *wallets, int count)
 {
-	RowReader reader;
-	bool found;
-
-	if (strcmp(code, known_currency.code) == 0 && known_in == wallet_relation("currency"))
-	{
-		*currency = known_currency;
-		return true;
-	}
-	if (!reader_open(&reader, &currency_layout, AccessShareLock))
-		return sql_find_currency(code, currency);
-	reader_seek_text(&reader, code);
-	found = reader_next(&reader);
-	if (found)
-	{
-		slot_getallattrs(reader.slot);
-		strlcpy(currency->code, code, sizeof(currency->code));
-		currency->minor_digits = DatumGetInt32(reader.slot->tts_values[CURRENCY_MINOR_DIGITS]);
-		currency->outside_wallet_id = slot_int64(reader.slot, CURRENCY_OUTSIDE_WALLET_ID);
-	}
-	/* What our own transaction has written may yet be undone. */
-	if (found && !is_own_row(reader.slot))
-	{
-		known_currency = *currency;
-		known_in = RelationGetRelid(reader.heap);
-	}
-	reader_close(&reader);
-	return found;
+	statement_run(&update_wallets,
+	              (Datum[]){
+	                  INT64_MEMBER(wallets, count, Wallet, wallet_id),
+	                  INT64_MEMBER(wallets, count, Wallet, balance),
+	                  INT64_MEMBER(wallets, count, Wallet, last_transfer_id),
+	                  TIME_MEMBER(wallets, count, Wallet, updated_at),
+	              },
+	              NULL, false);
+	result_expect(count, "wallet.wallet");
 }
 
 static int
@@ -226,7 +213,7 @@ set_currency(Wallet *wallet, const text *code, Currency *last)
 	char name[sizeof(last->code)];
 
 	text_to_cstring_buffer(code, name, sizeof(name));
-	if (strcmp(name, last->code) != 0 && !find_currency(name, last))
+	if (strcmp(name, last->code) != 0 && !currency_find_visible(name, last))
 		elog(ERROR, "wallet " INT64_FORMAT " has an unknown currency", wallet->wallet_id);
 	wallet->currency = *last;
 }
@@ -397,25 +384,6 @@ wait_for_wallets(RowReader *reader, const int64 *ids, int count, LockMode mode, 
 	return taken;
 }
 
-/* What the statements before have written is visible to what follows, as after a statement. */
-static void
-push_new_snapshot(void)
-{
-	CommandCounterIncrement();
-	PushActiveSnapshot(GetTransactionSnapshot());
-}
-
-bool
-store_find_currency(const char *code, Currency *currency)
-{
-	bool found;
-
-	push_new_snapshot();
-	found = find_currency(code, currency);
-	PopActiveSnapshot();
-	return found;
-}
-
 int
 store_lock_wallets(const int64 *wallet_ids, int count, LockMode mode, Wallet *wallets)
 {
@@ -506,85 +474,107 @@ store_update_wallets(Wallet *wallets, int count)
 	return updated;
 }
 
-static void
-transfer_to_slot(const Transfer *transfer, const Datum *metadata, TupleTableSlot *slot)
-{
-	slot_put_int64(slot, TRANSFER_ID, transfer->transfer_id);
-	slot_put_int64(slot, TRANSFER_REQUEST_ID, transfer->request_id);
-	slot_put_int64(slot, TRANSFER_SOURCE_WALLET_ID, transfer->source_wallet_id);
-	slot_put_int64(slot, TRANSFER_DESTINATION_WALLET_ID, transfer->destination_wallet_id);
-	slot_put_int64(slot, TRANSFER_AMOUNT, transfer->amount);
-	slot_put_int64(slot, TRANSFER_SOURCE_PREVIOUS, transfer->source_previous);
-	slot_put_int64(slot, TRANSFER_DESTINATION_PREVIOUS, transfer->destination_previous);
-	/* A balance may well be 0; the outside has none. */
-	slot->tts_values[TRANSFER_SOURCE_BALANCE] = Int64GetDatum(transfer->source_balance);
-	slot->tts_isnull[TRANSFER_SOURCE_BALANCE] = transfer->source_wallet_id < 0;
-	slot->tts_values[TRANSFER_DESTINATION_BALANCE] = Int64GetDatum(transfer->destination_balance);
-	slot->tts_isnull[TRANSFER_DESTINATION_BALANCE] = transfer->destination_wallet_id < 0;
-	slot->tts_values[TRANSFER_POSTED_AT] = TimestampTzGetDatum(transfer->posted_at);
-	slot->tts_values[TRANSFER_KIND] = Int16GetDatum(transfer->kind);
-	slot->tts_values[TRANSFER_METADATA] = metadata == NULL ? (Datum) 0 : *metadata;
-	slot->tts_isnull[TRANSFER_METADATA] = metadata == NULL;
-}
-
 void
-store_insert_transfers(const Transfer *transfers, int count, const Datum *metadata)
+store_update_status(const Wallet *wallet)
 {
-	RowWriter writer;
-
-	Assert(count > 0);
-	if (!writer_open(&writer, &transfer_layout, CMD_INSERT))
-	{
-		sql_insert_transfers(transfers, count, metadata);
-		return;
-	}
-	for (int i = 0; i < count; i++)
-	{
-		TupleTableSlot *slot = writer_next(&writer);
-
-		CHECK_FOR_INTERRUPTS();
-		transfer_to_slot(&transfers[i], metadata, slot);
-	}
-	writer_close(&writer);
+	statement_run(&update_status,
+	              (Datum[]){
+	                  Int64GetDatum(wallet->wallet_id),
+	                  CStringGetTextDatum(status_names[wallet->status]),
+	                  TimestampTzGetDatum(wallet->updated_at),
+	              },
+	              NULL, false);
+	result_expect(1, "wallet.wallet");
 }
 
+/* Run a statement of one array of ids that returns ids. */
+static int
+find_ids(Statement *statement, const int64 *ids, int count, int64 *found)
+{
+	Datum argument = int64_array(ids, count);
+
+	statement_run(statement, &argument, NULL, false);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		found[row] = result_int64(row, 1);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return (int) SPI_processed;
+}
+
+int
+store_existing_wallets(const int64 *wallet_ids, int count, int64 *found)
+{
+	return find_ids(&find_wallet_ids, wallet_ids, count, found);
+}
+
+int
+store_users_with_wallets(const int64 *user_ids, int count, int64 *found)
+{
+	return find_ids(&find_user_ids, user_ids, count, found);
+}
+
+bool
+store_user_is_busy(int64 user_id)
+{
+	ScanKeyData key;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(user_id));
+	return index_entry_is_busy("wallet", (const char *[]){"user_id"}, &key, 1);
+}
+
+bool
+store_find_wallet(int64 wallet_id, Wallet *wallet)
+{
+	Datum id = Int64GetDatum(wallet_id);
+	bool found;
+
+	statement_run(&select_wallet, &id, NULL, false);
+	found = SPI_processed > 0;
+	if (found)
+		*wallet = result_wallet(0);
+	SPI_freetuptable(SPI_tuptable);
+	return found;
+}
+
+/*
+ * A wallet that was not inserted is one whose user has got another wallet meanwhile; or else a
+ * trigger or a rule of the user's has swallowed the wallet.
+ */
 static void
-outcome_to_slot(const Outcome *outcome, TimestampTz posted_at, TupleTableSlot *slot)
+expect_users_with_wallets(const Wallet *wallets, int count)
 {
-	bool is_read = outcome->updated_at != 0; /* only a queued read keeps what it saw */
+	int64 *users = palloc(sizeof(int64) * count);
 
-	slot_put_int64(slot, OUTCOME_REQUEST_ID, outcome->request_id);
-	slot_put_int64(slot, OUTCOME_WALLET_ID, outcome->wallet_id);
-	slot_put_int64(slot, OUTCOME_UPDATED_AT, outcome->updated_at);
-	slot->tts_values[OUTCOME_BALANCE] = Int64GetDatum(outcome->balance);
-	slot->tts_isnull[OUTCOME_BALANCE] = !is_read;
-	slot->tts_values[OUTCOME_POSTED_AT] = TimestampTzGetDatum(Max(posted_at, outcome->updated_at));
-	slot->tts_values[OUTCOME_STATUS] =
-	    ObjectIdGetDatum(enum_values_get(&status_values, outcome->status));
-	slot->tts_isnull[OUTCOME_STATUS] = !is_read;
-	slot->tts_values[OUTCOME_CODE] = CStringGetTextDatum(wallet_codes[outcome->code].name);
+	for (int i = 0; i < count; i++)
+		users[i] = wallets[i].user_id;
+	(void) store_users_with_wallets(users, count, users);
+	result_expect(count, "wallet.wallet");
+	pfree(users);
 }
 
-void
-store_insert_outcomes(const Outcome *outcomes, int count, TimestampTz posted_at)
+int
+store_insert_wallets(const Wallet *wallets, int count)
 {
-	RowWriter writer;
+	const char **currencies = palloc(sizeof(char *) * count);
+	int inserted;
 
-	Assert(count > 0 && MEMBER_RISES(outcomes, count, Outcome, request_id));
-	if (!writer_open_for_keys(&writer, &outcome_layout, outcomes[0].request_id,
-	                          outcomes[count - 1].request_id))
-	{
-		sql_insert_outcomes(outcomes, count, posted_at);
-		return;
-	}
 	for (int i = 0; i < count; i++)
-	{
-		TupleTableSlot *slot = writer_next(&writer);
-
-		CHECK_FOR_INTERRUPTS();
-		if (i == 0)
-			enum_values_load(&status_values, column_type(slot, OUTCOME_STATUS), status_names);
-		outcome_to_slot(&outcomes[i], posted_at, slot);
-	}
-	writer_close(&writer);
+		currencies[i] = wallets[i].currency.code;
+	statement_run(&insert_wallets,
+	              (Datum[]){
+	                  INT64_MEMBER(wallets, count, Wallet, wallet_id),
+	                  INT64_MEMBER(wallets, count, Wallet, user_id),
+	                  INT64_MEMBER(wallets, count, Wallet, balance),
+	                  INT64_MEMBER(wallets, count, Wallet, last_transfer_id),
+	                  TIME_MEMBER(wallets, count, Wallet, created_at),
+	                  TIME_MEMBER(wallets, count, Wallet, updated_at),
+	                  text_array(currencies, count),
+	              },
+	              NULL, false);
+	inserted = (int) SPI_processed;
+	if (inserted < count)
+		expect_users_with_wallets(wallets, count);
+	return inserted;
 }
