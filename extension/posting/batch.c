@@ -140,7 +140,7 @@ load_wallets(Batch *batch, LockMode mode)
 
 	batch->stored = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Wallet) * Max(count, 1));
 	batch->stored_transfer_ids = palloc(sizeof(int64) * count);
-	found = count == 0 ? 0 : store_lock_wallets(ids, count, mode, batch->stored);
+	found = count == 0 ? 0 : wallets_lock(ids, count, mode, batch->stored);
 	batch->stored_count = found;
 	for (int i = 0; i < found; i++)
 	{
@@ -156,7 +156,7 @@ load_wallets(Batch *batch, LockMode mode)
 		return;
 
 	ids = open_ids(table, &count);
-	found = store_existing_wallets(ids, count, ids);
+	found = wallets_existing(ids, count, ids);
 	for (int i = 0; i < found; i++)
 		touched_lookup(table, ids[i])->busy = true;
 	pfree(ids);
@@ -176,9 +176,9 @@ load_users(touched_hash *table)
 	for (int i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		touched_lookup(table, ids[i])->busy = store_user_is_busy(ids[i]);
+		touched_lookup(table, ids[i])->busy = wallets_user_is_busy(ids[i]);
 	}
-	found = count == 0 ? 0 : store_users_with_wallets(ids, count, ids);
+	found = count == 0 ? 0 : wallets_of_users(ids, count, ids);
 	for (int i = 0; i < found; i++)
 		touched_lookup(table, ids[i])->stored = true;
 	pfree(ids);
@@ -302,7 +302,7 @@ static const Currency *
 find_currency(Batch *batch, const char *code)
 {
 	if (!batch->currency_known || strcmp(batch->currency.code, code) != 0)
-		batch->currency_known = store_find_currency(code, &batch->currency);
+		batch->currency_known = currency_find(code, &batch->currency);
 	return batch->currency_known ? &batch->currency : NULL;
 }
 
@@ -428,7 +428,7 @@ write_new_wallets(Batch *batch)
 
 	for (int i = 0; i < batch->new_wallet_count; i++)
 		wallets[i] = *batch->new_wallets[i];
-	if (store_insert_wallets(wallets, batch->new_wallet_count) != batch->new_wallet_count)
+	if (wallets_insert(wallets, batch->new_wallet_count) != batch->new_wallet_count)
 		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 		                errmsg("another transaction has made a wallet for the same user")));
 	pfree(wallets);
@@ -445,7 +445,7 @@ write_changed_wallets(Batch *batch)
 		if (batch->stored[i].last_transfer_id != batch->stored_transfer_ids[i])
 			batch->stored[count++] = batch->stored[i];
 	}
-	return count == 0 || store_update_wallets(batch->stored, count) == count;
+	return count == 0 || wallets_update(batch->stored, count) == count;
 }
 
 /*
@@ -497,9 +497,9 @@ write_batch(Batch *batch)
 	if (batch->new_wallet_count > 0)
 		write_new_wallets(batch);
 	if (batch->transfer_count > 0)
-		store_insert_transfers(batch->transfers, batch->transfer_count, NULL);
+		journal_insert(batch->transfers, batch->transfer_count, NULL);
 	if (batch->outcome_count > 0)
-		store_insert_outcomes(batch->outcomes, batch->outcome_count, batch->posted_at);
+		outcomes_insert(batch->outcomes, batch->outcome_count, batch->posted_at);
 }
 
 /* What batch_post is asked to do. */

@@ -191,17 +191,16 @@ wallet_create(PG_FUNCTION_ARGS)
 	currency_code = asc_tolower(currency_code, strlen(currency_code));
 
 	SPI_connect();
-	known = store_find_currency(currency_code, &currency);
+	known = currency_find(currency_code, &currency);
 	strlcpy(request.currency, currency_code, sizeof(request.currency));
-	code =
-	    post_new_wallet(&request, store_users_with_wallets(&request.user_id, 1, &with_wallet) > 0,
-	                    known ? &currency : NULL, GetCurrentTimestamp(), &wallet, &deposit);
+	code = post_new_wallet(&request, wallets_of_users(&request.user_id, 1, &with_wallet) > 0,
+	                       known ? &currency : NULL, GetCurrentTimestamp(), &wallet, &deposit);
 	if (code != CODE_OK)
 		refuse(code, describe(&request, code, NULL));
-	if (store_insert_wallets(&wallet, 1) == 0)
+	if (wallets_insert(&wallet, 1) == 0)
 		refuse(CODE_WALLET_EXISTS, describe(&request, CODE_WALLET_EXISTS, NULL));
 	if (deposit.transfer_id > 0)
-		store_insert_transfers(&deposit, 1, NULL);
+		journal_insert(&deposit, 1, NULL);
 	SPI_finish();
 	return wallet_result(fcinfo, &wallet);
 }
@@ -288,7 +287,7 @@ lock_request_wallets(const Request *request, LockMode mode, Wallet *wallets)
 		ids[count++] = request->source_wallet_id;
 	if (request->destination_wallet_id > 0)
 		ids[count++] = request->destination_wallet_id;
-	return store_lock_wallets(ids, count, mode, wallets);
+	return wallets_lock(ids, count, mode, wallets);
 }
 
 /*
@@ -299,14 +298,14 @@ lock_request_wallets(const Request *request, LockMode mode, Wallet *wallets)
 static bool
 update_request_wallets(Wallet *before, Wallet *wallets, int count)
 {
-	int updated = store_update_wallets(wallets, count);
+	int updated = wallets_update(wallets, count);
 
 	if (updated == count)
 		return true;
 	for (int i = 0; i < updated; i++)
 		before[i].row = wallets[i].row;
 	if (updated > 0)
-		(void) store_update_wallets(before, updated);
+		(void) wallets_update(before, updated);
 	return false;
 }
 
@@ -330,7 +329,7 @@ try_to_move_money(const Request *request, const char *key, const Datum *metadata
 	if (key != NULL && own != NULL &&
 	    is_repeated(request, key, metadata_text(metadata), own, &call))
 	{
-		store_get_transfer(call.transfer_id, transfer, currency);
+		journal_get(call.transfer_id, transfer, currency);
 		return true;
 	}
 	code = post_money(request, source, destination, GetCurrentTimestamp(), transfer);
@@ -340,7 +339,7 @@ try_to_move_money(const Request *request, const char *key, const Datum *metadata
 		refuse(code, describe(request, code, source));
 	if (!update_request_wallets(before, wallets, count))
 		return false;
-	store_insert_transfers(transfer, 1, metadata);
+	journal_insert(transfer, 1, metadata);
 	if (key != NULL)
 		store_key(&call, transfer->transfer_id);
 	*currency = own->currency;
@@ -432,13 +431,13 @@ wallet_set_status(PG_FUNCTION_ARGS)
 	if (!status_from_name(text_to_cstring(PG_GETARG_TEXT_PP(1)), &status))
 		refuse(CODE_UNKNOWN_STATUS, NULL);
 	SPI_connect();
-	found = store_lock_wallets(&wallet_id, 1, LOCK_WAIT, &wallet) > 0;
+	found = wallets_lock(&wallet_id, 1, LOCK_WAIT, &wallet) > 0;
 	code = check_status(found ? &wallet : NULL, status);
 	if (code != CODE_OK)
 		refuse(code, psprintf("Wallet " INT64_FORMAT ".", wallet_id));
 	wallet.status = status;
 	wallet.updated_at = moment_of_write(GetCurrentTimestamp(), &wallet);
-	store_update_status(&wallet);
+	wallets_update_status(&wallet);
 	SPI_finish();
 	return wallet_result(fcinfo, &wallet);
 }

@@ -149,8 +149,8 @@ find_request_currency(const Request *request, Currency *currency)
 	    request->source_wallet_id > 0 ? request->source_wallet_id : request->destination_wallet_id;
 
 	if (request->kind == KIND_WALLET)
-		return store_find_currency(request->currency, currency);
-	if (!store_find_wallet(wallet_id, &wallet))
+		return currency_find(request->currency, currency);
+	if (!wallets_find(wallet_id, &wallet))
 		return false;
 	*currency = wallet.currency;
 	return true;
@@ -405,7 +405,7 @@ insert_items(EnqueueItem *items, int count)
 	}
 	if (new_count > 0)
 	{
-		request_insert(requests, new_count, GetCurrentTimestamp());
+		requests_insert(requests, new_count, GetCurrentTimestamp());
 		open_queue_once();
 		wake_at_commit();
 	}

@@ -71,7 +71,7 @@ add_rows(Queue *queue, Reading *reading, int count)
 
 	while (known < count && found[known].request_id <= known_until)
 		known++;
-	left = drop_deferred(queue, found, request_drop_settled(found, known));
+	left = drop_deferred(queue, found, requests_drop_settled(found, known));
 	memmove(found + left, found + known, sizeof(Request) * (count - known));
 	reading->rows += count;
 	reading->count += left + count - known;
@@ -89,7 +89,7 @@ read_gap_rows(Queue *queue, Reading *reading)
 
 	if (gap_count == 0)
 		return;
-	count = request_read_gaps(gaps, gap_count, reading->rows_max, found);
+	count = requests_read_gaps(gaps, gap_count, reading->rows_max, found);
 	ids = palloc(sizeof(int64) * count);
 	for (int i = 0; i < count; i++)
 		ids[i] = found[i].request_id;
@@ -106,8 +106,8 @@ read_new_rows(Queue *queue, Reading *reading)
 	uint64 horizon = gaps_horizon();
 	const Request *found = reading_end(reading);
 	int64 seen = queue->highest;
-	int count = request_read_after(queue->highest, reading->rows_max - reading->rows,
-	                               reading_end(reading), &seen);
+	int count = requests_read_after(queue->highest, reading->rows_max - reading->rows,
+	                                reading_end(reading), &seen);
 
 	for (int i = 0; i < count; i++)
 	{
@@ -149,7 +149,7 @@ reread_deferred(Queue *queue, int64 now_ms)
 	gaps = palloc(sizeof(Gap) * count);
 	for (int i = 0; i < count; i++)
 		gaps[i] = (Gap){.first = ids[i], .last = ids[i]};
-	found = request_read_gaps(gaps, count, count, requests);
+	found = requests_read_gaps(gaps, count, count, requests);
 	pfree(gaps);
 	if (found != count)
 		elog(ERROR, "%d deferred requests are gone", count - found);

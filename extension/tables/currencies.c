@@ -63,7 +63,7 @@ currency_from_result(uint64 row, int first_column)
 }
 
 static bool
-sql_find_currency(const char *code, Currency *currency)
+find_by_statement(const char *code, Currency *currency)
 {
 	Datum argument = CStringGetTextDatum(code);
 	bool found;
@@ -96,7 +96,7 @@ currency_find_visible(const char *code, Currency *currency)
 		return true;
 	}
 	if (!reader_open(&reader, &currency_layout, AccessShareLock))
-		return sql_find_currency(code, currency);
+		return find_by_statement(code, currency);
 	reader_seek_text(&reader, code);
 	found = reader_next(&reader);
 	if (found)
@@ -117,7 +117,7 @@ currency_find_visible(const char *code, Currency *currency)
 }
 
 bool
-store_find_currency(const char *code, Currency *currency)
+currency_find(const char *code, Currency *currency)
 {
 	bool found;
 

@@ -10,7 +10,7 @@
 #include "rules/post.h"
 
 /* A currency by its code; false when there is none. */
-extern bool store_find_currency(const char *code, Currency *currency);
+extern bool currency_find(const char *code, Currency *currency);
 
 /* The same with the active snapshot. */
 extern bool currency_find_visible(const char *code, Currency *currency);

@@ -1,5 +1,5 @@
 /*
- * tables.c
+ * facts.c
  *		What is known of a table: whether it is as we have made it, and how to check a row.
  *
  * The executor finds that out in each statement: it looks at triggers and indexes, and reads and

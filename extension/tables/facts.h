@@ -1,11 +1,11 @@
 /*
- * tables.h
+ * facts.h
  *		What is known of a table: whether it is as we have made it, and how to check a row.
  *
  * The caller has opened the table and locked it for what he is about to do.
  */
-#ifndef PG_WALLET_TABLES_H
-#define PG_WALLET_TABLES_H
+#ifndef PG_WALLET_FACTS_H
+#define PG_WALLET_FACTS_H
 
 #include "base/version.h"
 
@@ -47,7 +47,7 @@ typedef struct TableFacts
  * What is known of a table, when the table is as we have made it, as far as it matters for reading
  * and for this command, and the user whose rights are in force may do what the statement would do;
  * else NULL.  The parent is NULL, or partitioned, with the table as a partition.  What each
- * alteration means stands in tables.c.
+ * alteration means stands in facts.c.
  *
  * It stays true as long as the table is locked, and in place until the table is opened the next
  * time.
@@ -76,4 +76,4 @@ extern Relation open_heap(const char *name, int64 key, bool or_above, LOCKMODE l
                           Relation *parent, int64 *end);
 extern void close_heap(Relation heap, Relation parent);
 
-#endif /* PG_WALLET_TABLES_H */
+#endif /* PG_WALLET_FACTS_H */

@@ -84,7 +84,7 @@ static Statement insert_transfers = {
 };
 
 static void
-sql_insert_transfers(const Transfer *transfers, int count, const Datum *metadata)
+insert_by_statement(const Transfer *transfers, int count, const Datum *metadata)
 {
 	int64 *kinds = palloc(sizeof(int64) * count);
 
@@ -131,14 +131,14 @@ transfer_to_slot(const Transfer *transfer, const Datum *metadata, TupleTableSlot
 }
 
 void
-store_insert_transfers(const Transfer *transfers, int count, const Datum *metadata)
+journal_insert(const Transfer *transfers, int count, const Datum *metadata)
 {
 	RowWriter writer;
 
 	Assert(count > 0);
 	if (!writer_open(&writer, &transfer_layout, CMD_INSERT))
 	{
-		sql_insert_transfers(transfers, count, metadata);
+		insert_by_statement(transfers, count, metadata);
 		return;
 	}
 	for (int i = 0; i < count; i++)
@@ -152,7 +152,7 @@ store_insert_transfers(const Transfer *transfers, int count, const Datum *metada
 }
 
 void
-store_get_transfer(int64 transfer_id, Transfer *transfer, Currency *currency)
+journal_get(int64 transfer_id, Transfer *transfer, Currency *currency)
 {
 	Datum id = Int64GetDatum(transfer_id);
 

@@ -10,9 +10,9 @@
 #include "rules/post.h"
 
 /* A transfer and its currency by id; the caller knows that it exists. */
-extern void store_get_transfer(int64 transfer_id, Transfer *transfer, Currency *currency);
+extern void journal_get(int64 transfer_id, Transfer *transfer, Currency *currency);
 
 /* metadata: one jsonb for all of them, or NULL. */
-extern void store_insert_transfers(const Transfer *transfers, int count, const Datum *metadata);
+extern void journal_insert(const Transfer *transfers, int count, const Datum *metadata);
 
 #endif /* PG_WALLET_JOURNAL_H */

@@ -61,7 +61,7 @@ static Statement insert_outcomes = {
 };
 
 static void
-sql_insert_outcomes(const Outcome *outcomes, int count, TimestampTz posted_at)
+insert_by_statement(const Outcome *outcomes, int count, TimestampTz posted_at)
 {
 	const char **statuses = palloc(sizeof(char *) * count);
 	const char **codes = palloc(sizeof(char *) * count);
@@ -104,7 +104,7 @@ outcome_to_slot(const Outcome *outcome, TimestampTz posted_at, TupleTableSlot *s
 }
 
 void
-store_insert_outcomes(const Outcome *outcomes, int count, TimestampTz posted_at)
+outcomes_insert(const Outcome *outcomes, int count, TimestampTz posted_at)
 {
 	RowWriter writer;
 
@@ -112,7 +112,7 @@ store_insert_outcomes(const Outcome *outcomes, int count, TimestampTz posted_at)
 	if (!writer_open_for_keys(&writer, &outcome_layout, outcomes[0].request_id,
 	                          outcomes[count - 1].request_id))
 	{
-		sql_insert_outcomes(outcomes, count, posted_at);
+		insert_by_statement(outcomes, count, posted_at);
 		return;
 	}
 	for (int i = 0; i < count; i++)

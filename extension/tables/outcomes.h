@@ -28,6 +28,6 @@ typedef struct Outcome
  * In the order of the requests' ids.  The moment of a read is posted_at, or the wallet's updated_at
  * where that is later.
  */
-extern void store_insert_outcomes(const Outcome *outcomes, int count, TimestampTz posted_at);
+extern void outcomes_insert(const Outcome *outcomes, int count, TimestampTz posted_at);
 
 #endif /* PG_WALLET_OUTCOMES_H */

@@ -1,6 +1,6 @@
 /*
- * request.c
- *		The table wallet.request: what enqueue.c stores and queue.c reads.
+ * requests.c
+ *		The table wallet.request: what is asked through the queue.
  *
  * The only place that knows its columns.  Rows go in and out without a statement
  * where the table is as we made it.
@@ -149,7 +149,7 @@ request_to_slot(const Request *request, TimestampTz enqueued_at, Datum no_curren
 }
 
 void
-request_insert(const Request *requests, int count, TimestampTz enqueued_at)
+requests_insert(const Request *requests, int count, TimestampTz enqueued_at)
 {
 	RowWriter writer;
 	Datum no_currency = CStringGetTextDatum("");
@@ -257,7 +257,7 @@ read_rows(RowReader *reader, int64 request_id, int count_max, Request *requests,
 }
 
 int
-request_read_after(int64 request_id, int count_max, Request *requests, int64 *seen)
+requests_read_after(int64 request_id, int count_max, Request *requests, int64 *seen)
 {
 	RowReader reader;
 	int count = 0;
@@ -358,7 +358,7 @@ walk_by_statement(GapWalk *walk)
 }
 
 int
-request_read_gaps(const Gap *gaps, int gap_count, int count_max, Request *requests)
+requests_read_gaps(const Gap *gaps, int gap_count, int count_max, Request *requests)
 {
 	RowReader reader;
 	GapWalk walk = {
@@ -383,7 +383,7 @@ request_read_gaps(const Gap *gaps, int gap_count, int count_max, Request *reques
 }
 
 int
-request_drop_settled(Request *requests, int count)
+requests_drop_settled(Request *requests, int count)
 {
 	int left = 0;
 	uint64 settled = 0;

@@ -13,7 +13,7 @@
 #include "tables/gap.h"
 
 /* Those given are in the order of their ids. */
-extern void request_insert(const Request *requests, int count, TimestampTz enqueued_at);
+extern void requests_insert(const Request *requests, int count, TimestampTz enqueued_at);
 
 /*
  * Read at most count_max requests in the order of their ids, with the active snapshot, and return
@@ -21,10 +21,10 @@ extern void request_insert(const Request *requests, int count, TimestampTz enque
  * above, and the last of the ids there belong to many rows that are not visible, *seen is the id of
  * the very last one; else it stays as it is.
  */
-extern int request_read_after(int64 request_id, int count_max, Request *requests, int64 *seen);
-extern int request_read_gaps(const Gap *gaps, int gap_count, int count_max, Request *requests);
+extern int requests_read_after(int64 request_id, int count_max, Request *requests, int64 *seen);
+extern int requests_read_gaps(const Gap *gaps, int gap_count, int count_max, Request *requests);
 
 /* Take out those that have an outcome already, and return how many are left. */
-extern int request_drop_settled(Request *requests, int count);
+extern int requests_drop_settled(Request *requests, int count);
 
 #endif /* PG_WALLET_REQUESTS_H */

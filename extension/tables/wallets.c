@@ -7,9 +7,9 @@
  *there to the types that we read, since their own may have been altered.
  *
  * Locking: a wallet's row lock protects its balance and its chain.  Everybody takes these locks
- * in the order of wallet_id.  Usually store_lock_wallets takes them.  What nobody else holds may be
+ * in the order of wallet_id.  Usually wallets_lock takes them.  What nobody else holds may be
  * only read there, by a batch (LOCK_LATER) or a direct payment (LOCK_WHAT_IS_HELD).  Then
- * store_update_wallets is what locks: it finds out, row by row, whether somebody has been there in
+ * wallets_update is what locks: it finds out, row by row, whether somebody has been there in
  * between, and says so.  A batch rolls back what it has written, a payment puts back what its first
  * wallet had, and either begins again with locks.
  * Transfer ids are drawn in between.  That they rise along each wallet's chain holds all the same:
@@ -168,7 +168,7 @@ result_wallet(uint64 row)
 }
 
 static int
-sql_lock_wallets(const int64 *wallet_ids, int count, LockMode mode, Wallet *wallets)
+lock_by_statement(const int64 *wallet_ids, int count, LockMode mode, Wallet *wallets)
 {
 	Datum ids = int64_array(wallet_ids, count);
 
@@ -184,7 +184,7 @@ sql_lock_wallets(const int64 *wallet_ids, int count, LockMode mode, Wallet *wall
 }
 
 static void
-sql_update_wallets(const Wallet *wallets, int count)
+update_by_statement(const Wallet *wallets, int count)
 {
 	statement_run(&update_wallets,
 	              (Datum[]){
@@ -385,7 +385,7 @@ wait_for_wallets(RowReader *reader, const int64 *ids, int count, LockMode mode, 
 }
 
 int
-store_lock_wallets(const int64 *wallet_ids, int count, LockMode mode, Wallet *wallets)
+wallets_lock(const int64 *wallet_ids, int count, LockMode mode, Wallet *wallets)
 {
 	RowReader reader;
 	int64 *ids;
@@ -398,7 +398,7 @@ store_lock_wallets(const int64 *wallet_ids, int count, LockMode mode, Wallet *wa
 	if (!reader_open(&reader, &wallet_layout, RowExclusiveLock))
 	{
 		PopActiveSnapshot();
-		return sql_lock_wallets(wallet_ids, count, mode, wallets);
+		return lock_by_statement(wallet_ids, count, mode, wallets);
 	}
 	/* A statement would not notice that a row which was not locked has changed. */
 	if (!reader_may_update(&reader, &wallet_layout))
@@ -443,7 +443,7 @@ currency_text(const Wallet *wallet, const char **last_code, Datum *last)
 }
 
 int
-store_update_wallets(Wallet *wallets, int count)
+wallets_update(Wallet *wallets, int count)
 {
 	RowWriter writer;
 	const char *code = NULL;
@@ -454,7 +454,7 @@ store_update_wallets(Wallet *wallets, int count)
 	Assert(count > 0 && MEMBER_RISES(wallets, count, Wallet, wallet_id));
 	if (wallets[0].row == 0 || !writer_open(&writer, &wallet_layout, CMD_UPDATE))
 	{
-		sql_update_wallets(wallets, count);
+		update_by_statement(wallets, count);
 		return count;
 	}
 	for (; updated < count; updated++)
@@ -475,7 +475,7 @@ store_update_wallets(Wallet *wallets, int count)
 }
 
 void
-store_update_status(const Wallet *wallet)
+wallets_update_status(const Wallet *wallet)
 {
 	statement_run(&update_status,
 	              (Datum[]){
@@ -504,19 +504,19 @@ find_ids(Statement *statement, const int64 *ids, int count, int64 *found)
 }
 
 int
-store_existing_wallets(const int64 *wallet_ids, int count, int64 *found)
+wallets_existing(const int64 *wallet_ids, int count, int64 *found)
 {
 	return find_ids(&find_wallet_ids, wallet_ids, count, found);
 }
 
 int
-store_users_with_wallets(const int64 *user_ids, int count, int64 *found)
+wallets_of_users(const int64 *user_ids, int count, int64 *found)
 {
 	return find_ids(&find_user_ids, user_ids, count, found);
 }
 
 bool
-store_user_is_busy(int64 user_id)
+wallets_user_is_busy(int64 user_id)
 {
 	ScanKeyData key;
 
@@ -525,7 +525,7 @@ store_user_is_busy(int64 user_id)
 }
 
 bool
-store_find_wallet(int64 wallet_id, Wallet *wallet)
+wallets_find(int64 wallet_id, Wallet *wallet)
 {
 	Datum id = Int64GetDatum(wallet_id);
 	bool found;
@@ -549,13 +549,13 @@ expect_users_with_wallets(const Wallet *wallets, int count)
 
 	for (int i = 0; i < count; i++)
 		users[i] = wallets[i].user_id;
-	(void) store_users_with_wallets(users, count, users);
+	(void) wallets_of_users(users, count, users);
 	result_expect(count, "wallet.wallet");
 	pfree(users);
 }
 
 int
-store_insert_wallets(const Wallet *wallets, int count)
+wallets_insert(const Wallet *wallets, int count)
 {
 	const char **currencies = palloc(sizeof(char *) * count);
 	int inserted;

@@ -28,30 +28,30 @@ lock_waits(LockMode mode)
  * in a circle.  Fills wallets (room for count) and returns how many; the others do not exist, or
  * with LOCK_SKIP_LOCKED are locked by somebody else.
  */
-extern int store_lock_wallets(const int64 *wallet_ids, int count, LockMode mode, Wallet *wallets);
+extern int wallets_lock(const int64 *wallet_ids, int count, LockMode mode, Wallet *wallets);
 
 /* Which of these wallets exist?  No lock.  Returns how many, and their ids in found. */
-extern int store_existing_wallets(const int64 *wallet_ids, int count, int64 *found);
+extern int wallets_existing(const int64 *wallet_ids, int count, int64 *found);
 
 /* Which of these users have a wallet?  Returns how many, and their ids in found. */
-extern int store_users_with_wallets(const int64 *user_ids, int count, int64 *found);
+extern int wallets_of_users(const int64 *user_ids, int count, int64 *found);
 
 /* Is another open transaction making a wallet for this user just now? */
-extern bool store_user_is_busy(int64 user_id);
+extern bool wallets_user_is_busy(int64 user_id);
 
 /* A wallet without a lock; false when there is none. */
-extern bool store_find_wallet(int64 wallet_id, Wallet *wallet);
+extern bool wallets_find(int64 wallet_id, Wallet *wallet);
 
 /* Returns how many: a user who has got a wallet in the meantime gets no second one. */
-extern int store_insert_wallets(const Wallet *wallets, int count);
+extern int wallets_insert(const Wallet *wallets, int count);
 
 /*
- * Store the new state of wallets that store_lock_wallets has read, one after the other, until one
+ * Store the new state of wallets that wallets_lock has read, one after the other, until one
  * that was not locked there has been locked or changed since by somebody else.  Returns how many
  * have been stored, which the caller must undo if it is not all of them; row says where they are
  * now.
  */
-extern int store_update_wallets(Wallet *wallets, int count);
-extern void store_update_status(const Wallet *wallet);
+extern int wallets_update(Wallet *wallets, int count);
+extern void wallets_update_status(const Wallet *wallet);
 
 #endif /* PG_WALLET_WALLETS_H */
