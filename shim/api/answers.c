@@ -71,7 +71,7 @@ finish_outcome(Request *request, const char *handshake_id, const DbResult *resul
 	Buffer *out = &request->client.http->scratch;
 
 	buffer_reset(out);
-	shape_write_outcome(out, request->route->shape, handshake_id, result);
+	shape_write_outcome(out, request->route->kind->shape, handshake_id, result);
 	finish_scratch(request);
 }
 
@@ -216,7 +216,7 @@ ask_again(Request *request)
 		request->item.function = function;
 		if (function == DB_LOOKUP)
 		{
-			request->item.kind = request->route->kind;
+			request->item.kind = request->route->kind->name;
 			request->item.user_id = request->members.number[MEMBER_USER_ID];
 			request->item.handshake_id = request->members.handshake_id;
 			request->outcome = answer_looked_up;

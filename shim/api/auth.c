@@ -32,7 +32,8 @@ read_token(const char *value, const char **token, size_t *length)
 static Scope
 needed_scope(const Request *request)
 {
-	return request->method == METHOD_POST ? request->route->post_scope : request->route->read_scope;
+	return request->method == METHOD_POST ? request->route->kind->scope
+	                                      : request->route->read_scope;
 }
 
 static void

@@ -113,7 +113,7 @@ bulk_start(Request *request)
 		client_discharge(client);
 	else
 	{
-		item->kind = request->route->kind;
+		item->kind = request->route->kind->name;
 		item->slices = client->extra;
 		item->slice_count = (int) count;
 		item->idempotency_key = client->head.key_count ? client->head.idempotency_key : NULL;

@@ -150,7 +150,7 @@ request_finish_queued(Request *request)
 	Buffer *out = &request->client.http->scratch;
 
 	buffer_reset(out);
-	shape_write_queued(out, request->route->shape, request->members.handshake_id);
+	shape_write_queued(out, request->route->kind->shape, request->members.handshake_id);
 	reply_scratch(&request->client, MHD_HTTP_ACCEPTED);
 	request_finish(request);
 }

@@ -10,9 +10,8 @@
 
 #include <stdatomic.h>
 
-#include "api/keys.h"
+#include "api/kinds.h"
 #include "api/members.h"
-#include "api/shapes.h"
 #include "http/client.h"
 #include "http/origin.h"
 
@@ -58,15 +57,13 @@ typedef enum Posting
 /* One path. */
 typedef struct Route
 {
-	const char *path;
-	const char *kind; /* of request or of what is read */
-	Shape shape;
+	const char *path; /* NULL: none */
+	const Kind *kind; /* of what is posted or read; NULL: of nothing */
 	Posting post;
-	Scope post_scope; /* what a key must have for it; 0: no key is needed */
-	Scope read_scope;
+	Scope read_scope; /* what a key must have for a read; 0: no key is needed */
 	unsigned allowed; /* members of a read */
 	unsigned required;
-	void (*read)(Request *request); /* NULL: it takes POST alone */
+	void (*read)(Request *request); /* NULL: the path takes POST alone */
 } Route;
 
 /* What becomes of the result of a request's item. */

@@ -17,8 +17,7 @@
 #include "http/origin.h"
 #include "http/reply.h"
 
-static void read_handshake(Request *request);
-static void read_wallet(Request *request);
+static void read_queued(Request *request);
 static void read_direct(Request *request);
 static void read_history(Request *request);
 static void read_health(Request *request);
@@ -31,35 +30,48 @@ static void read_openapi(Request *request);
 #define TRANSACTION_ID MEMBER_BIT(MEMBER_TRANSACTION_ID)
 #define PAGE (MEMBER_BIT(MEMBER_BEFORE) | MEMBER_BIT(MEMBER_LIMIT))
 
+/* The read of a wallet takes its wallet_id in place of the handshake. */
+#define BY_WALLET(symbol) ((symbol) == KIND_WALLET ? WALLET_ID : 0)
+
 /* clang-format off */
+#define KIND_ROUTE(symbol, number, name, path, ...) \
+	{path, &kinds[symbol], POSTING_ONE, SCOPE_READ, USER_ID | HANDSHAKE_ID | BY_WALLET(symbol), USER_ID | (BY_WALLET(symbol) ? 0 : HANDSHAKE_ID), read_queued},
+
 static const Route routes[] = {
-	/* path, kind, shape, POST, its scope, scope of a read, members, required members, read */
-	{"/api/v1/wallet", "wallet", SHAPE_WALLET, POSTING_ONE, SCOPE_DEPOSIT, SCOPE_READ, USER_ID | HANDSHAKE_ID | WALLET_ID, USER_ID, read_wallet},
-	{"/api/v1/transaction", "transaction", SHAPE_TRANSACTION, POSTING_ONE, SCOPE_TRANSFER, SCOPE_READ, USER_ID | HANDSHAKE_ID, USER_ID | HANDSHAKE_ID, read_handshake},
-	{"/api/v1/transaction/bulk", "transaction", SHAPE_TRANSACTION, POSTING_MANY, SCOPE_TRANSFER, 0, 0, 0, NULL},
-	{"/api/v1/deposit", "deposit", SHAPE_TRANSACTION, POSTING_ONE, SCOPE_DEPOSIT, SCOPE_READ, USER_ID | HANDSHAKE_ID, USER_ID | HANDSHAKE_ID, read_handshake},
-	{"/api/v1/withdrawal", "withdrawal", SHAPE_TRANSACTION, POSTING_ONE, SCOPE_TRANSFER, SCOPE_READ, USER_ID | HANDSHAKE_ID, USER_ID | HANDSHAKE_ID, read_handshake},
-	{"/api/v1/wallet/async", "wallet", SHAPE_WALLET, POSTING_NONE, 0, SCOPE_READ, USER_ID | WALLET_ID, USER_ID, read_direct},
-	{"/api/v1/transaction/async", "transaction", SHAPE_TRANSACTION, POSTING_NONE, 0, SCOPE_READ, USER_ID | TRANSACTION_ID, USER_ID | TRANSACTION_ID, read_direct},
-	{"/api/v1/wallet/history", "wallet", SHAPE_WALLET, POSTING_NONE, 0, SCOPE_READ, USER_ID | WALLET_ID | PAGE, USER_ID | WALLET_ID, read_history},
-	{"/healthz", NULL, SHAPE_WALLET, POSTING_NONE, 0, 0, 0, 0, read_health},
-	{"/readyz", NULL, SHAPE_WALLET, POSTING_NONE, 0, 0, 0, 0, read_ready},
-	{"/openapi.json", NULL, SHAPE_WALLET, POSTING_NONE, 0, 0, 0, 0, read_openapi},
+	WALLET_KINDS(KIND_ROUTE)
+	/* path, kind, POST, scope of a read, members, required members, read */
+	{"/api/v1/transaction/bulk", &kinds[KIND_TRANSACTION], POSTING_MANY, 0, 0, 0, NULL},
+	{"/api/v1/wallet/async", &kinds[KIND_WALLET], POSTING_NONE, SCOPE_READ, USER_ID | WALLET_ID, USER_ID, read_direct},
+	{"/api/v1/transaction/async", &kinds[KIND_TRANSACTION], POSTING_NONE, SCOPE_READ, USER_ID | TRANSACTION_ID, USER_ID | TRANSACTION_ID, read_direct},
+	{"/api/v1/wallet/history", &kinds[KIND_WALLET], POSTING_NONE, SCOPE_READ, USER_ID | WALLET_ID | PAGE, USER_ID | WALLET_ID, read_history},
+	{"/healthz", NULL, POSTING_NONE, 0, 0, 0, read_health},
+	{"/readyz", NULL, POSTING_NONE, 0, 0, 0, read_ready},
+	{"/openapi.json", NULL, POSTING_NONE, 0, 0, 0, read_openapi},
 };
 /* clang-format on */
 
+#define PATH_FITS(symbol, number, name, path, ...)                                                 \
+	_Static_assert(sizeof(path) <= PATH_SIZE, "a path is read into PATH_SIZE bytes");
+WALLET_KINDS(PATH_FITS)
+
 #define ROUTE_COUNT (sizeof(routes) / sizeof(routes[0]))
+
+/* Whether a path leads to a route; a kind that HTTP takes no POST of has none. */
+static bool
+leads_to(const RequestLine *line, const char *path)
+{
+	return path != NULL && strlen(path) == line->path_length &&
+	       memcmp(path, line->path, line->path_length) == 0;
+}
 
 void
 routes_find(Request *request)
 {
-	const RequestLine *line = &request->client.line;
 	bool is_many;
 
 	request->route = NULL;
 	for (size_t i = 0; i < ROUTE_COUNT && request->route == NULL; i++)
-		if (strlen(routes[i].path) == line->path_length &&
-		    memcmp(routes[i].path, line->path, line->path_length) == 0)
+		if (leads_to(&request->client.line, routes[i].path))
 			request->route = &routes[i];
 	is_many = request->route != NULL && request->route->post == POSTING_MANY;
 	request->client.body_size_max = is_many ? BULK_BODY_SIZE_MAX : BODY_SIZE_MAX;
@@ -183,50 +195,55 @@ routes_begin(Request *request)
 static void
 read_handshake(Request *request)
 {
-	request->item.kind = request->route->kind;
+	request->item.kind = request->route->kind->name;
 	request->item.user_id = request->members.number[MEMBER_USER_ID];
 	request->item.handshake_id = request->members.handshake_id;
 	request_submit(request, DB_LOOKUP, answer_looked_up);
 }
 
-/* With a wallet_id in place of a handshake the reading itself is queued. */
+/* Queues the reading of a wallet: a request of its own kind, whose payload is written here. */
 static void
-read_wallet(Request *request)
+queue_read(Request *request)
+{
+	Buffer *body = &request->client.body;
+
+	buffer_reset(body);
+	buffer_printf(body, "{\"user_id\":%" PRId64 ",\"wallet_id\":%" PRId64 "}",
+	              request->members.number[MEMBER_USER_ID],
+	              request->members.number[MEMBER_WALLET_ID]);
+	request->item.kind = kinds[KIND_WALLET_READ].name;
+	request->item.payload = body->data;
+	request->item.payload_length = body->length;
+	request->item.idempotency_key = NULL;
+	request_submit(request, DB_ENQUEUE, answer_enqueued);
+}
+
+static void
+read_queued(Request *request)
 {
 	bool by_handshake = request->members.given & HANDSHAKE_ID;
 	bool by_wallet = request->members.given & WALLET_ID;
 
-	if (by_handshake == by_wallet)
-	{
-		reply_problem(&request->client, by_wallet ? CODE_UNKNOWN_MEMBER : CODE_MISSING_MEMBER,
-		              by_wallet
-		                  ? "members \"handshake_id\" and \"wallet_id\" exclude each other"
-		                  : "member \"handshake_id\" is missing, or \"wallet_id\" in its place");
-		return;
-	}
-	if (by_handshake)
-	{
+	if (by_handshake && by_wallet)
+		reply_problem(&request->client, CODE_UNKNOWN_MEMBER,
+		              "members \"handshake_id\" and \"wallet_id\" exclude each other");
+	else if (by_handshake)
 		read_handshake(request);
-		return;
-	}
-	buffer_reset(&request->client.body);
-	buffer_printf(&request->client.body, "{\"user_id\":%" PRId64 ",\"wallet_id\":%" PRId64 "}",
-	              request->members.number[MEMBER_USER_ID],
-	              request->members.number[MEMBER_WALLET_ID]);
-	request->item.kind = "wallet_read";
-	request->item.payload = request->client.body.data;
-	request->item.payload_length = request->client.body.length;
-	request->item.idempotency_key = NULL;
-	request_submit(request, DB_ENQUEUE, answer_enqueued);
+	else if (by_wallet)
+		queue_read(request);
+	else
+		reply_problem(&request->client, CODE_MISSING_MEMBER,
+		              "member \"handshake_id\" is missing, or \"wallet_id\" in its place");
 }
 
 /* Without a wallet_id the user's one wallet is read. */
 static void
 read_direct(Request *request)
 {
-	Member id = request->route->shape == SHAPE_WALLET ? MEMBER_WALLET_ID : MEMBER_TRANSACTION_ID;
+	Member id =
+	    request->route->kind->shape == SHAPE_WALLET ? MEMBER_WALLET_ID : MEMBER_TRANSACTION_ID;
 
-	request->item.kind = request->route->kind;
+	request->item.kind = request->route->kind->name;
 	request->item.user_id = request->members.number[MEMBER_USER_ID];
 	request->item.id = request->members.number[id];
 	request_submit(request, DB_READ, answer_read);
@@ -299,7 +316,7 @@ start_post(Request *request)
 		return;
 	if (*user_id == 0)
 		client->wait_until_ms = 0;
-	item->kind = request->route->kind;
+	item->kind = request->route->kind->name;
 	item->payload = client->body.data;
 	item->payload_length = client->body.length;
 	item->idempotency_key = client->head.key_count ? client->head.idempotency_key : NULL;

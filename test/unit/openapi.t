@@ -61,20 +61,32 @@ for my $path (sort keys %{$paths}) {
 # SCOPE_READ => read; 0 => none
 sub scope { my ($symbol) = @_; return $symbol =~ /^SCOPE_(\w+)$/ ? lc $1 : ''; }
 
-# {"/api/v1/wallet" => {kind, methods => {get => scope, post => scope, 'x-query' => scope}, members, required}}
+# A list of MEMBERs => their names
 my %members_of = (PAGE => [ 'before', 'limit' ]);
-my %routes;
-while ($route_c =~ /^\t\{"(\/[^"]+)", (?:"(\w+)"|NULL), \w+, (\w+), (\w+), (\w+), ([^,]+), ([^,]+), (\w+)\},$/mg) {
-    my ($path, $kind, $posting, $post_scope, $read_scope, $allowed, $required, $read) = ($1, $2, $3, $4, $5, $6, $7, $8);
+sub members { return [ map { @{ $members_of{$_} || [lc] } } grep { $_ } split / \| /, shift ] }
+
+# {"/api/v1/wallet" => {kind, methods => {get => scope, post => scope, 'x-query' => scope}, members, required}}
+# Those of the kinds of kinds.h, whose handshakes are read, and those that routes.c adds to them.
+my (%routes, %scope_of);
+while ($kinds_h =~ /^\tX\((\w+), \d+, "(\w+)", (?:"([^"]+)"|NULL), (\w+),/mg) {
+    my ($symbol, $kind, $path, $scope) = ($1, $2, $3, scope($4));
+    $scope_of{$symbol} = [ $kind, $scope ];
+    my ($allowed, $required) = $kind eq 'wallet' ? ('USER_ID | HANDSHAKE_ID | WALLET_ID', 'USER_ID') : ('USER_ID | HANDSHAKE_ID') x 2;
+    $routes{$path} = { kind => $kind, methods => { get => 'read', 'x-query' => 'read', post => $scope },
+        allowed => members($allowed), required => members($required) } if $path;
+}
+while ($route_c =~ /^\t\{"(\/[^"]+)", (?:&kinds\[(\w+)\]|NULL), (\w+), (\w+), ([^,]+), ([^,]+), (\w+)\},$/mg) {
+    my ($path, $symbol, $posting, $read_scope, $allowed, $required, $read) = ($1, $2, $3, $4, $5, $6, $7);
+    my ($kind, $post_scope) = $symbol ? @{ $scope_of{$symbol} } : ();
     my %methods;
-    $methods{post} = scope($post_scope) if $posting ne 'POSTING_NONE';
+    $methods{post} = $post_scope if $posting ne 'POSTING_NONE';
     $methods{get} = scope($read_scope) if $read ne 'NULL';
     $methods{'x-query'} = scope($read_scope) if $read ne 'NULL' && $allowed ne '0';
-    my @names = map { [ map { @{ $members_of{$_} || [lc] } } grep { $_ } split / \| /, $_ ] } $allowed, $required;
-    $routes{$path} = { kind => $kind, many => $posting eq 'POSTING_MANY', methods => \%methods, allowed => $names[0], required => $names[1] };
+    $routes{$path} = { kind => $kind, many => $posting eq 'POSTING_MANY', methods => \%methods,
+        allowed => members($allowed), required => members($required) };
 }
-cmp_ok(scalar keys %routes, '>=', 11, 'the routes of routes.c');
-is_deeply([ sort keys %{$paths} ], [ sort keys %routes ], 'the document has the paths of routes.c');
+cmp_ok(scalar keys %routes, '>=', 11, 'the routes of kinds.h and routes.c');
+is_deeply([ sort keys %{$paths} ], [ sort keys %routes ], 'the document has the paths of kinds.h and routes.c');
 
 sub scope_of {
     my ($operation) = @_;
