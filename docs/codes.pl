@@ -12,8 +12,8 @@ or later than the table says:
 
 - A payload is read from left to right, and the first fault in it counts.
 - An amount that no currency could hold is refused while the payload is read, before any rule.
-- Queueing a request checks at once whether the amount of a new wallet, and any amount with more than
-  two decimals, fits the currency. When the amount does not fit, the request is not stored.
+- Queueing a request checks at once whether the amount of a new wallet, and any amount with more
+  than two decimals, fits the currency. When the amount does not fit, the request is not stored.
 - A used idempotency key is found before all rules by a direct call. In the queue it is found after
   the rules that need no wallet.
 
