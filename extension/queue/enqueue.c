@@ -121,11 +121,18 @@ refuse_item(EnqueueItem *item, WalletCode code)
 	appendStringInfoString(&item->message, wallet_codes[code].message);
 }
 
+/* Does the request say itself in which currency its amount is, as that of a new wallet does? */
+static bool
+names_currency(const Request *request)
+{
+	return request->currency[0] != '\0';
+}
+
 /* Is the amount compared with what its wallet's currency has? */
 static bool
 is_about_wallet(const Request *request)
 {
-	return request->kind != KIND_WALLET && request->amount.scale > USUAL_MINOR_DIGITS;
+	return !names_currency(request) && request->amount.scale > USUAL_MINOR_DIGITS;
 }
 
 /*
@@ -148,7 +155,7 @@ find_request_currency(const Request *request, Currency *currency)
 	int64 wallet_id =
 	    request->source_wallet_id > 0 ? request->source_wallet_id : request->destination_wallet_id;
 
-	if (request->kind == KIND_WALLET)
+	if (names_currency(request))
 		return currency_find(request->currency, currency);
 	if (!wallets_find(wallet_id, &wallet))
 		return false;
@@ -165,11 +172,11 @@ check_amount(EnqueueItem *item)
 	int64 amount;
 	WalletCode code;
 
-	if ((request->kind != KIND_WALLET && !is_about_wallet(request)) || !may_find_currency(request))
+	if ((!names_currency(request) && !is_about_wallet(request)) || !may_find_currency(request))
 		return;
 	if (!find_request_currency(request, &currency))
 	{
-		if (request->kind == KIND_WALLET)
+		if (names_currency(request))
 			refuse_item(item, CODE_UNKNOWN_CURRENCY);
 		return;
 	}
@@ -197,7 +204,7 @@ check_item(EnqueueItem *item)
 		refuse_item(item, CODE_INVALID_IDEMPOTENCY_KEY);
 	else if (code != CODE_OK)
 		refuse_item(item, code);
-	else if (item->request.kind != KIND_WALLET_READ)
+	else if (kind_infos[item->request.kind].has_amount)
 		check_amount(item);
 }
 

@@ -26,13 +26,16 @@
 
 typedef struct Parser
 {
+	bool seen[KIND_MEMBERS_MAX]; /* by the place of the member in its kind's list */
 	JsonLexContext *lex;
 	RequestKind kind;
 	int encoding;
 	Request *request;
 	StringInfo message;
-	bool seen[KIND_MEMBERS_MAX]; /* by the place of the member in its kind's list */
 } Parser;
+
+StaticAssertDecl(lengthof(((Parser *) 0)->seen) >= KIND_MEMBERS_MAX,
+                 "there is room for the kind with the most members");
 
 /* How many bytes of a name fit into a message: whole characters, at most NAME_SHOWN_MAX bytes. */
 static int
@@ -323,6 +326,19 @@ parse_object(Parser *parser)
 	return code == CODE_OK ? check_required(parser) : code;
 }
 
+/* What the members are where the payload does not have them; all others are zero. */
+static void
+set_defaults(RequestKind kind, Request *request)
+{
+	const KindInfo *info = &kind_infos[kind];
+
+	for (int i = 0; i < info->member_count; i++)
+	{
+		if (info->members[i].type == TYPE_CURRENCY)
+			strcpy((char *) request + info->members[i].offset, "usd");
+	}
+}
+
 WalletCode
 payload_parse(RequestKind kind, int encoding, const char *json, int length, Request *request,
               StringInfo message)
@@ -336,8 +352,7 @@ payload_parse(RequestKind kind, int encoding, const char *json, int length, Requ
 	parser.lex = makeJsonLexContextCstringLen((char *) json, length, encoding, false);
 #endif
 	*request = (Request){.kind = kind};
-	if (kind == KIND_WALLET)
-		strcpy(request->currency, "usd");
+	set_defaults(kind, request);
 	code = parse_object(&parser);
 #if PG_VERSION_NUM >= 170000
 	freeJsonLexContext(parser.lex);

@@ -25,7 +25,7 @@
 #include "base/settings.h"
 #include "base/standbys.h"
 #include "base/statement.h"
-#include "rules/number.h"
+#include "rules/operation.h"
 #include "rules/post.h"
 
 PG_FUNCTION_INFO_V1(wallet_idempotency_retention);
@@ -64,23 +64,18 @@ idempotency_key_is_valid(const char *key)
 void
 idempotency_fingerprint(const Request *request, const char *extra, uint8 *fingerprint)
 {
-	Amount amount = request->amount;
+	unsigned char operation[OPERATION_BYTES_MAX];
+	size_t length = operation_to_bytes(request, operation);
 	StringInfoData asked;
 	bytea *digest;
 
-	/* 10.50 and 10.5 are the same amount. */
-	while (amount.scale > 0 && amount.digits % 10 == 0)
-	{
-		amount.digits /= 10;
-		amount.scale--;
-	}
 	initStringInfo(&asked);
 	appendStringInfoSpaces(&asked, VARHDRSZ);
-	appendStringInfo(
-	    &asked, "%s " INT64_FORMAT " " INT64_FORMAT " " INT64_FORMAT " " INT64_FORMAT " %d %s %s",
-	    kind_name(request->kind), request->user_id, request->source_wallet_id,
-	    request->destination_wallet_id, amount.digits, amount.scale, request->currency,
-	    extra == NULL ? "" : extra);
+	appendBinaryStringInfo(&asked, (const char *) operation, (int) length);
+	/* No member has an empty name: the two parts have one boundary. */
+	appendStringInfoChar(&asked, '\0');
+	if (extra != NULL)
+		appendStringInfoString(&asked, extra);
 	SET_VARSIZE(asked.data, asked.len);
 	digest = DatumGetByteaPP(DirectFunctionCall1(sha256_bytea, PointerGetDatum(asked.data)));
 	memcpy(fingerprint, VARDATA_ANY(digest), FINGERPRINT_SIZE);

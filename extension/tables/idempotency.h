@@ -27,7 +27,10 @@ typedef struct IdempotentCall
 /* Is this a key that may be used? */
 extern bool idempotency_key_is_valid(const char *key);
 
-/* Of what is asked, without its ids; extra is a direct call's metadata as text, or NULL. */
+/*
+ * The fingerprint of the whole operation: every member of the request's kind (rules/operation.h),
+ * and extra, which is a direct call's metadata as text or NULL.
+ */
 extern void idempotency_fingerprint(const Request *request, const char *extra, uint8 *fingerprint);
 
 /* Which of these keys have been used?  There repeated is set, or mismatched. */

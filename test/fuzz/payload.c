@@ -18,20 +18,11 @@
 #include "../../shim/base/text.h"
 #include "fuzz.h"
 #include "queue/payload.h"
+#include "rules/operation.h"
 
 #define JSON_TEXT_MAX 512
-#define ID_TEXT_SIZE 32
 
 /* ---- requests as JSON ---- */
-
-/* The digits and scale that the amount is read as: zeros at the end of decimals say nothing. */
-static Amount
-shortest(Amount amount)
-{
-	for (; amount.scale > 0 && amount.digits % 10 == 0; amount.scale--)
-		amount.digits /= 10;
-	return amount;
-}
 
 /* The amount as text with all of its decimals. */
 static void
@@ -48,64 +39,68 @@ write_amount(char *out, size_t size, Amount amount)
 	         amount.scale > 0 ? "." : "", digits + length - amount.scale);
 }
 
-/* An id, in a string like amounts, or with a decimal of zero. */
-static const char *
-write_id(char out[ID_TEXT_SIZE], int64_t id, bool quoted)
-{
-	const char *form = quoted ? "\"%lld\"" : id % 3 == 0 ? "%lld.0" : "%lld";
-
-	snprintf(out, ID_TEXT_SIZE, form, (long long) id);
-	return out;
-}
-
+/* A member's value as JSON; numbers in strings where they are to be quoted, ids also with a decimal
+ * of zero. */
 static void
-write_request(char *out, const Request *request, bool quoted)
+write_value(char *out, size_t size, const Request *request, const KindMember *member, bool quoted)
 {
-	char text[48];
-	char amount[64];
-	char ids[3][ID_TEXT_SIZE];
-	const char *user_id = write_id(ids[0], request->user_id, quoted);
-	const char *source = write_id(ids[1], request->source_wallet_id, quoted);
-	const char *destination = write_id(ids[2], request->destination_wallet_id, quoted);
+	const void *value = (const char *) request + member->offset;
+	const char *quote = quoted ? "\"" : "";
+	char amount[48];
 
-	write_amount(text, sizeof(text), request->amount);
-	snprintf(amount, sizeof(amount), quoted ? "\"%s\"" : "%s", text);
-	switch (request->kind)
+	switch (member->type)
 	{
-		case KIND_WALLET:
-			snprintf(out, JSON_TEXT_MAX, "{\"currency\":\"%s\" , \"amount\":%s,\"user_id\":%s}",
-			         request->currency, amount, user_id);
+		case TYPE_ID:
+			snprintf(out, size, "%s%lld%s%s", quote, (long long) *(const int64_t *) value,
+			         !quoted && *(const int64_t *) value % 3 == 0 ? ".0" : "", quote);
 			break;
-		case KIND_TRANSACTION:
-			snprintf(out, JSON_TEXT_MAX,
-			         "{\"user_id\":%s,\"source_wallet_id\":%s,\n\"dest_wallet_id\":%s,"
-			         "\"trans_sum\":%s}",
-			         user_id, source, destination, amount);
+		case TYPE_AMOUNT:
+		case TYPE_AMOUNT_OR_ZERO:
+			write_amount(amount, sizeof(amount), *(const Amount *) value);
+			snprintf(out, size, "%s%s%s", quote, amount, quote);
 			break;
-		case KIND_DEPOSIT:
-			snprintf(out, JSON_TEXT_MAX, " {\"wallet_id\":%s,\"user_id\":%s,\"amount\":%s} ",
-			         destination, user_id, amount);
-			break;
-		case KIND_WITHDRAWAL:
-			snprintf(out, JSON_TEXT_MAX, "{\"amount\":%s,\"wallet_id\":%s,\"user_id\":%s}", amount,
-			         source, user_id);
+		case TYPE_CURRENCY:
+			snprintf(out, size, "\"%s\"", (const char *) value);
 			break;
 		default:
-			snprintf(out, JSON_TEXT_MAX, "{\"user_id\":%s,\"wallet_id\":%s}", user_id, source);
-			break;
+			EXPECT(false, "member %s has a type that this target does not know", member->name);
 	}
 }
 
+/* The request as JSON, its members but one in an order that depends on its user. */
+static void
+write_request(char *out, const Request *request, bool quoted, const KindMember *without)
+{
+	const KindInfo *info = &kind_infos[request->kind];
+	int first = (int) (request->user_id % info->member_count);
+	int length = snprintf(out, JSON_TEXT_MAX, " {");
+
+	for (int i = 0; i < info->member_count; i++)
+	{
+		const KindMember *member = &info->members[(first + i) % info->member_count];
+		char value[64];
+
+		if (member == without)
+			continue;
+		write_value(value, sizeof(value), request, member, quoted);
+		length += snprintf(out + length, JSON_TEXT_MAX - length, "%s\"%s\"%s%s",
+		                   out[length - 1] == '{' ? "" : ",\n", member->name,
+		                   i % 2 == 0 ? ":" : " : ", value);
+		EXPECT(length < JSON_TEXT_MAX - 2, "%s has no room", info->name);
+	}
+	strcpy(out + length, "}");
+}
+
+/* Do they ask for the same?  By the bytes that a fingerprint is made from. */
 static bool
 is_same_request(const Request *a, const Request *b)
 {
-	Amount left = shortest(a->amount);
-	Amount right = shortest(b->amount);
+	unsigned char left[OPERATION_BYTES_MAX];
+	unsigned char right[OPERATION_BYTES_MAX];
+	size_t length = operation_to_bytes(a, left);
 
-	return a->request_id == b->request_id && a->kind == b->kind && a->user_id == b->user_id &&
-	       a->source_wallet_id == b->source_wallet_id &&
-	       a->destination_wallet_id == b->destination_wallet_id && left.digits == right.digits &&
-	       left.scale == right.scale && strcmp(a->currency, b->currency) == 0;
+	return a->request_id == b->request_id && a->kind == b->kind &&
+	       operation_to_bytes(b, right) == length && memcmp(left, right, length) == 0;
 }
 
 static WalletCode
@@ -132,7 +127,7 @@ check_round_trip(const Request *request, bool quoted)
 	Request again;
 	WalletCode code;
 
-	write_request(json, request, quoted);
+	write_request(json, request, quoted, NULL);
 	code = parse(request->kind, json, strlen(json), &again);
 	EXPECT(code == CODE_OK && is_same_request(request, &again), "%s: %s", json,
 	       wallet_codes[code].name);
@@ -148,25 +143,66 @@ take_id(Input *input)
 	return id > 0 ? id : 1;
 }
 
+/* A member that is given twice is refused, and so is a request without one that it needs. */
+static void
+check_members(const Request *request, bool quoted)
+{
+	const KindInfo *info = &kind_infos[request->kind];
+	char json[2 * JSON_TEXT_MAX];
+	char again[64];
+	Request ignored;
+
+	for (int i = 0; i < info->member_count; i++)
+	{
+		const KindMember *member = &info->members[i];
+		WalletCode expected = member->required ? CODE_MISSING_MEMBER : CODE_OK;
+
+		write_request(json, request, quoted, member);
+		EXPECT(parse(request->kind, json, strlen(json), &ignored) == expected, "%s", json);
+		write_request(json, request, quoted, NULL);
+		snprintf(again, sizeof(again), ",\"%s\":1}", member->name);
+		strcpy(strrchr(json, '}'), again);
+		EXPECT(parse(request->kind, json, strlen(json), &ignored) == CODE_DUPLICATE_MEMBER, "%s",
+		       json);
+	}
+}
+
+static void
+take_value(Request *request, const KindMember *member, Input *input)
+{
+	void *value = (char *) request + member->offset;
+
+	switch (member->type)
+	{
+		case TYPE_ID:
+			*(int64_t *) value = take_id(input);
+			break;
+		case TYPE_AMOUNT:
+		case TYPE_AMOUNT_OR_ZERO:
+			((Amount *) value)->digits = take_int64(input);
+			((Amount *) value)->scale = take_below(input, MINOR_DIGITS_MAX + 1);
+			break;
+		case TYPE_CURRENCY:
+			for (int i = 0; i < 3; i++)
+				((char *) value)[i] = (char) ('a' + take_below(input, 26));
+			break;
+		default:
+			EXPECT(false, "member %s has a type that this target does not know", member->name);
+	}
+}
+
+/* A request with all members of its kind. */
 static void
 check_request_taken(RequestKind kind, Input *input)
 {
-	Request request = {.kind = kind, .user_id = take_id(input)};
+	const KindInfo *info = &kind_infos[kind];
+	Request request = {.kind = kind};
 	bool quoted = take_byte(input) & 1;
 
-	if (kind == KIND_TRANSACTION || kind == KIND_WITHDRAWAL || kind == KIND_WALLET_READ)
-		request.source_wallet_id = take_id(input);
-	if (kind == KIND_TRANSACTION || kind == KIND_DEPOSIT)
-		request.destination_wallet_id = take_id(input);
-	if (kind == KIND_WALLET)
-		for (int i = 0; i < 3; i++)
-			request.currency[i] = (char) ('a' + take_below(input, 26));
-	if (kind != KIND_WALLET_READ)
-	{
-		request.amount.digits = take_int64(input);
-		request.amount.scale = take_below(input, MINOR_DIGITS_MAX + 1);
-	}
+	for (int i = 0; i < info->member_count; i++)
+		take_value(&request, &info->members[i], input);
 	check_round_trip(&request, quoted);
+	check_members(&request, quoted);
 }
 
 /*
@@ -212,7 +248,7 @@ check_json(RequestKind kind, const char *json, size_t length)
 		return;
 	EXPECT(request.kind == kind && request.user_id > 0 && request.request_id == 0,
 	       "%.*s is accepted", (int) length, json);
-	EXPECT(strlen(request.currency) == (kind == KIND_WALLET ? 3 : 0), "currency \"%.3s\"",
+	EXPECT(strlen(request.currency) == 0 || strlen(request.currency) == 3, "currency \"%.3s\"",
 	       request.currency);
 	if (strpbrk(request.currency, "\\\"") == NULL)
 		check_round_trip(&request, length % 2 == 0);
@@ -229,6 +265,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_request_taken(kind, &input);
 	else
 		check_json(kind, (const char *) input.data, input.size);
-	EXPECT(payload_amount_member(kind)[0] != '\0' || kind == KIND_WALLET_READ, "no amount's name");
+	EXPECT((payload_amount_member(kind)[0] != '\0') == kind_infos[kind].has_amount,
+	       "the amount's name is \"%s\"", payload_amount_member(kind));
 	return 0;
 }

@@ -32,9 +32,10 @@ run_covered() {
         covered_build "$target"
         "$work/$target" test/fuzz/corpus/"$target"/*
     done
-    "${CC:-cc}" -std=c11 -Iextension test/unit/post_test.c "$work"/rules/*.o \
-        --coverage -o "$work/post_test"
-    "$work/post_test" >/dev/null
+    for target in post_test kinds_test; do
+        "${CC:-cc}" -std=c11 -Iextension "test/unit/$target.c" "$work"/rules/*.o --coverage -o "$work/$target"
+        "$work/$target" >/dev/null
+    done
 }
 
 covered_build() {

@@ -1,0 +1,78 @@
+/*
+ * operation.c
+ *		What a request asks for, as bytes.
+ */
+#include "rules/operation.h"
+
+#include <string.h>
+
+/* Each of these writes a value, and returns how many bytes it has: 0 of a value that is zero. */
+typedef size_t (*ValueWriter)(const void *value, unsigned char *bytes);
+
+static size_t
+put_id(const void *value, unsigned char *bytes)
+{
+	int64_t id = *(const int64_t *) value;
+
+	for (int i = 0; i < 8; i++)
+		bytes[i] = (unsigned char) ((uint64_t) id >> (56 - 8 * i));
+	return id == 0 ? 0 : 8;
+}
+
+/* Without the zeros at the end of its decimals, which say nothing. */
+static size_t
+put_amount(const void *value, unsigned char *bytes)
+{
+	Amount amount = *(const Amount *) value;
+
+	while (amount.scale > 0 && amount.digits % 10 == 0)
+	{
+		amount.digits /= 10;
+		amount.scale--;
+	}
+	bytes[8] = (unsigned char) amount.scale;
+	return put_id(&amount.digits, bytes) == 0 ? 0 : 9;
+}
+
+static size_t
+put_currency(const void *value, unsigned char *bytes)
+{
+	const size_t size = sizeof(((Request *) 0)->currency);
+
+	memset(bytes, 0, size);
+	memcpy(bytes, value, strlen(value));
+	return bytes[0] == '\0' ? 0 : size;
+}
+
+static const ValueWriter writers[] = {
+    [TYPE_ID] = put_id,
+    [TYPE_AMOUNT] = put_amount,
+    [TYPE_AMOUNT_OR_ZERO] = put_amount,
+    [TYPE_CURRENCY] = put_currency,
+};
+
+_Static_assert(sizeof(writers) / sizeof(writers[0]) == TYPE_COUNT,
+               "each type of member has its writer");
+
+size_t
+operation_to_bytes(const Request *request, unsigned char bytes[OPERATION_BYTES_MAX])
+{
+	const KindInfo *info = &kind_infos[request->kind];
+	size_t length = 2;
+
+	bytes[0] = (unsigned char) (request->kind >> 8);
+	bytes[1] = (unsigned char) request->kind;
+	for (int i = 0; i < info->member_count; i++)
+	{
+		const KindMember *member = &info->members[i];
+		size_t name_size = strlen(member->name) + 1;
+		size_t size = writers[member->type]((const char *) request + member->offset,
+		                                    bytes + length + name_size);
+
+		if (size == 0)
+			continue;
+		memcpy(bytes + length, member->name, name_size);
+		length += name_size + size;
+	}
+	return length;
+}
