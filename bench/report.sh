@@ -72,9 +72,9 @@ rows() {
     local count
     count=$(shown transfers)
     against 1 drain tpcb 12 37 "posting $count queued transfers, 10,000 wallets"
-    against 2 drain_many tpcb 7 20 'the same, 100,000 wallets'
-    against 3 drain_many_hot drain_many 1.0 1.3 'the same, 90 of 100 into one wallet'
-    against '' drain_hot drain '' '' 'the same, 90 of 100 into one of 10,000 wallets'
+    against 2 drain_many tpcb 7 20 "posting $count queued transfers, 100,000 wallets"
+    against 3 drain_many_hot drain_many 1.0 1.3 'figure 2, where 90 of 100 go into one wallet'
+    against '' drain_hot drain '' '' 'figure 1, where 90 of 100 go into one wallet'
     against 4 direct tpcb 2.5 4 'wallet_transfer(), 8 clients, 100,000 wallets'
     against 5 direct_hot tpcb_hot 1.5 4 'wallet_transfer(), 8 clients, all into one wallet'
     against 6 enqueue tpcb 12 37 'wallet_enqueue_many(), 1,000 a call, one session'
@@ -82,7 +82,7 @@ rows() {
     against 8 bulk tpcb 8 20 'POST bulk, 1,000 an array, until the last outcome'
     against 9 get get_bare 0.45 0.7 'GET outcome, 64 connections'
     within 10 latency_p50 ms 10 3 'POST to outcome at half of the load, median'
-    within '' latency_p99 ms 50 15 'the same, 99th percentile'
+    within '' latency_p99 ms 50 15 'POST to outcome at half of the load, 99th percentile'
     against 11 drain_full drain_fresh 0.8 0.95 \
         "posting with $(shown filled) transfers in the journal"
     against 12 drain_held drain_unheld 0.7 0.9 \
