@@ -194,7 +194,8 @@ CREATE UNIQUE INDEX transfer_request_id_key ON wallet.transfer (request_id)
 ALTER SEQUENCE wallet.transfer_id_seq OWNED BY wallet.transfer.transfer_id;
 COMMENT ON SEQUENCE wallet.transfer_id_seq IS 'ids of transfers, drawn with the wallets locked';
 COMMENT ON TABLE wallet.transfer IS 'the journal: every movement of money; append-only';
-COMMENT ON COLUMN wallet.transfer.request_id IS 'null for a direct call';
+COMMENT ON COLUMN wallet.transfer.request_id IS
+    'the request that made the transfer; null for a direct call, and for all rows but the first of several that one request makes';
 COMMENT ON COLUMN wallet.transfer.kind IS 'a number of wallet.kind';
 COMMENT ON COLUMN wallet.transfer.amount IS 'in minor units';
 COMMENT ON COLUMN wallet.transfer.source_balance IS 'after this transfer, in minor units; null for the outside';

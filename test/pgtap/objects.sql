@@ -57,7 +57,7 @@ SELECT col_type_is('wallet', 'wallet', c, 'bigint', 'wallet.' || c) FROM unnest(
 SELECT col_type_is('wallet', 'transfer', c, 'bigint', 'transfer.' || c)
     FROM unnest(ARRAY['transfer_id', 'request_id', 'source_wallet_id', 'destination_wallet_id', 'amount', 'source_balance', 'destination_balance']) AS c;
 SELECT col_is_pk('wallet', 'transfer', 'transfer_id', 'a transfer has one id');
-SELECT index_is_unique('wallet', 'transfer', 'transfer_request_id_key', 'a request has one transfer');
+SELECT index_is_unique('wallet', 'transfer', 'transfer_request_id_key', 'one transfer alone carries the id of a request');
 SELECT col_is_pk('wallet', 'request_0', 'request_id', 'an id has one request');
 SELECT col_is_pk('wallet', 'outcome_0', 'request_id', 'a request has one outcome');
 SELECT col_is_unique('wallet', 'wallet', ARRAY['user_id'], 'a user has one wallet');

@@ -8,6 +8,9 @@ use File::Basename qw(dirname);
 use JSON::PP;
 use Test::More;
 
+use lib dirname(__FILE__) . '/../../docs';
+use Kinds;
+
 chdir dirname(__FILE__) . '/../..' or die "cannot change the folder: $!";
 
 sub slurp {
@@ -21,7 +24,8 @@ my $text = slurp('shim/openapi.json');
 my $document = JSON::PP->new->decode($text);
 my ($paths, $components) = @{$document}{qw(paths components)};
 my $manual = slurp('docs/http.md');
-my ($route_c, $kinds_h) = (slurp('shim/api/routes.c'), slurp('extension/rules/kinds.h'));
+my $route_c = slurp('shim/api/routes.c');
+my @kinds = Kinds::read_kinds('extension/rules/kinds.h');
 my $headers = join '', map { slurp($_) } glob 'shim/*/*.h';
 
 sub resolved {
@@ -42,8 +46,9 @@ sub constant {
 
 # --- codes ----------------------------------------------------------------------------------
 
-is(scalar `perl docs/openapi.pl shim/openapi.json <extension/rules/codes.h`, $text,
-    'the lists of codes are those of codes.h: docs/openapi.pl makes them');
+is(scalar `perl docs/openapi.pl shim/openapi.json extension/rules/codes.h extension/rules/kinds.h`, $text,
+    'the lists of codes are those of codes.h, and the payloads those of kinds.h: docs/openapi.pl makes them');
+is(scalar `perl docs/kinds.pl extension/rules/kinds.h`, slurp('docs/kinds.md'), 'docs/kinds.md is made from kinds.h');
 
 # Each answer that refuses has the list of its own status.
 for my $path (sort keys %{$paths}) {
@@ -68,8 +73,8 @@ sub members { return [ map { @{ $members_of{$_} || [lc] } } grep { $_ } split / 
 # {"/api/v1/wallet" => {kind, methods => {get => scope, post => scope, 'x-query' => scope}, members, required}}
 # Those of the kinds of kinds.h, whose handshakes are read, and those that routes.c adds to them.
 my (%routes, %scope_of);
-while ($kinds_h =~ /^\tX\((\w+), \d+, "(\w+)", (?:"([^"]+)"|NULL), (\w+),/mg) {
-    my ($symbol, $kind, $path, $scope) = ($1, $2, $3, scope($4));
+for (@kinds) {
+    my ($symbol, $kind, $path, $scope) = ("KIND_$_->{symbol}", @{$_}{qw(name path scope)});
     $scope_of{$symbol} = [ $kind, $scope ];
     my ($allowed, $required) = $kind eq 'wallet' ? ('USER_ID | HANDSHAKE_ID | WALLET_ID', 'USER_ID') : ('USER_ID | HANDSHAKE_ID') x 2;
     $routes{$path} = { kind => $kind, methods => { get => 'read', 'x-query' => 'read', post => $scope },
@@ -114,17 +119,14 @@ for my $path (sort keys %routes) {
 
 # --- members of what is posted --------------------------------------------------------------
 
-my %payloads;
-while ($kinds_h =~ /^#define (\w+)_MEMBERS\(M\) \\\n((?:\tM\(.*\n)+)/mg) {
-    my ($kind, $rows) = (lc $1, $2);
-    $payloads{$kind}{$1} = [ $2, $3 eq 'true' ] while $rows =~ /M\("(\w+)", TYPE_(\w+), (true|false),/g;
-}
+# {"transaction" => {"user_id" => needed, ...}}
+my %payloads = map { my $kind = $_; ($kind->{name} => { map { ($_->{name} => $_->{required}) } @{ $kind->{members} } }) } @kinds;
 for my $path (sort grep { $routes{$_}{methods}{post} } keys %routes) {
     my $schema = resolved($paths->{$path}{post}{requestBody}{content}{'application/json'}{schema});
     $schema = resolved($schema->{items}) if $routes{$path}{many};
     my $payload = $payloads{ $routes{$path}{kind} } or die "no payload for $path";
     is_deeply([ sort keys %{ $schema->{properties} } ], [ sort keys %{$payload} ], "$path: members of a POST");
-    is_deeply([ sort @{ $schema->{required} } ], [ sort grep { $payload->{$_}[1] } keys %{$payload} ], "$path: those that it needs");
+    is_deeply([ sort @{ $schema->{required} } ], [ sort grep { $payload->{$_} } keys %{$payload} ], "$path: those that it needs");
     ok(!$schema->{additionalProperties}, "$path: and no others");
     # A generated client would demand them.
     ok(!(grep { exists $_->{default} } values %{ $schema->{properties} }), "$path: no member has a default");
