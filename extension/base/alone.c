@@ -10,8 +10,9 @@
 PG_FUNCTION_INFO_V1(wallet_is_alone);
 
 /*
- * True where nobody has begun a transaction before this statement, and nothing has been written in
- * it: so what it commits is its own alone.  Not within a subtransaction, which looks like a block.
+ * wallet.is_alone() → boolean: whether the statement is a transaction by itself and has written
+ * nothing yet, so that a COMMIT commits nothing of the caller's.  False within a transaction block
+ * and within a subtransaction.
  */
 Datum
 wallet_is_alone(PG_FUNCTION_ARGS)

@@ -2,9 +2,9 @@
  * apart.c
  *		Finds the items of a step that fail, by halving, and does the step for the others.
  *
- * A subtransaction costs a transaction id, and a batch of 64 requests a fifth of its time: it is
- * made only where a table may refuse a row.  Nothing is halved unless something has failed.  Locks
- * that a failed attempt took are released with it.
+ * A subtransaction costs a transaction id, and a fifth of the time of a batch of 64 requests.  So
+ * callers use run_apart only where a table may refuse a row (table_may_refuse).  Nothing is halved
+ * unless a step has failed.  When an attempt fails, the locks that the attempt took are released.
  */
 #include "base/apart.h"
 
@@ -19,7 +19,7 @@
 #include "base/refusal.h"
 #include "base/relations.h"
 
-/* After so many failures that are no item's fault (no space, no memory) the server's state is. */
+/* After so many failures that are no item's fault (no space, no memory), run_apart gives up. */
 #define FAILURES_MAX 64
 
 typedef struct Apart
@@ -95,7 +95,10 @@ run_range(Apart *apart, int first, int count)
 void
 run_apart(void *items, int count, ApartStep step, ApartStep undo, ApartRefusal refuse)
 {
-	Apart apart = {.items = items, .step = step, .undo = undo, .refuse = refuse};
+	Apart apart;
+
+	Assert(count > 0);
+	apart = (Apart){.items = items, .step = step, .undo = undo, .refuse = refuse};
 
 	run_range(&apart, 0, count);
 }

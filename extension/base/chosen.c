@@ -41,8 +41,8 @@ sip_round(uint64 v[4])
 }
 
 /*
- * SipHash's last block holds what is left of the message and its length.  All messages here are 8
- * bytes long: that block is a constant.
+ * SipHash's last block holds the rest of the message and the message's length.  Every message here
+ * has 8 bytes, so the last block is a constant.
  */
 uint32
 chosen_hash(int64 id)
@@ -71,6 +71,7 @@ chosen_hash(int64 id)
 void
 chosen_shuffle(void **items, int count)
 {
+	Assert(count >= 0);
 	for (int i = count - 1; i > 0; i--)
 	{
 		int other = (int) pg_prng_uint64_range(&pg_global_prng_state, 0, i);

@@ -2,22 +2,26 @@
  * claims.c
  *		Wallets for which deferred requests wait, and direct payments step back.
  *
- * The worker never waits for a wallet.  Under a steady stream of direct payments it would never
- * find it free, and a request that is deferred for it would starve.  So a worker claims the wallets
- * of a request that has waited for long: it locks the wallet's claim (an advisory lock of the
- * session, of a class of its own) and publishes that here.  A direct payment that finds the wallet
- * published waits for that lock before it locks any wallet, and lets go of it at once.  Those who
- * stand in line already are done first; then the wallet is free, the worker posts what was
- * deferred, and gives the claim back.
+ * The worker never waits for a wallet.  Under a steady stream of direct payments the worker would
+ * never find the wallet free, and a request that is deferred for the wallet would starve.  So the
+ * worker claims the wallets of a request that has waited for long.  To claim a wallet, the worker
+ * takes an advisory lock on the wallet's id, for its session, and publishes the id in shared
+ * memory. A direct payment that finds its wallet published waits for the advisory lock before the
+ * payment locks any wallet, and releases the advisory lock at once.  Payments that wait for the
+ * wallet already are carried out first.  Then the wallet is free, the worker posts the deferred
+ * requests, and the worker gives the claim back.
  *
- * Whoever has locked a wallet already does not wait here, since the worker waits for him.  He may
- * hold other locks that somebody needs who holds the wallet: nobody would see that circle, so a
- * claim ends after a second in any case, and the next one comes later.
+ * A transaction that has locked a wallet already does not wait for claims, because the worker
+ * waits for that transaction.  A payment that waits for a claim may hold other locks, and the
+ * holder of the wallet may wait for those.  The deadlock detector does not see that circle.
+ * Therefore a claim ends after a second in any case (deferred.c), and the next claim comes after a
+ * pause.
  *
- * Locking: none but the claims' own.  A payment that reads a slot while it changes may wait for a
- * claim that is gone, which takes no time, or step back one payment later.  When nothing is
- * claimed, a payment reads one counter.  A worker that exits takes its slots back; its session's
- * locks go with it.
+ * Locking: atomic variables, and the advisory locks.  A payment that reads a slot while the slot
+ * changes does one of two harmless things.  Either the payment waits for a claim that has ended
+ * already, which takes no time, or only the next payment waits for the new claim.  When nothing is
+ * claimed, a payment reads one counter.  When a worker exits, its slots are freed, and PostgreSQL
+ * releases the advisory locks of its session.
  */
 #include "base/claims.h"
 
@@ -25,10 +29,11 @@
 #include "port/atomics.h"
 #include "storage/ipc.h"
 #include "storage/lock.h"
+#include "storage/lwlock.h"
 #include "storage/proc.h"
 #include "storage/shmem.h"
 
-/* Sets these advisory locks apart from those of SQL (1 and 2) and from our other ones. */
+/* The class of these advisory locks.  Those of SQL have 1 and 2; locks.c lists the others. */
 #define CLAIM_LOCK_CLASS 7
 
 #if PG_VERSION_NUM >= 170000
@@ -51,7 +56,7 @@ typedef struct Claims
 
 static Claims *claims = NULL;
 
-/* The transaction in which this session has locked a wallet last. */
+/* The transaction in which this session locked a wallet last. */
 static LocalTransactionId locked_in = InvalidLocalTransactionId;
 
 Size
@@ -65,6 +70,7 @@ claims_start(void)
 {
 	bool found;
 
+	Assert(LWLockHeldByMeInMode(AddinShmemInitLock, LW_EXCLUSIVE));
 	claims = ShmemInitStruct("pg_wallet claims", sizeof(Claims), &found);
 	if (found)
 		return;
@@ -89,12 +95,16 @@ claim_tag(int64 wallet_id)
 static void
 free_slot(Claim *slot)
 {
+	Assert(pg_atomic_read_u32(&slot->database) == MyDatabaseId);
 	pg_atomic_write_u64(&slot->wallet_id, 0);
 	pg_atomic_write_u32(&slot->database, 0);
 	pg_atomic_fetch_sub_u32(&claims->count, 1);
 }
 
-/* A database has one worker, so its slots are this one's, or of one that is gone. */
+/*
+ * A database has one worker.  So the slots of the database belong to this worker, or to a worker
+ * that has exited.
+ */
 static void
 free_all_slots(int code, Datum argument)
 {
@@ -108,11 +118,12 @@ free_all_slots(int code, Datum argument)
 void
 claims_attach(void)
 {
+	Assert(claims != NULL && OidIsValid(MyDatabaseId));
 	free_all_slots(0, (Datum) 0);
 	before_shmem_exit(free_all_slots, (Datum) 0);
 }
 
-/* A free slot, taken for this database; NULL when there is none. */
+/* Takes a free slot for this database; NULL when no slot is free. */
 static Claim *
 take_slot(void)
 {
@@ -129,12 +140,27 @@ take_slot(void)
 	return NULL;
 }
 
+static bool
+is_claimed(int64 wallet_id)
+{
+	for (int i = 0; i < CLAIMS_MAX; i++)
+	{
+		Claim *slot = &claims->slots[i];
+
+		if (pg_atomic_read_u64(&slot->wallet_id) == (uint64) wallet_id &&
+		    pg_atomic_read_u32(&slot->database) == MyDatabaseId)
+			return true;
+	}
+	return false;
+}
+
 bool
 claim_take(int64 wallet_id)
 {
 	LOCKTAG tag = claim_tag(wallet_id);
 	Claim *slot;
 
+	Assert(claims != NULL && wallet_id > 0);
 	if (LockAcquire(&tag, ExclusiveLock, true, true) == LOCKACQUIRE_NOT_AVAIL)
 		return false;
 	slot = take_slot();
@@ -152,6 +178,7 @@ claim_give(int64 wallet_id)
 {
 	LOCKTAG tag = claim_tag(wallet_id);
 
+	Assert(is_claimed(wallet_id));
 	for (int i = 0; i < CLAIMS_MAX; i++)
 	{
 		Claim *slot = &claims->slots[i];
@@ -161,20 +188,6 @@ claim_give(int64 wallet_id)
 			free_slot(slot);
 	}
 	LockRelease(&tag, ExclusiveLock, true);
-}
-
-static bool
-is_claimed(int64 wallet_id)
-{
-	for (int i = 0; i < CLAIMS_MAX; i++)
-	{
-		Claim *slot = &claims->slots[i];
-
-		if (pg_atomic_read_u64(&slot->wallet_id) == (uint64) wallet_id &&
-		    pg_atomic_read_u32(&slot->database) == MyDatabaseId)
-			return true;
-	}
-	return false;
 }
 
 void

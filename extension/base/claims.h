@@ -7,7 +7,7 @@
 
 #include "base/version.h"
 
-/* Wallets that are claimed at once, in all databases. */
+/* How many wallets may be claimed at the same time, in all databases. */
 #define CLAIMS_MAX 64
 
 extern Size claims_size(void);
@@ -15,18 +15,22 @@ extern Size claims_size(void);
 /* At the server's start, with AddinShmemInitLock held. */
 extern void claims_start(void);
 
-/* The worker's side.  False when the wallet cannot be claimed now. */
+/*
+ * Called by a worker: claims_attach once, before any claim.  claim_take returns false when another
+ * session holds the wallet's claim, or CLAIMS_MAX wallets are claimed.  claim_give gives back a
+ * claim that this worker has taken.
+ */
 extern void claims_attach(void);
 extern bool claim_take(int64 wallet_id);
 extern void claim_give(int64 wallet_id);
 
 /*
- * Before a direct payment locks its first wallet: wait until none of these is claimed.  A
- * transaction that has locked a wallet already does not wait.
+ * A direct payment calls claims_obey before it locks its first wallet: claims_obey waits until
+ * none of these wallets is claimed.  A transaction that has locked a wallet already does not wait.
  */
 extern void claims_obey(const int64 *wallet_ids, int count);
 
-/* This transaction locks wallets from here on. */
+/* Notes that this transaction locks wallets from here on. */
 extern void claims_note_lock(void);
 
 #endif /* PG_WALLET_CLAIMS_H */

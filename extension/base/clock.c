@@ -2,9 +2,9 @@
  * clock.c
  *		Two clocks: one for intervals, and one for what is stored and what people read.
  *
- * The wall clock (GetCurrentTimestamp) may be set, back or forward, while the server runs.  So each
- * interval (a pause, a heartbeat's age, how often something is done) is measured with the monotonic
- * clock, which nobody sets, and which is the same for all processes of a machine.
+ * The wall clock (GetCurrentTimestamp) may be set, back or forward, while the server runs.  So
+ * each interval, such as a pause or the age of a heartbeat, is measured with the monotonic clock.
+ * Nobody can set the monotonic clock, and all processes of a machine read the same time from it.
  */
 #include "base/clock.h"
 

@@ -7,8 +7,10 @@
 
 #include "base/version.h"
 
-/* Since some moment before the server's start, the same for all processes.  No interval is measured
- * with the wall clock, which may be set while the server runs. */
+/*
+ * The time since a fixed moment before the server's start, the same for all processes.  Every
+ * interval is measured with this clock, because the wall clock may be set while the server runs.
+ */
 extern int64 monotonic_ms(void);
 extern int64 monotonic_us(void);
 

@@ -2,10 +2,10 @@
  * digest.c
  *		What the audit keeps of rows that it has verified: 64 bits for each row.
  *
- * The audit adds up the digests of many rows.  A sum of digests does not depend on the order of the
- * rows, can be continued with later rows, and differs when a row was changed, added or taken away.
- * The digests are no secret and no signature: whoever can write wallet.verified can make them fit.
- * This file takes no lock.
+ * The audit adds up the digests of many rows.  A sum of digests does not depend on the order of
+ * the rows, can be continued with later rows, and differs when a row was changed, added or taken
+ * away. The digests are no secret and no signature: whoever can write wallet.verified can make
+ * them fit. This file takes no lock.
  */
 #include "base/version.h"
 

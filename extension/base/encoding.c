@@ -2,15 +2,16 @@
  * encoding.c
  *		Texts in UTF-8, as HTTP has them, in a database of any encoding.
  *
- * PostgreSQL converts the parameters of a statement when it reads them, and fails the statement
- * when it cannot.  What is to fail nobody else comes as bytes, and is converted here, text by text.
+ * PostgreSQL converts the parameters of a statement when it reads them.  When one parameter cannot
+ * be converted, the whole statement fails, with the requests of all clients in it.  So texts of
+ * clients come as bytea, and are converted here one by one.
  */
 #include "base/encoding.h"
 
 #include "catalog/namespace.h"
 #include "mb/pg_wchar.h"
 
-/* Convert a text; NULL where a character of it has no counterpart. */
+/* Converts a text; NULL when one of its characters does not exist in the other encoding. */
 static char *
 convert(const char *text, int length, int from, int to)
 {
@@ -46,8 +47,8 @@ utf8_is_valid(const char *text, int length)
 }
 
 /*
- * Some conversions give two characters the same counterpart.  Two texts must not become one, so
- * what does not come back as it was counts as not convertible.
+ * Some conversions turn two different characters into one.  Two different texts must not become
+ * equal, so a text that is not the same after a conversion back is not convertible.
  */
 char *
 utf8_to_database(const char *text, int length)

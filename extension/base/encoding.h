@@ -7,13 +7,16 @@
 
 #include "base/version.h"
 
-/* Is it valid UTF-8, without a NUL? */
+/* Whether the text is valid UTF-8 without a NUL. */
 extern bool utf8_is_valid(const char *text, int length);
 
-/* A valid UTF-8 text in the database's encoding; NULL where that lacks one of its characters. */
+/* Converts valid UTF-8 to the database's encoding; NULL when a character does not exist there. */
 extern char *utf8_to_database(const char *text, int length);
 
-/* The same for people to read: the text's end is a NUL, and what cannot be converted is a "?". */
+/*
+ * Converts valid UTF-8 that ends with a NUL, for people to read: when the text is not convertible,
+ * each character beyond ASCII becomes a "?".
+ */
 extern char *utf8_to_database_lossy(const char *text, int length);
 
 #endif /* PG_WALLET_ENCODING_H */

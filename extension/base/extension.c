@@ -12,6 +12,8 @@
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
 
+static char other_version[NAMEDATALEN];
+
 /* pg_extension.extversion, or NULL when the extension is absent. */
 static char *
 installed_version(void)
@@ -46,5 +48,14 @@ extension_state(void)
 
 	if (version == NULL)
 		return EXTENSION_ABSENT;
-	return strcmp(version, PG_WALLET_VERSION) == 0 ? EXTENSION_READY : EXTENSION_OTHER_VERSION;
+	if (strcmp(version, PG_WALLET_VERSION) == 0)
+		return EXTENSION_READY;
+	strlcpy(other_version, version, sizeof(other_version));
+	return EXTENSION_OTHER_VERSION;
+}
+
+const char *
+extension_other_version(void)
+{
+	return other_version;
 }

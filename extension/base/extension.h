@@ -7,7 +7,7 @@
 
 #include "base/version.h"
 
-/* Is this extension, of this library's version, installed in the database? */
+/* EXTENSION_READY: the extension is installed, in the version of this library. */
 typedef enum ExtensionState
 {
 	EXTENSION_ABSENT,
@@ -16,5 +16,8 @@ typedef enum ExtensionState
 } ExtensionState;
 
 extern ExtensionState extension_state(void);
+
+/* The version of the extension, when extension_state has just returned EXTENSION_OTHER_VERSION. */
+extern const char *extension_other_version(void);
 
 #endif /* PG_WALLET_EXTENSION_H */

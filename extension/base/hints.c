@@ -2,28 +2,31 @@
  * hints.c
  *		Where the rows of wallets were last seen, in memory that all sessions share.
  *
- * A hint spares the way down the index.  It may be wrong: whoever follows it looks whether the row
- * there is visible and the wallet's own, which is enough, since no two versions of a row are
- * visible at once.  Therefore nothing is locked here, and none of it has to be undone.
+ * With a hint, a payment reads its wallet's row without a search in the index.  A hint may be
+ * wrong. So the reader of a hint checks that the row at that place is visible and has the wallet's
+ * id.  The check is enough, because no two versions of a row are visible to one snapshot.
  *
- * Each wallet has one place for its hint, which others may take: those whose ids are HINT_COUNT
- * apart, and those of other databases.  Without the memory (the library is not in
- * shared_preload_libraries) there are no hints.
+ * Each wallet has one place for its hint.  Wallets whose ids are HINT_COUNT apart, and wallets of
+ * other databases, may share the place: the last one that was kept stays.  When the library is not
+ * in shared_preload_libraries, there is no shared memory, and there are no hints.
+ *
+ * Locking: none.  A hint is never undone when a transaction rolls back.
  */
 #include "base/hints.h"
 
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "port/atomics.h"
+#include "storage/lwlock.h"
 #include "storage/shmem.h"
 
 #define HINT_COUNT (1024 * 1024) /* a power of two; 16 bytes each */
 
-/* The two need not belong together when several write at a time: then it is a wrong hint. */
+/* When two sessions write one hint at a time, its members may not match: then the hint is wrong. */
 typedef struct Hint
 {
 	pg_atomic_uint64 wallet_id;
-	pg_atomic_uint64 row; /* its block and its offset there; 0 for none */
+	pg_atomic_uint64 row; /* block number << 16 | offset in the block; 0: no hint */
 } Hint;
 
 static Hint *hints = NULL;
@@ -39,6 +42,7 @@ hints_start(void)
 {
 	bool found;
 
+	Assert(LWLockHeldByMeInMode(AddinShmemInitLock, LW_EXCLUSIVE));
 	hints = ShmemInitStruct("pg_wallet hints", hints_size(), &found);
 	for (int i = 0; !found && i < HINT_COUNT; i++)
 	{
@@ -72,6 +76,7 @@ hint_keep(int64 wallet_id, const ItemPointerData *tid)
 {
 	Hint *hint;
 
+	Assert(ItemPointerIsValid(tid));
 	if (hints == NULL)
 		return;
 	hint = hint_of(wallet_id);

@@ -1,6 +1,6 @@
 /*
  * hints.h
- *		Where the rows of wallets were last seen.
+ *		Where the rows of wallets were seen last.
  */
 #ifndef PG_WALLET_HINTS_H
 #define PG_WALLET_HINTS_H
@@ -14,7 +14,10 @@ extern Size hints_size(void);
 /* At the server's start, with AddinShmemInitLock held. */
 extern void hints_start(void);
 
-/* Maybe the wallet's row is there; false when nothing is known. */
+/*
+ * hint_find sets tid to the place where the wallet's row was seen last; the row may have moved.
+ * Returns false when no place is known.  hint_keep notes a place.
+ */
 extern bool hint_find(int64 wallet_id, ItemPointer tid);
 extern void hint_keep(int64 wallet_id, const ItemPointerData *tid);
 

@@ -2,19 +2,21 @@
  * ids.c
  *		Draws the ids of requests, transfers and wallets, and refuses one that is not new.
  *
- * The queue takes it that a request has a larger id than every request that was drawn before it:
- * what is not above the low-water mark is never read again.  The journal takes the same of its
- * transfers.  A sequence keeps that as long as nobody sets it back, lets sessions draw ids in
- * advance (CACHE), or carries tables to another server without their sequences, as logical
- * replication does.  So each id is compared with the highest one that was drawn before.
+ * Each id must be larger than every id that was drawn before it.  The queue never again reads a
+ * request whose id is at or below the low-water mark, and in the journal the order of ids is the
+ * order of posting.  A sequence gives smaller ids after somebody has set the sequence back, or has
+ * let sessions draw ids in advance (CACHE), or has copied the tables without their sequences, as
+ * logical replication does.  So each id that is drawn is compared with the highest id before it.
  *
- * That one is kept in shared memory, for each sequence of each database.  After the server's start,
- * and without the memory (the library is not in shared_preload_libraries), the tables say it.
+ * The highest id of each sequence of each database is kept in shared memory.  After the server's
+ * start, and when the library is not in shared_preload_libraries, the highest id comes from the
+ * tables.
  *
- * Locking: none.  A place is taken once, and given back to nobody.  Who draws reads the highest id
- * first: all up to it were drawn before, so an id that is not above it is no new one.  Then the id
- * becomes the highest, unless a larger one has come in between.  That larger one is no reason to
- * refuse ours: two sessions that draw at the same time are never in each other's way.
+ * Locking: none.  A sequence takes a place in shared memory once, and keeps the place.  A session
+ * reads the highest id before it draws its own: every id up to the highest was drawn earlier, so
+ * an id that is not above the highest is not new.  Then the session stores its id as the highest,
+ * unless another session has stored a larger id in between.  The larger id does not make the
+ * session's own id wrong, because both were drawn after the highest id was read.
  */
 #include "base/ids.h"
 
@@ -25,6 +27,7 @@
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "port/atomics.h"
+#include "storage/lwlock.h"
 #include "storage/shmem.h"
 #include "utils/inval.h"
 #include "utils/snapmgr.h"
@@ -33,13 +36,13 @@
 #include "base/relations.h"
 #include "base/statement.h"
 
-/* Sequences that have been drawn from since the server's start; each extension has three. */
+/* Room for sequences that were drawn from since the server's start; each extension has three. */
 #define DRAWN_MAX 1024
 
 typedef struct Drawn
 {
-	pg_atomic_uint64 sequence; /* its database and its oid; 0 for none */
-	pg_atomic_uint64 highest;  /* 0 when it is not known */
+	pg_atomic_uint64 sequence; /* oid of the database << 32 | oid of the sequence; 0: free */
+	pg_atomic_uint64 highest;  /* the highest id that was drawn; 0: not known */
 } Drawn;
 
 static Drawn *all_drawn = NULL;
@@ -90,6 +93,7 @@ ids_start(void)
 {
 	bool found;
 
+	Assert(LWLockHeldByMeInMode(AddinShmemInitLock, LW_EXCLUSIVE));
 	all_drawn = ShmemInitStruct("pg_wallet ids", ids_size(), &found);
 	for (int i = 0; !found && i < DRAWN_MAX; i++)
 	{
@@ -98,7 +102,7 @@ ids_start(void)
 	}
 }
 
-/* The sequence's place in shared memory; NULL when all are taken. */
+/* Returns the sequence's place in shared memory; NULL when other sequences have all places. */
 static Drawn *
 find_drawn(Oid sequence)
 {
@@ -147,8 +151,9 @@ find_source(IdKind kind)
 }
 
 /*
- * Raises an error unless the sequence is as it was made.  An id has just been drawn, so that the
- * sequence is locked and nobody alters it before the transaction ends.
+ * Raises an error unless the sequence has the options that CREATE EXTENSION gave it.  The caller
+ * has just drawn an id, so the transaction holds a lock that keeps others from altering the
+ * sequence.
  */
 static void
 check_source(IdSource *source)
@@ -160,18 +165,28 @@ check_source(IdSource *source)
 		elog(ERROR, "wallet.%s is no sequence", source->name);
 	form = (Form_pg_sequence) GETSTRUCT(tuple);
 	source->is_as_made = form->seqincrement == 1 && form->seqcache == 1 && !form->seqcycle;
-	ReleaseSysCache(tuple);
 	if (source->is_as_made)
+	{
+		ReleaseSysCache(tuple);
 		return;
-	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-	                errmsg("sequence wallet.%s is not as pg_wallet has made it", source->name),
-	                errdetail("Each id has to be larger than every id that was drawn before it."),
-	                errhint("ALTER SEQUENCE wallet.%s INCREMENT 1 CACHE 1 NO CYCLE, and SET LOGGED "
-	                        "if it is unlogged.",
-	                        source->name)));
+	}
+	ereport(ERROR,
+	        (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+	         errmsg("sequence wallet.%s has options that pg_wallet cannot work with", source->name),
+	         errdetail("Its increment is " INT64_FORMAT ", its cache is " INT64_FORMAT
+	                   ", and it %s.  Each id must be larger than every earlier one.",
+	                   form->seqincrement, form->seqcache,
+	                   form->seqcycle ? "starts again after its last value"
+	                                  : "does not start again after its last value"),
+	         errhint("ALTER SEQUENCE wallet.%s INCREMENT 1 CACHE 1 NO CYCLE, and SET LOGGED "
+	                 "if it is unlogged.",
+	                 source->name)));
 }
 
-/* The highest id in the tables as they are now, whatever the transaction's snapshot says. */
+/*
+ * Returns the highest id that is stored in the tables now, also by transactions that have
+ * committed after the caller's snapshot was taken.
+ */
 static int64
 highest_stored(IdSource *source)
 {
@@ -200,6 +215,8 @@ id_draw(IdKind kind)
 	int64 highest;
 	int64 id;
 
+	Assert(kind < ID_KINDS);
+	/* gaps.h relies on this order: first a transaction id, then the id. */
 	(void) GetTopTransactionId();
 	highest = source->drawn == NULL ? 0 : (int64) pg_atomic_read_u64(&source->drawn->highest);
 	pg_read_barrier();

@@ -22,9 +22,10 @@ extern Size ids_size(void);
 extern void ids_start(void);
 
 /*
- * The next id, larger than every id of this kind that was ever drawn in this database.  Raises
- * object_not_in_prerequisite_state, and nothing is lost but the number, where the sequence does not
- * promise that.  The transaction has its transaction id before it draws.  Inside SPI_connect.
+ * Draws the next id: it is larger than every id of this kind that was drawn in this database
+ * before. Raises object_not_in_prerequisite_state when the sequence does not give such an id; the
+ * number that the sequence gave is then unused.  Gives the transaction its transaction id before
+ * it draws. The caller has called SPI_connect.
  */
 extern int64 id_draw(IdKind kind);
 

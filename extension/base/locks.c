@@ -2,12 +2,13 @@
  * locks.c
  *		Locks that stand for an activity, and not for a table.
  *
- * Each is an advisory lock with a class of its own.  SQL's advisory locks have the classes 1 and 2,
- * and LOCK TABLE, ANALYZE, VACUUM and CREATE INDEX CONCURRENTLY take locks on tables: none of them
- * can meet these.  tables/wallets.c has class 3, for the turns of direct payments.
+ * Each is an advisory lock with a class of its own.  SQL's advisory locks have the classes 1 and
+ * 2, and LOCK TABLE, ANALYZE, VACUUM and CREATE INDEX CONCURRENTLY lock tables.  So none of them
+ * can conflict with these locks.  Class 3 is for the turns of direct payments
+ * (tables/wallets.c), class 7 for claims.c.
  *
- * A lock is held until its transaction ends, and a prepared transaction keeps it.  The oid of a
- * table names it, so that an extension which is made anew has new locks.
+ * A lock is held until its transaction ends; a prepared transaction keeps the lock.  The lock is
+ * named by the oid of a table: when the extension is dropped and created again, its locks are new.
  */
 #include "base/locks.h"
 
@@ -22,18 +23,27 @@ PG_FUNCTION_INFO_V1(wallet_lock_rotation);
 #define QUEUE_LOCK_CLASS 4
 #define ROTATION_LOCK_CLASS 5
 
-static LockAcquireResult
-lock_activity(const char *table, uint16 class, bool wait)
+static LOCKTAG
+activity_tag(const char *table, uint16 class)
 {
 	LOCKTAG tag;
 
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, wallet_relation(table), class);
+	return tag;
+}
+
+static LockAcquireResult
+lock_activity(const char *table, uint16 class, bool wait)
+{
+	LOCKTAG tag = activity_tag(table, class);
+
 	return LockAcquire(&tag, ExclusiveLock, false, !wait);
 }
 
 /*
- * Only who posts takes it: those who enqueue, pay or look after the tables do not.  The lock of a
- * reader on the table keeps the extension from being dropped in the middle of a round.
+ * Only those who post take this lock; those who enqueue, pay directly or maintain the tables do
+ * not.  The reader's lock on the table keeps the extension from being dropped in the middle of a
+ * round.
  */
 bool
 queue_lock(bool wait)
@@ -47,9 +57,21 @@ queue_lock(bool wait)
 	return lock_activity("queue_position", QUEUE_LOCK_CLASS, wait) != LOCKACQUIRE_NOT_AVAIL;
 }
 
+bool
+queue_lock_is_held(void)
+{
+	LOCKTAG tag = activity_tag("queue_position", QUEUE_LOCK_CLASS);
+
+#if PG_VERSION_NUM >= 170000
+	return LockHeldByMe(&tag, ExclusiveLock, false);
+#else
+	return LockHeldByMe(&tag, ExclusiveLock);
+#endif
+}
+
 /*
  * wallet.lock_rotation() → boolean: keeps others from beginning a new partition until the
- * transaction ends.  False when this transaction has done so already.
+ * transaction ends.  False when this transaction holds that lock already.
  */
 Datum
 wallet_lock_rotation(PG_FUNCTION_ARGS)

@@ -8,9 +8,12 @@
 #include "base/version.h"
 
 /*
- * Keep others from posting until the transaction ends.  Without wait: false when somebody else
- * posts now.
+ * Keeps others from posting until the transaction ends.  When another transaction holds the lock,
+ * queue_lock waits for that transaction, or, without wait, returns false.
  */
 extern bool queue_lock(bool wait);
+
+/* For assertions: whether this transaction holds queue_lock. */
+extern bool queue_lock_is_held(void);
 
 #endif /* PG_WALLET_LOCKS_H */

@@ -14,8 +14,8 @@ PG_FUNCTION_INFO_V1(wallet_amount);
 PG_FUNCTION_INFO_V1(wallet_amount_text);
 
 /*
- * A numeric has no text of its own that could decide: 12.50 and 12.5000 are the same number, and
- * both are accepted where two decimals are.  NaN and infinity are no amounts.
+ * Only the value of a numeric counts, and not its scale: 12.50 and 12.5000 are both accepted for a
+ * currency with two decimals.  NaN and infinity are refused.
  */
 Amount
 amount_from_numeric(Numeric value)
@@ -33,6 +33,7 @@ amount_from_numeric(Numeric value)
 Numeric
 amount_to_numeric(int64 minor, int minor_digits)
 {
+	Assert(minor_digits >= 0 && minor_digits <= MINOR_DIGITS_MAX);
 	return int64_div_fast_to_numeric(minor, minor_digits);
 }
 

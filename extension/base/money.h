@@ -11,8 +11,7 @@
 
 #include "rules/number.h"
 
-/* Read a numeric; its value counts, not its scale.  Raises the error of what cannot be an amount.
- */
+/* Reads a numeric by its value; its scale does not count.  Raises an error when it is no amount. */
 extern Amount amount_from_numeric(Numeric value);
 
 /* Minor units as a numeric with the currency's decimals. */

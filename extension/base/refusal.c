@@ -17,6 +17,8 @@ sqlstate_of(WalletCode code)
 {
 	const char *state = wallet_codes[code].sqlstate;
 
+	Assert(code > CODE_OK && code < CODE_COUNT);
+
 	return MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4]);
 }
 
@@ -27,8 +29,8 @@ errhint_of(WalletCode code)
 }
 
 /*
- * A refusal says all there is to say.  The statement, which the server's log would repeat, may hold
- * a handshake or an idempotency key.
+ * The statement is kept out of the server's log, because it may contain a handshake or an
+ * idempotency key.
  */
 void
 refuse(WalletCode code, const char *detail)
@@ -53,12 +55,12 @@ typedef struct Fault
 } Fault;
 
 /*
- * A request is refused only for what its own data have brought about.  It was acknowledged, so
- * everything else (resources, settings, objects that an operator has changed, the state of a
- * session or of another server) makes it wait, and is charged to nobody.  docs/operations.md,
- * "Whose fault an error is", has the reasons.  A class that is not listed here is none of
- * PostgreSQL's: somebody's trigger has raised it, to refuse this request.  With one of our own
- * codes (class PW) it says which refusal it is.
+ * A queued request was acknowledged, so the request is refused only when its own data have caused
+ * the error.  Every other error (resources, settings, objects that an operator has changed, the
+ * state of a session or of another server) makes the request wait.  docs/operations.md, "Whose
+ * fault an error is", has the reasons.  PostgreSQL raises no error of a class that is not listed
+ * here: a user's trigger has raised it, to refuse the request.  A trigger may raise one of our own
+ * codes (class PW); then the request is refused with that code.
  */
 static const Fault faults[] = {
     {"03", false},    /* SQL statement not yet complete: a function that is wrong */
@@ -98,8 +100,9 @@ static const Fault faults[] = {
 };
 
 /*
- * A constraint of ours is violated only when something else is wrong: a sequence was set back, so
- * that a key comes twice; a partition is missing; somebody has added a column that may not be null.
+ * Whether the error violates one of our own constraints.  That happens only when a table is
+ * broken: a sequence was set back and gives an id twice, a partition is missing, or a user has
+ * added a column that may not be null.
  */
 static bool
 is_broken_table(const ErrorData *error)

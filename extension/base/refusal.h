@@ -9,21 +9,23 @@
 
 #include "rules/codes.h"
 
-/* Raise the error of this code; detail may be NULL, else it is a full sentence. */
+/* Raises the error of this code.  detail is NULL or a full sentence. */
 extern pg_noreturn void refuse(WalletCode code, const char *detail);
 
-/* The same with a message that is more specific than the code's own. */
+/* Raises the error of this code with a message that is more specific than the code's own. */
 extern pg_noreturn void refuse_with_message(WalletCode code, const char *message);
 
 /*
- * Is a request to blame for this error, so that it may be refused with internal_error?  No space, a
- * shutdown, a deadlock, a sequence at its end, a table that an operator has changed and the like
- * are nobody's fault.
+ * Whether a request has caused this error by its own data, so that the request may be refused.
+ * False for a lack of disk space, a shutdown, a deadlock, a sequence at its end, a table that an
+ * operator has changed, and the like.
  */
 extern bool is_fault_of_request(const ErrorData *error);
 
-/* How a request ends that is to blame for this error: with the error's own code, if it is one of
- * ours, or with internal_error. */
+/*
+ * The outcome of a request that has caused this error: the code whose SQLSTATE the error has, or
+ * CODE_INTERNAL_ERROR when the error is none of our codes.
+ */
 extern WalletCode outcome_of_error(const ErrorData *error);
 
 #endif /* PG_WALLET_REFUSAL_H */

@@ -19,7 +19,8 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
-/* Relations that have been looked up, until one is made or dropped somewhere. */
+/* Relations that were looked up; forgotten when any relation or schema is made, renamed or dropped.
+ */
 #define KNOWN_MAX 16
 
 typedef struct KnownRelation
@@ -29,7 +30,7 @@ typedef struct KnownRelation
 } KnownRelation;
 
 static KnownRelation known_relations[KNOWN_MAX];
-static int known_count = -1; /* nobody has asked to be told yet */
+static int known_count = -1; /* -1: the callback is not registered yet */
 static uint64 times_forgotten;
 
 static void
@@ -105,7 +106,10 @@ relation_lock_at_once(const char *name)
 	return locked;
 }
 
-/* Is the index unique, on just the columns of these names, each compared as its key is? */
+/*
+ * Whether the index is unique, on exactly the columns of these names, and compares each column as
+ * the key of the same place does.
+ */
 static bool
 index_has_columns(Relation index, Relation heap, const char *const *columns,
                   const ScanKeyData *keys, int count)
@@ -129,7 +133,7 @@ index_has_columns(Relation index, Relation heap, const char *const *columns,
 	return true;
 }
 
-/* The unique index on these columns, opened; NULL where there is none. */
+/* Opens the unique index on these columns; NULL when there is none. */
 static Relation
 open_unique_index(Relation heap, const char *const *columns, const ScanKeyData *keys, int count)
 {
@@ -151,8 +155,8 @@ open_unique_index(Relation heap, const char *const *columns, const ScanKeyData *
 }
 
 /*
- * An insertion with the same key would wait for the end of the transaction that has inserted it: a
- * dirty snapshot shows the row before that has committed.
+ * Whether an insertion with these keys would wait for an open transaction that has inserted such a
+ * row.  A dirty snapshot shows the rows of transactions that have not committed.
  */
 static bool
 entry_is_busy(Relation heap, Relation unique, ScanKeyData *keys, int key_count)
@@ -162,7 +166,7 @@ entry_is_busy(Relation heap, Relation unique, ScanKeyData *keys, int key_count)
 	IndexScanDesc scan;
 	bool busy = false;
 
-	/* A key is compared as the index is ordered. */
+	/* Compare each key with the collation that the index is ordered by. */
 	for (int i = 0; i < key_count; i++)
 		keys[i].sk_collation = unique->rd_indcollation[keys[i].sk_attno - 1];
 	InitDirtySnapshot(dirty);
@@ -186,6 +190,7 @@ index_entry_is_busy(const char *table, const char *const *columns, ScanKeyData *
 	Relation unique = open_unique_index(heap, columns, keys, key_count);
 	bool busy = false;
 
+	Assert(key_count > 0);
 	if (unique != NULL)
 	{
 		busy = entry_is_busy(heap, unique, keys, key_count);

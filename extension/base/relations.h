@@ -10,19 +10,19 @@
 #include "access/skey.h"
 
 /*
- * Is another open transaction inserting a row with these keys into a table of the schema wallet,
- * whose columns of these names have a unique index?  The keys are in the order of the columns;
- * false where there is no such index, whatever it is called.
+ * Whether another open transaction has inserted a row with these keys into a table of the schema
+ * wallet.  columns names the key's columns, keys has one key for each of them, in the same order.
+ * Uses the unique index on these columns, whatever its name; false when there is none.
  */
 extern bool index_entry_is_busy(const char *table, const char *const *columns, ScanKeyData *keys,
                                 int key_count);
 
-/* A table of the schema wallet by name; an error when the extension is absent. */
+/* The oid of a table of the schema wallet; raises an error when there is no such table. */
 extern Oid wallet_relation(const char *relation);
 
 /*
- * Lock such a table and its indexes for reading until the end of the transaction; false where that
- * would have to wait for another transaction.
+ * Locks a table of the schema wallet and its indexes for reading until the end of the transaction.
+ * Returns false instead of waiting for another transaction.
  */
 extern bool relation_lock_at_once(const char *relation);
 

@@ -2,8 +2,8 @@
  * result.c
  *		Rows that functions return, of composite types that somebody may have altered.
  *
- * ALTER TYPE adds attributes after ours and leaves the place of a dropped one.  It does not ask
- * whether a C function fills them.
+ * A user may run ALTER TYPE on a type that a C function returns.  A new attribute comes after
+ * ours, and a dropped attribute keeps its place.
  */
 #include "base/result.h"
 
@@ -26,7 +26,7 @@ result_is_as_made(TupleDesc columns, const Oid *types, int count)
 	return true;
 }
 
-/* The value as one of the column's type, by way of its text. */
+/* Converts the value to the column's type, by way of the value's text. */
 static Datum
 convert(Datum value, Oid type, const FormData_pg_attribute *column)
 {

@@ -85,7 +85,7 @@ setting_allows_database(const char *database)
 	ListCell *cell;
 	bool allowed = false;
 
-	/* The setting's check hook has seen to it that this is a list. */
+	/* Always true: check_databases has refused every value that is no list. */
 	if (!SplitIdentifierString(list, ',', &names))
 		return false;
 	foreach (cell, names)

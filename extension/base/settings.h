@@ -19,10 +19,10 @@ extern int setting_queue_limit; /* pg_wallet.queue_limit */
 /* pg_wallet.request_retention; 0: for ever */
 extern int setting_request_retention_s;
 
-/* Is this database one of those that pg_wallet.databases names? */
+/* Whether pg_wallet.databases names this database, or names none and so allows all. */
 extern bool setting_allows_database(const char *database);
 
-/* Define all of them; pg_wallet.max_workers only while the server starts. */
+/* Defines all settings; pg_wallet.max_workers only while the server starts. */
 extern void settings_define(void);
 
 #endif /* PG_WALLET_SETTINGS_H */

@@ -3,11 +3,13 @@
  *		Commits that wait for a synchronous standby: who says so, and who has to wait.
  *
  * A session whose commit waits for a standby (synchronous_standby_names) may be cancelled.  Its
- * transaction is then committed on this server alone, and visible.  Whoever repeats the call later
- * finds its idempotency key, writes nothing, and would not wait: confirm_at_commit makes that
- * repeated call wait as the first one did.
+ * transaction is then committed on this server alone, and visible.  When the client repeats the
+ * call, the repeated call finds the idempotency key and writes nothing, so its commit would not
+ * wait. confirm_at_commit makes the commit of the repeated call wait for the standby, as the first
+ * did.
  *
- * Shared memory of the server is read here without locks: an answer may be out of date by a moment.
+ * Locking: none.  This file reads the server's shared memory; an answer may be out of date by a
+ * moment.
  */
 #include "base/standbys.h"
 
@@ -24,8 +26,7 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
-/* A commit that waits for longer is trouble: a standby that is there answers within milliseconds.
- */
+/* A commit that waits for longer is reported: a standby that runs answers within milliseconds. */
 #define COMMIT_PATIENCE_MS 3000
 
 #define STANDBY_HINT "Bring the standby back, or change synchronous_standby_names."
@@ -34,14 +35,14 @@
 #define pgstat_get_local_beentry_by_index pgstat_fetch_stat_local_beentry
 #endif
 
-/* Do commits wait for standbys at all, as this process knows the settings? */
+/* Whether commits wait for standbys, by the settings that this process knows. */
 static bool
 standbys_are_named(void)
 {
 	return max_wal_senders > 0 && SyncRepConfig != NULL;
 }
 
-/* How many of the standbys that a commit needs are not connected? */
+/* How many of the standbys that a commit needs are not connected. */
 static int
 missing_standbys(void)
 {
@@ -59,8 +60,10 @@ waits_for_standby(int pid)
 	return process != NULL && *(volatile uint32 *) &process->wait_event_info == WAIT_EVENT_SYNC_REP;
 }
 
-/* The session of this database whose statement waits for a standby for the longest time, in ms; 0:
- * none. */
+/*
+ * For how many milliseconds a statement of this database has waited for a standby, at the most; 0:
+ * none waits.  Sets *pid to the process that waits for so long.
+ */
 static long
 longest_wait_ms(int *pid)
 {

@@ -10,8 +10,8 @@
 extern char *trouble_of_standbys(void);
 
 /*
- * Let this transaction's commit wait for a standby where one is named, although the transaction has
- * written nothing: what it has read may be committed on this server alone.
+ * Let this transaction's commit wait for a standby where one is named, although the transaction
+ * has written nothing: what it has read may be committed on this server alone.
  */
 extern void confirm_at_commit(void);
 

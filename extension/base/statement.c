@@ -11,15 +11,19 @@
 #include "optimizer/cost.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/snapmgr.h"
 
 #include "base/session.h"
 
-/* One plan for all arguments: what differs is how many rows an array has. */
+/* Plans the statement once for all arguments: arguments differ only in the length of arrays. */
 static void
 prepare(Statement *statement)
 {
-	SPIPlanPtr plan = SPI_prepare_cursor(statement->sql, statement->argument_count,
-	                                     statement->argument_types, CURSOR_OPT_GENERIC_PLAN);
+	SPIPlanPtr plan;
+
+	Assert(statement->argument_count <= lengthof(statement->argument_types));
+	plan = SPI_prepare_cursor(statement->sql, statement->argument_count, statement->argument_types,
+	                          CURSOR_OPT_GENERIC_PLAN);
 
 	if (plan == NULL || SPI_keepplan(plan) != 0)
 		elog(ERROR, "could not prepare a statement: %s", SPI_result_code_string(SPI_result));
@@ -36,7 +40,8 @@ execute(Statement *statement, Datum *arguments, const char *nulls, bool read_onl
 	result = SPI_execute_plan(statement->plan, arguments, nulls, read_only, 0);
 	if (result < 0)
 		elog(ERROR, "could not execute a statement: %s", SPI_result_code_string(result));
-	/* A rule of the user's that does nothing instead leaves a plan that does not notice its end. */
+	/* When a user drops a rule DO INSTEAD NOTHING, PostgreSQL keeps a plan that was made with it.
+	 */
 	if (result == SPI_OK_REWRITTEN)
 	{
 		SPI_freeplan(statement->plan);
@@ -45,8 +50,9 @@ execute(Statement *statement, Datum *arguments, const char *nulls, bool read_onl
 }
 
 /*
- * Every statement finds its rows by a key.  It is to do so however empty the tables are while it is
- * planned, since the plan stays while they grow, and whatever the session has set.
+ * Whether the session's settings make the planner find rows by a key.  Each statement must be
+ * planned that way even while the tables are empty, because the plan is kept while the tables
+ * grow.
  */
 static bool
 planner_is_set(void)
@@ -55,7 +61,7 @@ planner_is_set(void)
 	       !enable_mergejoin && !jit_enabled;
 }
 
-/* The list of session.h, as far as it is about plans. */
+/* Sets those settings of session.h that are about plans, until the end of the GUC nest level. */
 static void
 set_planner(void)
 {
@@ -69,12 +75,17 @@ set_planner(void)
 	}
 }
 
-/* Planned anew, it is while the plan's locks are taken: nobody can tell before. */
+/*
+ * The settings are in force for the execution too, and not only for prepare(): PostgreSQL may plan
+ * the statement anew while it takes the plan's locks.
+ */
 void
 statement_run(Statement *statement, Datum *arguments, const char *nulls, bool read_only)
 {
 	int nest_level;
 
+	Assert(arguments != NULL || statement->argument_count == 0);
+	Assert(!read_only || ActiveSnapshotSet());
 	if (planner_is_set())
 	{
 		execute(statement, arguments, nulls, read_only);
@@ -86,12 +97,18 @@ statement_run(Statement *statement, Datum *arguments, const char *nulls, bool re
 	AtEOXact_GUC(true, nest_level);
 }
 
-/* Read as something else a number could be any amount of money. */
+/*
+ * Raises an error when the column has another type than expected: read as another type, a number
+ * could be any amount of money.
+ */
 static Datum
 result_column(uint64 row, int column, Oid type, bool *is_null)
 {
-	Oid actual = SPI_gettypeid(SPI_tuptable->tupdesc, column);
+	Oid actual;
 
+	Assert(SPI_tuptable != NULL && row < SPI_processed);
+	Assert(column >= 1 && column <= SPI_tuptable->tupdesc->natts);
+	actual = SPI_gettypeid(SPI_tuptable->tupdesc, column);
 	if (actual != type && !(actual == TIMESTAMPTZOID && type == INT8OID))
 		elog(ERROR, "column %d of a statement's result is of type %u, not %u", column, actual,
 		     type);

@@ -17,18 +17,23 @@ typedef struct Statement
 } Statement;
 
 /*
- * Run it, inside SPI_connect.  A session that plans as session.h says makes it do so with nothing
- * to change.  nulls may be NULL.  read_only: with the snapshot that is active. */
+ * Runs the statement.  The caller has called SPI_connect.  While the statement is planned and
+ * runs, the planner's settings of session.h are in force, whatever the session has set.  nulls: as
+ * for SPI_execute_plan; NULL: no argument is null.  read_only: uses the active snapshot.
+ */
 extern void statement_run(Statement *statement, Datum *arguments, const char *nulls,
                           bool read_only);
 
-/* Columns of the result's row, bigint or timestamptz and text; null reads as 0 or "". */
+/*
+ * A column of a row of the last result, of type bigint or timestamptz, or of type text.  Rows
+ * count from 0, columns from 1.  A null is returned as 0, or as "".
+ */
 extern int64 result_int64(uint64 row, int column);
 extern const char *result_text(uint64 row, int column);
 
 /*
- * The statement has written this many rows, or an error is raised: a trigger or a rule that
- * swallows rows of ours would lose money without a word.
+ * Raises an error unless the last statement has written this many rows.  Money would be lost
+ * silently if a trigger or a rule of a user's suppressed some of the rows.
  */
 extern void result_expect(int count, const char *table);
 

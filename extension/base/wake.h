@@ -7,10 +7,10 @@
 
 #include "base/version.h"
 
-/* Wakes the worker, or has one started.  NULL without shared memory: then nobody can be woken. */
+/* Wakes the worker, or has one started.  NULL: there is no shared memory, and nobody is woken. */
 extern void (*wake_hook)(void);
 
-/* When this transaction commits: wake this database's worker, or have one started. */
+/* Calls wake_hook when this transaction commits. */
 extern void wake_at_commit(void);
 
 #endif /* PG_WALLET_WAKE_H */

@@ -13,16 +13,16 @@
 
 #include "base/clock.h"
 
-/* A clock that changes by more than this, as measured by the other one, has been set. */
+/* When the two clocks' difference changes by more than this, the wall clock was set. */
 #define STEP_US USECS_PER_SEC
 
-/* Two clocks are read in less than a microsecond. */
+/* The two clocks are usually read within a microsecond of each other. */
 #define CLOCK_LOOK_US_MAX 10000
 
 typedef struct ClockLook
 {
 	LWLock *lock;
-	int64 ahead_us; /* the wall clock, of the monotonic one; 0: nobody has looked yet */
+	int64 ahead_us; /* the wall clock minus the monotonic clock; 0: no process has looked yet */
 } ClockLook;
 
 static ClockLook *last_look = NULL;
@@ -38,14 +38,15 @@ clock_start(void)
 {
 	bool found;
 
+	Assert(LWLockHeldByMeInMode(AddinShmemInitLock, LW_EXCLUSIVE));
 	last_look = ShmemInitStruct("pg_wallet clock", clock_size(), &found);
 	if (!found)
 		*last_look = (ClockLook){.lock = &GetNamedLWLockTranche("pg_wallet clock")->lock};
 }
 
 /*
- * By how many microseconds the wall clock has run ahead of the monotonic one (negative: back) since
- * any process asked last.
+ * Returns by how many microseconds the wall clock has gained on the monotonic clock (negative: has
+ * fallen back) since any process called this last.
  */
 static int64
 clock_step(void)
@@ -57,7 +58,7 @@ clock_step(void)
 	LWLockAcquire(last_look->lock, LW_EXCLUSIVE);
 	before_us = monotonic_us();
 	ahead_us = GetCurrentTimestamp() - before_us;
-	/* Whoever is stopped between the two clocks has learnt nothing. */
+	/* A process that was stopped between the two readings does not know the difference. */
 	if (monotonic_us() - before_us <= CLOCK_LOOK_US_MAX)
 	{
 		step_us = last_look->ahead_us == 0 ? 0 : ahead_us - last_look->ahead_us;

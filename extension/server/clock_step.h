@@ -12,7 +12,7 @@ extern Size clock_size(void);
 /* At the server's start, with AddinShmemInitLock held. */
 extern void clock_start(void);
 
-/* Warn once in the log when the wall clock has been set since somebody looked last. */
+/* Logs a warning when the wall clock was set since any process called this last. */
 extern void clock_look(void);
 
 #endif /* PG_WALLET_CLOCK_STEP_H */

@@ -2,14 +2,15 @@
  * ending.c
  *		A background process that is told to end leaves no error in the log.
  *
- * SIGTERM is die(): the next check for interrupts raises a FATAL error, whatever the process is
- * doing then.  The error would stand in the log, and the exit status 1 that follows makes the
- * postmaster log one more line.  But nothing has failed: somebody has stopped the server, or
- * dropped the database.  So the hook below sees the error before it is written, and ends the
- * process itself.  All that ends a process runs as after the error.
+ * SIGTERM calls die(): the next check for interrupts raises a FATAL error, which would be written
+ * to the log.  The process would exit with status 1, and the postmaster would log that as well.
+ * But nothing has failed: somebody has stopped the server, or dropped the database.  So the hook
+ * below sees the error before it is written, and ends the process.  The exit callbacks run as they
+ * do after a FATAL error.
  *
- * A process that exits with 0 is never started again.  A worker needs no more, since it asks the
- * launcher for the next one.  The launcher exits with 0 only while the server stops.
+ * The postmaster never restarts a process that exits with status 0.  A worker is not restarted in
+ * any case: it asks the launcher for the next worker.  The launcher exits with status 0 only while
+ * the server stops.
  */
 #include "server/ending.h"
 
@@ -24,7 +25,7 @@ static emit_log_hook_type previous_hook = NULL;
 static bool is_restarted = false;
 static bool is_connecting = false;
 
-/* Does the server stop?  The postmaster writes that to its file before it signals anybody. */
+/* Whether the server stops: the postmaster notes that in its file before it signals processes. */
 static bool
 server_stops(void)
 {
@@ -47,8 +48,8 @@ server_stops(void)
 }
 
 /*
- * Does this error say no more than that the process has to end?  While a process connects, the
- * database may go, or be closed to all: whoever has done that knows it.
+ * Whether this error means only that the process has to end.  While a process connects, the
+ * database may be dropped or closed to all; the person who does that needs no error in the log.
  */
 static bool
 is_end(const ErrorData *error)
@@ -72,6 +73,7 @@ end_instead(ErrorData *error)
 void
 ending_install(bool restarted)
 {
+	Assert(emit_log_hook != end_instead);
 	is_restarted = restarted;
 	is_connecting = true;
 	previous_hook = emit_log_hook;

@@ -8,9 +8,10 @@
 #include "base/version.h"
 
 /*
- * From here on, this process ends without an error in the log when it is told to end.  Until
- * ending_connected(), the same holds when the process cannot connect since its database has gone.
- * A process that the postmaster restarts exits with status 0 only while the server stops.
+ * ending_install, called once: from here on this process logs no error when it is told to end.
+ * Until ending_connected() is called, it logs no error either when its database was dropped or is
+ * closed to all.  restarted: the postmaster restarts the process, so that the process must not
+ * exit with status 0 unless the server stops.
  */
 extern void ending_install(bool restarted);
 extern void ending_connected(void);

@@ -2,19 +2,19 @@
  * guard.c
  *		Money is not dropped by accident.
  *
- * Dropping the extension, its schema or its owner drops the journal.  The event
- * trigger of the install script runs before each command that changes objects:
- * it notes which table is the journal, and loads this library where it is not
- * preloaded.  The hook sees that table about to go, whatever command wants it,
- * and refuses while it holds a transfer.  By then the rest of the extension may
- * be gone already.
+ * A DROP of the extension, of its schema or of its owner drops the journal.  The event trigger of
+ * the install script runs before each command that changes objects.  The trigger notes which table
+ * is the journal, and loads this library where it is not preloaded.  The hook is called before any
+ * table is dropped, by whatever command, and refuses to drop a journal that has a transfer.  By
+ * then the rest of the extension may be dropped already.
  *
- * Nor is a partition of requests or outcomes dropped, by a DROP TABLE of its own,
- * or detached before its rows have expired.  (Where all is dropped, the journal
- * decides.)  The schema wallet keeps its name, by which the library knows it.
+ * The hook also refuses DROP TABLE of a partition of requests or outcomes whose rows have not
+ * expired, and the event trigger refuses to detach such a partition.  When the whole extension is
+ * dropped, only the journal decides.  The schema wallet cannot be renamed, because the library
+ * finds its tables by the schema's name.
  *
- * The library may be loaded in databases without the extension, where the event
- * trigger never runs and no table is the journal.
+ * The library may be loaded in a database without the extension.  The event trigger never runs
+ * there, and no table is the journal.
  */
 #include "server/guard.h"
 
@@ -41,11 +41,12 @@ PG_FUNCTION_INFO_V1(wallet_guard_drop);
 
 static object_access_hook_type previous_hook = NULL;
 static Oid journal = InvalidOid;
-static bool is_drop_table = false; /* as the command that is under way */
+static bool is_drop_table = false; /* whether the present command is DROP TABLE */
 
 /*
- * Has the table a row?  Then its first column, an id, is read if id is not NULL: the largest number
- * where somebody has given it another type.  A plain scan: the indexes may be gone already.
+ * Whether the table has a row.  When id is not NULL, sets *id to the first column of that row; to
+ * PG_INT64_MAX when a user has given the column another type than bigint.  Uses no index, because
+ * the indexes may be dropped already.
  */
 static bool
 find_row(Oid relation, int64 *id)
@@ -67,7 +68,10 @@ find_row(Oid relation, int64 *id)
 	return found;
 }
 
-/* Is this a partition of requests or outcomes that have not expired?  All of them do at once. */
+/*
+ * Whether this is a partition of requests or outcomes whose rows have not expired.  All rows of a
+ * partition expire together, so one row decides.
+ */
 static bool
 is_kept_partition(Oid relation)
 {
@@ -102,11 +106,12 @@ guard_money(ObjectAccessType access, Oid class, Oid object, int sub, void *argum
 void
 guard_install(void)
 {
+	Assert(object_access_hook != guard_money);
 	previous_hook = object_access_hook;
 	object_access_hook = guard_money;
 }
 
-/* ALTER SCHEMA wallet RENAME is refused: the library names its tables by that schema. */
+/* Refuses ALTER SCHEMA wallet RENAME: the library finds its tables by the schema's name. */
 static void
 keep_schema_name(const RenameStmt *command)
 {
@@ -117,8 +122,8 @@ keep_schema_name(const RenameStmt *command)
 }
 
 /*
- * ALTER TABLE … DETACH PARTITION is refused while the partition has rows that are to be kept.  It
- * is refused here, before the command, since DETACH … CONCURRENTLY commits before any hook sees it.
+ * Refuses ALTER TABLE … DETACH PARTITION while the partition has rows that have not expired.  The
+ * event trigger does this, because DETACH … CONCURRENTLY commits before any hook is called.
  */
 static void
 keep_partitions(const AlterTableStmt *command)

@@ -7,7 +7,7 @@
 
 #include "base/version.h"
 
-/* Install the hook that refuses to drop a journal with transfers. */
+/* Installs the hook, once in each process that has loaded the library. */
 extern void guard_install(void);
 
 #endif /* PG_WALLET_GUARD_H */

@@ -2,11 +2,11 @@
  * launcher.c
  *		Sees to it that every database with the extension has a worker.
  *
- * Only a process that is connected to a database can tell whether the extension
- * is there.  So the launcher starts a worker for each database when the server
- * starts, after a reload, and from time to time; a worker that finds nothing to
- * do there exits at once.  In between, databases ask: at CREATE EXTENSION, when
- * a request is queued where there is no worker, and when a worker has died.
+ * Only a process that is connected to a database can tell whether the extension is installed
+ * there. So the launcher starts a worker for each database when the server starts, after a reload,
+ * and every LOOK_AT_ALL_MS; a worker exits at once when the extension is not installed.  In
+ * between, a database asks for a worker at CREATE EXTENSION, when a request is queued and there is
+ * no worker, and when its worker has died.
  *
  *		wanted --start--> worker --extension absent, paused--> (nothing)
  *		  ^                 |
@@ -43,29 +43,35 @@
 #include "server/worker.h"
 #include "server/workers.h"
 
-/* A database that was made from a template with the extension is found after this time. */
+/*
+ * The interval between looks at all databases.  A database that was made from a template which has
+ * the extension asks for no worker by itself.
+ */
 #define LOOK_AT_ALL_MS 60000
 
 /*
- * A worker is not started again sooner than this.  The pause doubles each time that it dies before
- * the end of its first round, as when the database cannot be opened: each death leaves two lines in
- * the log.
+ * The shortest time between two starts of a database's worker.  The time doubles whenever the
+ * worker dies before the end of its first round, as happens when the database cannot be opened.
+ * Each death writes two lines to the log.
  */
 #define RESTART_MS 500
 #define RESTART_MS_MAX 64000
 
-/* Workers that only look whether there is work take a slot too, but not for as long as this. */
+/*
+ * When workers could not be started for this time, the log says so.  All slots may be taken for a
+ * shorter time by workers that exit because their database has no extension.
+ */
 #define FULL_LOG_MS 2000
 
-/* A database that wants a worker, or wanted one. */
+/* A database that wants a worker, or has wanted one before. */
 typedef struct Wanted
 {
 	Oid database;
 	bool pending;
-	bool asked;       /* by somebody in the database, who has queued a request there */
-	bool told;        /* the log says that it may have none */
+	bool asked;       /* a session in the database has asked for the worker */
+	bool told;        /* the log says that the database may have no worker */
 	int64 started_ms; /* of monotonic_ms(); 0: never */
-	int pause_ms;     /* until it is started again */
+	int pause_ms;     /* between two starts of the worker */
 } Wanted;
 
 static Wanted *databases = NULL;
@@ -81,7 +87,7 @@ launcher_register(void)
 	    .bgw_restart_time = 1,
 	};
 
-	/* A server of pg_upgrade's is for pg_upgrade alone. */
+	/* pg_upgrade must be the only one that writes in a server that it has started. */
 	if (IsBinaryUpgrade)
 		return;
 	strlcpy(launcher.bgw_name, "pg_wallet launcher", BGW_MAXLEN);
@@ -117,8 +123,9 @@ want(Oid database)
 }
 
 /*
- * May a worker connect to this database?  A template has none, since nobody could copy it while
- * somebody is connected.  A limit of -2 connections marks a database whose DROP was cut short.
+ * Whether a worker may connect to this database.  A template has no worker, because a database
+ * cannot be copied while a process is connected to it.  A limit of -2 connections marks a database
+ * whose DROP was cut short.
  */
 static bool
 is_open_to_workers(const FormData_pg_database *database)
@@ -134,7 +141,7 @@ begin(void)
 	StartTransactionCommand();
 }
 
-/* Want a worker for each database that may have one. */
+/* Notes each database that may have a worker as one that wants a worker. */
 static void
 look_at_all_databases(void)
 {
@@ -159,7 +166,7 @@ look_at_all_databases(void)
 	CommitTransactionCommand();
 }
 
-/* Is the database still there, and one that may have a worker? */
+/* Whether the database still exists and may have a worker. */
 static bool
 may_have_worker(Oid database)
 {
@@ -176,8 +183,8 @@ may_have_worker(Oid database)
 }
 
 /*
- * Say why workers could not be started, once when that has lasted for a while, and when it is over;
- * and again when there is another reason.
+ * Logs why workers could not be started, once when that has lasted for FULL_LOG_MS, and logs when
+ * they could be started again.
  */
 static void
 note_trouble(LaunchTrouble trouble)
@@ -207,8 +214,8 @@ note_trouble(LaunchTrouble trouble)
 }
 
 /*
- * Somebody waits in vain in a database that pg_wallet.databases does not name, or in a template:
- * the log says so once, until a worker is there again or the settings are read anew.
+ * A session has queued a request in a database that may have no worker.  Logs that once, until the
+ * database has a worker or the settings are reloaded.
  */
 static void
 tell_of_ban(Wanted *wanted)
@@ -226,7 +233,7 @@ tell_of_ban(Wanted *wanted)
 	wanted->told = true;
 }
 
-/* Is there a worker to start for this database? */
+/* Whether a worker is to be started for this database. */
 static bool
 is_needed(Wanted *wanted)
 {
@@ -239,7 +246,7 @@ is_needed(Wanted *wanted)
 	return false;
 }
 
-/* With the worker switched off, the log says so once. */
+/* Logs once that pg_wallet.worker is off. */
 static void
 tell_of_switch(void)
 {
@@ -251,7 +258,7 @@ tell_of_switch(void)
 	told = !setting_worker;
 }
 
-/* Start a worker for this database, or say why that cannot be done. */
+/* Starts a worker for this database, or returns why that is not possible. */
 static LaunchTrouble
 launch(Wanted *wanted)
 {
@@ -269,7 +276,7 @@ launch(Wanted *wanted)
 	return LAUNCH_PROCESSES_MAX;
 }
 
-/* Start the workers that are pending; true when one has to wait for a little. */
+/* Starts the workers that are pending; returns whether some of them have to wait. */
 static bool
 start_workers(void)
 {

@@ -28,7 +28,10 @@ PG_FUNCTION_INFO_V1(wallet_process);
 PG_FUNCTION_INFO_V1(wallet_worker_state);
 PG_FUNCTION_INFO_V1(wallet_announce);
 
-/* The error of a round that has failed: said once, or raised when the caller has to know at once.
+/*
+ * A round has failed with this error.  Raises the error when the caller has cancelled the round,
+ * or when nothing can be posted and nothing was settled before.  Otherwise logs the error, unless
+ * it was logged before.
  */
 static void
 round_failed(Queue *queue, ErrorData *error, bool is_known, bool has_settled)
@@ -45,8 +48,8 @@ round_failed(Queue *queue, ErrorData *error, bool is_known, bool has_settled)
 }
 
 /*
- * One round in a subtransaction, so that a batch that fails can be halved as the worker does it.
- * False when it failed; *last_error is the error then.
+ * Runs a round in a subtransaction, so that a batch which fails can be halved, as the worker does.
+ * Returns false when the round has failed, and sets *last_error then.
  */
 static bool
 process_round(Queue *queue, int requests_max, bool has_settled, Round *round,
@@ -91,9 +94,9 @@ process_round(Queue *queue, int requests_max, bool has_settled, Round *round,
 }
 
 /*
- * wallet_process(max_requests integer) → bigint: how many requests got their outcome.
- * Posts what is queued in the caller's transaction; the worker waits until that has ended.  Raises
- * the last error when there was one, and nothing could be settled.
+ * wallet_process(max_requests integer) → bigint: how many requests got their outcome. Posts what
+ * is queued, in the caller's transaction; the worker posts nothing until that transaction ends.
+ * When no request could be settled, raises the last error.
  */
 Datum
 wallet_process(PG_FUNCTION_ARGS)
@@ -110,7 +113,7 @@ wallet_process(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 		                errmsg("max_requests must be greater than zero")));
 	PreventCommandIfReadOnly("wallet_process()");
-	/* A snapshot older than the lock would not show what others have posted before it. */
+	/* A snapshot that is older than queue_lock would not show what others have posted before. */
 	if (IsolationUsesXactSnapshot())
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 		                errmsg("wallet_process() needs the isolation level READ COMMITTED"),
@@ -139,7 +142,7 @@ wallet_process(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(settled);
 }
 
-/* wallet.worker_state() → row: what this database's worker says of itself. */
+/* wallet.worker_state() → row: the state of this database's worker; nulls when there is none. */
 Datum
 wallet_worker_state(PG_FUNCTION_ARGS)
 {
@@ -176,7 +179,7 @@ wallet_worker_state(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));
 }
 
-/* wallet.announce(): this database wants a worker as soon as the transaction commits. */
+/* wallet.announce(): asks for a worker of this database when the transaction commits. */
 Datum
 wallet_announce(PG_FUNCTION_ARGS)
 {

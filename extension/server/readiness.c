@@ -1,10 +1,11 @@
 /*
  * readiness.c
- *		Is what is queued posted?  If not, the log and wallet_ready() say why, and what to do.
+ *		Whether what is queued is posted.  If not, the log and wallet_ready() say why, and what to
+ *		do.
  *
- * After each round the worker notes its condition: in shared memory, and, when it has changed, in
- * the log.  Why there is no worker is seen by whoever asks, from the settings and from what the
- * launcher has noted.
+ * After each round the worker notes its condition in shared memory.  When the condition has
+ * changed, the worker logs it as well.  Why there is no worker, wallet_ready() finds from the
+ * settings and from what the launcher has noted.
  */
 #include "server/readiness.h"
 
@@ -30,31 +31,32 @@
 
 PG_FUNCTION_INFO_V1(wallet_ready);
 
-/* For so long a worker may fail, or be busy, before it counts as one that does not post. */
+/* After this time of failures, or in one round, a worker counts as one that does not post. */
 #define PATIENCE_US (10 * USECS_PER_SEC)
 
-/* An error that was last met longer ago than this is logged in full again. */
+/* An error that the worker last met longer ago than this is logged in full again. */
 #define FORGET_US (600 * USECS_PER_SEC)
 
 /* ---- what the worker notes ---- */
 
-/* The database's name, what the worker has noted last, and since when. */
+/* The database's name, the condition that was noted last, and since when it has lasted. */
 static const char *my_database = NULL;
 static WorkerCondition noted = CONDITION_STARTING;
 static int64 noted_us = 0;
 
-/* Has an error been logged since the worker has posted?  Does the log say that it is paused? */
+/* Whether, since the worker posted last, an error was logged, and a pause. */
 static bool error_is_logged = false;
 static bool pause_is_logged = false;
 
 void
 condition_start(const char *database)
 {
+	Assert(my_database == NULL && database != NULL);
 	my_database = database;
 	pgstat_report_activity(STATE_RUNNING, "starting");
 }
 
-/* Why is the worker paused in this condition, and what to do?  NULL when it is not paused. */
+/* Returns why the worker is paused in this condition, and sets *cure; NULL: it is not paused. */
 static const char *
 reason_for_pause(WorkerCondition condition, const char **cure)
 {
@@ -68,8 +70,7 @@ reason_for_pause(WorkerCondition condition, const char **cure)
 			return "another transaction posts the queue";
 		case CONDITION_OTHER_VERSION:
 			*cure = "Restart the server, or run ALTER EXTENSION pg_wallet UPDATE.";
-			return "the installed extension is not of version " PG_WALLET_VERSION
-			       ", as the loaded library is";
+			return "the installed extension and the loaded library have different versions";
 		case CONDITION_FAILING:
 			*cure =
 			    "The error stands in the log before this line.  The worker tries again after "
@@ -87,14 +88,19 @@ log_condition(WorkerCondition condition, int64 lasted_us)
 	const char *cure;
 	const char *reason = reason_for_pause(condition, &cure);
 
+	Assert(my_database != NULL);
 	if (noted == CONDITION_STARTING)
 		ereport(LOG, (errmsg("pg_wallet worker of database \"%s\" has started", my_database)));
-	/* An error that is met again and again is not logged each time, nor is the pause after it. */
+	/* When the same error comes again and again, neither it nor its pause is logged each time. */
 	if (reason != NULL && (condition != CONDITION_FAILING || error_is_logged))
 	{
 		pause_is_logged = true;
 		ereport(LOG,
 		        (errmsg("pg_wallet worker of database \"%s\" is paused: %s", my_database, reason),
+		         condition == CONDITION_OTHER_VERSION
+		             ? errdetail("The extension has version %s, the library has %s.",
+		                         extension_other_version(), PG_WALLET_VERSION)
+		             : 0,
 		         errhint("%s", cure)));
 	}
 	if (condition != CONDITION_POSTING)
@@ -139,8 +145,8 @@ condition_end(const char *reason)
 }
 
 /*
- * Has the worker met this error before, and not long ago?  Then it is told once more when it has
- * been met twice as often as when it was told last.
+ * Whether the worker's last error was the same, and is not older than FORGET_US.  A repeated error
+ * is logged in short when it has come 2, 4, 8, 16, … times.
  */
 static bool
 is_known_error(const ErrorData *error)
@@ -175,7 +181,7 @@ condition_met_error(const ErrorData *error)
 
 /* ---- who asks ---- */
 
-/* Why a worker that is there posts nothing; NULL when it does. */
+/* Returns why a worker that runs posts nothing; NULL when it posts. */
 static char *
 trouble_of_worker(const WorkerState *state)
 {
@@ -203,7 +209,7 @@ trouble_of_worker(const WorkerState *state)
 	    state->wait_event == 0 ? "nothing" : pgstat_get_wait_event(state->wait_event));
 }
 
-/* Why there is no worker. */
+/* Returns why there is no worker. */
 static char *
 trouble_of_launcher(void)
 {
@@ -225,7 +231,7 @@ trouble_of_launcher(void)
 	}
 }
 
-/* May nobody, or not everybody, connect to this database, so that it has no worker? */
+/* Whether this database has no worker because it is a template or takes no connections. */
 static bool
 is_closed_to_workers(void)
 {
@@ -240,7 +246,7 @@ is_closed_to_workers(void)
 	return closed;
 }
 
-/* Why nothing is posted in this database, and what to do; NULL when something is. */
+/* Returns why nothing is posted in this database, and what to do; NULL when requests are posted. */
 static char *
 find_trouble(void)
 {
@@ -255,9 +261,9 @@ find_trouble(void)
 		    "and restart the server.");
 	if (extension_state() == EXTENSION_OTHER_VERSION)
 		return psprintf(
-		    "the installed extension is not of version %s, as the loaded library is. "
+		    "the installed extension has version %s, and the loaded library has %s. "
 		    "Restart the server, or run ALTER EXTENSION pg_wallet UPDATE.",
-		    PG_WALLET_VERSION);
+		    extension_other_version(), PG_WALLET_VERSION);
 	if (!setting_worker)
 		return pstrdup(
 		    "the worker is switched off. Set pg_wallet.worker to on and reload the "
@@ -277,8 +283,8 @@ find_trouble(void)
 }
 
 /*
- * wallet_ready() → row: worker_alive says whether what is queued is posted, and detail why not, and
- * what to do.
+ * wallet_ready() → row: worker_alive says whether what is queued is posted, and detail why not,
+ * and what to do.
  */
 Datum
 wallet_ready(PG_FUNCTION_ARGS)

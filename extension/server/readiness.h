@@ -1,6 +1,6 @@
 /*
  * readiness.h
- *		Why nothing is posted.
+ *		Whether what is queued is posted, and if not, why.
  */
 #ifndef PG_WALLET_READINESS_H
 #define PG_WALLET_READINESS_H
@@ -13,17 +13,18 @@
 	"Once the restore or the cut-over is complete, run REFRESH MATERIALIZED VIEW wallet.opening."
 
 /*
- * The worker of this database (the name stays the caller's) notes how it stands with it.  The log
- * says when that has changed, and the worker's activity while it sleeps says it, too.
+ * Called by the worker of a database.  condition_start, called once, takes the database's name;
+ * the caller keeps the memory of the name.  condition_note notes the worker's condition, and logs
+ * a change.  condition_activity returns a text for pg_stat_activity while the worker sleeps.
  */
 extern void condition_start(const char *database);
 extern void condition_note(WorkerCondition condition);
 extern const char *condition_activity(void);
 
-/* The worker ends for this reason; the log says so unless it never began. */
+/* Logs why the worker ends, unless the worker ends before its first condition was noted. */
 extern void condition_end(const char *reason);
 
-/* Note an error; false when the worker has met the same one not long ago, and need not log it. */
+/* Notes an error.  Returns false when the same error was logged not long ago. */
 extern bool condition_met_error(const ErrorData *error);
 
 #endif /* PG_WALLET_READINESS_H */

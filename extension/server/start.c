@@ -24,7 +24,7 @@ PG_MODULE_MAGIC;
 
 void _PG_init(void);
 
-/* The pieces of shared memory, each with the lock that protects it; NULL: it needs none. */
+/* The pieces of shared memory.  lock is the name of the LWLock of a piece; NULL: it has none. */
 static const struct SharedPiece
 {
 	Size (*size)(void);
@@ -66,7 +66,7 @@ start_memory(void)
 	LWLockRelease(AddinShmemInitLock);
 }
 
-/* What must be known before the server starts: the size of shared memory, and the launcher. */
+/* While the postmaster loads the library: asks for shared memory and for the launcher. */
 static void
 start_with_server(void)
 {

@@ -3,8 +3,8 @@
  *		What pg_upgrade needs of us.
  *
  * pg_upgrade has pg_dump refresh wallet.opening at the end, as after a restore.  But a server in
- * binary upgrade mode can make no table for what is new in the view, and nothing is new: the view's
- * file is taken over with all others.  So the refresh is passed over there.
+ * binary upgrade mode can make no table for what is new in the view, and nothing is new: the
+ * view's file is taken over with all others.  So the refresh is passed over there.
  */
 #include "server/upgrade.h"
 

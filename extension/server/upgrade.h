@@ -7,7 +7,7 @@
 
 #include "base/version.h"
 
-/* Does nothing in any other server than one of pg_upgrade's. */
+/* Does nothing unless pg_upgrade has started the server. */
 extern void upgrade_register(void);
 
 #endif /* PG_WALLET_UPGRADE_H */

@@ -2,9 +2,9 @@
  * worker.c
  *		The background worker of one database: posts what is queued, round by round.
  *
- * Each round is one transaction.  Between rounds nothing is held, neither a lock
- * nor a snapshot, and the worker looks again whether the extension is still
- * there and of its own version.  An error ends the round, never the worker.
+ * Each round is one transaction.  Between rounds the worker holds no lock and no snapshot.  At the
+ * beginning of each round the worker checks that the extension is still installed, in the version
+ * of this library.  An error ends the round, never the worker.
  */
 #include "server/worker.h"
 
@@ -37,37 +37,37 @@
 #include "server/readiness.h"
 #include "server/workers.h"
 
-/* How soon to look again whether somebody else still posts. */
+/* While another transaction holds queue_lock, the worker tries again after this pause. */
 #define LOCKED_RETRY_MS 50
 
-/* A worker that is kept out for longer says so. */
+/* After this time without queue_lock, the worker's condition is CONDITION_EXCLUDED. */
 #define EXCLUDED_MS 3000
 
-/* After an error that is nobody's fault the pause doubles, from and up to these. */
+/* The pause after a round that has failed; doubles with each further failure, up to the maximum. */
 #define BACKOFF_MIN_MS 100
 #define BACKOFF_MAX_MS 10000
 
 /*
- * While many pay, a round begins this long after the one before at the earliest, so that it has
- * more to do: what a round costs by itself, and its flush, are shared by its requests.  A round of
- * fewer requests than BUSY_ROUND is followed at once, for those who wait for one payment after the
- * other.
+ * A round that settles BUSY_ROUND requests or more is followed by the next round no sooner than
+ * ROUND_INTERVAL_MS after its beginning.  In the meantime requests gather, and share the next
+ * round's commit.  After a smaller round the next one begins at once, because a client that makes
+ * one payment after the other would wait.
  */
 #define ROUND_INTERVAL_MS 3
 #define BUSY_ROUND 16
 
-/* A worker that sleeps says this often that it is alive; wallet_ready() counts on it. */
+/* The interval of heartbeats while the worker sleeps; wallet_ready() expects them. */
 #define HEARTBEAT_MS 5000
 
-/* The pause after rounds that failed, one after the other; 0 when the last one did not. */
+/* The pause after the last round, when it failed; 0 when it did not fail. */
 static int backoff_ms = 0;
 
 typedef enum RoundEnd
 {
 	ROUND_DONE,
-	ROUND_EXCLUDED, /* somebody else posts now */
+	ROUND_EXCLUDED, /* another transaction holds queue_lock */
 	ROUND_FAILED,
-	ROUND_ABSENT, /* the extension is not installed here */
+	ROUND_ABSENT, /* the extension is not installed in the database */
 	ROUND_OTHER_VERSION
 } RoundEnd;
 
@@ -90,18 +90,18 @@ worker_start(int slot)
 	strlcpy(worker.bgw_function_name, "pg_wallet_worker_main", BGW_MAXLEN);
 	if (!RegisterDynamicBackgroundWorker(&worker, &handle))
 		return false;
-	/* One that has ended already had nothing to do, or asks for another one itself. */
+	/* A worker that has ended already had nothing to do, or has asked for another worker itself. */
 	if (WaitForBackgroundWorkerStartup(handle, &pid) != BGWH_STARTED)
 		workers_release(slot);
-	/* Waiting has reset the latch, also if somebody else had set it. */
+	/* The wait has reset the latch, which another process may have set. */
 	SetLatch(MyLatch);
 	pfree(handle);
 	return true;
 }
 
 /*
- * Nothing in the server's configuration may change how posting works: session.h says what is
- * relied on.  An override stays whatever is reloaded.
+ * Sets the settings of session.h, so that the server's configuration does not change how posting
+ * works.  With PGC_S_OVERRIDE they stay when the configuration is reloaded.
  */
 static void
 set_session(void)
@@ -121,7 +121,7 @@ set_session(void)
 	}
 }
 
-/* Begin a transaction that may post: ROUND_DONE, or why there is none. */
+/* Begins a transaction that may post.  When it may not, ends it again, and returns the reason. */
 static RoundEnd
 begin(void)
 {
@@ -148,7 +148,7 @@ commit(void)
 	CommitTransactionCommand();
 }
 
-/* One round, in a transaction of its own.  Errors are thrown. */
+/* Runs a round in a transaction of its own.  Errors are raised. */
 static RoundEnd
 try_round(Queue *queue, Round *round)
 {
@@ -163,7 +163,7 @@ try_round(Queue *queue, Round *round)
 	return end;
 }
 
-/* The same; an error is logged, and *recovery says how to go on. */
+/* Runs a round.  Logs an error, and sets *recovery to how the worker goes on then. */
 static RoundEnd
 run_round(Queue *queue, Round *round, Recovery *recovery)
 {
@@ -194,8 +194,8 @@ run_round(Queue *queue, Round *round, Recovery *recovery)
 }
 
 /*
- * Somebody else posts, or has posted in a transaction that is still open.  That is worth a word
- * when it has lasted for a while.
+ * Another transaction holds queue_lock: it has called wallet_process() and is still open.  The
+ * condition is noted only when that has lasted for EXCLUDED_MS.
  */
 static void
 note_exclusion(bool is_excluded)
@@ -209,8 +209,8 @@ note_exclusion(bool is_excluded)
 }
 
 /*
- * No worker is wanted here until somebody asks for one.  When that has happened since this one
- * last looked, it stays, unless it has to go all the same.
+ * Ends the worker; the launcher starts another one when somebody asks for it.  When that has
+ * happened since this worker looked last, the worker stays, unless also_if_asked is true.
  */
 static void
 leave(bool also_if_asked, const char *reason)
@@ -246,7 +246,7 @@ next_backoff(void)
 	return backoff_ms == 0 ? BACKOFF_MIN_MS : Min(backoff_ms * 2, BACKOFF_MAX_MS);
 }
 
-/* Let requests gather after a round that left none. */
+/* After a busy round that has left no request: waits until ROUND_INTERVAL_MS is over. */
 static void
 gather(const Round *round, int64 started_us)
 {
@@ -257,9 +257,9 @@ gather(const Round *round, int64 started_us)
 }
 
 /*
- * In a copy made by CREATE DATABASE ... TEMPLATE: store the copy's own key of handshakes before
- * somebody dumps the copy.  A failure is logged and harms nothing: an enqueue stores the key as
- * well.
+ * In a database that was made by CREATE DATABASE ... TEMPLATE: stores the database's own key of
+ * handshakes, before somebody dumps the database.  An error is logged and does no harm, because
+ * the next enqueue stores the key as well.
  */
 static void
 keep_key(void)
@@ -292,7 +292,7 @@ keep_key(void)
 	MemoryContextSwitchTo(context);
 }
 
-/* Requests that fail are shown to whoever looks, as long as they do. */
+/* Shows the requests that fail in wallet.worker_state(), until they no longer fail. */
 static void
 report_failing(const Queue *queue)
 {
@@ -305,7 +305,7 @@ report_failing(const Queue *queue)
 	reported = failing.count;
 }
 
-/* Run a round; returns how long to sleep before the next (0: not at all). */
+/* Runs a round; returns for how many milliseconds to sleep before the next one. */
 static int
 work(Queue *queue)
 {
@@ -342,13 +342,13 @@ work(Queue *queue)
 	workers_report(&round, monotonic_us() - started_us);
 	backlog_round_done(&round, admitted_before);
 	gather(&round, started_us);
-	/* A commit may wait for a standby, and lose a wake-up over it: look once more. */
+	/* A commit that waits for a standby may swallow a wake-up, so look once more before a sleep. */
 	if (round.more || round.posted + round.refused > 0)
 		return 0;
 	return round.retry_ms < 0 ? setting_poll_ms : Min(round.retry_ms, setting_poll_ms);
 }
 
-/* Sleep until somebody wakes us; but after an error the pause is kept whoever does. */
+/* Sleeps until the time is over or the latch is set; after a failed round only the time counts. */
 static void
 wait_for_work(int sleep_ms)
 {
@@ -365,7 +365,8 @@ wait_for_work(int sleep_ms)
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 		clock_look();
-		/* One that fails over and over is not alive to those who wait for it. */
+		/* No heartbeat after a failed round: wallet_ready() shall see a worker that posts nothing.
+		 */
 		if (backoff_ms == 0)
 			workers_beat();
 		woken = (events & WL_LATCH_SET) != 0 && backoff_ms == 0;
@@ -384,7 +385,7 @@ pg_wallet_worker_main(Datum argument)
 	pqsignal(SIGTERM, die);
 	database = workers_attach(DatumGetInt32(argument));
 	if (!OidIsValid(database))
-		proc_exit(0); /* a launcher that started again has taken the slot back */
+		proc_exit(0); /* the launcher has restarted and given the slot back */
 	ending_install(false);
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);

@@ -7,7 +7,7 @@
 
 #include "base/version.h"
 
-/* Start a worker in this slot and wait until it runs; false when no process was free for it. */
+/* Starts a worker in this slot and waits until the worker runs; false: no process was free. */
 extern bool worker_start(int slot);
 
 extern PGDLLEXPORT void pg_wallet_worker_main(Datum argument);

@@ -2,11 +2,12 @@
  * workers.c
  *		What workers, the launcher and sessions tell each other through shared memory.
  *
- * One slot for each worker, and a short list of databases that want one.  All
- * of it is protected by one LWLock; nobody holds it for longer than a few
- * assignments.  A process is named by its number in the ProcArray, never by a
- * pointer.  Without the memory (the library is not in
- * shared_preload_libraries) nobody is woken and there is no worker.
+ * The memory has one slot for each worker, and a short list of databases that want a worker.  A
+ * process is named by its number in the ProcArray, never by a pointer.  When the library is not in
+ * shared_preload_libraries, there is no shared memory and no worker, and nobody is woken.
+ *
+ * Locking: one LWLock protects all of the memory.  No process holds the lock for longer than a few
+ * assignments.
  */
 #include "server/workers.h"
 
@@ -19,6 +20,7 @@
 #include "utils/timestamp.h"
 
 #include "base/clock.h"
+#include "base/locks.h"
 #include "base/settings.h"
 #include "base/wake.h"
 #include "queue/queue.h"
@@ -36,9 +38,9 @@ typedef struct Slot
 {
 	WorkerState state;
 	int proc;        /* NO_PROC while the worker starts */
-	bool wanted;     /* when this worker exits, the launcher starts another */
-	bool asked;      /* somebody has work for it that it may not have seen */
-	int64 takeovers; /* so often somebody else has posted what is its work */
+	bool wanted;     /* when this worker exits, the launcher starts another one */
+	bool asked;      /* a request was queued after the worker looked last */
+	int64 takeovers; /* how often a session has called wallet_process() */
 } Slot;
 
 typedef struct Shared
@@ -68,10 +70,11 @@ set_latch_of(int proc)
 		SetLatch(&GetPGProcByNumber(proc)->procLatch);
 }
 
-/* A slot that is free; NULL when there is none.  With the lock held. */
+/* Returns a free slot; NULL when there is none. */
 static Slot *
 find_free_slot(void)
 {
+	Assert(LWLockHeldByMeInMode(shared->lock, LW_EXCLUSIVE));
 	for (int i = 0; i < shared->slot_count; i++)
 	{
 		if (!OidIsValid(shared->slots[i].state.database))
@@ -80,10 +83,11 @@ find_free_slot(void)
 	return NULL;
 }
 
-/* The slot of a database, but not of a worker about to leave; NULL when it has none.  Likewise. */
+/* Returns the slot of a database's worker; NULL when there is none, or the worker is leaving. */
 static Slot *
 find_slot(Oid database)
 {
+	Assert(LWLockHeldByMe(shared->lock));
 	for (int i = 0; i < shared->slot_count; i++)
 	{
 		if (shared->slots[i].state.database == database && shared->slots[i].wanted)
@@ -92,10 +96,11 @@ find_slot(Oid database)
 	return NULL;
 }
 
-/* Ask the launcher for a worker.  With the lock held exclusively. */
+/* Asks the launcher for a worker. */
 static void
 want_worker(Oid database, WorkerDeath death)
 {
+	Assert(LWLockHeldByMeInMode(shared->lock, LW_EXCLUSIVE));
 	for (int i = 0; i < shared->wanted_count; i++)
 	{
 		if (shared->wanted[i].database == database)
@@ -104,12 +109,13 @@ want_worker(Oid database, WorkerDeath death)
 			return;
 		}
 	}
-	/* When the list is full, the launcher's next look at all databases finds this one. */
+	/* When the list is full, the launcher finds this database when it next looks at all of them. */
 	if (shared->wanted_count < WANTED_MAX)
 		shared->wanted[shared->wanted_count++] = (WantedWorker){database, death};
 	set_latch_of(shared->launcher_proc);
 }
 
+/* Wakes this database's worker, or has one started. */
 static void
 wake_worker(void)
 {
@@ -119,7 +125,7 @@ wake_worker(void)
 	slot = find_slot(MyDatabaseId);
 	if (slot != NULL)
 	{
-		/* Many may say so at the same time: all say the same. */
+		/* A shared lock is enough: all who write asked at the same time write the same value. */
 		slot->asked = true;
 		set_latch_of(slot->proc);
 	}
@@ -136,6 +142,7 @@ workers_start(void)
 {
 	bool found;
 
+	Assert(LWLockHeldByMeInMode(AddinShmemInitLock, LW_EXCLUSIVE));
 	shared = ShmemInitStruct("pg_wallet", workers_size(), &found);
 	wake_hook = wake_worker;
 	if (found)
@@ -159,7 +166,7 @@ workers_attach_launcher(void)
 {
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	shared->launcher_proc = MY_PROC_NUMBER;
-	/* Slots that a launcher before this one reserved for workers that never came. */
+	/* A launcher that ran before this one may have reserved slots for workers that never came. */
 	for (int i = 0; i < shared->slot_count; i++)
 	{
 		if (shared->slots[i].proc == NO_PROC)
@@ -174,6 +181,7 @@ workers_take_wanted(WantedWorker *workers, int room)
 {
 	int count;
 
+	Assert(room > 0);
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	count = Min(shared->wanted_count, room);
 	memcpy(workers, shared->wanted, sizeof(WantedWorker) * count);
@@ -189,6 +197,7 @@ workers_reserve(Oid database)
 {
 	Slot *slot;
 
+	Assert(OidIsValid(database));
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	slot = find_free_slot();
 	if (slot != NULL)
@@ -200,6 +209,7 @@ workers_reserve(Oid database)
 void
 workers_release(int slot)
 {
+	Assert(slot >= 0 && slot < shared->slot_count);
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	if (shared->slots[slot].proc == NO_PROC)
 		shared->slots[slot].state.database = InvalidOid;
@@ -221,7 +231,7 @@ static void
 worker_detach(int code, Datum argument)
 {
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	/* A reload that it has not seen may want it again. */
+	/* After a reload that this worker has not seen yet, a worker may be wanted again. */
 	if (my_slot->wanted || ConfigReloadPending)
 		want_worker(my_slot->state.database,
 		            my_slot->state.condition == CONDITION_STARTING ? DEATH_EARLY : DEATH_LATE);
@@ -233,6 +243,7 @@ worker_detach(int code, Datum argument)
 Oid
 workers_attach(int slot)
 {
+	Assert(my_slot == NULL && slot >= 0 && slot < shared->slot_count);
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	my_slot = &shared->slots[slot];
 	if (!OidIsValid(my_slot->state.database))
@@ -252,6 +263,7 @@ workers_attach(int slot)
 void
 workers_looks(void)
 {
+	Assert(my_slot != NULL);
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	my_slot->asked = false;
 	LWLockRelease(shared->lock);
@@ -262,6 +274,7 @@ workers_leaves(bool also_if_asked)
 {
 	bool leaves;
 
+	Assert(my_slot != NULL);
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	leaves = also_if_asked || !my_slot->asked;
 	my_slot->wanted = !leaves;
@@ -272,6 +285,7 @@ workers_leaves(bool also_if_asked)
 void
 workers_beat(void)
 {
+	Assert(my_slot != NULL);
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	my_slot->state.heartbeat_us = monotonic_us();
 	LWLockRelease(shared->lock);
@@ -282,6 +296,7 @@ workers_take_over(void)
 {
 	Slot *slot;
 
+	Assert(queue_lock_is_held());
 	if (shared == NULL)
 		return;
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
@@ -296,8 +311,7 @@ workers_takeovers(void)
 {
 	int64 takeovers;
 
-	if (my_slot == NULL)
-		return 0;
+	Assert(my_slot != NULL);
 	LWLockAcquire(shared->lock, LW_SHARED);
 	takeovers = my_slot->takeovers;
 	LWLockRelease(shared->lock);
@@ -309,6 +323,7 @@ workers_report(const Round *round, int64 batch_us)
 {
 	WorkerState *state = &my_slot->state;
 
+	Assert(my_slot != NULL);
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	state->heartbeat_us = monotonic_us();
 	state->posted += round->posted;
@@ -326,6 +341,7 @@ workers_report(const Round *round, int64 batch_us)
 void
 workers_failing(const FailingRequests *failing)
 {
+	Assert(my_slot != NULL);
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	my_slot->state.failing = *failing;
 	LWLockRelease(shared->lock);
@@ -334,6 +350,7 @@ workers_failing(const FailingRequests *failing)
 void
 workers_condition(WorkerCondition condition)
 {
+	Assert(my_slot != NULL);
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	my_slot->state.condition = condition;
 	my_slot->state.condition_us = monotonic_us();
@@ -345,6 +362,7 @@ workers_error(const ErrorData *error)
 {
 	WorkerState *state = &my_slot->state;
 
+	Assert(my_slot != NULL);
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	state->sqlstate = error->sqlerrcode;
 	strlcpy(state->error, error->message ? error->message : "", sizeof(state->error));

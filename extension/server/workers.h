@@ -12,15 +12,15 @@
 #include "queue/failing.h"
 #include "queue/queue.h"
 
-/* How it stands with a worker, after its last round. */
+/* The condition of a worker after its last round. */
 typedef enum WorkerCondition
 {
 	CONDITION_STARTING,
 	CONDITION_POSTING,
 	CONDITION_CLOSED,        /* the queue may not be posted: see wallet.opening */
-	CONDITION_EXCLUDED,      /* an open transaction that has called wallet_process() keeps it out */
-	CONDITION_OTHER_VERSION, /* the extension and the library are not of the same version */
-	CONDITION_FAILING        /* the last round has failed, and will be tried again after a pause */
+	CONDITION_EXCLUDED,      /* a transaction that has called wallet_process() is still open */
+	CONDITION_OTHER_VERSION, /* the extension and the library have different versions */
+	CONDITION_FAILING        /* the last round has failed; another try follows after a pause */
 } WorkerCondition;
 
 /* Room for the text of an error, with its end. */
@@ -29,7 +29,7 @@ typedef enum WorkerCondition
 typedef struct WorkerState
 {
 	Oid database; /* InvalidOid: a free slot */
-	int pid;      /* 0 while it starts */
+	int pid;      /* 0 while the worker starts */
 	TimestampTz started_at;
 	int64 heartbeat_us; /* of monotonic_us() */
 	int64 posted;       /* requests, since the worker started */
@@ -44,10 +44,10 @@ typedef struct WorkerState
 	int sqlstate;       /* of the last error */
 	char error[WORKER_TEXT_SIZE];
 	char hint[WORKER_TEXT_SIZE];
-	uint32 wait_event; /* what it waits for; filled in by workers_state() */
+	uint32 wait_event; /* what the worker waits for; filled in by workers_state() */
 } WorkerState;
 
-/* Has the worker before died?  Early is before the end of its first round. */
+/* How the last worker of the database ended: DEATH_EARLY is before the end of its first round. */
 typedef enum WorkerDeath
 {
 	DEATH_NONE,
@@ -55,14 +55,14 @@ typedef enum WorkerDeath
 	DEATH_EARLY
 } WorkerDeath;
 
-/* A worker that the launcher shall start. */
+/* A database for which the launcher is to start a worker. */
 typedef struct WantedWorker
 {
 	Oid database;
 	WorkerDeath death;
 } WantedWorker;
 
-/* Why the launcher could not start a worker that it wanted to start. */
+/* Why the launcher could not start a worker. */
 typedef enum LaunchTrouble
 {
 	LAUNCH_WELL,
@@ -76,13 +76,18 @@ extern Size workers_size(void);
 extern void workers_start(void);
 
 /*
- * Tell this database's worker that somebody else posts, with queue_lock held; and how often the
- * worker which asks has been told.
+ * workers_take_over: a session posts in place of this database's worker.  The session holds
+ * queue_lock.  workers_takeovers returns, to the worker, how often that has happened.
  */
 extern void workers_take_over(void);
 extern int64 workers_takeovers(void);
 
-/* The launcher's side: who asked for a worker, and a slot for a new one (-1: none is free). */
+/*
+ * Called by the launcher.  workers_take_wanted takes databases that want a worker off the list, as
+ * many as there is room for, and returns their number.  workers_reserve returns the number of a
+ * slot for a new worker; -1 when no slot is free.  workers_release gives the slot back, unless a
+ * worker has attached to it.  workers_has: whether the database has a worker that does not leave.
+ */
 extern void workers_attach_launcher(void);
 extern int workers_take_wanted(WantedWorker *workers, int room);
 extern int workers_reserve(Oid database);
@@ -90,10 +95,12 @@ extern void workers_release(int slot);
 extern bool workers_has(Oid database);
 
 /*
- * The worker's side.  When it exits its slot is free, and the launcher is asked for another worker
- * unless workers_leaves() has said true: nobody has asked for it since workers_looks(),
- * or it goes all the same.  Attaching returns InvalidOid when the slot is no longer its own.  It
- * beats while it sleeps, and reports after each round.
+ * Called by a worker.  workers_attach, called once, returns the worker's database; InvalidOid when
+ * the slot is no longer the worker's own.  workers_looks is called before the worker looks for
+ * work.  workers_leaves: whether the worker may exit, because no request was queued since then, or
+ * because also_if_asked is true.  When a worker exits, its slot becomes free; unless
+ * workers_leaves has returned true, the launcher is asked for another worker.  A worker calls
+ * workers_beat while it sleeps, and workers_report after each round.
  */
 extern Oid workers_attach(int slot);
 extern void workers_looks(void);
@@ -105,13 +112,13 @@ extern void workers_failing(const FailingRequests *failing);
 extern void workers_condition(WorkerCondition condition);
 extern void workers_error(const ErrorData *error);
 
-/* The state of this database's worker; false when there is none. */
+/* Copies the state of this database's worker; false when there is no worker. */
 extern bool workers_state(WorkerState *state);
 
-/* Is there shared memory?  There is none where the library is not preloaded. */
+/* Whether there is shared memory: there is none where the library is not preloaded. */
 extern bool workers_are_shared(void);
 
-/* What the launcher has noted last. */
+/* The launcher notes why it could not start a worker; sessions read the last note. */
 extern void workers_note_trouble(LaunchTrouble trouble);
 extern LaunchTrouble workers_trouble(void);
 

@@ -172,7 +172,7 @@ $node->safe_psql('first',
 $node->safe_psql('first', deposits_sql([1, 1]));
 log_becomes(
     $node, $position,
-    qr/LOG:  pg_wallet worker of database "first" is paused: the installed extension is not of version/,
+    qr/LOG:  pg_wallet worker of database "first" is paused: the installed extension and the loaded library have different versions\n.*DETAIL:  The extension has version 0\.9, the library has 1\./,
     'the worker says that it is paused');
 is(ask($node, 'first', queued()), '1', 'it posts nothing');
 $node->safe_psql('first',

@@ -50,7 +50,7 @@ becomes($node, $db, $ready, qr/^t/, 'named');
 
 # Of another version.
 $node->safe_psql($db, q{UPDATE pg_extension SET extversion = '0.9' WHERE extname = 'pg_wallet'});
-becomes($node, $db, $ready, qr/^f\|.*not of version.*ALTER EXTENSION pg_wallet UPDATE/, 'of another version');
+becomes($node, $db, $ready, qr/^f\|.*has version .*ALTER EXTENSION pg_wallet UPDATE/, 'of another version');
 $node->safe_psql($db, q{UPDATE pg_extension SET extversion = '1.0.0' WHERE extname = 'pg_wallet'});
 becomes($node, $db, $ready, qr/^t/, 'of the same version');
 
