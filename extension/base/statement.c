@@ -137,7 +137,10 @@ void
 result_expect(int count, const char *table)
 {
 	if (SPI_processed != (uint64) count)
-		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-		                errmsg("wrote " UINT64_FORMAT " rows to %s instead of %d", SPI_processed,
-		                       table, count)));
+		ereport(ERROR,
+		        (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+		         errmsg("wrote " UINT64_FORMAT " rows to %s instead of %d", SPI_processed, table,
+		                count),
+		         errhint("A trigger or a rule on %s may suppress rows.  Change it or drop it.",
+		                 table)));
 }

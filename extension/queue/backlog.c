@@ -2,9 +2,12 @@
  * backlog.c
  *		How many requests of a database wait, for pg_wallet.queue_limit.
  *
- * Counted in memory that all processes share, so that nobody who enqueues has to count rows.  One
- * LWLock protects all of it; nobody holds it for longer than a few assignments.  Without the memory
- * (the library is not in shared_preload_libraries) everything is admitted.
+ * The number is kept in shared memory, so that a session that enqueues does not count rows.  When
+ * the library is not in shared_preload_libraries, there is no shared memory, and every request is
+ * admitted.
+ *
+ * Locking: one LWLock protects the shared memory.  No process holds the lock for longer than a few
+ * assignments.
  */
 #include "queue/backlog.h"
 
@@ -19,13 +22,13 @@
 #define BACKLOGS_MAX 64
 
 /*
- * How many requests of a database wait: admitted - done.  Both only rise; whoever posts sets done
- * anew after each round that has read the whole queue, so that no error in it lasts.
+ * The number of requests of a database that wait is admitted - done.  After each round that has
+ * read the whole queue, done is set anew, so that a wrong number does not last.
  */
 typedef struct Backlog
 {
 	Oid database; /* InvalidOid: free */
-	Oid queue;    /* its table; another one after the extension was created again */
+	Oid queue;    /* the table of requests; changes when the extension is created again */
 	int64 admitted;
 	int64 done;
 } Backlog;
@@ -33,27 +36,27 @@ typedef struct Backlog
 typedef struct Backlogs
 {
 	LWLock *lock;
-	int next; /* which one makes room for another database */
+	int next; /* when another database needs one, it gets this one (modulo BACKLOGS_MAX) */
 	Backlog backlogs[BACKLOGS_MAX];
 } Backlogs;
 
 static Backlogs *shared = NULL;
 
 /*
- * What this transaction has done to its database's backlog, on one level of its savepoints.  A
- * level that is rolled back takes its part along; one that is released leaves it to the level
- * above.
+ * What this transaction has done to its database's backlog on one level of its savepoints.  When
+ * the level is rolled back, its part is taken back.  When the level is released, its part is added
+ * to the level above.
  */
 typedef struct BacklogPart
 {
 	int nest_level;
 	int64 admitted;
 	int64 done;
-	bool is_drained; /* the whole queue has been posted: done_until holds, and not done */
+	bool is_drained; /* the whole queue was read: at commit done becomes done_until */
 	int64 done_until;
 } BacklogPart;
 
-/* In the order of the levels; without a transaction there is none. */
+/* The parts, in the order of their levels; outside of a transaction there are none. */
 static BacklogPart *parts = NULL;
 static int part_count = 0;
 static int part_room = 0;
@@ -69,6 +72,7 @@ backlog_start(void)
 {
 	bool found;
 
+	Assert(LWLockHeldByMeInMode(AddinShmemInitLock, LW_EXCLUSIVE));
 	shared = ShmemInitStruct("pg_wallet backlog", backlog_size(), &found);
 	if (found)
 		return;
@@ -76,10 +80,11 @@ backlog_start(void)
 	shared->lock = &GetNamedLWLockTranche("pg_wallet backlog")->lock;
 }
 
-/* This database's backlog; NULL when it is not known.  With the lock held. */
+/* Returns this database's backlog; NULL when it is not known. */
 static Backlog *
 find_backlog(void)
 {
+	Assert(LWLockHeldByMe(shared->lock));
 	for (int i = 0; i < BACKLOGS_MAX; i++)
 	{
 		if (shared->backlogs[i].database == MyDatabaseId)
@@ -88,12 +93,13 @@ find_backlog(void)
 	return NULL;
 }
 
-/* So many requests of this database wait no more, or never did. */
+/* So many requests of this database no longer wait, or were never stored. */
 static void
 add_done(int64 count)
 {
 	Backlog *backlog;
 
+	Assert(count > 0);
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	backlog = find_backlog();
 	if (backlog != NULL)
@@ -101,12 +107,13 @@ add_done(int64 count)
 	LWLockRelease(shared->lock);
 }
 
-/* This level's part of what the transaction does. */
+/* Returns the part of the present level; makes the part when there is none. */
 static BacklogPart *
 current_part(void)
 {
 	int nest_level = GetCurrentTransactionNestLevel();
 
+	Assert(part_count == 0 || parts[part_count - 1].nest_level <= nest_level);
 	if (part_count > 0 && parts[part_count - 1].nest_level == nest_level)
 		return &parts[part_count - 1];
 	if (part_count == part_room)
@@ -119,7 +126,7 @@ current_part(void)
 	return &parts[part_count - 1];
 }
 
-/* What a part has posted is known only when its transaction commits. */
+/* Counts what a part has posted.  The caller's transaction has committed. */
 static void
 apply_done(const BacklogPart *part)
 {
@@ -139,8 +146,9 @@ apply_done(const BacklogPart *part)
 }
 
 /*
- * What a transaction that aborts was going to store does not wait, and what it was going to post
- * still does.  What is prepared waits, whatever becomes of it.
+ * When a transaction commits, the requests that it has posted no longer wait.  When it aborts, the
+ * requests that it has stored do not wait, and those that it has posted still wait.  When it is
+ * prepared, its requests keep waiting until a round has read the whole queue.
  */
 static void
 transaction_ended(XactEvent event, void *argument)
@@ -159,7 +167,7 @@ transaction_ended(XactEvent event, void *argument)
 	}
 }
 
-/* The callback comes while the level that ends is the current one. */
+/* Called while the level that ends is still the present one. */
 static void
 savepoint_ended(SubXactEvent event, SubTransactionId id, SubTransactionId parent, void *argument)
 {
@@ -222,11 +230,12 @@ backlog_begin(Oid queue, int64 waiting)
 {
 	Backlog *backlog;
 
+	Assert(shared != NULL && waiting >= 0);
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	backlog = find_backlog();
 	if (backlog == NULL)
 		backlog = &shared->backlogs[shared->next++ % BACKLOGS_MAX];
-	/* Somebody else may have been faster. */
+	/* Another session may have done this since the caller called backlog_known. */
 	if (backlog->database != MyDatabaseId || backlog->queue != queue)
 		*backlog = (Backlog){.database = MyDatabaseId, .queue = queue, .admitted = waiting};
 	LWLockRelease(shared->lock);
@@ -239,6 +248,7 @@ backlog_admit(int count, int64 limit)
 	BacklogPart *part;
 	int admitted = count;
 
+	Assert(count >= 0 && limit >= 0);
 	if (shared == NULL)
 		return count;
 	watch_transaction();
@@ -289,6 +299,7 @@ backlog_not_stored(int64 count)
 {
 	BacklogPart *part;
 
+	Assert(count >= 0);
 	if (shared == NULL)
 		return;
 	watch_transaction();

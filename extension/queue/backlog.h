@@ -1,6 +1,6 @@
 /*
  * backlog.h
- *		How many requests wait.
+ *		How many requests of a database wait, for pg_wallet.queue_limit.
  */
 #ifndef PG_WALLET_BACKLOG_H
 #define PG_WALLET_BACKLOG_H
@@ -15,24 +15,26 @@ extern Size backlog_size(void);
 extern void backlog_start(void);
 
 /*
- * How many requests of this database wait in this table, as far as it is known: begin says how many
- * do at first.  admit counts in as many of these as the limit leaves room for (0: no limit), until
- * the transaction or its savepoint is rolled back, and returns how many.  Without shared memory
- * everything is admitted.
+ * backlog_known: whether the number of requests that wait in this table is known.  backlog_begin,
+ * called when it is not known, gives the number.  backlog_admit counts in as many of count requests
+ * as the limit (0: no limit) has room for, and returns how many; when the transaction or its
+ * savepoint rolls back, they no longer count.  Without shared memory, backlog_known returns true
+ * and backlog_admit admits all.
  */
 extern bool backlog_known(Oid queue);
 extern void backlog_begin(Oid queue, int64 waiting);
 extern int backlog_admit(int count, int64 limit);
 
-/* So many that were counted in by this transaction are not stored by it after all. */
+/* This transaction has counted in so many requests that it does not store after all. */
 extern void backlog_not_stored(int64 count);
 
-/* How many have been counted in so far; -1 when nobody counts. */
+/* How many requests of this database were counted in so far; -1: they are not counted. */
 extern int64 backlog_admitted(void);
 
 /*
- * A round has been posted, before whose snapshot so many had been counted in: by the worker, whose
- * transaction has committed; or by somebody else, which counts when the transaction commits.
+ * A round was posted; admitted_before is what backlog_admitted returned before the round's snapshot
+ * was taken.  backlog_round_done: the round's transaction has committed.  backlog_done_at_commit:
+ * the round counts when the present transaction commits.
  */
 extern void backlog_round_done(const Round *round, int64 admitted_before);
 extern void backlog_done_at_commit(const Round *round, int64 admitted_before);

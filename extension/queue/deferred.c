@@ -198,6 +198,7 @@ deferred_add(Deferred *deferred, const Request *request, int64 now_ms)
 	int count = line_keys(request, keys);
 
 	CHECK_FOR_INTERRUPTS();
+	Assert(request->request_id > 0);
 	*entry = (DeferredEntry){.request = *request, .state = ENTRY_TAKEN, .since_ms = now_ms};
 	join_lines(deferred, entry, keys, count);
 	settle_state(deferred, entry);
@@ -234,6 +235,7 @@ keep_id(Deferred *deferred, int64 request_id)
 		        ? MemoryContextAlloc(deferred->context, sizeof(int64) * deferred->unread_room)
 		        : repalloc_huge(deferred->unread, sizeof(int64) * deferred->unread_room);
 	}
+	Assert(deferred->unread_end < deferred->unread_room);
 	place = deferred->unread_end;
 	while (place > deferred->unread_first && deferred->unread[place - 1] > request_id)
 		place--;
@@ -315,8 +317,9 @@ deferred_wake(Deferred *deferred, int64 now_ms)
 }
 
 /*
- * The round has taken this entry: entries that were behind no other one may be taken by the same
- * round.  After an entry that has waited for a locked wallet, the followers would fail likewise.
+ * The round has taken this entry.  A follower whose predecessors are all taken by the same round
+ * may be taken as well.  After an entry that has waited for a locked wallet, its followers stay,
+ * because the wallet is probably still locked for them.
  */
 static void
 release_followers(Deferred *deferred, DeferredEntry *entry)
@@ -362,6 +365,7 @@ deferred_take(Deferred *deferred, int count_max, Request *requests, DeferredEntr
 {
 	int count = 0;
 
+	Assert(count_max >= 0 && pairingheap_is_empty(&deferred->released));
 	deferred->probed = false;
 	deferred->taking++;
 	while (count < count_max)
@@ -458,6 +462,7 @@ claim_wallets(Deferred *deferred, DeferredEntry *entry, int64 now_ms)
 void
 deferred_busy(Deferred *deferred, DeferredEntry *entry, int64 now_ms)
 {
+	Assert(entry->state == ENTRY_TAKEN);
 	if (entry->links_behind > 0 || entry->failure != NULL)
 	{
 		entry->retry_at_ms = now_ms + RETRY_MAX_MS;

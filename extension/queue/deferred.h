@@ -22,7 +22,7 @@
 #include "queue/failing.h"
 #include "rules/post.h"
 
-/* Requests that wait in memory; of those beyond that wait, only the ids are kept. */
+/* How many deferred requests are kept in memory; of further ones only the ids are kept. */
 #define DEFERRED_MAX 100000
 
 typedef struct Deferred Deferred;
@@ -100,7 +100,7 @@ extern void deferred_remove(Deferred *deferred, DeferredEntry *entry);
 extern void deferred_return(Deferred *deferred, DeferredEntry *entry);
 extern void deferred_busy(Deferred *deferred, DeferredEntry *entry, int64 now_ms);
 
-/* A taken entry has failed alone.  Returns whether the error differs from the last one. */
+/* A request has failed alone, and waits.  Returns whether the error differs from its last one. */
 extern bool deferred_fail(Deferred *deferred, DeferredEntry *entry, const ErrorData *error,
                           int64 now_ms);
 

@@ -2,9 +2,9 @@
  * expiry.c
  *		Old requests: for how long they are kept, and which have gone.
  *
- * wallet_expire_requests() drops whole partitions and notes in wallet.expiry up to where.  What it
- * notes and what it drops become visible together, but tables vanish for every snapshot at once: so
- * the note is always read with the latest one.
+ * wallet_expire_requests() drops whole partitions, and notes the first id that is left in
+ * wallet.expiry.  A table that is dropped disappears for every snapshot at once.  So the note is
+ * always read with the latest snapshot, whatever the transaction's snapshot is.
  */
 #include "queue/expiry.h"
 
@@ -44,7 +44,7 @@ expired_below(void)
 	return below;
 }
 
-/* wallet.expired_below() → bigint: requests with smaller ids are gone. */
+/* wallet.expired_below() → bigint: requests with smaller ids have been dropped. */
 Datum
 wallet_expired_below(PG_FUNCTION_ARGS)
 {

@@ -7,7 +7,7 @@
 
 #include "base/version.h"
 
-/* Requests with smaller ids are gone, whatever the active snapshot says. */
+/* Returns the id below which requests have been dropped, also if the active snapshot is older. */
 extern int64 expired_below(void);
 
 #endif /* PG_WALLET_EXPIRY_H */

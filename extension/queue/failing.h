@@ -12,15 +12,15 @@
 /* Room for the message of an error, with its end. */
 #define FAILING_ERROR_SIZE 256
 
-/* Requests that have failed alone, through nobody's fault, and wait for another try. */
+/* Requests that have failed alone, for a reason outside of them, and wait for another try. */
 typedef struct FailingRequests
 {
 	int count;
-	int64 request_id;  /* of the one that has failed for longest */
-	TimestampTz since; /* when it has failed first */
+	int64 request_id;  /* the request that has been failing for the longest time, as below */
+	TimestampTz since; /* when the request failed first */
 	int attempts;
 	int sqlstate;
-	char error[FAILING_ERROR_SIZE]; /* its message */
+	char error[FAILING_ERROR_SIZE]; /* the message of its last error */
 } FailingRequests;
 
 #endif /* PG_WALLET_FAILING_H */

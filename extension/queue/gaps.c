@@ -2,21 +2,23 @@
  * gaps.c
  *		Ids below the highest one seen that are not visible yet; see gaps.h for the protocol.
  *
- * The list is in the order of ids, and so in the order of horizons.  A round leaves its first gaps
- * as they are, and writes what comes after them anew, into a second list that takes their place at
- * the commit.
+ * The list is in the order of ids, and so in the order of horizons.  A round keeps the first gaps
+ * of the list unchanged, and writes the gaps after them into a second list.  At the commit, the
+ * second list replaces those gaps.
  *
- * Which transactions have ended since the last round is told by two snapshots: those that the older
- * one knows to be in progress, or does not know yet, and that the newer one knows to have ended.
- * Subtransactions do not matter: their rows become visible with the end of the transaction, which
- * had its id before.
+ * Two snapshots tell which transactions have ended since the last round.  A transaction has ended
+ * in between when the older snapshot shows it as in progress, or does not know it, and the newer
+ * snapshot shows it as ended.  Subtransactions do not matter: their rows become visible when the
+ * top transaction ends, and its transaction id is lower than theirs.
  */
 #include "queue/gaps.h"
 
 #include "access/transam.h"
 #include "utils/memutils.h"
 
-/* More gaps than that (24 MB) are merged with their neighbours. */
+#include "base/arrays.h"
+
+/* When there are more gaps (24 MB), neighbouring ones are merged. */
 #define GAPS_MAX 1000000
 
 typedef struct GapList
@@ -26,11 +28,11 @@ typedef struct GapList
 	int room;
 } GapList;
 
-/* Which transactions are in progress, as full transaction ids. */
+/* Which transactions are in progress, by a snapshot; as full transaction ids. */
 typedef struct Progress
 {
-	uint64 xmin; /* all below have ended */
-	uint64 xmax; /* none from here on is known */
+	uint64 xmin; /* all transactions below this id have ended */
+	uint64 xmax; /* the snapshot knows no transaction from this id on */
 	uint64 *running;
 	int running_count;
 	int room;
@@ -40,12 +42,12 @@ struct Gaps
 {
 	MemoryContext context;
 	GapList list;
-	Progress seen;     /* when the list was looked into the last time */
-	int64 unread_from; /* from this id on it was not, then */
+	Progress seen;     /* by the snapshot of the last round that was committed */
+	int64 unread_from; /* that round has not looked into gaps from this id on */
 	int64 blurred_until;
-	/* the round */
-	int kept;       /* so many of the list's first gaps stay as they are */
-	GapList next;   /* what follows them */
+	/* of the present round */
+	int kept;       /* number of the list's first gaps that stay unchanged */
+	GapList next;   /* the gaps that follow them */
 	Progress round; /* by the round's snapshot */
 	int64 next_unread_from;
 	bool is_begun;
@@ -79,7 +81,7 @@ gaps_horizon(void)
 	return U64FromFullTransactionId(ReadNextFullTransactionId());
 }
 
-/* The full transaction id of a 32-bit one that is not far from the next. */
+/* Returns the full id of a transaction id of at most 2^32 transactions before next. */
 static uint64
 full_transaction_id(TransactionId xid, uint64 next)
 {
@@ -100,6 +102,7 @@ remember_progress(Gaps *gaps, Progress *progress, Snapshot snapshot)
 {
 	uint64 next = gaps_horizon();
 
+	Assert(TransactionIdIsValid(snapshot->xmin) && TransactionIdIsValid(snapshot->xmax));
 	if (progress->room < (int) snapshot->xcnt)
 	{
 		progress->room = (int) snapshot->xcnt * 2;
@@ -123,7 +126,7 @@ is_running(const Progress *progress, uint64 xid)
 }
 
 /*
- * The oldest transaction that was in progress then, or began later, and has ended now;
+ * Returns the oldest transaction that was in progress then, or began later, and has ended by now;
  * PG_UINT64_MAX when there is none.
  */
 static uint64
@@ -141,7 +144,7 @@ oldest_ended(const Progress *then, const Progress *now)
 	return oldest < now->xmax ? oldest : PG_UINT64_MAX;
 }
 
-/* How many of the first gaps need not be looked into. */
+/* Returns how many of the list's first gaps the reader need not look into. */
 static int
 count_unchanged(const Gaps *gaps, uint64 ended)
 {
@@ -169,7 +172,7 @@ gaps_begin(Gaps *gaps, Snapshot snapshot, int *count)
 	remember_progress(gaps, &gaps->round, snapshot);
 	gaps->kept = count_unchanged(gaps, oldest_ended(&gaps->seen, &gaps->round));
 	*count = gaps->list.count - gaps->kept;
-	/* As long as nobody says what was found. */
+	/* Stays so unless gaps_found is called. */
 	if (*count > 0)
 		gaps->next_unread_from = gaps->list.items[gaps->kept].first;
 	gaps->kept = gaps->list.count;
@@ -192,8 +195,9 @@ append(Gaps *gaps, GapList *list, int64 first, int64 last, uint64 horizon)
 }
 
 /*
- * The snapshot shows every row of a transaction that has ended: what it does not show of a gap
- * whose horizon has passed is dead.
+ * The round's snapshot shows the rows of every transaction below its xmin that has committed.  So
+ * a gap whose horizon is at or below xmin is dead: its ids are not visible, and never become
+ * visible.
  */
 static void
 append_unless_dead(Gaps *gaps, int64 first, int64 last, uint64 horizon)
@@ -209,6 +213,8 @@ gaps_found(Gaps *gaps, const int64 *ids, int count, int64 known_until)
 	int next = 0;
 
 	Assert(gaps->is_begun && gaps->next.count == 0);
+	Assert(member_rises(ids, count, sizeof(int64), 0));
+	Assert(count == 0 || ids[count - 1] <= known_until);
 	while (from > 0 && gaps->list.items[from - 1].last >= gaps->next_unread_from)
 		from--;
 	gaps->kept = from;
@@ -231,22 +237,35 @@ gaps_found(Gaps *gaps, const int64 *ids, int count, int64 known_until)
 	Assert(next == count);
 }
 
+/* For assertions: whether ids from first on, with this horizon, belong at the end of the list. */
+static inline bool
+comes_last(const Gaps *gaps, int64 first, uint64 horizon)
+{
+	int count = gaps_count(gaps);
+
+	return count == 0 || (gaps_get(gaps, count - 1)->last < first &&
+	                      gaps_get(gaps, count - 1)->horizon <= horizon);
+}
+
 void
 gaps_add(Gaps *gaps, int64 first, int64 last, uint64 horizon)
 {
 	Assert(gaps->is_begun);
+	Assert(comes_last(gaps, first, horizon));
 	append_unless_dead(gaps, first, last, horizon);
 }
 
 void
 gaps_add_unread(Gaps *gaps, int64 first, int64 last, uint64 horizon)
 {
+	Assert(!gaps->is_begun && gaps->next.count == 0);
+	Assert(comes_last(gaps, first, horizon));
 	append(gaps, &gaps->list, first, last, horizon);
 	gaps->kept = gaps->list.count;
 	gaps->unread_from = Min(gaps->unread_from, first);
 }
 
-/* Merge each second gap with the one before it. */
+/* Merges each second gap with the gap before it. */
 static void
 halve(Gaps *gaps)
 {

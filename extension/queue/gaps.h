@@ -2,28 +2,30 @@
  * gaps.h
  *		Ids below the highest one seen that are not visible yet.
  *
- * Ids come from a sequence, so transactions commit them out of order.  An id that is not visible
- * belongs to a transaction that is still open, or to one that has rolled back.  Whoever reads a
- * table in the order of such ids keeps the gaps here, and looks into them again.
+ * Ids come from a sequence, and transactions commit them in any order.  An id below the highest
+ * one that is not visible belongs to an open transaction, or to a transaction that has rolled
+ * back.  A reader of a table in the order of its ids keeps ranges of such ids as gaps, and looks
+ * into the gaps again later.
  *
  * The protocol:
  *
- * - Whoever draws an id has a transaction id before he draws it.  So the drawers of all ids of a
- * gap have transaction ids below the next one at the moment when the gap is noticed: its horizon.
- * Once every transaction below the horizon has ended, what is still not visible never will be: the
- * gap is dead, and is forgotten.
- * - A gap is looked into again only when a transaction below its horizon has ended since the last
- *   time.  Horizons do not fall in the order of ids, so what has to be looked into is the end of
- * the list; most often nothing.  No round does anything for each gap.
- * - A round begins with gaps_begin, with the snapshot that it reads by.  The reader looks for rows
- * in the gaps that are named then, in the order of ids, and says with gaps_found which there are.
- * Then it reads on above the highest id, and says with gaps_add which ids it has passed.
- * - What a round has changed counts when gaps_commit is called, which is to be done when the
- * round's transaction has committed.  gaps_begin and gaps_rollback take back what no commit has
- * confirmed.
+ * - A transaction has its transaction id before it draws an id.  So all transactions that have
+ *   drawn an id of a gap have transaction ids below the gap's horizon: the next transaction id at
+ *   the moment when the gap is noticed.  When every transaction below the horizon has ended, the
+ *   ids of the gap that are still not visible never become visible.  The gap is dead, and is
+ *   forgotten.
+ * - The reader looks into a gap again only when a transaction below the gap's horizon has ended
+ *   since the last look.  Horizons rise with the ids.  So the gaps to look into are the last ones
+ *   of the list, and usually there are none.  No round does work for each gap.
+ * - A round begins with gaps_begin, which takes the round's snapshot and returns the gaps to look
+ *   into.  The reader looks for rows in these gaps, in the order of the ids, and calls gaps_found
+ *   with the ids of the rows.  Then the reader reads on above the highest id, and calls gaps_add
+ *   for each range of ids that it has passed.
+ * - When the round's transaction has committed, the caller calls gaps_commit, and the changes
+ *   count.  gaps_begin and gaps_rollback take back the changes of a round that has not committed.
  *
- * Locking: none.  The list belongs to one process; two that read the same table each have their
- * own.
+ * Locking: none.  The list belongs to one process.  Two processes that read the same table have a
+ * list each.
  */
 #ifndef PG_WALLET_GAPS_H
 #define PG_WALLET_GAPS_H
@@ -36,49 +38,52 @@
 
 typedef struct Gaps Gaps;
 
-/* In a memory context of its own below the one given. */
+/* Makes an empty list in a new memory context below parent. */
 extern Gaps *gaps_make(MemoryContext parent);
 
-/* Forget everything. */
+/* Empties the list. */
 extern void gaps_reset(Gaps *gaps);
 
 /*
- * Begin a round.  Returns the gaps that have to be looked into, and their number; they are valid
- * until the next call but gaps_found.
+ * Begins a round.  Returns the gaps to look into, and sets *count to their number.  The array
+ * stays valid until the next call of a function other than gaps_found.
  */
 extern const Gap *gaps_begin(Gaps *gaps, Snapshot snapshot, int *count);
 
 /*
- * The gaps named by gaps_begin have been looked into, up to the id known_until (PG_INT64_MAX: all
- * of them).  These ids, in order, have been found there; the others are not visible to the
- * snapshot. Called at most once in a round, before gaps_add; else all gaps stay to be looked into.
+ * Notes that the reader has looked into the gaps up to the id known_until (PG_INT64_MAX: into all
+ * of them), and has found rows of these ids, in rising order.  The other ids are not visible to
+ * the round's snapshot.  Called at most once in a round, before gaps_add.  In a round without this
+ * call the gaps stay the ones to look into.
  */
 extern void gaps_found(Gaps *gaps, const int64 *ids, int count, int64 known_until);
 
 /*
- * Ids above all others that the round's snapshot does not show.  The horizon is the next full
- * transaction id at a moment after the last of these ids was known to be drawn.
+ * Adds the ids from first to last, which are above all others in the list and not visible to the
+ * round's snapshot; nothing when first > last.  horizon: gaps_horizon() at a moment when all of
+ * these ids had been drawn.
  */
 extern void gaps_add(Gaps *gaps, int64 first, int64 last, uint64 horizon);
 
-/* The same, but nobody has looked yet whether the snapshot shows them. */
+/* Adds ids, outside of a round, that nobody has looked for yet: the next round looks for them. */
 extern void gaps_add_unread(Gaps *gaps, int64 first, int64 last, uint64 horizon);
 
-/* The round's transaction has committed, or was rolled back. */
+/* The round's transaction has committed, or has rolled back. */
 extern void gaps_commit(Gaps *gaps);
 extern void gaps_rollback(Gaps *gaps);
 
-/* The gaps as they are, or will be when the present round is committed. */
+/* The gaps, in the order of ids, as they will be when the present round is committed. */
 extern int gaps_count(const Gaps *gaps);
 extern const Gap *gaps_get(const Gaps *gaps, int i);
 
 /*
- * To bound the memory, neighbouring gaps may have been merged, with the ids between them.  So ids
- * up to this one may be found more than once.
+ * To bound the memory, neighbouring gaps are merged, together with the ids between them.  Returns
+ * the highest id of a merged gap: rows up to this id may be found more than once.  0: none is
+ * merged.
  */
 extern int64 gaps_blurred_until(const Gaps *gaps);
 
-/* The next full transaction id: a horizon. */
+/* Returns the next full transaction id. */
 extern uint64 gaps_horizon(void);
 
 #endif /* PG_WALLET_GAPS_H */

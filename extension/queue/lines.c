@@ -141,6 +141,7 @@ join_line(Deferred *deferred, DeferredEntry *entry, int64 key)
 	Link *link = &entry->links[entry->link_count++];
 	Link *before = place_in_line(line, entry->request.request_id);
 
+	Assert(entry->link_count <= LINKS_MAX);
 	*link = (Link){
 	    .entry = entry,
 	    .line = line,
@@ -169,6 +170,8 @@ leave_line(Deferred *deferred, Link *link)
 	DeferredEntry *follower = link->next == NULL ? NULL : link->next->entry;
 	bool was_first = link->previous == NULL;
 
+	Assert(was_first == (line->first == link));
+	Assert((link->next == NULL) == (line->last == link));
 	if (was_first)
 		line->first = link->next;
 	else
@@ -210,6 +213,8 @@ join_all(Deferred *deferred, DeferredEntry *entry)
 
 	entry->previous = before;
 	entry->next = before == NULL ? deferred->first : before->next;
+	Assert(before == NULL || before->request.request_id < entry->request.request_id);
+	Assert(entry->next == NULL || entry->request.request_id < entry->next->request.request_id);
 	if (before == NULL)
 		deferred->first = entry;
 	else

@@ -1,10 +1,11 @@
 /*
  * position.c
- *		How far the queue has been worked off, as wallet.queue_position keeps it.
+ *		How far the queue has been posted, as the table wallet.queue_position keeps it.
  *
- * While a snapshot is held, each UPDATE of the position leaves a version behind that nobody may
- * prune.  So it is stored less and less often then.  The row is read by its key from the end: of
- * the index entries of all versions the newest comes first.
+ * While another session holds a snapshot, each UPDATE of the position leaves a version of the row
+ * that cannot be pruned.  So the position is stored less and less often then.  Statements read the
+ * row by its key in descending order, because the index entry of the newest version comes first
+ * that way.
  */
 #include "queue/position.h"
 
@@ -22,17 +23,21 @@
 
 #include "base/arrays.h"
 #include "base/clock.h"
+#include "base/locks.h"
 #include "base/relations.h"
 #include "base/statement.h"
 
-/* How often the position is stored; and while the versions before are needed, how seldom. */
+/* The time between two stores; doubles up to the maximum while a snapshot needs old versions. */
 #define STORE_INTERVAL_MS 1000
 #define STORE_INTERVAL_MAX_MS 64000
 
-/* So many new requests are worth a version that cannot be pruned. */
+/* For this many new requests the position is stored even when old versions cannot be pruned. */
 #define STORE_REQUESTS 1000
 
-/* Sessions that were the first at the same time have added a row each: the one that was used. */
+/*
+ * Sessions that open the queue at the same time add a row each.  Only one of the rows is used: the
+ * one whose highest id is the largest.
+ */
 static Statement read_position = {
     "SELECT p.low_water::bigint, p.highest::bigint, (p.xmin::text)::bigint, p.opener::uuid FROM "
     "wallet.queue_position AS "
@@ -61,7 +66,7 @@ static Statement find_position = {
     NULL,
 };
 
-/* Somebody else may have come farther meanwhile. */
+/* Writes nothing when the stored position is farther already. */
 static Statement store_position = {
     "UPDATE wallet.queue_position AS p SET low_water = $2, highest = $3, unsettled = "
     "(SELECT coalesce(range_agg(int8range(u.first, u.last, '[]')), '{}') "
@@ -81,7 +86,7 @@ compare_holes(const void *a, const void *b)
 	return left > right ? -1 : left < right;
 }
 
-/* Merge those neighbours that have the fewest ids between them, until so many ranges are left. */
+/* Merges the neighbours that have the fewest ids between them, until count_max ranges are left. */
 static void
 ranges_reduce(RangeList *list, int count_max)
 {
@@ -90,12 +95,13 @@ ranges_reduce(RangeList *list, int count_max)
 	int closable;
 	int count = 1;
 
+	Assert(count_max > 0 && list->count <= RANGES_ROOM);
 	if (list->count <= count_max)
 		return;
 	for (int i = 1; i < list->count; i++)
 		holes[i - 1] = list->items[i].first - list->items[i - 1].last;
 	qsort(holes, list->count - 1, sizeof(int64), compare_holes);
-	/* All that are larger stay, and of those of this size as many as there is room for. */
+	/* Holes that are larger stay.  Of the holes of this size, closable are closed. */
 	smallest = holes[count_max - 1];
 	closable = list->count - count_max;
 	for (int i = 1; i < list->count; i++)
@@ -178,6 +184,7 @@ position_load(Position *position, RangeList *unsettled)
 	bool is_null;
 	Datum opener;
 
+	Assert(queue_lock_is_held());
 	statement_run(&read_position, NULL, NULL, true);
 	if (SPI_processed == 0)
 		return false;
@@ -203,7 +210,7 @@ position_is_current(const Position *position)
 	return SPI_processed == 1 && result_int64(0, 1) == 1;
 }
 
-/* Does some snapshot still need the version before the one that was stored last? */
+/* Whether a snapshot still needs the version of the row before the last one. */
 static bool
 old_versions_are_needed(const Position *position)
 {
@@ -219,6 +226,7 @@ position_is_due(Position *position, int64 low_water, int64 highest, bool taking_
 {
 	int64 now_ms = monotonic_ms();
 
+	Assert(low_water <= highest);
 	if (low_water <= position->low_water && highest <= position->highest)
 		return false;
 	if (taking_over)
@@ -239,6 +247,7 @@ position_store(const Position *position, int64 low_water, int64 highest, RangeLi
 	int64 firsts[RANGES_STORED];
 	int64 lasts[RANGES_STORED];
 
+	Assert(queue_lock_is_held() && low_water <= highest);
 	ranges_reduce(unsettled, RANGES_STORED);
 	for (int i = 0; i < unsettled->count; i++)
 	{

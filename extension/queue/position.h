@@ -1,12 +1,15 @@
 /*
  * position.h
- *		How far the queue has been worked off, as wallet.queue_position keeps it.
+ *		How far the queue has been posted, as the table wallet.queue_position keeps it.
  *
- * Up to an id, the highest, each request has its outcome, but for those in a short list of ranges.
- * Whoever goes on from there (a worker that starts, wallet_process()) reads these ranges and what
- * is above, however much has been settled above a request that cannot be.
+ * A position is an id, the highest, and a short list of ranges below it.  Each request up to the
+ * highest has its outcome, unless its id is in one of the ranges.  A worker that starts, and a
+ * session that calls wallet_process(), read the requests in the ranges and those above the
+ * highest. So one request that cannot be settled does not make them read everything after it
+ * again.
  *
- * Locking: the caller holds queue_lock.  What is stored counts when the transaction commits.
+ * Locking: the caller holds queue_lock, except for position_exists.  A position that was stored
+ * counts when the transaction commits.
  */
 #ifndef PG_WALLET_POSITION_H
 #define PG_WALLET_POSITION_H
@@ -21,53 +24,55 @@ typedef struct IdRange
 	int64 last;
 } IdRange;
 
-/* Ranges with more room than are stored, so that few additions have to merge some. */
+/* A list has room for more ranges than are stored, so that few additions have to merge ranges. */
 #define RANGES_STORED 64
 #define RANGES_ROOM (4 * RANGES_STORED)
 
-/* Ranges in order, of which neighbours are merged when there are too many. */
+/* Ranges in rising order.  When there are too many, neighbours are merged. */
 typedef struct RangeList
 {
 	int count;
 	IdRange items[RANGES_ROOM];
 } RangeList;
 
-/* Add a range behind the others. */
+/* Adds a range after the others. */
 extern void ranges_add(RangeList *list, int64 first, int64 last);
 
-/* The position as it was stored the last time, and when. */
+/* The position as it was stored last. */
 typedef struct Position
 {
-	Oid table;         /* another one after the extension was dropped and created again */
-	pg_uuid_t opener;  /* the row's key */
-	int64 low_water;   /* every request up to here has its outcome */
-	int64 highest;     /* so has every one up to here that is not in the ranges */
-	TransactionId by;  /* who stored it */
-	int64 stored_ms;   /* of monotonic_ms(); 0: before this process began */
-	int64 looked_ms;   /* when was it asked last who needs the version before */
-	int64 interval_ms; /* not stored again before that, while somebody needs it */
+	Oid table;        /* changes when the extension is dropped and created again */
+	pg_uuid_t opener; /* the row's key */
+	int64 low_water;  /* every request up to this id has its outcome */
+	int64 highest;    /* every request up to this id that is in no range has its outcome */
+	TransactionId by; /* the transaction that has stored the position */
+	int64 stored_ms;  /* time of monotonic_ms(); 0: before this process began */
+	int64 looked_ms;  /* time of the last look whether a snapshot needs the version before */
+	int64
+	    interval_ms; /* while a snapshot does, the position is not stored again before this time */
 } Position;
 
 /*
- * Has anybody opened a queue, as the active snapshot shows?  *stays: yes, and that is committed.
- * For those who enqueue, without queue_lock.
+ * Whether anybody has opened a queue, by the active snapshot.  Sets *stays to whether the
+ * transaction that opened the queue has committed.  The caller need not hold queue_lock.
  */
 extern bool position_exists(bool *stays);
 
-/* Read it, with the active snapshot.  False when the queue is closed, or has never been opened. */
+/* Reads the position, with the active snapshot; false: the queue is closed or was never opened. */
 extern bool position_load(Position *position, RangeList *unsettled);
 
-/* Is this still the position of the open queue? */
+/* Whether this is still the position of the open queue. */
 extern bool position_is_current(const Position *position);
 
 /*
- * Is it worth storing?  A worker does that once a second, and less often as long as some snapshot
- * needs the versions that have been stored before.  For one who takes over and leaves at once, it
- * is unless such versions pile up and there is little new.
+ * Whether the position is to be stored now.  A worker stores it every STORE_INTERVAL_MS, and less
+ * often while a snapshot needs older versions of its row.  A session that takes over posts once
+ * and leaves, so it stores the position each time, unless a snapshot needs older versions and
+ * there are fewer than STORE_REQUESTS new requests.
  */
 extern bool position_is_due(Position *position, int64 low_water, int64 highest, bool taking_over);
 
-/* Store it; what is returned takes the place of the one given when the transaction commits. */
+/* Stores the position.  Returns the new one, which counts when the transaction commits. */
 extern Position position_store(const Position *position, int64 low_water, int64 highest,
                                RangeList *unsettled);
 

@@ -1,23 +1,20 @@
 /*
  * queue.c
- *		Which requests come next, without ever updating or deleting one.
+ *		Posts the queued requests of a database, batch by batch.  Rows of requests are never updated
+ *		or deleted.
  *
- * A queue remembers in memory the highest id that it has read, the gaps below
- * it (gaps.h: ids that are not visible yet) and the requests that are deferred
- * (deferred.c), because another transaction holds a wallet that they need, or
- * because they have failed.
+ * A queue keeps in memory the highest id that it has read, the gaps below that id (gaps.h), and
+ * the deferred requests (deferred.h): those that need a wallet which another transaction holds,
+ * and those that have failed.
  *
- * What has been read stays read, whatever becomes of the transaction: when that
- * fails, its requests are deferred ones that may be tried at once.  Whenever
- * somebody else has posted, all is thrown away: the queue starts again from the
- * stored position (position.h), and skips what already has an outcome.
+ * A request is read once.  When the round's transaction fails, the requests of the round become
+ * deferred requests that may be tried at once.  When a session has posted in between, the queue
+ * forgets its state, starts again from the stored position (position.h), and skips the requests
+ * that have an outcome.
  *
- * A batch that fails is halved until the culprit stands alone.  When the error is
- * its own fault it is refused; otherwise it waits by itself, with those behind it,
- * until it no longer fails.  As long as nothing succeeds at all, the culprit is
- * none of the requests, and the queue pauses.
+ * recovery.c says what happens after a batch has failed.
  *
- * Locking: whoever posts holds queue_lock until his transaction ends.
+ * Locking: the caller holds queue_lock until its transaction ends.
  */
 #include "queue/queue.h"
 
@@ -30,6 +27,7 @@
 #include "utils/snapmgr.h"
 
 #include "base/clock.h"
+#include "base/locks.h"
 #include "base/settings.h"
 #include "base/statement.h"
 #include "posting/batch.h"
@@ -40,10 +38,10 @@
 #include "queue/state.h"
 
 /*
- * Has a table of ours ids that its sequence has not given yet?  And the newest request that has an
- * outcome.  Rows of transactions that are open are not in the way: their ids the sequence has
- * given.  Each sequence is read by a subquery, so that an index finds the ids above it: joined with
- * it, PostgreSQL 18 reads the whole table.
+ * Whether a table has ids above the last value of its sequence, and the highest request that has
+ * an outcome.  An open transaction does not disturb the check, because its ids come from the
+ * sequence. Each sequence is read by a subquery, so that an index finds the ids above it; with a
+ * join, PostgreSQL 18 reads the whole table.
  */
 static Statement read_sequences = {
     "SELECT (EXISTS (SELECT FROM wallet.request AS r WHERE r.request_id > "
@@ -82,8 +80,8 @@ queue_free(Queue *queue)
 }
 
 /*
- * Start from the stored position.  A sequence behind the ids that are in use would give them once
- * more.
+ * Starts from the stored position.  Raises an error when a sequence is behind the ids in its
+ * table, because the sequence would give those ids again.
  */
 static void
 load_queue(Queue *queue, const RangeList *unsettled)
@@ -106,7 +104,7 @@ load_queue(Queue *queue, const RangeList *unsettled)
 	queue->loaded = true;
 }
 
-/* Know where the queue stands; false when it has not been opened yet. */
+/* Loads the queue's state unless it is loaded and current; false: the queue is not open. */
 static bool
 find_position(Queue *queue, int64 takeovers)
 {
@@ -122,7 +120,7 @@ find_position(Queue *queue, int64 takeovers)
 	return true;
 }
 
-/* Sum up what becomes of the requests when the transaction commits. */
+/* Counts the fates of the round's requests, as they will be when the transaction commits. */
 static void
 sum_up(Queue *queue, Round *round)
 {
@@ -147,7 +145,7 @@ sum_up(Queue *queue, Round *round)
 	round->deferred = deferred_count(queue->deferred) + deferred;
 }
 
-/* The next id of a request of the round that is deferred anew; PG_INT64_MAX at the end. */
+/* Returns the next id of a request that the round defers anew; PG_INT64_MAX at the end. */
 static int64
 next_new_id(const Reading *reading, int *next)
 {
@@ -159,7 +157,7 @@ next_new_id(const Reading *reading, int *next)
 	return PG_INT64_MAX;
 }
 
-/* The ids of deferred requests, in order, when the transaction commits. */
+/* Walks over the ids of all requests that are deferred when the transaction commits, in order. */
 typedef struct WaitingIds
 {
 	const Queue *queue;
@@ -194,7 +192,7 @@ next_waiting_id(WaitingIds *ids)
 		ids->new_id = next_new_id(&ids->queue->reading, &ids->next_new);
 }
 
-/* Up to here every request has its outcome, once the transaction commits. */
+/* Returns the id up to which every request has its outcome when the transaction commits. */
 static int64
 low_water_mark(const Queue *queue)
 {
@@ -206,7 +204,7 @@ low_water_mark(const Queue *queue)
 	return Min(mark, next_new_id(&queue->reading, &next) - 1);
 }
 
-/* The ids up to the highest that may have no outcome: in gaps, or deferred, in their order. */
+/* Collects the ids up to the highest that may have no outcome: those in gaps, and the deferred. */
 static void
 collect_unsettled(const Queue *queue, RangeList *unsettled)
 {
@@ -241,6 +239,7 @@ store_position(Queue *queue)
 void
 queue_store(Queue *queue, int64 takeovers)
 {
+	Assert(queue_lock_is_held() && ActiveSnapshotSet());
 	SPI_connect();
 	queue->reading = (Reading){0};
 	if (queue->loaded && find_position(queue, takeovers) &&
@@ -250,7 +249,7 @@ queue_store(Queue *queue, int64 takeovers)
 	SPI_finish();
 }
 
-/* Post what has been read.  When somebody else comes across, a smaller batch is posted. */
+/* Posts what was read.  After a conflict with a direct payment, posts a smaller batch. */
 static void
 post(Queue *queue)
 {
@@ -268,11 +267,12 @@ queue_round(Queue *queue, int requests_max, int64 takeovers)
 	Reading *reading = &queue->reading;
 	bool stays;
 
+	Assert(queue_lock_is_held() && ActiveSnapshotSet() && requests_max > 0);
 	SPI_connect();
 	queue->next_position.table = InvalidOid;
 	if (!find_position(queue, takeovers))
 	{
-		/* Where nobody has ever queued anything there is no position at all. */
+		/* A queue without any position was never opened, which is not the same as closed. */
 		round.closed = position_exists(&stays);
 		*reading = (Reading){0};
 		SPI_finish();
@@ -290,7 +290,10 @@ queue_round(Queue *queue, int requests_max, int64 takeovers)
 	return round;
 }
 
-/* A request that has failed alone is done: say so, and let others with the same error try. */
+/*
+ * A request is settled.  If it had failed alone before, reports the success, and ends the pauses
+ * of the requests that have failed with the same error.
+ */
 static void
 report_success(Queue *queue, const DeferredEntry *entry, int64 now_ms)
 {
@@ -301,7 +304,7 @@ report_success(Queue *queue, const DeferredEntry *entry, int64 now_ms)
 	deferred_cause_is_gone(queue->deferred, deferred_sqlstate(entry), now_ms);
 }
 
-/* What was settled leaves its lines, and what was not has its place there. */
+/* Takes settled requests out of their lines, and puts the requests of the round that are not in. */
 static void
 apply_fates(Queue *queue)
 {
@@ -328,7 +331,7 @@ apply_fates(Queue *queue)
 	deferred_tend_claims(queue->deferred, now_ms, false);
 }
 
-/* A batch, or a part of one, has succeeded. */
+/* A batch, or a part of a batch, has succeeded. */
 static void
 forget_failures(Queue *queue)
 {
@@ -355,7 +358,7 @@ queue_advance(Queue *queue, Round *round)
 	if (OidIsValid(queue->next_position.table))
 		queue->position = queue->next_position;
 	queue->next_position.table = InvalidOid;
-	/* A round that settled nothing does not say that the batch which failed before is well. */
+	/* When a round has settled nothing, the batch that failed before may fail again. */
 	if (queue->reading.settled > 0)
 		forget_failures(queue);
 	end_reading(queue);

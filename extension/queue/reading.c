@@ -9,6 +9,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "base/arrays.h"
 #include "base/clock.h"
 #include "posting/batch.h"
 #include "queue/deferred.h"
@@ -18,28 +19,32 @@
 #include "tables/requests.h"
 
 /*
- * A round while requests are deferred: so many that one for another wallet need not wait for long,
- * at some 5 us each, when a great many come for the wallet that is locked.
+ * The number of requests in a round while requests are deferred.  When a great many requests come
+ * for a locked wallet, a round of this size takes about 20 ms (5 us for each request), so a
+ * request for another wallet does not wait for long.
  */
 #define ROUND_OF_DEFERRED 4096
 
-/* The deferred ones among them. */
+/* The number of deferred requests in a round. */
 #define DEFERRED_AT_ONCE 4096
 
-/* The same while direct payments step back for the worker. */
+/* The number of deferred requests in a round while a wallet is claimed. */
 #define CLAIMED_AT_ONCE 2048
 
-/* Requests that are read again at once, because only their ids were kept. */
+/* The number of requests that a round reads again because only their ids were kept. */
 #define REREAD_AT_ONCE 8192
 
-/* Where the next requests are read to. */
+/* Returns the place for the next requests that are read. */
 static Request *
 reading_end(const Reading *reading)
 {
 	return reading->requests + reading->count;
 }
 
-/* Where gaps were merged, requests between them may be come to again that are deferred. */
+/*
+ * When gaps were merged, rows between them are read again, and some of these requests are deferred
+ * already.  Removes those, and returns how many requests are left.
+ */
 static int
 drop_deferred(const Queue *queue, Request *requests, int count)
 {
@@ -60,7 +65,8 @@ drop_deferred(const Queue *queue, Request *requests, int count)
 	return left;
 }
 
-/* Add the rows that have just been read, but for those that were come to before, to the round. */
+/* Adds the rows that were just read to the round, without those that were read in earlier rounds.
+ */
 static void
 add_rows(Queue *queue, Reading *reading, int count)
 {
@@ -77,7 +83,7 @@ add_rows(Queue *queue, Reading *reading, int count)
 	reading->count += left + count - known;
 }
 
-/* Look into the gaps again, as far as there is anything new. */
+/* Reads the rows that have become visible in gaps. */
 static void
 read_gap_rows(Queue *queue, Reading *reading)
 {
@@ -93,13 +99,13 @@ read_gap_rows(Queue *queue, Reading *reading)
 	ids = palloc(sizeof(int64) * count);
 	for (int i = 0; i < count; i++)
 		ids[i] = found[i].request_id;
-	/* Beyond the last row of a full reading nothing is known. */
+	/* When the reading is full, rows after its last one may be visible too. */
 	gaps_found(queue->gaps, ids, count, count < reading->rows_max ? PG_INT64_MAX : ids[count - 1]);
 	pfree(ids);
 	add_rows(queue, reading, count);
 }
 
-/* Read on above the highest id; ids that are skipped on the way are new gaps. */
+/* Reads the rows above the highest id.  Ids between them that are not visible become gaps. */
 static void
 read_new_rows(Queue *queue, Reading *reading)
 {
@@ -131,7 +137,7 @@ compare_requests(const void *a, const void *b)
 	return left < right ? -1 : left > right;
 }
 
-/* Deferred requests of which only the ids were kept go into their lines, when there is room. */
+/* Reads deferred requests of which only the ids were kept, and puts them into their lines. */
 static void
 reread_deferred(Queue *queue, int64 now_ms)
 {
@@ -162,7 +168,7 @@ reread_deferred(Queue *queue, int64 now_ms)
 	pfree(ids);
 }
 
-/* Of the rows that were read, keep those that no deferred request comes before. */
+/* Defers the requests of the reading that a deferred request blocks, and keeps the others. */
 static void
 defer_blocked(Queue *queue, Reading *reading, int64 now_ms)
 {
@@ -183,7 +189,10 @@ defer_blocked(Queue *queue, Reading *reading, int64 now_ms)
 	reading->count = kept;
 }
 
-/* The first new_count are new, the others were deferred: put all into the order of their ids. */
+/*
+ * The first new_count requests of the reading are new, the others were deferred.  Both parts are
+ * in the order of their ids.  Merges them into one order.
+ */
 static void
 merge_parts(Reading *reading, int new_count)
 {
@@ -210,7 +219,7 @@ merge_parts(Reading *reading, int new_count)
 	reading->entries = entries;
 }
 
-/* One that has failed alone is tried alone. */
+/* Takes a request that has failed alone before, to be tried alone; false: there is none. */
 static bool
 read_failing(Queue *queue, Reading *reading, int64 now_ms)
 {
@@ -219,7 +228,7 @@ read_failing(Queue *queue, Reading *reading, int64 now_ms)
 	return reading->count > 0;
 }
 
-/* Read on: what has turned up in gaps, and what is new. */
+/* Reads the rows in gaps, and then new rows. */
 static void
 read_rows(Queue *queue, Reading *reading)
 {
@@ -229,7 +238,7 @@ read_rows(Queue *queue, Reading *reading)
 	gaps_commit(queue->gaps);
 }
 
-/* How many rows may be read?  Deferred requests that may be tried have at most half of the room. */
+/* Returns how many rows may be read; deferred requests get at most half of the room. */
 static int
 rows_to_read(const Queue *queue, const Reading *reading, bool halving, int deferred_max)
 {
@@ -241,9 +250,8 @@ rows_to_read(const Queue *queue, const Reading *reading, bool halving, int defer
 }
 
 /*
- * Collect the round's requests in the order of their ids: those deferred before that may be tried,
- * those that have turned up in gaps, and new ones.  While a failing batch is halved, no more are
- * added to it.
+ * Collects the round's requests in the order of their ids: deferred requests that may be tried,
+ * requests in gaps, and new ones.  While a failing batch is halved, no new requests are added.
  */
 static void
 read_requests(Queue *queue, int requests_max)
@@ -278,12 +286,12 @@ read_requests(Queue *queue, int requests_max)
 	merge_parts(reading, new_count);
 }
 
-/* The same, in memory of the round's own. */
 void
 begin_reading(Queue *queue, int requests_max)
 {
 	MemoryContext context;
 
+	Assert(queue->loaded && queue->deferred != NULL && requests_max > 0);
 	MemoryContextReset(queue->round_context);
 	queue->reading = (Reading){0};
 	queue->is_reading = true;
@@ -291,6 +299,8 @@ begin_reading(Queue *queue, int requests_max)
 	read_requests(queue, requests_max);
 	MemoryContextSwitchTo(context);
 	queue->is_reading = false;
+	Assert(queue->reading.count <= queue->reading.limit);
+	Assert(MEMBER_RISES(queue->reading.requests, queue->reading.count, Request, request_id));
 }
 
 void
@@ -300,13 +310,13 @@ end_reading(Queue *queue)
 	MemoryContextReset(queue->round_context);
 }
 
-/* Put what is not tried in this round back, or into its lines. */
 void
 put_back(Queue *queue, int from)
 {
 	Reading *reading = &queue->reading;
 	int64 now_ms = monotonic_ms();
 
+	Assert(from >= 0);
 	for (int i = from; i < reading->count; i++)
 	{
 		if (reading->entries[i] == NULL)

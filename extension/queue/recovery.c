@@ -2,10 +2,12 @@
  * recovery.c
  *		What follows when a round has failed.
  *
- * Each batch that fails is put back whole, and tried again: it may have been a race.  Then it is
- * halved, whatever the error, until a request fails alone.  That one is refused when its own data
- * are to blame; otherwise it is tried again by itself, after pauses that grow, while all others go
- * on. When many have failed alone and nothing has succeeded in between, the queue pauses.
+ * A batch that fails is put back whole and tried again, because the cause may have been a race
+ * with another transaction.  When the batch fails again, it is halved, whatever the error, until
+ * one request fails alone.  When the request's own data are to blame, the request is refused.
+ * Otherwise the request is tried again by itself after growing pauses, and the other requests go
+ * on.  When CULPRITS_MAX requests have failed alone and no request has succeeded in between, the
+ * queue pauses.
  */
 #include "queue/recovery.h"
 
@@ -16,16 +18,16 @@
 #include "queue/reading.h"
 #include "queue/state.h"
 
-/* How often a batch is tried again before it is halved. */
+/* How often a batch is tried before it is halved, by the kind of error. */
 #define TRIES_OF_A_RACE 3
 #define TRIES_OF_NOBODY 2
 #define TRIES_OF_REQUEST 1
 
-/* When so many requests have failed alone, or for so long, and none has succeeded: pause. */
+/* The queue pauses when so many requests have failed alone, or for so long, without a success. */
 #define CULPRITS_MAX 64
 #define CULPRITS_MS 5000
 
-/* The same batch again?  What may be a race, or somebody else's trouble, is tried more often. */
+/* An error that may be a race, or that lies outside of the requests, allows more tries. */
 static int
 tries_before_halving(const ErrorData *error)
 {
@@ -34,7 +36,7 @@ tries_before_halving(const ErrorData *error)
 	return is_fault_of_request(error) ? TRIES_OF_REQUEST : TRIES_OF_NOBODY;
 }
 
-/* Space, memory, connections, input and output, or somebody who has cancelled it. */
+/* Whether the error may be gone after a moment: a lack of resources, I/O, a cancelled statement. */
 static bool
 a_moment_may_help(const ErrorData *error)
 {
@@ -49,7 +51,7 @@ a_moment_may_help(const ErrorData *error)
 	}
 }
 
-/* The log, or the session that has called wallet_process, is told once. */
+/* Tells the server's log, or the session that has called wallet_process(). */
 static void
 report_culprit(const Queue *queue, int64 request_id, const ErrorData *error)
 {
@@ -57,11 +59,12 @@ report_culprit(const Queue *queue, int64 request_id, const ErrorData *error)
 	        (errcode(error->sqlerrcode),
 	         errmsg("request " INT64_FORMAT " fails, and waits: %s", request_id,
 	                error->message == NULL ? "" : error->message),
-	         errdetail("Later requests for its wallets wait behind it.  All others go on."),
-	         errhint("It is carried out when the cause is gone.")));
+	         errdetail("Later requests for the same wallets wait behind this request.  All other "
+	                   "requests go on."),
+	         errhint("The request is carried out when the cause of the error is gone.")));
 }
 
-/* Does nothing succeed at all?  Then it is none of the requests. */
+/* Whether so many requests have failed that the cause must lie outside of all requests. */
 static bool
 nothing_succeeds(Queue *queue)
 {
@@ -72,9 +75,9 @@ nothing_succeeds(Queue *queue)
 }
 
 /*
- * A request has failed alone.  The first time it may have been a race with somebody else.  The
- * second time it is refused, or set aside when it is not to blame, or not even its refusal goes
- * through.
+ * A request has failed alone.  The first time it is tried again, because the cause may have been a
+ * race with another transaction.  The second time the request is refused when its data are to
+ * blame. When they are not, or when its refusal fails too, the request waits for a later try.
  */
 static Recovery
 failed_alone(Queue *queue, DeferredEntry *entry, const ErrorData *error)
@@ -106,7 +109,7 @@ remember_error(Queue *queue, const ErrorData *error)
 	        sizeof(queue->last_message));
 }
 
-/* All of the round's requests wait again.  Returns the entry of the only one, NULL for several. */
+/* Defers all requests of the round.  Returns the entry of the request when it is the only one. */
 static DeferredEntry *
 put_all_back(Queue *queue)
 {
@@ -142,7 +145,8 @@ queue_failed(Queue *queue, const ErrorData *error)
 	}
 	remember_error(queue, error);
 	only = put_all_back(queue);
-	/* In a session somebody wants it to stop; a worker that is to stop is gone by now. */
+	/* A session that was cancelled stops.  In the worker, a request's statement may be cancelled.
+	 */
 	if (count == 0 || (!queue->is_worker && ERRCODE_TO_CATEGORY(error->sqlerrcode) ==
 	                                            MAKE_SQLSTATE('5', '7', '0', '0', '0')))
 		return RECOVERY_LATER;

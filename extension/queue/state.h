@@ -16,43 +16,43 @@
 #include "queue/position.h"
 #include "rules/post.h"
 
-/* No batch has failed: as many requests as the settings allow. */
+/* requests_max while no batch has failed: the settings alone bound a batch. */
 #define NOT_HALVED INT_MAX
 
 /* The requests of a round. */
 typedef struct Reading
 {
 	Request *requests;
-	DeferredEntry **entries; /* NULL for those that were not deferred before */
+	DeferredEntry **entries; /* NULL: the request was not deferred before */
 	RequestFate *fates;
 	int count;
-	int limit;    /* there is room for so many */
-	int rows_max; /* that may be read */
-	int rows;
-	int settled; /* when the transaction commits */
+	int limit;    /* room of the three arrays */
+	int rows_max; /* how many rows may be read */
+	int rows;     /* how many rows were read */
+	int settled;  /* requests that have an outcome when the transaction commits */
 } Reading;
 
 typedef struct Queue
 {
 	MemoryContext context;
-	MemoryContext round_context; /* of the reading */
+	MemoryContext round_context; /* holds the reading */
 	bool is_worker;
 	bool loaded;
-	bool is_reading; /* an error now leaves things half done */
-	int64 highest;   /* that has been read */
-	Gaps *gaps;      /* below it */
+	bool is_reading; /* after an error now, the state must be loaded anew */
+	int64 highest;   /* the highest id that was read */
+	Gaps *gaps;      /* below the highest id */
 	Position position;
-	Position next_position; /* what it becomes at commit; without a table where it stays */
+	Position next_position; /* replaces position at commit, if its table is valid */
 	Deferred *deferred;
 	Reading reading;
-	int64 takeovers;     /* so often has somebody else than the worker posted */
-	int64 settled_until; /* up to here a request may have its outcome already */
-	int requests_max;    /* halved while a batch fails */
-	int failures;        /* one after the other, since the last whole batch */
-	int culprits;        /* that have failed alone since the last success */
+	int64 takeovers;     /* how often a session had posted when the state was loaded */
+	int64 settled_until; /* a request up to this id may have its outcome already */
+	int requests_max;    /* bounds a batch; halved while a batch fails */
+	int failures;        /* failures of the same batch, one after the other */
+	int culprits;        /* requests that have failed alone since the last success */
 	int64 culprits_since_ms;
-	int64 suspect;     /* failed alone once */
-	Culprit culprit;   /* is to be refused */
+	int64 suspect;     /* the request that has failed alone once */
+	Culprit culprit;   /* the request that is to be refused */
 	int last_sqlstate; /* of the last error, until a batch succeeds */
 	char last_message[FAILING_ERROR_SIZE];
 } Queue;
