@@ -140,19 +140,6 @@ deferred_pause_ms(const Deferred *deferred, int64 now_ms)
 }
 
 int64
-deferred_lowest(const Deferred *deferred)
-{
-	const DeferredEntry *entry = deferred->first;
-	int64 lowest = deferred->unread_first < deferred->unread_end
-	                   ? deferred->unread[deferred->unread_first]
-	                   : PG_INT64_MAX;
-
-	while (entry != NULL && entry->is_settled)
-		entry = entry->next;
-	return entry == NULL ? lowest : Min(lowest, entry->request.request_id);
-}
-
-int64
 deferred_next_id(const Deferred *deferred, DeferredCursor *cursor)
 {
 	int64 next = PG_INT64_MAX;

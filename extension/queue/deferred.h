@@ -41,9 +41,6 @@ extern bool deferred_has_ready(const Deferred *deferred);
 /* Milliseconds until the pause of a request is over; -1 when no request has a pause. */
 extern int deferred_pause_ms(const Deferred *deferred, int64 now_ms);
 
-/* The lowest id of a deferred request that is not marked as settled; PG_INT64_MAX: none. */
-extern int64 deferred_lowest(const Deferred *deferred);
-
 /*
  * Walks over the ids of all deferred requests that are not marked as settled, in rising order.
  * Returns the next id, and PG_INT64_MAX at the end.  A cursor of zeros stands at the beginning.

@@ -196,12 +196,12 @@ next_waiting_id(WaitingIds *ids)
 static int64
 low_water_mark(const Queue *queue)
 {
-	int next = 0;
-	int64 mark = Min(queue->highest, deferred_lowest(queue->deferred) - 1);
+	WaitingIds ids = begin_waiting_ids(queue);
+	int64 mark = Min(queue->highest, waiting_id(&ids) - 1);
 
 	if (gaps_count(queue->gaps) > 0)
 		mark = Min(mark, gaps_get(queue->gaps, 0)->first - 1);
-	return Min(mark, next_new_id(&queue->reading, &next) - 1);
+	return mark;
 }
 
 /* Collects the ids up to the highest that may have no outcome: those in gaps, and the deferred. */
