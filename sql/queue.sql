@@ -72,49 +72,10 @@ SELECT ordinal, state, code, message, wallet_id, wallet_status, amount, currency
 SELECT pg_temp.attempt('SELECT wallet_lookup_many(ARRAY[''wallet''], ARRAY[1, 2], ARRAY[''''])');
 SELECT count(*) FROM wallet_lookup_many('{}', '{}', '{}');
 
--- Refused requests keep their reason.  The order of the rules is that of direct calls, with the owner among them.
-SELECT w.wallet_id FROM (VALUES (3, 'eur'), (4, 'usd'), (5, 'usd')) AS v (user_id, currency), wallet_create(v.user_id, 10, v.currency) AS w ORDER BY 1;
-SELECT status FROM wallet_set_status(4, 'frozen');
-SELECT source_balance FROM wallet_withdraw(5, 10);
-SELECT status FROM wallet_set_status(5, 'closed');
-CREATE TEMPORARY TABLE asked AS
-    SELECT n, kind, payload, (SELECT wallet_enqueue(kind, payload::json)) AS handshake FROM (VALUES
-        (1, 'wallet', '{"user_id":1}'),
-        (2, 'transaction', '{"user_id":8,"source_wallet_id":98,"dest_wallet_id":99,"trans_sum":1}'),
-        (3, 'transaction', '{"user_id":8,"source_wallet_id":5,"dest_wallet_id":99,"trans_sum":1}'),
-        (4, 'transaction', '{"user_id":8,"source_wallet_id":5,"dest_wallet_id":4,"trans_sum":1}'),
-        (5, 'transaction', '{"user_id":5,"source_wallet_id":5,"dest_wallet_id":4,"trans_sum":1}'),
-        (6, 'transaction', '{"user_id":4,"source_wallet_id":4,"dest_wallet_id":3,"trans_sum":1}'),
-        (7, 'transaction', '{"user_id":3,"source_wallet_id":3,"dest_wallet_id":1,"trans_sum":1}'),
-        (8, 'transaction', '{"user_id":1,"source_wallet_id":1,"dest_wallet_id":2,"trans_sum":9223372036854775807}'),
-        (9, 'transaction', '{"user_id":1,"source_wallet_id":1,"dest_wallet_id":2,"trans_sum":100000}'),
-        (10, 'transaction', '{"user_id":2,"source_wallet_id":1,"dest_wallet_id":2,"trans_sum":1}'),
-        (11, 'deposit', '{"user_id":1,"wallet_id":2,"amount":1}'),
-        (12, 'deposit', '{"user_id":1,"wallet_id":99,"amount":1}'),
-        (13, 'withdrawal', '{"user_id":1,"wallet_id":2,"amount":1}'),
-        (14, 'withdrawal', '{"user_id":4,"wallet_id":4,"amount":1}'),
-        (15, 'wallet_read', '{"user_id":1,"wallet_id":2}'),
-        (16, 'wallet_read', '{"user_id":1,"wallet_id":99}')) AS v (n, kind, payload) ORDER BY n;
+-- A refused request keeps its reason.  In which order the rules stand: test/scenarios/precedence.scenario.
+SELECT wallet_enqueue('transaction', '{"user_id":1,"source_wallet_id":1,"dest_wallet_id":2,"trans_sum":100000}') AS refused \gset
 SELECT wallet_process();
-SELECT a.kind, a.payload, l.state, l.code FROM asked AS a, wallet_lookup(a.kind, (a.payload::json ->> 'user_id')::bigint, a.handshake) AS l ORDER BY n;
-SELECT * FROM pg_temp.show('transaction', 1, (SELECT handshake FROM asked WHERE n = 9));
-
--- In one batch each request finds what the one before has left: the money comes from itself.
-SELECT code FROM wallet_enqueue_many(
-    ARRAY['wallet', 'wallet', 'wallet'], ARRAY['{"user_id":11,"amount":1}', '{"user_id":12}', '{"user_id":11}']);
-SELECT wallet_process();
-SELECT wallet_id AS eleven FROM wallet.wallet WHERE user_id = 11 \gset
-SELECT wallet_id AS twelve FROM wallet.wallet WHERE user_id = 12 \gset
-SELECT ordinal, code FROM wallet_enqueue_many(
-    ARRAY['transaction', 'transaction', 'transaction', 'wallet_read'],
-    ARRAY[format('{"user_id":12,"source_wallet_id":%s,"dest_wallet_id":%s,"trans_sum":1}', :twelve, :eleven),
-          format('{"user_id":11,"source_wallet_id":%s,"dest_wallet_id":%s,"trans_sum":1}', :eleven, :twelve),
-          format('{"user_id":12,"source_wallet_id":%s,"dest_wallet_id":%s,"trans_sum":0.4}', :twelve, :eleven),
-          format('{"user_id":12,"wallet_id":%s}', :twelve)]);
-SELECT wallet_process();
-SELECT wallet.kind_name(r.kind) AS kind, coalesce(o.code, 'processed') AS code, t.amount, t.source_balance, t.destination_balance, o.balance AS read
-    FROM wallet.request AS r LEFT JOIN wallet.outcome AS o USING (request_id) LEFT JOIN wallet.transfer AS t USING (request_id)
-    ORDER BY r.request_id DESC LIMIT 4;
+SELECT * FROM pg_temp.show('transaction', 1, :'refused');
 
 -- wallet_process posts as many as it is told, in their order.
 SELECT count(wallet_enqueue('deposit', format('{"user_id":1,"wallet_id":1,"amount":%s}', i)::json)) AS queued FROM generate_series(1, 5) AS i;

@@ -18,8 +18,8 @@
 suite_seconds_max=600
 # One after the other in each lane, both lanes at once; then the others, each by itself, since they
 # take all of the machine.
-lanes=('unit regress isolation pgtap tap' 'lint http contract run')
-all_suites='lint unit fuzz regress isolation pgtap tap http contract run torture'
+lanes=('unit regress isolation scenarios pgtap tap' 'lint http contract run')
+all_suites='lint unit fuzz regress isolation scenarios pgtap tap http contract run torture'
 lines_max=200
 work='' logs='' running='' current='' lane_pids=()
 seed=${SEED:-$((RANDOM * 32768 + RANDOM + 1))}
@@ -52,7 +52,7 @@ failures() { awk '$3 > 0 && !seen[$1]++ { printf "%s%s", between, $1; between = 
 # Every test that has failed with its diagnostics, below the name of its file; what prove and
 # pg_regress say about files; and what the shell and the compiler complain of.
 failures_in() {
-    awk '/^[^ ]+\.(t|pl|py|sql|sh) \.+/ { file = $1 }
+    awk '/^[^ ]+\.(t|pl|py|sql|sh|scenario) \.+/ { file = $1 }
         /^not ok/ && !/# TODO/ || /^ *# +Failed (\(TODO\) )?test/ || /^(test|    ) .*\.\.\. FAILED/ { inside = 1 }
         inside && file != "" { print file; file = "" }
         inside { inside = /^not ok|^ *#|FAILED/ }
@@ -256,23 +256,36 @@ run_tap() {
         "PROVE_TESTS=${files[*]}" 'PROVE_FLAGS=-j 2 --timer' "${settings[@]}"
 }
 
-# A server with the worker off and the extension as CREATE EXTENSION leaves it.
-run_pgtap() {
-    local dir=$work/pgtap log=$logs/pgtap_server.log
-    "${there[@]}" mkdir pgtap pgtap/socket
+# server_for SUITE EXTENSION...: a server of the suite's own, with the worker off and the extensions as
+# CREATE EXTENSION leaves them; its socket is in $socket.
+server_for() {
+    local suite=$1 dir=$work/$1 log=$logs/$1_server.log
+    shift
+    socket=$dir/socket
+    "${there[@]}" mkdir "$suite" "$suite/socket"
     cluster_create "$dir/data"
     echo 'local all all trust' | cluster_access "$dir/data"
-    cluster_configure "$dir/data" "$dir/socket" <"$work/test/postgresql.conf"
-    if ! cluster_start "$dir/data" "$dir/socket" "$dir/log" "$dir/pid" >"$log" 2>&1 ||
-        ! echo 'CREATE EXTENSION pgtap; CREATE EXTENSION pg_wallet' |
-            psql_in "$dir/socket" wallet >>"$log" 2>&1
+    cluster_configure "$dir/data" "$socket" <"$work/test/postgresql.conf"
+    if ! cluster_start "$dir/data" "$socket" "$dir/log" "$dir/pid" >"$log" 2>&1 ||
+        ! printf 'CREATE EXTENSION %s;' "$@" | psql_in "$socket" wallet >>"$log" 2>&1
     then
         cat "$dir/log" >>"$log"
-        broken pgtap "$log" 'no server with the extension'
-        return
+        broken "$suite" "$log" 'no server with the extension'
+        return 1
     fi
+}
+
+run_pgtap() {
+    server_for pgtap pgtap pg_wallet || return 0
     suite pgtap count_prove "${there[@]}" pg_prove -v --psql-bin "$PGBIN/psql" \
-        -h "$dir/socket" -p 5432 -U postgres -d wallet "${files[@]}"
+        -h "$socket" -p 5432 -U postgres -d wallet "${files[@]}"
+}
+
+# The same operations by the rules alone, by direct calls and through the queue.
+run_scenarios() {
+    server_for scenarios pg_wallet || return 0
+    suite scenarios count_prove "${there[@]}" "PGHOST=$socket" PGPORT=5432 PGUSER=postgres PGDATABASE=wallet \
+        "PSQL=$PGBIN/psql" prove -m -v --timer --exec 'perl test/scenarios/play.pl' "${files[@]}"
 }
 
 # A shim built with sanitizers, whose reports go to files of their own; the program is a script, so
@@ -504,6 +517,7 @@ files_of() {
         fuzz) compgen -G 'test/fuzz/fuzz.sh' ;;
         regress) compgen -G 'sql/*.sql' ;;
         isolation) compgen -G 'test/specs/*.spec' ;;
+        scenarios) compgen -G 'test/scenarios/*.scenario' ;;
         pgtap) compgen -G 'test/pgtap/*.sql' ;;
         tap) compgen -G 'test/t/*.pl' ;;
         http) compgen -G 'test/http/*.t' ;;
