@@ -1,9 +1,10 @@
 #!/usr/bin/perl
-# manual.pl FILE...: prints the faults of Markdown files, and exits with 1 when there are any:
+# manual.pl FILE...: prints the faults of the manual, and exits with 1 when there are any. In Markdown:
 # - a line of prose with more than 100 columns (.editorconfig). Tables, code blocks and a line that is
 #   one long word may be wider;
 # - a link to a file or a heading that does not exist;
-# - the path of a file that does not exist, such as docs/old.md. bench/results is made by make bench.
+# - the path of a file that does not exist. bench/results is made by make bench.
+# In other files: a page of the manual that does not exist, or a heading, as in: docs/posting.md, "Turns".
 use strict;
 use warnings;
 use open qw(:std :utf8);
@@ -68,7 +69,33 @@ sub check_link
     fault("$place: $wanted has no heading #$anchor") if defined $anchor && !anchors_of($wanted)->{$anchor};
 }
 
-for my $file (@ARGV)
+sub slurp
+{
+    my ($file) = @_;
+
+    open my $in, '<', $file or die "$file: $!\n";
+    local $/;
+    return scalar <$in>;
+}
+
+sub check_source
+{
+    my ($file) = @_;
+    my $text = slurp($file);
+
+    # A sentence of a comment goes on behind the mark at the beginning of the next line.
+    $text =~ s{\n[ \t]*(?:\*(?!/)|--|#)?[ \t]*}{ }g;
+    while ($text =~ m{(?<![\w./])(docs/\w+\.(?:md|pl))\b(?:, "([^"]+)")?}g)
+    {
+        my ($page, $heading) = ($1, $2);
+        fault("$file: there is no $page") unless -e $page;
+        fault("$file: $page has no heading \"$heading\"")
+            if defined $heading && -e $page && slurp($page) !~ /^#+ \Q$heading\E$/m;
+    }
+}
+
+check_source($_) for grep { !/\.md$/ } @ARGV;
+for my $file (grep { /\.md$/ } @ARGV)
 {
     for (lines_of($file))
     {
