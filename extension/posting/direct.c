@@ -8,6 +8,7 @@
 #include "base/version.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
@@ -367,7 +368,8 @@ post_directly(FunctionCallInfo fcinfo, Request *request, int amount_at)
 	Transfer transfer;
 	Currency currency;
 
-	PreventCommandIfReadOnly("a payment");
+	if (XactReadOnly)
+		PreventCommandIfReadOnly(psprintf("%s()", get_func_name(fcinfo->flinfo->fn_oid)));
 	request->amount = amount_argument(fcinfo, amount_at);
 	key = key_argument(fcinfo, amount_at + 2);
 	SPI_connect();

@@ -38,19 +38,21 @@
 #include "queue/state.h"
 
 /*
- * Whether a table has ids above the last value of its sequence, and the highest request that has
- * an outcome.  An open transaction does not disturb the check, because its ids come from the
- * sequence. Each sequence is read by a subquery, so that an index finds the ids above it; with a
- * join, PostgreSQL 18 reads the whole table.
+ * The name of a sequence whose table has ids above the sequence's last value, and the highest
+ * request that has an outcome.  An open transaction does not disturb the check, because its ids
+ * come from the sequence.  Each sequence is read by a subquery, so that an index finds the ids
+ * above it; with a join, PostgreSQL 18 reads the whole table.
  */
 static Statement read_sequences = {
-    "SELECT (EXISTS (SELECT FROM wallet.request AS r WHERE r.request_id > "
+    "SELECT CASE WHEN EXISTS (SELECT FROM wallet.request AS r WHERE r.request_id > "
     "(SELECT q.last_value - (NOT q.is_called)::integer FROM wallet.request_id_seq AS q)) "
-    "OR EXISTS (SELECT FROM wallet.transfer AS t WHERE t.transfer_id > "
+    "THEN 'request_id_seq' "
+    "WHEN EXISTS (SELECT FROM wallet.transfer AS t WHERE t.transfer_id > "
     "(SELECT q.last_value - (NOT q.is_called)::integer FROM wallet.transfer_id_seq AS q)) "
-    "OR EXISTS (SELECT FROM wallet.wallet AS w WHERE w.wallet_id > "
-    "(SELECT q.last_value - (NOT q.is_called)::integer FROM wallet.wallet_id_seq AS "
-    "q)))::integer::bigint, "
+    "THEN 'transfer_id_seq' "
+    "WHEN EXISTS (SELECT FROM wallet.wallet AS w WHERE w.wallet_id > "
+    "(SELECT q.last_value - (NOT q.is_called)::integer FROM wallet.wallet_id_seq AS q)) "
+    "THEN 'wallet_id_seq' END::text, "
     "greatest((SELECT max(t.request_id) FROM wallet.transfer AS t), "
     "(SELECT max(o.request_id) FROM wallet.outcome AS o))",
     0,
@@ -87,12 +89,15 @@ static void
 load_queue(Queue *queue, const RangeList *unsettled)
 {
 	uint64 horizon = gaps_horizon();
+	const char *behind;
 
 	statement_run(&read_sequences, NULL, NULL, true);
-	if (result_int64(0, 1) != 0)
+	behind = result_text(0, 1);
+	if (behind[0] != '\0')
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-		                errmsg("a sequence in the schema wallet is behind the ids that are in use"),
-		                errhint("Logical replication does not carry sequences: use setval().")));
+		                errmsg("sequence wallet.%s is behind the ids that are in use", behind),
+		                errdetail("Logical replication does not carry sequences."),
+		                errhint("Set the sequence to the highest id of its table with setval().")));
 	queue->settled_until = result_int64(0, 2);
 	queue->highest = queue->position.highest;
 	gaps_reset(queue->gaps);
