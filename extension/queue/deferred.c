@@ -145,15 +145,15 @@ deferred_next_id(const Deferred *deferred, DeferredCursor *cursor)
 	int64 next = PG_INT64_MAX;
 
 	if (!cursor->is_begun)
-		*cursor = (DeferredCursor){true, deferred->first, deferred->unread_first};
-	while (cursor->entry != NULL && cursor->entry->is_settled)
-		cursor->entry = cursor->entry->next;
+		*cursor = (DeferredCursor){true, deferred->all.first, deferred->unread_first};
+	while (cursor->link != NULL && cursor->link->entry->is_settled)
+		cursor->link = cursor->link->next;
 	if (cursor->unread < deferred->unread_end)
 		next = deferred->unread[cursor->unread];
-	if (cursor->entry != NULL && cursor->entry->request.request_id < next)
+	if (cursor->link != NULL && cursor->link->entry->request.request_id < next)
 	{
-		next = cursor->entry->request.request_id;
-		cursor->entry = cursor->entry->next;
+		next = cursor->link->entry->request.request_id;
+		cursor->link = cursor->link->next;
 	}
 	else if (next != PG_INT64_MAX)
 		cursor->unread++;

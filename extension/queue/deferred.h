@@ -48,7 +48,7 @@ extern int deferred_pause_ms(const Deferred *deferred, int64 now_ms);
 typedef struct DeferredCursor
 {
 	bool is_begun;
-	const DeferredEntry *entry;
+	const struct Link *link;
 	int unread;
 } DeferredCursor;
 

@@ -61,7 +61,7 @@ give_claim_back(Deferred *deferred, Line *line)
 void
 drop_empty_line(Deferred *deferred, Line *line)
 {
-	if (line->first != NULL || line->unread > 0)
+	if (line->links.first != NULL || line->unread > 0)
 		return;
 	if (line->is_claimed)
 		give_claim_back(deferred, line);
@@ -107,22 +107,48 @@ settle_state(Deferred *deferred, DeferredEntry *entry)
 	                                   : ENTRY_READY);
 }
 
-/* The link after which this id belongs; NULL: at the beginning of the line. */
+/* Returns the link after which this id belongs; NULL: at the beginning of the list. */
 static Link *
-place_in_line(const Line *line, int64 request_id)
+find_place(const List *list, int64 request_id)
 {
-	Link *place = line->last;
+	Link *place = list->last;
 
 	if (place == NULL || place->entry->request.request_id < request_id)
 		return place;
-	if (line->finger != NULL)
-		place = line->finger;
+	if (list->finger != NULL)
+		place = list->finger;
 	while (place != NULL && place->entry->request.request_id > request_id)
 		place = place->previous;
 	while (place != NULL && place->next != NULL &&
 	       place->next->entry->request.request_id < request_id)
 		place = place->next;
 	return place;
+}
+
+static void
+put_into_list(List *list, Link *link)
+{
+	Link *before = find_place(list, link->entry->request.request_id);
+
+	link->previous = before;
+	link->next = before == NULL ? list->first : before->next;
+	*(before == NULL ? &list->first : &before->next) = link;
+	*(link->next == NULL ? &list->last : &link->next->previous) = link;
+	list->finger = link;
+	Assert(before == NULL || before->entry->request.request_id < link->entry->request.request_id);
+	Assert(link->next == NULL ||
+	       link->entry->request.request_id < link->next->entry->request.request_id);
+}
+
+static void
+take_out_of_list(List *list, Link *link)
+{
+	Assert((link->previous == NULL) == (list->first == link));
+	Assert((link->next == NULL) == (list->last == link));
+	*(link->previous == NULL ? &list->first : &link->previous->next) = link->next;
+	*(link->next == NULL ? &list->last : &link->next->previous) = link->previous;
+	if (list->finger == link)
+		list->finger = link->previous;
 }
 
 /* Another entry has been put before the line's first one. */
@@ -139,25 +165,11 @@ join_line(Deferred *deferred, DeferredEntry *entry, int64 key)
 {
 	Line *line = make_line(deferred, key);
 	Link *link = &entry->links[entry->link_count++];
-	Link *before = place_in_line(line, entry->request.request_id);
 
 	Assert(entry->link_count <= LINKS_MAX);
-	*link = (Link){
-	    .entry = entry,
-	    .line = line,
-	    .previous = before,
-	    .next = before == NULL ? line->first : before->next,
-	};
-	if (before == NULL)
-		line->first = link;
-	else
-		before->next = link;
-	if (link->next == NULL)
-		line->last = link;
-	else
-		link->next->previous = link;
-	line->finger = link;
-	if (before != NULL)
+	*link = (Link){.entry = entry, .line = line};
+	put_into_list(&line->links, link);
+	if (link->previous != NULL)
 		entry->links_behind++;
 	else if (link->next != NULL)
 		fall_behind(deferred, link->next->entry);
@@ -170,18 +182,7 @@ leave_line(Deferred *deferred, Link *link)
 	DeferredEntry *follower = link->next == NULL ? NULL : link->next->entry;
 	bool was_first = link->previous == NULL;
 
-	Assert(was_first == (line->first == link));
-	Assert((link->next == NULL) == (line->last == link));
-	if (was_first)
-		line->first = link->next;
-	else
-		link->previous->next = link->next;
-	if (link->next == NULL)
-		line->last = link->previous;
-	else
-		link->next->previous = link->previous;
-	if (line->finger == link)
-		line->finger = link->previous;
+	take_out_of_list(&line->links, link);
 	line->claim_pause_ms = 0;
 	if (was_first && follower != NULL && --follower->links_behind == 0 &&
 	    follower->state == ENTRY_BEHIND)
@@ -189,66 +190,14 @@ leave_line(Deferred *deferred, Link *link)
 	drop_empty_line(deferred, line);
 }
 
-/* The entry after which this id belongs in the list of all; NULL: at its beginning. */
-static DeferredEntry *
-place_of(const Deferred *deferred, int64 request_id)
-{
-	DeferredEntry *place = deferred->last;
-
-	if (place == NULL || place->request.request_id < request_id)
-		return place;
-	if (deferred->finger != NULL)
-		place = deferred->finger;
-	while (place != NULL && place->request.request_id > request_id)
-		place = place->previous;
-	while (place != NULL && place->next != NULL && place->next->request.request_id < request_id)
-		place = place->next;
-	return place;
-}
-
-static void
-join_all(Deferred *deferred, DeferredEntry *entry)
-{
-	DeferredEntry *before = place_of(deferred, entry->request.request_id);
-
-	entry->previous = before;
-	entry->next = before == NULL ? deferred->first : before->next;
-	Assert(before == NULL || before->request.request_id < entry->request.request_id);
-	Assert(entry->next == NULL || entry->request.request_id < entry->next->request.request_id);
-	if (before == NULL)
-		deferred->first = entry;
-	else
-		before->next = entry;
-	if (entry->next == NULL)
-		deferred->last = entry;
-	else
-		entry->next->previous = entry;
-	deferred->finger = entry;
-	deferred->count++;
-}
-
-static void
-leave_all(Deferred *deferred, DeferredEntry *entry)
-{
-	if (entry->previous == NULL)
-		deferred->first = entry->next;
-	else
-		entry->previous->next = entry->next;
-	if (entry->next == NULL)
-		deferred->last = entry->previous;
-	else
-		entry->next->previous = entry->previous;
-	if (deferred->finger == entry)
-		deferred->finger = entry->previous;
-	deferred->count--;
-}
-
 void
 join_lines(Deferred *deferred, DeferredEntry *entry, const int64 *keys, int count)
 {
 	for (int i = 0; i < count; i++)
 		join_line(deferred, entry, keys[i]);
-	join_all(deferred, entry);
+	entry->place = (Link){.entry = entry};
+	put_into_list(&deferred->all, &entry->place);
+	deferred->count++;
 }
 
 void
@@ -256,5 +205,6 @@ leave_lines(Deferred *deferred, DeferredEntry *entry)
 {
 	for (int i = 0; i < entry->link_count; i++)
 		leave_line(deferred, &entry->links[i]);
-	leave_all(deferred, entry);
+	take_out_of_list(&deferred->all, &entry->place);
+	deferred->count--;
 }

@@ -29,25 +29,31 @@ typedef enum EntryState
 	ENTRY_TAKEN    /* a round tries it; in no heap */
 } EntryState;
 
+/* Entries in the order of their requests' ids. */
+typedef struct List
+{
+	struct Link *first;
+	struct Link *last;
+	struct Link *finger; /* the link that was put in last */
+} List;
+
 /* A line.  key: a wallet's id, or the negative id of a user whose wallet is to be created. */
 typedef struct Line
 {
 	int64 key;
-	struct Link *first; /* in the order of the requests' ids */
-	struct Link *last;
-	struct Link *finger; /* the link that was put in last */
-	int64 unread;        /* number of requests of which only the ids are kept */
+	List links;
+	int64 unread; /* number of requests of which only the ids are kept */
 	bool is_claimed;
 	int64 claimed_ms;
 	int64 claim_after_ms;
 	int claim_pause_ms;
 } Line;
 
-/* A request's place in a line. */
+/* A request's place in a line, or in the list of all entries. */
 typedef struct Link
 {
 	DeferredEntry *entry;
-	Line *line;
+	Line *line; /* NULL in the list of all entries */
 	struct Link *previous;
 	struct Link *next;
 } Link;
@@ -78,8 +84,7 @@ struct DeferredEntry
 	Failure *failure; /* NULL for most */
 	dlist_node failing_node;
 	pairingheap_node heap_node;
-	DeferredEntry *previous; /* in the list of all entries, by id */
-	DeferredEntry *next;
+	Link place; /* in the list of all entries */
 };
 
 struct Deferred
@@ -88,9 +93,7 @@ struct Deferred
 	MemoryContext entry_context;
 	HTAB *lines;
 	int count;
-	DeferredEntry *first;
-	DeferredEntry *last;
-	DeferredEntry *finger;
+	List all;
 	pairingheap ready;    /* by id */
 	pairingheap released; /* by id: all entries before them are taken by this round */
 	pairingheap locked;   /* by retry_at_ms, as failing */

@@ -260,12 +260,19 @@ workers_attach(int slot)
 	return my_slot->state.database;
 }
 
-void
-workers_looks(void)
+/* Locks the memory, and returns the slot of the worker that calls. */
+static Slot *
+lock_my_slot(void)
 {
 	Assert(my_slot != NULL);
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	my_slot->asked = false;
+	return my_slot;
+}
+
+void
+workers_looks(void)
+{
+	lock_my_slot()->asked = false;
 	LWLockRelease(shared->lock);
 }
 
@@ -274,9 +281,7 @@ workers_leaves(bool also_if_asked)
 {
 	bool leaves;
 
-	Assert(my_slot != NULL);
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	leaves = also_if_asked || !my_slot->asked;
+	leaves = !lock_my_slot()->asked || also_if_asked;
 	my_slot->wanted = !leaves;
 	LWLockRelease(shared->lock);
 	return leaves;
@@ -285,9 +290,7 @@ workers_leaves(bool also_if_asked)
 void
 workers_beat(void)
 {
-	Assert(my_slot != NULL);
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	my_slot->state.heartbeat_us = monotonic_us();
+	lock_my_slot()->state.heartbeat_us = monotonic_us();
 	LWLockRelease(shared->lock);
 }
 
@@ -311,9 +314,7 @@ workers_takeovers(void)
 {
 	int64 takeovers;
 
-	Assert(my_slot != NULL);
-	LWLockAcquire(shared->lock, LW_SHARED);
-	takeovers = my_slot->takeovers;
+	takeovers = lock_my_slot()->takeovers;
 	LWLockRelease(shared->lock);
 	return takeovers;
 }
@@ -321,10 +322,8 @@ workers_takeovers(void)
 void
 workers_report(const Round *round, int64 batch_us)
 {
-	WorkerState *state = &my_slot->state;
+	WorkerState *state = &lock_my_slot()->state;
 
-	Assert(my_slot != NULL);
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	state->heartbeat_us = monotonic_us();
 	state->posted += round->posted;
 	state->refused += round->refused;
@@ -341,18 +340,14 @@ workers_report(const Round *round, int64 batch_us)
 void
 workers_failing(const FailingRequests *failing)
 {
-	Assert(my_slot != NULL);
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	my_slot->state.failing = *failing;
+	lock_my_slot()->state.failing = *failing;
 	LWLockRelease(shared->lock);
 }
 
 void
 workers_condition(WorkerCondition condition)
 {
-	Assert(my_slot != NULL);
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	my_slot->state.condition = condition;
+	lock_my_slot()->state.condition = condition;
 	my_slot->state.condition_us = monotonic_us();
 	LWLockRelease(shared->lock);
 }
@@ -360,10 +355,8 @@ workers_condition(WorkerCondition condition)
 void
 workers_error(const ErrorData *error)
 {
-	WorkerState *state = &my_slot->state;
+	WorkerState *state = &lock_my_slot()->state;
 
-	Assert(my_slot != NULL);
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	state->sqlstate = error->sqlerrcode;
 	strlcpy(state->error, error->message ? error->message : "", sizeof(state->error));
 	strlcpy(state->hint, error->hint ? error->hint : "", sizeof(state->hint));
