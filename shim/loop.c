@@ -14,6 +14,7 @@
  */
 #include "loop.h"
 
+#include <assert.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -214,6 +215,7 @@ loop_join(Loop *loop)
 {
 	bool clean;
 
+	assert(atomic_load(&loop->stage) == HTTP_DRAINS);
 	pthread_join(loop->thread, NULL);
 	clean = loop->clean;
 	loop_free(loop);

@@ -6,6 +6,7 @@
  * certificate read again, SIGTERM and SIGINT stop the process, SIGQUIT ends it at once.  What
  * else may come by mistake is ignored: docs/operations.md, "The shim's signals".
  */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
@@ -208,6 +209,7 @@ raise_descriptor_limit(const Options *options)
 static int
 share(int total, int threads)
 {
+	assert(total > 0 && threads > 0);
 	return (total + threads - 1) / threads;
 }
 
@@ -230,6 +232,7 @@ start_loops(const Options *options, const int *fds, Loop **loops, atomic_int *co
 	             .tls = *options->tls_cert != '\0',
 	             .port = options->port}};
 
+	assert(options->threads <= OPTIONS_THREADS_MAX);
 	for (int i = 0; i < options->threads; i++)
 	{
 		loops[i] = loop_start(&config, fds[i]);
@@ -423,8 +426,8 @@ main(int argc, char **argv)
 {
 	static atomic_int connected_count;
 	Options options;
-	Loop *loops[64];
-	int fds[64];
+	Loop *loops[OPTIONS_THREADS_MAX];
+	int fds[OPTIONS_THREADS_MAX];
 	bool has_tls;
 	int status;
 	bool is_ipv6;

@@ -4,6 +4,7 @@
  */
 #include "notify.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -37,6 +38,7 @@ send_text(const char *path, const char *text)
 	int error = 0;
 	int fd;
 
+	assert(path != NULL && text != NULL);
 	if (*path != '/' && *path != '@')
 		return EAFNOSUPPORT;
 	if (length >= sizeof(address.sun_path))

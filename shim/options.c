@@ -4,6 +4,7 @@
  */
 #include "options.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
@@ -40,7 +41,7 @@ typedef struct Option
 static const Option table[] = {
 	{"address", "WALLET_ADDRESS", "HOST", "127.0.0.1", TEXT(address), "address to listen on"},
 	{"port", "WALLET_PORT", "NUMBER", "8000", NUMBER(port, 0, 65535), "port to listen on; 0 takes a free one"},
-	{"threads", "WALLET_THREADS", "NUMBER", "2", NUMBER(threads, 1, 64), "event loops, each with two database connections"},
+	{"threads", "WALLET_THREADS", "NUMBER", "2", NUMBER(threads, 1, OPTIONS_THREADS_MAX), "event loops, each with two database connections"},
 	{"db", "WALLET_DB", "CONNINFO", "", TEXT(conninfo), "libpq connection string; what it leaves out comes from PG* variables"},
 	{"schema", "WALLET_SCHEMA", "NAME", "public", TEXT(schema), "schema of the extension's functions"},
 	{"max-wait", "WALLET_MAX_WAIT", "SECONDS", "30", NUMBER(max_wait_s, 0, 3600), "upper bound of Prefer: wait=N"},
@@ -101,6 +102,7 @@ store(Options *options, const Option *option, const char *source, const char *va
 	char *end;
 	long number;
 
+	assert(value != NULL && option->offset < sizeof(Options));
 	if (option->kind == KIND_TEXT)
 	{
 		*(const char **) (void *) place = value;

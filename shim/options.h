@@ -9,6 +9,8 @@
 
 #include "http/origin.h"
 
+#define OPTIONS_THREADS_MAX 64
+
 typedef struct Options
 {
 	const char *address;

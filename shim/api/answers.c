@@ -11,6 +11,7 @@
  */
 #include "api/answers.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -207,6 +208,7 @@ ask_again(Request *request)
 	DbFunction function = waits_for_key(request) ? DB_ENQUEUE : DB_LOOKUP;
 	bool is_available = db_available(request_db(request, function));
 
+	assert(waits_for_key(request) || request->members.handshake_id[0] != '\0');
 	if (!is_available && request->enqueued)
 		request_finish_queued(request);
 	else if (!is_available)
@@ -229,6 +231,7 @@ ask_again(Request *request)
 static void
 give_up(Request *request)
 {
+	assert(request->is_timed && !request->client.is_held);
 	request_untime(request);
 	db_withdraw(request->db, &request->item);
 	if (request->enqueued)
@@ -245,6 +248,7 @@ give_up(Request *request)
 void
 answers_release(Request *request)
 {
+	assert(request->client.is_held);
 	request_untime(request);
 	if (waits_for_key(request))
 		request_finish_problem(request, CODE_IDEMPOTENCY_IN_PROGRESS, NULL);

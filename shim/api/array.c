@@ -9,6 +9,7 @@
  */
 #include "api/array.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -30,6 +31,7 @@ skip_blanks(const char *text, size_t length, size_t i)
 static size_t
 string_end(const char *text, size_t length, size_t i)
 {
+	assert(i < length && text[i] == '"');
 	for (i++; i < length && text[i] != '"'; i++)
 		if (text[i] == '\\')
 			i++;
@@ -73,6 +75,7 @@ array_split(const char *text, size_t length, Slice *slices, size_t slices_max, s
 {
 	size_t i = skip_blanks(text, length, 0);
 
+	assert(slices != NULL && slices_max > 0);
 	*count = 0;
 	if (i == length || text[i] != '[')
 		return i < length && strchr("{\"-0123456789tfn", text[i]) ? CODE_NOT_AN_ARRAY

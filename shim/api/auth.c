@@ -59,6 +59,7 @@ refuse_scope(Request *request)
 static bool
 suffices(Request *request)
 {
+	assert(needed_scope(request) != 0);
 	if (request->key.scopes == 0)
 		refuse_key(request, true);
 	else if (!(request->key.scopes & (needed_scope(request) | SCOPE_OPERATOR)))

@@ -69,6 +69,7 @@ table_keep(KeyTable *table, const Key *key)
 	Key *set = (*table)[key->hash[0]];
 	Key *place = &set[0];
 
+	assert(key->checked_at_ms != 0);
 	for (int i = 0; i < CACHE_WAYS; i++)
 	{
 		if (memcmp(set[i].hash, key->hash, KEY_HASH_SIZE) == 0)
@@ -87,6 +88,7 @@ keys_find(KeyCache *cache, const unsigned char *hash, int64_t now_ms)
 {
 	const Key *key = table_find(&cache->known, hash, now_ms);
 
+	assert(now_ms > 0);
 	return key ? key : table_find(&cache->unknown, hash, now_ms);
 }
 

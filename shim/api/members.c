@@ -5,6 +5,7 @@
  */
 #include "api/members.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@ static const char *const names[MEMBER_COUNT] = {"user_id",        "handshake_id"
 const char *
 member_name(Member member)
 {
+	assert(member < MEMBER_COUNT);
 	return names[member];
 }
 
@@ -43,6 +45,7 @@ member_unknown(const char *name, size_t length, char message[MESSAGE_SIZE])
 WalletCode
 member_duplicate(Member member, char message[MESSAGE_SIZE])
 {
+	assert(member < MEMBER_COUNT);
 	snprintf(message, MESSAGE_SIZE, "member \"%s\" must be given only once", names[member]);
 	return CODE_DUPLICATE_MEMBER;
 }
@@ -74,8 +77,10 @@ member_store_number(Members *members, Member member, const char *text, size_t le
                     char message[MESSAGE_SIZE])
 {
 	const char *wrong;
-	WalletCode code = id_parse(text, length, &members->number[member], &wrong);
+	WalletCode code;
 
+	assert(member < MEMBER_COUNT && member != MEMBER_HANDSHAKE_ID);
+	code = id_parse(text, length, &members->number[member], &wrong);
 	if (member == MEMBER_LIMIT)
 		return check_limit(code, members->number[member], message);
 	if (code != CODE_OK)
@@ -174,6 +179,7 @@ query_read_members(const char *text, unsigned allowed, unsigned required, Member
 	QueryValue values[MEMBER_COUNT] = {0};
 	WalletCode code = CODE_OK;
 
+	assert((required & ~allowed) == 0);
 	memset(members, 0, sizeof(*members));
 	while (code == CODE_OK && *text != '\0')
 	{

@@ -63,6 +63,7 @@ escape_end(const char *text, size_t length, size_t i)
 static size_t
 string_end(const char *text, size_t length, size_t i)
 {
+	assert(i < length && text[i] == '"');
 	for (i++; i < length && text[i] != '"';)
 	{
 		if ((unsigned char) text[i] < ' ')
@@ -110,6 +111,7 @@ scalar_end(const char *text, size_t length, size_t i)
 {
 	static const char *const words[] = {"true", "false", "null"};
 
+	assert(i <= length);
 	if (i == length)
 		return 0;
 	if (text[i] == '"')

@@ -4,6 +4,7 @@
  */
 #include "api/question.h"
 
+#include <assert.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,6 +25,7 @@ find_member(const Slice *name)
 	Member member;
 	json_t *string;
 
+	assert(name->text[-1] == '"' && name->text[name->length] == '"');
 	if (memchr(name->text, '\\', name->length) == NULL)
 		return member_by_name(name->text, name->length);
 	string = load_string(name->text - 1, name->length + 2);
@@ -36,6 +38,7 @@ find_member(const Slice *name)
 static bool
 is_string(const Slice *value)
 {
+	assert(value->length > 0);
 	return value->text[0] == '"';
 }
 
@@ -102,6 +105,7 @@ question_read_members(const char *text, size_t length, unsigned allowed, unsigne
 	ObjectWalk walk;
 	WalletCode code = object_walk(&walk, text, length);
 
+	assert((required & ~allowed) == 0);
 	memset(members, 0, sizeof(*members));
 	if (code != CODE_OK)
 	{

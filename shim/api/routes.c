@@ -69,6 +69,7 @@ routes_find(Request *request)
 {
 	bool is_many;
 
+	assert(request->client.phase == PHASE_HEAD);
 	request->route = NULL;
 	for (size_t i = 0; i < ROUTE_COUNT && request->route == NULL; i++)
 		if (leads_to(&request->client.line, routes[i].path))
@@ -169,6 +170,7 @@ routes_begin(Request *request)
 	size_t key_length_max;
 	WalletCode code = CODE_OK;
 
+	assert(client->phase == PHASE_RECEIVING);
 	if (request->route == NULL)
 	{
 		reply_problem(client, CODE_ROUTE_NOT_FOUND, NULL);
@@ -224,6 +226,7 @@ read_queued(Request *request)
 	bool by_handshake = request->members.given & HANDSHAKE_ID;
 	bool by_wallet = request->members.given & WALLET_ID;
 
+	assert(request->members.given & USER_ID);
 	if (by_handshake && by_wallet)
 		reply_problem(&request->client, CODE_UNKNOWN_MEMBER,
 		              "members \"handshake_id\" and \"wallet_id\" exclude each other");
@@ -389,6 +392,7 @@ routes_start(Request *request)
 	const ApiConfig *config = &request_api(request)->config;
 	const Http *http = client->http;
 
+	assert(client->phase == PHASE_COMPLETE && request->route != NULL);
 	if (client->head.wait_s > config->wait_s_max)
 		client->head.wait_s = config->wait_s_max;
 	if (client->head.wait_s > 0 && client->wait_until_ms == 0)

@@ -21,6 +21,7 @@ put_info(Buffer *out, const char *message, const char *code)
 void
 shape_write_queued(Buffer *out, Shape shape, const char *handshake_id)
 {
+	assert(handshake_id != NULL);
 	json_put_text(out, "{\"user_id\":null,\"handshake_id\":", handshake_id);
 	if (shape == SHAPE_WALLET)
 		buffer_puts(out,
@@ -35,6 +36,7 @@ shape_write_queued(Buffer *out, Shape shape, const char *handshake_id)
 void
 shape_write_bulk(Buffer *out, const DbResult *result)
 {
+	assert(result->code == CODE_OK && result->row_count > 0);
 	for (int row = 0; row < result->row_count; row++)
 	{
 		const char *code = db_value(result, row, ENQUEUE_CODE);

@@ -4,6 +4,7 @@
  */
 #include "base/buffer.h"
 
+#include <assert.h>
 #include <endian.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -33,6 +34,7 @@ buffer_reserve(Buffer *buffer, size_t size)
 	size_t capacity = buffer->capacity ? buffer->capacity : BUFFER_SIZE_MIN;
 	char *data;
 
+	assert(buffer->length <= buffer->capacity);
 	if (buffer->failed)
 		return false;
 	if (size <= buffer->capacity - buffer->length)
@@ -53,6 +55,7 @@ buffer_reserve(Buffer *buffer, size_t size)
 void
 buffer_put(Buffer *buffer, const void *bytes, size_t size)
 {
+	assert(bytes != NULL || size == 0);
 	if (size == 0 || !buffer_reserve(buffer, size))
 		return;
 	memcpy(buffer->data + buffer->length, bytes, size);
@@ -75,6 +78,7 @@ buffer_printf(Buffer *buffer, const char *format, ...)
 	va_start(arguments, format);
 	length = vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
+	assert(length >= 0);
 	if (length > 0)
 		buffer_put(buffer, text,
 		           (size_t) length < sizeof(text) ? (size_t) length : sizeof(text) - 1);

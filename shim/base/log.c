@@ -4,6 +4,7 @@
  */
 #include "base/log.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <time.h>
@@ -35,5 +36,6 @@ eventfd_signal(int fd)
 {
 	uint64_t one = 1;
 
+	assert(fd >= 0);
 	return write(fd, &one, sizeof(one)) == (ssize_t) sizeof(one) ? 0 : -1;
 }

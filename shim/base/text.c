@@ -4,6 +4,7 @@
  */
 #include "base/text.h"
 
+#include <assert.h>
 #include <string.h>
 
 #define HIGH_BITS UINT64_C(0x8080808080808080)
@@ -46,6 +47,7 @@ utf8_valid(const char *text, size_t length)
 {
 	size_t i = 0;
 
+	assert(text != NULL || length == 0);
 	while (i < length)
 	{
 		uint64_t word;
@@ -86,6 +88,7 @@ percent_decode(const char *text, size_t length, char *out, size_t size)
 {
 	size_t count = 0;
 
+	assert(text != NULL && out != NULL);
 	for (size_t i = 0; i < length; i++)
 	{
 		char c = text[i];

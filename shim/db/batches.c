@@ -52,6 +52,7 @@ retry(Db *db, const DbBatch *batch, DbItem *item, int64_t now_ms)
 {
 	bool was_alone = batch->item_count == 1;
 
+	assert(item->function == batch->function);
 	if ((was_alone && item->met_conflict) || now_ms - item->submitted_at_ms >= DB_ITEM_TIME_MS)
 		return false;
 	item->met_conflict = was_alone;
@@ -94,6 +95,7 @@ batch_failed(Db *db, DbBatch *batch, int64_t now_ms)
 	WalletCode code = code_by_sqlstate(sqlstate);
 	bool worth_retry = is_worth_retry(db, batch, sqlstate, now_ms);
 
+	assert(batch->error != NULL && !batch->setup);
 	if (strncmp(sqlstate, "PW", 2) == 0)
 		message = PQresultErrorField(batch->error, PG_DIAG_MESSAGE_PRIMARY);
 	else
@@ -245,6 +247,7 @@ read_last_words(Db *db)
 void
 batches_receive(Db *db, int64_t now_ms)
 {
+	assert(db_is_usable(db));
 	if (!db_is_usable(db))
 		return; /* db_tick reads what is still sent */
 	if (PQconsumeInput(db->connection) != 1)

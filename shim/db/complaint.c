@@ -7,6 +7,7 @@
  */
 #include "db/complaint.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -90,8 +91,8 @@ complaint_remove(Complaint *complaint)
 	pthread_mutex_lock(&mutex);
 	while (*place != NULL && *place != complaint)
 		place = &(*place)->next;
-	if (*place != NULL)
-		*place = complaint->next;
+	assert(*place == complaint);
+	*place = complaint->next;
 	pthread_mutex_unlock(&mutex);
 }
 
@@ -100,6 +101,7 @@ complaint_make(Complaint *complaint, const char *what, const char *reason, int64
 {
 	char text[COMPLAINT_SIZE];
 
+	assert(what != NULL);
 	write_text(text, what, reason);
 	pthread_mutex_lock(&mutex);
 	complaint->well = false;

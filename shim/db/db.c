@@ -26,6 +26,7 @@ db_create(const DbConfig *config, DbRole role, int wake_fd)
 {
 	Db *db = calloc(1, sizeof(Db));
 
+	assert(role < DB_ROLE_COUNT && wake_fd >= 0);
 	if (db == NULL)
 		return NULL;
 	db->connector = calloc(1, sizeof(Connector));

@@ -17,7 +17,7 @@ db_is_usable(const Db *db)
 }
 
 /* Whether a state may follow another one: DB_DOWN follows any, DB_LEAVING what has a connection. */
-static bool
+__attribute__((unused)) static bool
 may_follow(DbState from, DbState to)
 {
 	switch (to)

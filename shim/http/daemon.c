@@ -126,6 +126,7 @@ begin_request(Client *client, const char *method, const char *version)
 	bool is_endless;
 	WalletCode code;
 
+	assert(client->phase == PHASE_HEAD);
 	client->line.method = method;
 	client->line.version = version;
 	code = guard_framing(client->connection, &client->line, &client->head, message);
@@ -300,6 +301,7 @@ stop_listening(Http *http)
 {
 	int64_t since_ms = http->now_ms - http->draining_since_ms;
 
+	assert(http->stage == HTTP_DRAINS && http->listening);
 	if (since_ms < LISTEN_PAUSE_MS ||
 	    (since_ms < SWEEP_QUIET_MS && listener_completes(http->config.port)))
 		return;

@@ -4,6 +4,7 @@
  */
 #include "http/guard.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -172,6 +173,7 @@ guard_framing(struct MHD_Connection *connection, const RequestLine *line, Reques
 	bool is_1_1 = strcmp(line->version, MHD_HTTP_VERSION_1_0) != 0;
 	const char *wrong = NULL;
 
+	assert(line->method != NULL && line->target != NULL);
 	memset(head, 0, sizeof(*head));
 	head->wait_s = -1;
 	head->line_end = line->version + strlen(line->version);
@@ -311,6 +313,7 @@ guard_idempotency_key(RequestHead *head, size_t length_max, char message[MESSAGE
 	size_t length;
 	bool valid;
 
+	assert(length_max <= IDEMPOTENCY_KEY_LENGTH_MAX);
 	if (head->key_count == 0)
 		return CODE_OK;
 	if (head->key_count > 1)

@@ -11,6 +11,7 @@
  */
 #include "http/listener.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <linux/tcp.h>
@@ -29,6 +30,7 @@ listener_refuse_new(int fd)
 {
 	int nowhere = INT_MAX;
 
+	assert(fd >= 0);
 	if (setsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &nowhere, sizeof(nowhere)) != 0)
 		log_line("cannot refuse new connections before the port is closed: %s", strerror(errno));
 }
@@ -66,6 +68,7 @@ file_has_handshake(const char *name, int port)
 bool
 listener_completes(int port)
 {
+	assert(port > 0);
 	return file_has_handshake("/proc/self/net/tcp", port) ||
 	       file_has_handshake("/proc/self/net/tcp6", port);
 }

@@ -4,6 +4,7 @@
  */
 #include "http/origin.h"
 
+#include <assert.h>
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
@@ -230,6 +231,7 @@ origin_check(const RequestLine *line, const RequestHead *head, const HostList *h
 {
 	const char *host = head->host ? head->host : line->authority;
 
+	assert(hosts != NULL);
 	*message = check_host(line, head, hosts, is_tls);
 	if (*message == NULL && head->origin_count > 0 &&
 	    (head->origin_count > 1 || !is_own_origin(head->origin, host, value_length(host), is_tls)))

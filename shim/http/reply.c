@@ -61,6 +61,7 @@ set_response(Client *client, unsigned status, const char *media_type)
 	                  .must_close = client->must_close || client->http->stage >= HTTP_CLOSES};
 	bool is_short = head.length <= sizeof(client->reply);
 
+	assert(client->phase > PHASE_LINE && client->phase < PHASE_ANSWERING);
 	reply_drop(client);
 	if (is_short && head.length > 0)
 		memcpy(client->reply, text->data, head.length);

@@ -81,6 +81,7 @@ watch_idle(Client *client)
 	uint64_t bytes = received_bytes(client->fd);
 	int64_t deadline_ms = http->now_ms + http->config.request_timeout_s * INT64_C(1000);
 
+	assert(client->phase == PHASE_IDLE);
 	if (!client->idle_known)
 		client->idle_bytes = bytes;
 	client->idle_known = true;
@@ -99,6 +100,7 @@ is_quiet(Client *client)
 {
 	uint64_t bytes = received_bytes(client->fd);
 
+	assert(client->http->stage == HTTP_DRAINS);
 	if (client->phase != PHASE_IDLE && client->phase != PHASE_LINE)
 		return false;
 	if (client->quiet_since_ms == 0 || bytes != client->quiet_bytes)

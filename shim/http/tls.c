@@ -9,6 +9,7 @@
  */
 #include "http/tls.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <microhttpd.h>
 #include <stdatomic.h>
@@ -199,6 +200,7 @@ tls_retrieve(gnutls_session_t session, const gnutls_datum_t *authorities, int au
 	(void) authority_count;
 	(void) algorithms;
 	(void) algorithm_count;
+	assert(pair != NULL);
 	*certificates = pair->certificates;
 	*certificate_count = pair->certificate_count;
 	*key = pair->key;
