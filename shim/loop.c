@@ -1,16 +1,16 @@
 /*
  * loop.c
- *		Waits for whatever comes first and lets each side do its part.
+ *		Waits for the database and for HTTP, and lets each do its part.
  *
- * The order within a round is what makes batches grow by themselves: answers of
- * the database are taken first, and the next batch is sent at once, so that the
- * database works while the answers are being written and new requests are read.
+ * The order within a round makes batches grow by themselves.  Answers of the database are taken
+ * first, and the next batch is sent at once, so that the database works while the answers are
+ * being written and new requests are read.
  *
- * While a statement is under way, HTTP rests for up to a millisecond: what it
- * would bring has to wait for the statement anyway.  The clients answered last
- * use the time to send their next requests, so that these are read in one go;
- * libmicrohttpd would else find each connection empty, have it watched, and
- * give up watching it when it suspends it: three system calls for nothing.
+ * While a statement is under way, HTTP rests for up to a millisecond: new requests have to wait
+ * for the statement anyway.  The clients that were answered last use the time to send their next
+ * requests, so that these are read in one go.  Otherwise libmicrohttpd finds each connection
+ * empty, has it watched by epoll, and gives up watching it when it suspends it: three system
+ * calls for nothing.
  */
 #include "loop.h"
 

@@ -153,9 +153,9 @@ may_listen(const Options *options)
 }
 
 /*
- * Opens a listening socket for each loop.  A first one that shares with nobody
- * finds out whether the port is free: sharing alone would let a second shim
- * take half of the first one's connections without a word.
+ * Opens a listening socket for each loop.  A first socket, which shares its port with nobody,
+ * finds out whether the port is free.  Without it a second shim on the same port would silently
+ * take half of the connections.
  */
 static bool
 open_sockets(Options *options, int *fds)
@@ -205,7 +205,7 @@ raise_descriptor_limit(const Options *options)
 		         (unsigned long) limit.rlim_cur);
 }
 
-/* What is for the whole process, shared out among its loops. */
+/* The share of one loop in what is meant for the whole process, rounded up. */
 static int
 share(int total, int threads)
 {
@@ -245,7 +245,10 @@ start_loops(const Options *options, const int *fds, Loop **loops, atomic_int *co
 	return true;
 }
 
-/* SIGQUIT: nothing is finished.  Calls only what is safe in a signal handler. */
+/*
+ * SIGQUIT: ends the process without finishing anything.  Calls only what is safe in a signal
+ * handler.
+ */
 static void
 quit(int signal_number)
 {
@@ -307,7 +310,7 @@ next_signal(const sigset_t *awaited, int64_t until_ms)
 	return number > 0 ? number : 0;
 }
 
-/* SIGHUP: certificate and key are all that is read from files, and nothing is written to one. */
+/* SIGHUP: reads certificate and key again, which are all that the process reads from files. */
 static bool
 read_again(const Options *options)
 {

@@ -46,8 +46,9 @@ hold(Request *request)
 }
 
 /*
- * Holds a POST whose idempotency key another open transaction uses, so that the same request sent
- * twice at once gets its handshake twice.  A key that is in use for longer is the answer.
+ * Holds a POST whose idempotency key another open transaction uses.  So a request that is sent
+ * twice at once gets the same handshake twice.  False when the key was in use BUSY_KEY_MAX
+ * times: then the client is told so.
  */
 static bool
 hold_for_key(Request *request)
@@ -76,7 +77,10 @@ finish_outcome(Request *request, const char *handshake_id, const DbResult *resul
 	finish_scratch(request);
 }
 
-/* A problem that is not the request's, or one whose code and message the database has told. */
+/*
+ * Replies with the problem that a row of the database tells; an internal error when it tells
+ * none.
+ */
 static void
 finish_told_problem(Request *request, const char *code, const char *message)
 {

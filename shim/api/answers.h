@@ -1,7 +1,6 @@
 /*
  * answers.h
- *		From an item's result to the reply, and the requests held by Prefer: wait until there is
- *one.
+ *		From an item's result to the reply, or to another look when a Prefer: wait has time left.
  */
 #ifndef WALLET_SHIM_ANSWERS_H
 #define WALLET_SHIM_ANSWERS_H
@@ -16,12 +15,16 @@ void answer_history(Request *request, const DbResult *result);
 void answer_ready(Request *request, const DbResult *result);
 
 /*
- * Asks again for the outcomes of held requests that are due, and gives up those whose time is over
- * while the database has their items; while draining, lets all that are held go.
+ * Ends the waits of timed requests that are due: asks again for the outcome of a held request,
+ * and answers a request whose item the database still has.  While draining, answers all held
+ * requests.
  */
 void answers_run_timed(Http *http);
 
-/* Lets a held request go with what is known. */
+/*
+ * Answers a held request with what is known: its handshake, or that its idempotency key is in
+ * use.
+ */
 void answers_release(Request *request);
 
 #endif /* WALLET_SHIM_ANSWERS_H */

@@ -82,7 +82,7 @@ outcome_of_key(Request *request, const DbResult *result)
 	request_go_on(request);
 }
 
-/* Whether what the loop knows of the key decides; then it is the request's. */
+/* Whether the loop knows the key; then copies what it knows to the request. */
 static bool
 is_known(Request *request)
 {
@@ -104,11 +104,11 @@ ask(Request *request)
 }
 
 /*
- * Whether the database is asked for a key before the body is there: where a
- * body may be large, or comes only when it is called for.  With any other the
- * request is not suspended at its head, since libmicrohttpd, resumed there,
- * begins by reading, and drops a request that is all there when it finds that
- * the client has closed its end.
+ * Whether the database is asked for a key before the body is there: where a body may be large,
+ * and where the client sends its body only when it is told to.  All other requests are suspended
+ * when they are complete: libmicrohttpd, resumed at the head of a request, begins by reading
+ * from the socket, and drops a complete request when it finds that the client has closed its
+ * end.
  */
 static bool
 asks_early(const Request *request)

@@ -23,7 +23,10 @@ void auth_begin(Request *request);
  */
 bool auth_confirm(Request *request);
 
-/* Whether the key acts for a user, 0 for none in particular; else the reply is a refusal. */
+/*
+ * Whether the key acts for a user; user_id 0: the request names no user.  If not, the reply is a
+ * refusal.
+ */
 bool auth_allows_user(Request *request, int64_t user_id);
 
 #endif /* WALLET_SHIM_AUTH_H */

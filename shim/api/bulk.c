@@ -20,7 +20,7 @@
 #include "api/question.h"
 #include "http/reply.h"
 
-/* No element of an answer is longer than this and what it repeats of the body. */
+/* An element of an answer has at most so many bytes, besides what it repeats of the body. */
 #define REPLY_ITEM_SIZE 256
 
 /* Refuses the request as a whole. */

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KEY_FRESH_MS 750 /* less than the second that is promised, by what an answer takes */
+#define KEY_FRESH_MS 750 /* docs/security.md promises a second; an answer takes the rest */
 #define CACHE_SETS 256
 #define CACHE_WAYS 4
 
@@ -109,7 +109,10 @@ read_scopes(const char *names)
 	return set;
 }
 
-/* A key is asked for again when it expires: nobody else's clock says whether it has. */
+/*
+ * How long an answer is fresh: not longer than the key lasts.  The database says in how many
+ * milliseconds the key expires, so that only its own clock counts.
+ */
 static int64_t
 fresh_ms(const char *expires_in_ms)
 {

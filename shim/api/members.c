@@ -118,7 +118,7 @@ members_complete(const Members *members, unsigned required, char message[MESSAGE
 	return CODE_OK;
 }
 
-/* No value that is right is longer. */
+/* No valid value of a member is longer. */
 #define VALUE_LENGTH_MAX (HANDSHAKE_LENGTH > ID_LENGTH_MAX ? HANDSHAKE_LENGTH : ID_LENGTH_MAX)
 
 typedef struct QueryValue

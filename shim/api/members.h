@@ -43,7 +43,7 @@ WalletCode query_read_members(const char *text, unsigned allowed, unsigned requi
 /* The name of a member. */
 const char *member_name(Member member);
 
-/* The member of a name, MEMBER_COUNT when there is none such. */
+/* The member that has a name; MEMBER_COUNT when none has it. */
 Member member_by_name(const char *name, size_t length);
 
 /* Both check one value and store it: CODE_OK, or the refusal with its message. */

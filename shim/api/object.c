@@ -105,7 +105,7 @@ number_end(const char *text, size_t length, size_t i)
 	return end;
 }
 
-/* Of what is neither an object nor an array. */
+/* The end of a string, a number, true, false or null. */
 static size_t
 scalar_end(const char *text, size_t length, size_t i)
 {
@@ -147,8 +147,10 @@ typedef struct Open
 	char closing[OBJECT_DEPTH_MAX];
 } Open;
 
-/* After a value: closes what ends there.  Where the next value begins, or, with nothing open, the
- * end of all. */
+/*
+ * Closes the objects and arrays that end after a value at i.  Returns where the next value
+ * begins, or the end of the text's value when nothing is open any more.
+ */
 static size_t
 next_value(Open *open, const char *text, size_t length, size_t i)
 {

@@ -273,7 +273,7 @@ read_health(Request *request)
 static void
 read_ready(Request *request)
 {
-	/* A connection that stores may be missing for a reason that one that reads can tell. */
+	/* The connection that reads is asked: it can tell why a connection that stores is missing. */
 	if (request->client.http->stage != HTTP_SERVES)
 		reply_problem(&request->client, CODE_STOPPING, NULL);
 	else if (!db_is_up(request_api(request)->dbs[DB_READS]))
@@ -370,7 +370,7 @@ is_wide(const Buffer *body)
 	        body->data[0] == '\0' || body->data[1] == '\0');
 }
 
-/* Whether the body is text; else the refusal is in the client. */
+/* Whether the body is text; if not, the reply is the refusal. */
 static bool
 accepts_text(Client *client)
 {

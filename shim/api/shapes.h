@@ -17,10 +17,10 @@ typedef enum Shape
 	SHAPE_TRANSACTION
 } Shape;
 
-/* Writes the answer to what is still queued: every member null but the handshake. */
+/* Writes the answer to a queued request: every member is null but the handshake. */
 void shape_write_queued(Buffer *out, Shape shape, const char *handshake_id);
 
-/* Writes the answer to many at once: an array, of handshakes and of refusals. */
+/* Writes the answer to a bulk request: an array of handshakes and refusals. */
 void shape_write_bulk(Buffer *out, const DbResult *result);
 
 /* Writes an outcome, from a row of wallet_lookup_many or wallet_read_many. */

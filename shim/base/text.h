@@ -25,9 +25,9 @@ bool utf8_valid(const char *text, size_t length);
 int hex_value(char digit);
 
 /*
- * Decodes percent-encoding into out, at most size bytes.  Returns the length of
- * the whole, which may be more than size (then out holds the beginning), or
- * DECODE_FAILED for what is not percent-encoding, or encodes a NUL.
+ * Decodes percent-encoding into out, which takes size bytes.  Returns the length of the whole
+ * decoded text: when it is more than size, out holds the beginning.  DECODE_FAILED for a
+ * malformed encoding and for an encoded NUL.
  */
 size_t percent_decode(const char *text, size_t length, char *out, size_t size);
 

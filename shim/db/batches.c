@@ -32,9 +32,11 @@ may_fail_again(Db *db, int64_t now_ms)
 }
 
 /*
- * Whether a failed statement's items are worth another try: one of many may be the culprit; one
- * that was alone failed for itself, unless it met somebody else's transaction (class 40).  A read
- * that waited for a lock would wait again, since only a lock on a whole table makes a read wait.
+ * Whether the items of a failed statement are sent once more.  Of many items one may be the
+ * culprit, so each half is tried by itself.  An item that was alone is sent again only after a
+ * conflict with another transaction (SQLSTATE class 40).  A read that waited for a lock is not
+ * sent again: only a lock on a whole table makes a read wait, and the next try would wait as
+ * well.
  */
 static bool
 is_worth_retry(Db *db, const DbBatch *batch, const char *sqlstate, int64_t now_ms)
@@ -46,7 +48,10 @@ is_worth_retry(Db *db, const DbBatch *batch, const char *sqlstate, int64_t now_m
 	return (batch->item_count > 1 || strncmp(sqlstate, "40", 2) == 0) && may_fail_again(db, now_ms);
 }
 
-/* The same for one of its items, which has a bounded time. */
+/*
+ * Sends one item of a failed statement once more: false when its time is over, or when it was
+ * alone and met a conflict already.
+ */
 static bool
 retry(Db *db, const DbBatch *batch, DbItem *item, int64_t now_ms)
 {
@@ -62,8 +67,8 @@ retry(Db *db, const DbBatch *batch, DbItem *item, int64_t now_ms)
 }
 
 /*
- * Logs that a statement failed: at once, but the same failure again only once in a while, with how
- * often it was met since.
+ * Logs that a statement failed.  The same failure is logged again after FAILURE_PAUSE_MS, with
+ * how often it was met in between.
  */
 static void
 log_failure(Db *db, const DbBatch *batch, const char *sqlstate, int64_t now_ms)
@@ -149,8 +154,9 @@ batch_succeeded(DbBatch *batch)
 }
 
 /*
- * A batch was committed here, and somebody cancelled its wait for a standby: none of its items may
- * be acknowledged.  The connection is given up, so that the next one waits for a commit first.
+ * A batch was committed by the primary, and somebody cancelled its wait for a synchronous
+ * standby: none of its items may be acknowledged.  The connection is given up, and the next one
+ * waits for a commit before it takes items.
  */
 static void
 batch_unconfirmed(Db *db, const DbBatch *batch, int64_t now_ms)
@@ -162,7 +168,7 @@ batch_unconfirmed(Db *db, const DbBatch *batch, int64_t now_ms)
 	                "a commit was cancelled while it waited for a synchronous standby", now_ms);
 }
 
-/* What is stored again after the database was a standby. */
+/* A batch that stores has succeeded: the database is no standby any more. */
 static void
 note_stored(Db *db, const DbBatch *batch)
 {
@@ -222,7 +228,7 @@ take_result(Db *db, PGresult *result, int64_t now_ms)
 	}
 }
 
-/* Pushes out what libpq holds back. */
+/* Sends what libpq has buffered. */
 static void
 flush(Db *db, int64_t now_ms)
 {

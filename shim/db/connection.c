@@ -44,9 +44,10 @@ connection_keep_last_words(Db *db, const PGresult *result)
 }
 
 /*
- * Notes that a commit was cancelled while it waited for a standby: by a person, since the shim
- * cancels only what it has given up.  The warning's text depends on the language, and it has no
- * SQLSTATE of its own; the name of the server's function is the same everywhere.
+ * The server has sent a notice.  A notice from SyncRepWaitForLSN says that a person cancelled a
+ * commit that waited for a standby; the shim itself cancels only connections that it has given
+ * up.  The name of the server's function tells: the text of the warning depends on the language,
+ * and its SQLSTATE is no other than that of other warnings.
  */
 static void
 take_notice(void *argument, const PGresult *notice)
@@ -80,8 +81,9 @@ send_statement(Db *db, const char *sql)
 }
 
 /*
- * One statement that sets what this server knows and this role may set.  The search_path is not
- * ours yet, and two settings could cost the statement its time.
+ * Sends one statement that sets all settings of session.h that this server knows and this role
+ * may set.  Two settings come before it, since they could cost the statement its time.  Names
+ * are qualified, since the search_path is not set yet.
  */
 static bool
 send_settings(Db *db)
@@ -122,9 +124,9 @@ send_meeting(Db *db)
 }
 
 /*
- * Does the server process that answers have the number that we were told as we connected?  It has
- * not where a pooler stands between: then what we set and prepare may be met by others, and missed
- * by us.
+ * Whether the server process that answers is the one that libpq connected to.  Behind a
+ * connection pooler it is another one: then settings and prepared statements would reach the
+ * sessions of others.
  */
 static bool
 is_server_itself(Db *db, const PGresult *rows)
@@ -259,7 +261,7 @@ connection_go_on(Db *db, const DbBatch *batch, int64_t now_ms)
 		                "a commit was cancelled while it waited for a synchronous standby", now_ms);
 	else
 	{
-		/* A commit that fails says nothing about those of requests. */
+		/* When this commit fails, requests may still be stored: only a standby is remembered. */
 		db->read_only = batch->rows != NULL && batch->error == NULL && db->role == DB_WRITES &&
 		                *PQgetvalue(batch->rows, 0, 0) == 't';
 		come_up(db, now_ms);

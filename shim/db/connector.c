@@ -174,7 +174,10 @@ look_at_hung(Connector *connector)
 	connector->hung = NULL;
 }
 
-/* Whether the server may have a process for this attempt, which no answer has come from yet. */
+/*
+ * Whether a server has taken the attempt, and may have a process for it, but has not answered
+ * yet.
+ */
 static bool
 is_taken(PGconn *connection)
 {
@@ -198,8 +201,8 @@ wait_ready(PGconn *connection, PostgresPollingStatusType wanted)
 }
 
 /*
- * Leaves an attempt to itself whose server is silent, and begins with the other hosts.  Our side is
- * closed, so that the server's process ends as soon as it goes on.
+ * Sets an attempt aside whose server is silent, and begins a new one with the other hosts.  Our
+ * side of the connection is closed, so that the server's process ends as soon as it goes on.
  */
 static PGconn *
 go_round(Connector *connector, PGconn *connection)

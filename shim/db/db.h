@@ -74,8 +74,8 @@ bool db_is_up(const Db *db);
 void db_submit(Db *db, DbItem *item, int64_t now_ms);
 
 /*
- * Takes back an item that has not ended; its done is not called any more.  What
- * has been sent is carried out all the same.  Not from within a done.
+ * Takes back an item that has not ended: its done is not called any more.  A statement that has
+ * been sent is carried out all the same.  Not to be called from within a done.
  */
 void db_withdraw(Db *db, DbItem *item);
 
@@ -89,11 +89,13 @@ bool db_answers_soon(const Db *db, int64_t now_ms);
 /* Reads and writes what the connection is ready for; calls done of finished items. */
 void db_handle_event(Db *db, int64_t now_ms);
 
-/* Connects, reconnects, gives up a connection whose statement hangs, ends what waits for too long.
+/*
+ * Does what is due: connects, gives up a connection whose statement hangs, ends items that have
+ * waited for too long.
  */
 void db_tick(Db *db, int64_t now_ms);
 
-/* Sends what was put down, as far as batches may be under way. */
+/* Sends the items that were put down, unless their function's statement is still under way. */
 void db_dispatch(Db *db, int64_t now_ms);
 
 /* Milliseconds until db_tick is due. */

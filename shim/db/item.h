@@ -97,9 +97,9 @@ enum DbReadyColumn
 };
 
 /*
- * How an item ended.  With CODE_OK the rows first_row … first_row + row_count - 1
- * are the item's own; otherwise message says what went wrong, and there are no
- * rows.  It lives only as long as the call that hands it over.
+ * How an item ended.  With CODE_OK the item's rows are first_row to first_row + row_count - 1.
+ * Otherwise message says what went wrong, and there are no rows.  The result is valid only
+ * during the call of done.
  */
 typedef struct DbResult
 {
@@ -123,7 +123,7 @@ typedef struct DbItem
 	struct DbBatch *batch; /* NULL: not sent yet */
 	int position;          /* in its batch */
 	int share_max;         /* how many items its statement may have */
-	bool met_conflict;     /* it failed once for somebody else's transaction */
+	bool met_conflict;     /* its statement failed once because of another transaction */
 	int64_t submitted_at_ms;
 
 	/* the caller's */

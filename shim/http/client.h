@@ -67,7 +67,7 @@ struct Client
 	void *extra;           /* the handler's, for a large request; freed by client_discharge */
 	size_t charge;         /* bytes of the budget for large requests */
 	int64_t wait_until_ms; /* of Prefer: wait, as far as it applies; 0: answer at once */
-	bool is_held;          /* waiting, but for nothing that is under way */
+	bool is_held;          /* waiting for a time, not for the database: its end may be seen */
 
 	/* the reply */
 	struct MHD_Response *response; /* NULL: there is none yet */
@@ -101,8 +101,8 @@ void client_wait(Client *client);
 void client_resume(Client *client);
 
 /*
- * A waiting request goes on where it was: at its head with what it has (the body may be coming, a
- * reply may be there), or, complete, with the handler's start.
+ * A waiting request goes on where it was suspended: at its head, whose body is then read, or
+ * complete, with the handler's start.
  */
 void client_go_on(Client *client);
 

@@ -113,9 +113,9 @@ refuse_and_close(Client *client, WalletCode code, const char *message)
 }
 
 /*
- * The head is there.  What is refused here is answered at once when the body
- * must not or need not be read; otherwise the body is read and thrown away
- * first, since an answer to a client that is still sending may never arrive.
+ * The head is there.  A refusal is sent at once when the body must not be read, or when the
+ * client waits before it sends the body.  Otherwise the body is read and thrown away first: a
+ * client that is still sending may never read the answer.
  */
 static enum MHD_Result
 begin_request(Client *client, const char *method, const char *version)
@@ -186,10 +186,10 @@ take_body(Client *client, const char *data, size_t *size)
 }
 
 /*
- * What is carried out may suspend the connection.  libmicrohttpd calls again
- * when it was given no answer, and only to the second call has it written down
- * that the request is all there: suspended in the first, it would later begin
- * by reading from the socket in vain, which makes it watch the socket anew.
+ * Carries out a complete request in libmicrohttpd's second call with no data left.  In the first
+ * call libmicrohttpd has not noted yet that the request is complete: suspended there, the
+ * connection would later begin by reading from the socket in vain, and libmicrohttpd would watch
+ * the socket anew.
  */
 static enum MHD_Result
 handle_request(void *argument, struct MHD_Connection *connection, const char *url,
@@ -280,8 +280,8 @@ http_epoll_fd(const Http *http)
 }
 
 /*
- * Lets libmicrohttpd read, call back and send: one step of each connection at a
- * time.  Bounded, so that clients who ask without end leave the database its turn.
+ * Lets libmicrohttpd read, call back and send, one step of each connection at a time.  STEPS_MAX
+ * bounds the steps, so that the database gets its turn however many requests come.
  */
 static void
 run_daemon(Http *http)
@@ -294,8 +294,7 @@ run_daemon(Http *http)
 	}
 }
 
-/* Closes the listening socket, which refuses new connections, once all who had come are accepted.
- */
+/* Closes the listening socket once all connections that have come are accepted. */
 static void
 stop_listening(Http *http)
 {

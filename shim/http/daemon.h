@@ -30,7 +30,7 @@ int64_t http_timeout_ms(const Http *http, int64_t now_ms);
 /* Enters a stage; never an earlier one than before. */
 void http_set_stage(Http *http, HttpStage stage);
 
-/* Whether HTTP_DRAINS has come to its end: all who had come are answered and gone. */
+/* Whether HTTP_DRAINS is complete: all clients are answered, and their connections closed. */
 bool http_is_drained(const Http *http);
 
 /* Stops the daemon and frees everything.  No request may wait any more. */

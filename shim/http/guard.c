@@ -212,7 +212,10 @@ guard_framing(struct MHD_Connection *connection, const RequestLine *line, Reques
 static bool
 is_json_type(const char *type, size_t length)
 {
-	/* What curl -d says unless it is told otherwise; the body is read as JSON all the same. */
+	/*
+	 * curl -d sends the second one unless it is told otherwise; the body is read as JSON in any
+	 * case
+	 */
 	static const char *const names[] = {"application/json", "application/x-www-form-urlencoded"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)

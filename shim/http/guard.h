@@ -64,9 +64,9 @@ typedef struct Remedy
 } Remedy;
 
 /*
- * Whether the body is what it may be: its media type JSON, curl's default, or not told, its
- * characters UTF-8, and not compressed.  With CODE_UNSUPPORTED_MEDIA_TYPE remedy is the field for
- * the answer (RFC 9110, section 15.5.16).
+ * Whether the body may be read: its media type is JSON, curl's default, or missing; its
+ * characters are UTF-8; it is not compressed.  With CODE_UNSUPPORTED_MEDIA_TYPE remedy is a
+ * field for the answer that says what is taken (RFC 9110, section 15.5.16).
  */
 WalletCode guard_media_type(const RequestHead *head, Remedy *remedy, char message[MESSAGE_SIZE]);
 

@@ -5,9 +5,9 @@
  * When a listening socket is closed, the kernel resets the connections that wait in its queue,
  * and those whose handshake is under way.  Their clients believe to be connected, and have sent
  * their requests: a proxy must not send a POST again that it has sent.  So the socket is first
- *bound to a network interface that does not exist.  From then on the kernel finds no socket for a
- *SYN, and refuses the connection; handshakes under way go on, since they belong to the interface
- * that they came by.  The socket is closed when all of them are accepted.
+ * bound to a network interface that does not exist.  From then on the kernel finds no socket for
+ * a SYN, and refuses the connection.  Handshakes under way go on, since they belong to the
+ * interface that they came by.  The socket is closed when all of them are accepted.
  */
 #include "http/listener.h"
 

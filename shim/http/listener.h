@@ -8,9 +8,9 @@
 #include <stdbool.h>
 
 /*
- * From now on the kernel refuses new connections to the listening socket, and completes those that
- * it has begun.  Of several sockets on one port, all have to be told before one of them is closed.
- * Where the system cannot do that (before Linux 5.7), new connections go on coming.
+ * Makes the kernel refuse new connections to the listening socket, and complete those that it
+ * has begun.  Where several sockets share a port, call this for all of them before one is
+ * closed.  Before Linux 5.7 the system cannot do that: then new connections go on coming.
  */
 void listener_refuse_new(int fd);
 

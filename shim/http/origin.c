@@ -208,7 +208,7 @@ is_own_site(const char *site)
 	       (length == strlen("none") && memcmp(site, "none", length) == 0);
 }
 
-/* What a target in absolute form names counts for Host, which must say the same. */
+/* Checks Host.  A target in absolute form names a host as well, and Host must name the same. */
 static const char *
 check_host(const RequestLine *line, const RequestHead *head, const HostList *hosts, bool is_tls)
 {

@@ -59,8 +59,8 @@ received_bytes(int fd)
 }
 
 /*
- * Whether the client has closed its end, and all that it sent before is read.
- * libmicrohttpd misses an end that comes together with the last bytes.
+ * Whether the client has closed its end, and everything that it sent is read.  libmicrohttpd
+ * does not see an end that comes together with the last bytes.
  */
 static bool
 is_gone(int fd)
@@ -91,9 +91,10 @@ watch_idle(Client *client)
 }
 
 /*
- * Whether nothing has come in for a while on a connection whose request, if one is to come, has not
- * begun.  To close a connection that is kept is always a race with a request on its way: this one
- * is lost only to clients who send nothing for SWEEP_QUIET_MS, and then just as they are left.
+ * Whether a connection has been silent for SWEEP_QUIET_MS while no request is under way on it.
+ * Closing a kept connection always races with a request that the client is sending.  Here only a
+ * client loses that race who sends nothing for SWEEP_QUIET_MS and sends just as the connection
+ * is closed.
  */
 static bool
 is_quiet(Client *client)

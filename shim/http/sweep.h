@@ -19,8 +19,8 @@
 void sweep_run(Http *http);
 
 /*
- * Cuts a connection, and says why while nothing else is being written: as long as the request is
- * not complete.  libmicrohttpd notices and cleans up.
+ * Cuts a connection.  While the request is not complete, nothing else is being written, so the
+ * client is told why.  libmicrohttpd notices the cut and cleans up.
  */
 void sweep_cut(Client *client, WalletCode code);
 

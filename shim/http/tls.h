@@ -12,7 +12,7 @@
 #include <gnutls/abstract.h>
 #include <stdbool.h>
 
-/* TLS 1.2 and later, and of what these have only what keeps old sessions secret. */
+/* TLS 1.2 and later, and only key exchanges with forward secrecy */
 #define TLS_PRIORITIES "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-RSA:%SERVER_PRECEDENCE"
 
 /*
