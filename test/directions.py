@@ -22,7 +22,6 @@ SHARED = {'rules/codes', 'rules/kinds', 'rules/number', 'base/session'}
 # Arrows of circles that are still to be mended: (from, to), a whole folder as folder/*.
 KNOWN = {
     ('extension/rules/codes', 'rules/post'), ('extension/rules/kinds', 'rules/post'),
-    ('extension/tables/facts', 'tables/*'), ('extension/tables/partitions', 'tables/facts'),
 }
 
 # The server's own headers are quoted by their folder, or are postgres.h and its like.

@@ -7,12 +7,14 @@
 
 #include "base/version.h"
 
+#define STATEMENT_ARGUMENTS_MAX 24
+
 /* A statement that is planned once in a session. */
 typedef struct Statement
 {
 	const char *sql;
 	int argument_count;
-	Oid argument_types[12];
+	Oid argument_types[STATEMENT_ARGUMENTS_MAX];
 	struct _SPI_plan *plan;
 } Statement;
 

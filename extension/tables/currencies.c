@@ -7,41 +7,39 @@
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
 #include "base/relations.h"
-#include "base/statement.h"
+#include "tables/map.h"
 #include "tables/rows.h"
 
-enum CurrencyColumn
+#define CURRENCY_COLUMNS(X)                                                                        \
+	X(code, TEXT, c->code, false, 0)                                                               \
+	X(number, UNREAD_INTEGER, 0, false, 0)                                                         \
+	X(minor_digits, INTEGER, c->minor_digits, false, 0)                                            \
+	X(builtin, UNREAD_BOOLEAN, false, false, 0)                                                    \
+	X(outside_wallet_id, BIGINT, c->outside_wallet_id, false, 0)
+
+static const RowColumn currency_columns[] = {CURRENCY_COLUMNS(MAP_COLUMN)};
+
+static void
+currency_from_row(const Datum *values, const bool *nulls, void *to)
 {
-	CURRENCY_CODE,
-	CURRENCY_NUMBER,
-	CURRENCY_MINOR_DIGITS,
-	CURRENCY_BUILTIN,
-	CURRENCY_OUTSIDE_WALLET_ID,
-	CURRENCY_COLUMNS
+	Currency *c = to;
+
+	CURRENCY_COLUMNS(MAP_GET)
+}
+
+/* The rows are written by the owner alone. */
+static const RowLayout currency_layout = {
+    .table = "currency",
+    MAP_COLUMNS(currency_columns),
+    .struct_size = sizeof(Currency),
+    .from_row = currency_from_row,
 };
 
-static const RowColumn currency_columns[CURRENCY_COLUMNS] = {
-    [CURRENCY_CODE] = {"code", TEXTOID},
-    [CURRENCY_NUMBER] = {"number", INT4OID},
-    [CURRENCY_MINOR_DIGITS] = {"minor_digits", INT4OID},
-    [CURRENCY_BUILTIN] = {"builtin", BOOLOID},
-    [CURRENCY_OUTSIDE_WALLET_ID] = {"outside_wallet_id", INT8OID},
-};
-
-static const RowLayout currency_layout = {"currency", currency_columns, CURRENCY_COLUMNS};
-
-static Statement select_currency = {
-    "SELECT c.code::text, c.minor_digits::bigint, c.outside_wallet_id::bigint "
-    "FROM wallet.currency AS c WHERE c.code = $1",
-    1,
-    {TEXTOID},
-    NULL,
-};
+static MapSelect find_by_code = {"wallet.currency AS t WHERE t.code = $1", {NULL, 1, {TEXTOID}}};
 
 /*
  * The currency that was asked for last, and the table that has it, where it stays as it is: its
@@ -49,32 +47,6 @@ static Statement select_currency = {
  */
 static Currency known_currency;
 static Oid known_in;
-
-Currency
-currency_from_result(uint64 row, int first_column)
-{
-	Currency currency = {
-	    .minor_digits = (int) result_int64(row, first_column + 1),
-	    .outside_wallet_id = result_int64(row, first_column + 2),
-	};
-
-	strlcpy(currency.code, result_text(row, first_column), sizeof(currency.code));
-	return currency;
-}
-
-static bool
-find_by_statement(const char *code, Currency *currency)
-{
-	Datum argument = CStringGetTextDatum(code);
-	bool found;
-
-	statement_run(&select_currency, &argument, NULL, false);
-	found = SPI_processed > 0;
-	if (found)
-		*currency = currency_from_result(0, 1);
-	SPI_freetuptable(SPI_tuptable);
-	return found;
-}
 
 static bool
 is_own_row(TupleTableSlot *slot)
@@ -96,15 +68,14 @@ currency_find_visible(const char *code, Currency *currency)
 		return true;
 	}
 	if (!reader_open(&reader, &currency_layout, AccessShareLock))
-		return find_by_statement(code, currency);
+		return map_select(&currency_layout, &find_by_code, (Datum[]){CStringGetTextDatum(code)},
+		                  false, currency, 1) > 0;
 	reader_seek_text(&reader, code);
 	found = reader_next(&reader);
 	if (found)
 	{
 		slot_getallattrs(reader.slot);
-		strlcpy(currency->code, code, sizeof(currency->code));
-		currency->minor_digits = DatumGetInt32(reader.slot->tts_values[CURRENCY_MINOR_DIGITS]);
-		currency->outside_wallet_id = slot_int64(reader.slot, CURRENCY_OUTSIDE_WALLET_ID);
+		currency_from_row(reader.slot->tts_values, reader.slot->tts_isnull, currency);
 	}
 	/* What our own transaction has written may yet be undone. */
 	if (found && !is_own_row(reader.slot))

@@ -55,8 +55,6 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
-#include "tables/rows.h"
-
 static HTAB *cache;
 
 /* Entries of the cache that were asked for last, which spares most searches. */
@@ -106,7 +104,7 @@ refers_to_fixed_columns(Oid foreign_key, const RowLayout *layout)
 	DeconstructFkConstraintRow(row, &count, referring, referred, NULL, NULL, NULL, NULL, NULL);
 	for (int i = 0; i < count; i++)
 		are_fixed = are_fixed && referred[i] > 0 && referred[i] <= layout->column_count &&
-		            layout->columns[referred[i] - 1].is_fixed;
+		            layout->columns[referred[i] - 1].changes == 0;
 	ReleaseSysCache(row);
 	return are_fixed;
 }
@@ -119,7 +117,7 @@ watches_fixed_columns(const Trigger *trigger, const RowLayout *layout)
 	{
 		AttrNumber column = trigger->tgattr[i];
 
-		if (column > layout->column_count || !layout->columns[column - 1].is_fixed)
+		if (column > layout->column_count || layout->columns[column - 1].changes != 0)
 			return false;
 	}
 	return trigger->tgnattr > 0;
@@ -242,7 +240,7 @@ index_is_fixed(const IndexInfo *info, const RowLayout *layout)
 	{
 		AttrNumber column = info->ii_IndexAttrNumbers[i];
 
-		if (column <= 0 || !layout->columns[column - 1].is_fixed)
+		if (column <= 0 || layout->columns[column - 1].changes != 0)
 			return false;
 	}
 	return true;

@@ -15,7 +15,7 @@
 #include "nodes/parsenodes.h"
 #include "utils/rel.h"
 
-#include "tables/rows.h"
+#include "tables/layout.h"
 
 /* An index whose entries the row's columns alone tell: a B-tree on columns, maybe of some rows. */
 typedef struct SimpleIndex
@@ -63,17 +63,5 @@ extern bool index_covers(const TableFacts *facts, const SimpleIndex *index, Tupl
  * ExecConstraints finds out which one is broken, if any, and says so.
  */
 extern bool checks_pass(const TableFacts *facts, Relation heap, TupleTableSlot *slot);
-
-/* ---- partitions.c ---- */
-
-/*
- * Open a table of the schema wallet, and where it is partitioned the partition of a key with it
- * (or_above: or else the next partition).  NULL when there is no such partition: then all is closed
- * again.  *end is where the partition's range of keys ends, or PG_INT64_MAX when no other partition
- * follows.
- */
-extern Relation open_heap(const char *name, int64 key, bool or_above, LOCKMODE lock,
-                          Relation *parent, int64 *end);
-extern void close_heap(Relation heap, Relation parent);
 
 #endif /* PG_WALLET_FACTS_H */

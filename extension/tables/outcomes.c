@@ -4,125 +4,47 @@
  */
 #include "tables/outcomes.h"
 
-#include "access/htup_details.h"
-#include "catalog/pg_type.h"
-#include "executor/spi.h"
-#include "miscadmin.h"
-#include "utils/array.h"
-#include "utils/builtins.h"
-#include "utils/timestamp.h"
+#include "tables/map.h"
 
-#include "base/arrays.h"
-#include "base/statement.h"
-#include "rules/codes.h"
-#include "rules/post.h"
-#include "tables/enums.h"
-#include "tables/rows.h"
+/* Only a queued read has an updated_at, and keeps what it saw. */
+#define OUTCOME_COLUMNS(X)                                                                         \
+	X(request_id, BIGINT, o->request_id, false, 0)                                                 \
+	X(wallet_id, BIGINT, o->wallet_id, o->wallet_id == 0, 0)                                       \
+	X(balance, BIGINT, o->balance, o->updated_at == 0, 0)                                          \
+	X(updated_at, TIME, o->updated_at, o->updated_at == 0, 0)                                      \
+	X(posted_at, TIME, Max(posted_at, o->updated_at), false, 0)                                    \
+	X(status, STATUS, o->status, o->updated_at == 0, 0)                                            \
+	X(code, TEXT, wallet_codes[o->code].name, false, 0)
 
-enum OutcomeColumn
+static const RowColumn outcome_columns[] = {OUTCOME_COLUMNS(MAP_COLUMN)};
+
+struct OutcomePlaces
 {
-	OUTCOME_REQUEST_ID,
-	OUTCOME_WALLET_ID,
-	OUTCOME_BALANCE,
-	OUTCOME_UPDATED_AT,
-	OUTCOME_POSTED_AT,
-	OUTCOME_STATUS,
-	OUTCOME_CODE,
-	OUTCOME_COLUMNS
-};
-
-static const RowColumn outcome_columns[OUTCOME_COLUMNS] = {
-    [OUTCOME_REQUEST_ID] = {"request_id", INT8OID},
-    [OUTCOME_WALLET_ID] = {"wallet_id", INT8OID},
-    [OUTCOME_BALANCE] = {"balance", INT8OID},
-    [OUTCOME_UPDATED_AT] = {"updated_at", TIMESTAMPTZOID},
-    [OUTCOME_POSTED_AT] = {"posted_at", TIMESTAMPTZOID},
-    [OUTCOME_STATUS] = {"status", InvalidOid},
-    [OUTCOME_CODE] = {"code", TEXTOID},
-};
-
-static const RowLayout outcome_layout = {"outcome", outcome_columns, OUTCOME_COLUMNS};
-
-static EnumValues status_values;
-
-static Statement insert_outcomes = {
-    "INSERT INTO wallet.outcome (request_id, wallet_id, balance, updated_at, posted_at, status, "
-    "code) "
-    "SELECT n.request_id, nullif(n.wallet_id, 0), "
-    "CASE WHEN n.status <> '' THEN n.balance END, CASE WHEN n.status <> '' THEN n.updated_at END, "
-    "CASE WHEN n.status <> '' THEN greatest($7, n.updated_at) ELSE $7 END, "
-    "nullif(n.status, '')::wallet.status, n.code "
-    "FROM unnest($1, $2, $3, $4, $5, $6) AS n (request_id, wallet_id, balance, updated_at, status, "
-    "code)",
-    7,
-    {INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
-     TIMESTAMPTZOID},
-    NULL,
+	OUTCOME_COLUMNS(MAP_PLACE)
 };
 
 static void
-insert_by_statement(const Outcome *outcomes, int count, TimestampTz posted_at)
+outcome_to_row(const void *from, RowOut *out, Datum *values, bool *nulls)
 {
-	const char **statuses = palloc(sizeof(char *) * count);
-	const char **codes = palloc(sizeof(char *) * count);
+	const Outcome *o = from;
+	TimestampTz posted_at = *(const TimestampTz *) out->given;
 
-	for (int i = 0; i < count; i++)
-	{
-		/* Only a queued read keeps what it saw. */
-		statuses[i] = outcomes[i].updated_at == 0 ? "" : status_names[outcomes[i].status];
-		codes[i] = wallet_codes[outcomes[i].code].name;
-	}
-	statement_run(&insert_outcomes,
-	              (Datum[]){
-	                  INT64_MEMBER(outcomes, count, Outcome, request_id),
-	                  INT64_MEMBER(outcomes, count, Outcome, wallet_id),
-	                  INT64_MEMBER(outcomes, count, Outcome, balance),
-	                  TIME_MEMBER(outcomes, count, Outcome, updated_at),
-	                  text_array(statuses, count),
-	                  text_array(codes, count),
-	                  TimestampTzGetDatum(posted_at),
-	              },
-	              NULL, false);
-	result_expect(count, "wallet.outcome");
+	OUTCOME_COLUMNS(MAP_PUT)
 }
 
-static void
-outcome_to_slot(const Outcome *outcome, TimestampTz posted_at, TupleTableSlot *slot)
-{
-	bool is_read = outcome->updated_at != 0; /* only a queued read keeps what it saw */
+static Statement insert_outcomes;
 
-	slot_put_int64(slot, OUTCOME_REQUEST_ID, outcome->request_id);
-	slot_put_int64(slot, OUTCOME_WALLET_ID, outcome->wallet_id);
-	slot_put_int64(slot, OUTCOME_UPDATED_AT, outcome->updated_at);
-	slot->tts_values[OUTCOME_BALANCE] = Int64GetDatum(outcome->balance);
-	slot->tts_isnull[OUTCOME_BALANCE] = !is_read;
-	slot->tts_values[OUTCOME_POSTED_AT] = TimestampTzGetDatum(Max(posted_at, outcome->updated_at));
-	slot->tts_values[OUTCOME_STATUS] =
-	    ObjectIdGetDatum(enum_values_get(&status_values, outcome->status));
-	slot->tts_isnull[OUTCOME_STATUS] = !is_read;
-	slot->tts_values[OUTCOME_CODE] = CStringGetTextDatum(wallet_codes[outcome->code].name);
-}
+static const RowLayout outcome_layout = {
+    .table = "outcome",
+    MAP_COLUMNS(outcome_columns),
+    .status_column = offsetof(struct OutcomePlaces, status) + 1,
+    .struct_size = sizeof(Outcome),
+    .to_row = outcome_to_row,
+    .insert = &insert_outcomes,
+};
 
 void
 outcomes_insert(const Outcome *outcomes, int count, TimestampTz posted_at)
 {
-	RowWriter writer;
-
-	Assert(count > 0 && MEMBER_RISES(outcomes, count, Outcome, request_id));
-	if (!writer_open_for_keys(&writer, &outcome_layout, outcomes[0].request_id,
-	                          outcomes[count - 1].request_id))
-	{
-		insert_by_statement(outcomes, count, posted_at);
-		return;
-	}
-	for (int i = 0; i < count; i++)
-	{
-		TupleTableSlot *slot = writer_next(&writer);
-
-		CHECK_FOR_INTERRUPTS();
-		if (i == 0)
-			enum_values_load(&status_values, column_type(slot, OUTCOME_STATUS), status_names);
-		outcome_to_slot(&outcomes[i], posted_at, slot);
-	}
-	writer_close(&writer);
+	map_insert(&outcome_layout, outcomes, count, &posted_at);
 }

@@ -5,7 +5,7 @@
  * Locking: a table and its partition are opened with the lock that is asked for, in this order, and
  * kept locked until the transaction ends.
  */
-#include "base/version.h"
+#include "tables/partitions.h"
 
 #include "access/table.h"
 #include "catalog/pg_class.h"
@@ -16,7 +16,6 @@
 #include "utils/partcache.h"
 
 #include "base/relations.h"
-#include "tables/facts.h"
 
 /* Is the table partitioned by ranges of its first column, a bigint, with a place for none else? */
 static bool

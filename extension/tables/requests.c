@@ -18,63 +18,65 @@
 #include "base/arrays.h"
 #include "base/statement.h"
 #include "rules/post.h"
+#include "tables/map.h"
 #include "tables/rows.h"
 
-/* Columns, from 0. */
-enum RequestColumn
+/* A kind without an amount has none of 0 either. */
+#define REQUEST_COLUMNS(X)                                                                         \
+	X(request_id, BIGINT, r->request_id, false, 0)                                                 \
+	X(user_id, BIGINT, r->user_id, false, 0)                                                       \
+	X(source_wallet_id, BIGINT, r->source_wallet_id, r->source_wallet_id == 0, 0)                  \
+	X(destination_wallet_id, BIGINT, r->destination_wallet_id, r->destination_wallet_id == 0, 0)   \
+	X(amount, BIGINT, r->amount.digits, !has_amount, 0)                                            \
+	X(enqueued_at, UNREAD_TIME, enqueued_at, false, 0)                                             \
+	X(kind, SMALLINT, r->kind, false, 0)                                                           \
+	X(amount_scale, SMALLINT, r->amount.scale, !has_amount, 0)                                     \
+	X(currency, TEXT, r->currency, false, 0)
+
+static const RowColumn request_columns[] = {REQUEST_COLUMNS(MAP_COLUMN)};
+
+static void
+request_to_row(const void *from, RowOut *out, Datum *values, bool *nulls)
 {
-	REQUEST_ID,
-	REQUEST_USER_ID,
-	REQUEST_SOURCE_WALLET_ID,
-	REQUEST_DESTINATION_WALLET_ID,
-	REQUEST_AMOUNT,
-	REQUEST_ENQUEUED_AT,
-	REQUEST_KIND,
-	REQUEST_AMOUNT_SCALE,
-	REQUEST_CURRENCY,
-	REQUEST_COLUMNS
+	const Request *r = from;
+	TimestampTz enqueued_at = *(const TimestampTz *) out->given;
+	bool has_amount = kind_infos[r->kind].has_amount;
+
+	REQUEST_COLUMNS(MAP_PUT)
+}
+
+static void
+request_from_row(const Datum *values, const bool *nulls, void *to)
+{
+	Request *r = to;
+
+	REQUEST_COLUMNS(MAP_GET)
+}
+
+static Statement insert_requests;
+
+static const RowLayout request_layout = {
+    .table = "request",
+    MAP_COLUMNS(request_columns),
+    .is_read_once = true,
+    .struct_size = sizeof(Request),
+    .to_row = request_to_row,
+    .from_row = request_from_row,
+    .insert = &insert_requests,
 };
 
-static const RowColumn request_columns[REQUEST_COLUMNS] = {
-    [REQUEST_ID] = {"request_id", INT8OID},
-    [REQUEST_USER_ID] = {"user_id", INT8OID},
-    [REQUEST_SOURCE_WALLET_ID] = {"source_wallet_id", INT8OID},
-    [REQUEST_DESTINATION_WALLET_ID] = {"destination_wallet_id", INT8OID},
-    [REQUEST_AMOUNT] = {"amount", INT8OID},
-    [REQUEST_ENQUEUED_AT] = {"enqueued_at", TIMESTAMPTZOID},
-    [REQUEST_KIND] = {"kind", INT2OID},
-    [REQUEST_AMOUNT_SCALE] = {"amount_scale", INT2OID},
-    [REQUEST_CURRENCY] = {"currency", TEXTOID},
+static MapSelect read_after = {
+    "wallet.request AS t WHERE t.request_id > $1 ORDER BY t.request_id LIMIT $2",
+    {NULL, 2, {INT8OID, INT8OID}},
 };
 
-static const RowLayout request_layout = {"request", request_columns, REQUEST_COLUMNS,
-                                         .is_read_once = true};
-
-/* A scale of -1 says that requests of this kind have no amount. */
-static Statement insert_requests = {
-    "INSERT INTO wallet.request (request_id, user_id, source_wallet_id, destination_wallet_id, "
-    "amount, enqueued_at, kind, amount_scale, currency) "
-    "SELECT n.request_id, n.user_id, nullif(n.source, 0), nullif(n.destination, 0), "
-    "CASE WHEN n.scale >= 0 THEN n.amount END, $9, n.kind, nullif(n.scale, -1), n.currency "
-    "FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) AS n (request_id, user_id, source, destination, "
-    "amount, scale, kind, currency)",
-    9,
-    {INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID,
-     INT8ARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID},
-    NULL,
-};
-
-#define SELECT_REQUESTS                                                                            \
-	"SELECT r.request_id::bigint, r.kind::bigint, r.user_id::bigint, r.source_wallet_id::bigint, " \
-	"r.destination_wallet_id::bigint, r.amount::bigint, r.amount_scale::bigint, r.currency::text"
-
-static Statement read_after = {
-    SELECT_REQUESTS
-    " FROM wallet.request AS r "
-    "WHERE r.request_id > $1 ORDER BY r.request_id LIMIT $2",
-    2,
-    {INT8OID, INT8OID},
-    NULL,
+/* Range by range: a plain join might walk through all requests to find those in the ranges. */
+static MapSelect read_ranges = {
+    "unnest($1, $2) AS g (first, last) "
+    "CROSS JOIN LATERAL (SELECT * FROM wallet.request AS i "
+    "WHERE i.request_id BETWEEN g.first AND g.last ORDER BY i.request_id LIMIT $3) AS t "
+    "ORDER BY t.request_id LIMIT $3",
+    {NULL, 3, {INT8ARRAYOID, INT8ARRAYOID, INT8OID}},
 };
 
 /* Not EXISTS: for that the planner might read a whole table into a hash. */
@@ -87,143 +89,17 @@ static Statement find_settled = {
     NULL,
 };
 
-/* Range by range: a plain join might walk through all requests to find those in the ranges. */
-static Statement read_ranges = {
-    SELECT_REQUESTS
-    " FROM unnest($1, $2) AS g (first, last) "
-    "CROSS JOIN LATERAL (SELECT * FROM wallet.request AS i "
-    "WHERE i.request_id BETWEEN g.first AND g.last ORDER BY i.request_id LIMIT $3) AS r "
-    "ORDER BY r.request_id LIMIT $3",
-    3,
-    {INT8ARRAYOID, INT8ARRAYOID, INT8OID},
-    NULL,
-};
-
-static void
-insert_by_statement(const Request *requests, int count, TimestampTz enqueued_at)
-{
-	int64 *scales = palloc(sizeof(int64) * count);
-	int64 *kinds = palloc(sizeof(int64) * count);
-	const char **currencies = palloc(sizeof(char *) * count);
-
-	for (int i = 0; i < count; i++)
-	{
-		scales[i] = kind_infos[requests[i].kind].has_amount ? requests[i].amount.scale : -1;
-		kinds[i] = requests[i].kind;
-		currencies[i] = requests[i].currency;
-	}
-	statement_run(&insert_requests,
-	              (Datum[]){
-	                  INT64_MEMBER(requests, count, Request, request_id),
-	                  INT64_MEMBER(requests, count, Request, user_id),
-	                  INT64_MEMBER(requests, count, Request, source_wallet_id),
-	                  INT64_MEMBER(requests, count, Request, destination_wallet_id),
-	                  INT64_MEMBER(requests, count, Request, amount.digits),
-	                  int64_array(scales, count),
-	                  int64_array(kinds, count),
-	                  text_array(currencies, count),
-	                  TimestampTzGetDatum(enqueued_at),
-	              },
-	              NULL, false);
-	result_expect(count, "wallet.request");
-}
-
-static void
-request_to_slot(const Request *request, TimestampTz enqueued_at, Datum no_currency,
-                TupleTableSlot *slot)
-{
-	bool has_amount = kind_infos[request->kind].has_amount;
-
-	slot_put_int64(slot, REQUEST_ID, request->request_id);
-	slot_put_int64(slot, REQUEST_USER_ID, request->user_id);
-	slot_put_int64(slot, REQUEST_SOURCE_WALLET_ID, request->source_wallet_id);
-	slot_put_int64(slot, REQUEST_DESTINATION_WALLET_ID, request->destination_wallet_id);
-	slot->tts_values[REQUEST_AMOUNT] = Int64GetDatum(request->amount.digits);
-	slot->tts_isnull[REQUEST_AMOUNT] = !has_amount;
-	slot->tts_values[REQUEST_ENQUEUED_AT] = TimestampTzGetDatum(enqueued_at);
-	slot->tts_values[REQUEST_KIND] = Int16GetDatum(request->kind);
-	slot->tts_values[REQUEST_AMOUNT_SCALE] = Int16GetDatum(request->amount.scale);
-	slot->tts_isnull[REQUEST_AMOUNT_SCALE] = !has_amount;
-	slot->tts_values[REQUEST_CURRENCY] =
-	    request->currency[0] == '\0' ? no_currency : CStringGetTextDatum(request->currency);
-}
-
 void
 requests_insert(const Request *requests, int count, TimestampTz enqueued_at)
 {
-	RowWriter writer;
-	Datum no_currency = CStringGetTextDatum("");
-
-	Assert(count > 0 && MEMBER_RISES(requests, count, Request, request_id));
-	if (!writer_open_for_keys(&writer, &request_layout, requests[0].request_id,
-	                          requests[count - 1].request_id))
-	{
-		insert_by_statement(requests, count, enqueued_at);
-		return;
-	}
-	for (int i = 0; i < count; i++)
-	{
-		TupleTableSlot *slot = writer_next(&writer);
-
-		CHECK_FOR_INTERRUPTS();
-		request_to_slot(&requests[i], enqueued_at, no_currency, slot);
-	}
-	writer_close(&writer);
+	map_insert(&request_layout, requests, count, &enqueued_at);
 }
 
-static Request
-request_from_slot(TupleTableSlot *slot)
+static void
+take_request(const RowReader *reader, Request *request)
 {
-	Request request;
-
-	slot_getallattrs(slot);
-	request = (Request){
-	    .request_id = slot_int64(slot, REQUEST_ID),
-	    .kind = DatumGetInt16(slot->tts_values[REQUEST_KIND]),
-	    .user_id = slot_int64(slot, REQUEST_USER_ID),
-	    .source_wallet_id = slot_int64(slot, REQUEST_SOURCE_WALLET_ID),
-	    .destination_wallet_id = slot_int64(slot, REQUEST_DESTINATION_WALLET_ID),
-	    .amount = {slot_int64(slot, REQUEST_AMOUNT),
-	               slot->tts_isnull[REQUEST_AMOUNT_SCALE]
-	                   ? 0
-	                   : DatumGetInt16(slot->tts_values[REQUEST_AMOUNT_SCALE])},
-	};
-	text_to_cstring_buffer(DatumGetTextPP(slot->tts_values[REQUEST_CURRENCY]), request.currency,
-	                       sizeof(request.currency));
-	return request;
-}
-
-static Request
-request_from_result(uint64 row)
-{
-	Request request = {
-	    .request_id = result_int64(row, 1),
-	    .kind = (RequestKind) result_int64(row, 2),
-	    .user_id = result_int64(row, 3),
-	    .source_wallet_id = result_int64(row, 4),
-	    .destination_wallet_id = result_int64(row, 5),
-	    .amount = {result_int64(row, 6), (int) result_int64(row, 7)},
-	};
-
-	strlcpy(request.currency, result_text(row, 8), sizeof(request.currency));
-	return request;
-}
-
-/* Run a statement, and take what it returns.  Returns how many. */
-static int
-read_by_statement(Statement *statement, Datum *arguments, Request *requests)
-{
-	int count;
-
-	statement_run(statement, arguments, NULL, true);
-	count = (int) SPI_processed;
-	for (int row = 0; row < count; row++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		requests[row] = request_from_result(row);
-	}
-	SPI_freetuptable(SPI_tuptable);
-	return count;
+	slot_getallattrs(reader->slot);
+	request_from_row(reader->slot->tts_values, reader->slot->tts_isnull, request);
 }
 
 /* Rows behind the last visible one that it is worth to pass once and for all. */
@@ -247,7 +123,7 @@ read_rows(RowReader *reader, int64 request_id, int count_max, Request *requests,
 		invisible++;
 		if (reader_take(reader))
 		{
-			requests[count++] = request_from_slot(reader->slot);
+			take_request(reader, &requests[count++]);
 			invisible = 0;
 		}
 	}
@@ -266,10 +142,10 @@ requests_read_after(int64 request_id, int count_max, Request *requests, int64 *s
 	for (int64 next = request_id + 1; count < count_max && next < PG_INT64_MAX; next = reader.end)
 	{
 		if (!reader_open_from(&reader, &request_layout, next, AccessShareLock))
-			return count + read_by_statement(
-			                   &read_after,
-			                   (Datum[]){Int64GetDatum(next - 1), Int64GetDatum(count_max - count)},
-			                   requests + count);
+			return count +
+			       map_select(&request_layout, &read_after,
+			                  (Datum[]){Int64GetDatum(next - 1), Int64GetDatum(count_max - count)},
+			                  true, requests + count, count_max - count);
 		count += read_rows(&reader, next, count_max - count, requests + count, seen);
 		reader_close(&reader);
 	}
@@ -319,7 +195,7 @@ walk_partition(GapWalk *walk, RowReader *reader)
 		{
 			CHECK_FOR_INTERRUPTS();
 			if (reader_take(reader))
-				walk->requests[walk->count++] = request_from_slot(reader->slot);
+				take_request(reader, &walk->requests[walk->count++]);
 			if (walk->count == walk->count_max)
 				return;
 			walk->is_at_entry = reader_step(reader, &walk->key);
@@ -350,10 +226,10 @@ walk_by_statement(GapWalk *walk)
 		firsts[i] = Max(walk->gaps[walk->gap + i].first, walk->from);
 		lasts[i] = walk->gaps[walk->gap + i].last;
 	}
-	walk->count += read_by_statement(&read_ranges,
-	                                 (Datum[]){int64_array(firsts, rest), int64_array(lasts, rest),
-	                                           Int64GetDatum(walk->count_max - walk->count)},
-	                                 walk->requests + walk->count);
+	walk->count += map_select(&request_layout, &read_ranges,
+	                          (Datum[]){int64_array(firsts, rest), int64_array(lasts, rest),
+	                                    Int64GetDatum(walk->count_max - walk->count)},
+	                          true, walk->requests + walk->count, walk->count_max - walk->count);
 	walk->gap = walk->gap_count;
 }
 

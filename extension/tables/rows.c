@@ -35,6 +35,7 @@
 
 #include "base/relations.h"
 #include "tables/facts.h"
+#include "tables/partitions.h"
 
 static void
 release(RowWriter *writer)
@@ -238,7 +239,6 @@ writer_next(RowWriter *writer)
 		writer->slots[writer->slot_count++] = table_slot_create(writer->heap, NULL);
 	slot = writer->slots[writer->filled++];
 	ExecClearTuple(slot);
-	memset(slot->tts_isnull, false, sizeof(bool) * slot->tts_tupleDescriptor->natts);
 	return slot;
 }
 

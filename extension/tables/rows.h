@@ -23,21 +23,7 @@
 #include "storage/lockdefs.h"
 #include "utils/rel.h"
 
-/* A table of the schema wallet as we have made it. */
-typedef struct RowColumn
-{
-	const char *name;
-	Oid type;      /* InvalidOid: an enum type of ours */
-	bool is_fixed; /* no update of ours changes it */
-} RowColumn;
-
-typedef struct RowLayout
-{
-	const char *table;
-	const RowColumn *columns;
-	int column_count;
-	bool is_read_once; /* its rows are read by the queue, and seldom after that */
-} RowLayout;
+#include "tables/layout.h"
 
 /* Rows that are written together. */
 #define ROWS_AT_ONCE 1000
@@ -75,7 +61,7 @@ extern bool writer_open(RowWriter *writer, const RowLayout *layout, CmdType comm
 extern bool writer_open_for_keys(RowWriter *writer, const RowLayout *layout, int64 first_key,
                                  int64 last_key);
 
-/* A slot for the next row, no column null yet; the caller fills tts_values and tts_isnull. */
+/* A slot for the next row; the caller fills tts_values and tts_isnull of all columns. */
 extern TupleTableSlot *writer_next(RowWriter *writer);
 
 /*
@@ -164,27 +150,5 @@ extern void reader_close(RowReader *reader);
 
 /* What the statements before have written is visible to what follows, as after a statement. */
 extern void push_new_snapshot(void);
-
-/* The type of a column; 0 is the first. */
-static inline Oid
-column_type(const TupleTableSlot *slot, int column)
-{
-	return TupleDescAttr(slot->tts_tupleDescriptor, column)->atttypid;
-}
-
-/* Columns of a slot whose attributes have all been read; null reads as 0. */
-static inline int64
-slot_int64(const TupleTableSlot *slot, int column)
-{
-	return slot->tts_isnull[column] ? 0 : DatumGetInt64(slot->tts_values[column]);
-}
-
-/* An int64 column for which 0 stands for null. */
-static inline void
-slot_put_int64(TupleTableSlot *slot, int column, int64 value)
-{
-	slot->tts_values[column] = Int64GetDatum(value);
-	slot->tts_isnull[column] = value == 0;
-}
 
 #endif /* PG_WALLET_ROWS_H */

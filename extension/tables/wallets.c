@@ -4,7 +4,7 @@
  *
  * On the hot paths the rows are read and written without a statement (rows.c), which is several
  * times as fast; where a table is not as we made it, statements do the same.  Columns are cast
- *there to the types that we read, since their own may have been altered.
+ * there to the types that we read, since their own may have been altered.
  *
  * Locking: a wallet's row lock protects its balance and its chain.  Everybody takes these locks
  * in the order of wallet_id.  Usually wallets_lock takes them.  What nobody else holds may be
@@ -27,8 +27,6 @@
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
-#include "utils/array.h"
-#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -37,38 +35,65 @@
 #include "base/claims.h"
 #include "base/hints.h"
 #include "base/relations.h"
-#include "base/statement.h"
 #include "rules/post.h"
 #include "tables/currencies.h"
-#include "tables/enums.h"
+#include "tables/map.h"
 #include "tables/rows.h"
 
-/* Columns, from 0. */
-enum WalletColumn
+/* Which update changes a column; or-ed together. */
+enum
 {
-	WALLET_ID,
-	WALLET_USER_ID,
-	WALLET_BALANCE,
-	WALLET_LAST_TRANSFER_ID,
-	WALLET_CREATED_AT,
-	WALLET_UPDATED_AT,
-	WALLET_STATUS,
-	WALLET_CURRENCY,
-	WALLET_COLUMNS
+	MONEY = 1,
+	STATUS = 2
 };
 
-static const RowColumn wallet_columns[WALLET_COLUMNS] = {
-    [WALLET_ID] = {"wallet_id", INT8OID, true},
-    [WALLET_USER_ID] = {"user_id", INT8OID, true},
-    [WALLET_BALANCE] = {"balance", INT8OID},
-    [WALLET_LAST_TRANSFER_ID] = {"last_transfer_id", INT8OID},
-    [WALLET_CREATED_AT] = {"created_at", TIMESTAMPTZOID, true},
-    [WALLET_UPDATED_AT] = {"updated_at", TIMESTAMPTZOID},
-    [WALLET_STATUS] = {"status", InvalidOid},
-    [WALLET_CURRENCY] = {"currency", TEXTOID, true},
+#define WALLET_COLUMNS(X)                                                                          \
+	X(wallet_id, BIGINT, w->wallet_id, false, 0)                                                   \
+	X(user_id, BIGINT, w->user_id, false, 0)                                                       \
+	X(balance, BIGINT, w->balance, false, MONEY)                                                   \
+	X(last_transfer_id, BIGINT, w->last_transfer_id, false, MONEY)                                 \
+	X(created_at, TIME, w->created_at, false, 0)                                                   \
+	X(updated_at, TIME, w->updated_at, false, MONEY | STATUS)                                      \
+	X(status, STATUS, w->status, false, STATUS)                                                    \
+	X(currency, TEXT, w->currency.code, false, 0)
+
+static const RowColumn wallet_columns[] = {WALLET_COLUMNS(MAP_COLUMN)};
+
+struct WalletPlaces
+{
+	WALLET_COLUMNS(MAP_PLACE)
 };
 
-static const RowLayout wallet_layout = {"wallet", wallet_columns, WALLET_COLUMNS};
+static void
+wallet_to_row(const void *from, RowOut *out, Datum *values, bool *nulls)
+{
+	const Wallet *w = from;
+
+	WALLET_COLUMNS(MAP_PUT)
+}
+
+static void
+wallet_from_row(const Datum *values, const bool *nulls, void *to)
+{
+	Wallet *w = to;
+
+	*w = (Wallet){0};
+	WALLET_COLUMNS(MAP_GET)
+}
+
+/* A user who has got a wallet in the meantime gets no second one. */
+static Statement insert_wallets;
+
+static const RowLayout wallet_layout = {
+    .table = "wallet",
+    MAP_COLUMNS(wallet_columns),
+    .status_column = offsetof(struct WalletPlaces, status) + 1,
+    .struct_size = sizeof(Wallet),
+    .to_row = wallet_to_row,
+    .from_row = wallet_from_row,
+    .insert = &insert_wallets,
+    .on_conflict = " ON CONFLICT (user_id) DO NOTHING",
+};
 
 /* Sets our advisory locks apart from those of SQL, whose classes are 1 and 2. */
 #define TURN_LOCK_CLASS 3
@@ -80,30 +105,15 @@ typedef struct RowPlace
 	uint16 locked; /* by us */
 } RowPlace;
 
-static EnumValues status_values;
+#define THESE_WALLETS "wallet.wallet AS t WHERE t.wallet_id = ANY ($1) ORDER BY t.wallet_id "
 
-#define SELECT_WALLETS                                                                             \
-	"SELECT w.wallet_id::bigint, w.user_id::bigint, w.balance::bigint, "                           \
-	"w.last_transfer_id::bigint, w.created_at::timestamptz, w.updated_at::timestamptz, "           \
-	"w.status::text, w.currency::text, c.minor_digits::bigint, c.outside_wallet_id::bigint "       \
-	"FROM wallet.wallet AS w JOIN wallet.currency AS c ON c.code = w.currency "
-
-static Statement lock_wallets_waiting = {
-    SELECT_WALLETS "WHERE w.wallet_id = ANY ($1) ORDER BY w.wallet_id FOR NO KEY UPDATE OF w",
-    1,
-    {INT8ARRAYOID},
-    NULL,
-};
-
-static Statement lock_wallets_skipping = {
-    SELECT_WALLETS
-    "WHERE w.wallet_id = ANY ($1) ORDER BY w.wallet_id FOR NO KEY UPDATE OF w SKIP LOCKED",
-    1,
-    {INT8ARRAYOID},
-    NULL,
-};
-
-static Statement select_wallet = {SELECT_WALLETS "WHERE w.wallet_id = $1", 1, {INT8OID}, NULL};
+static MapSelect lock_waiting = {THESE_WALLETS "FOR NO KEY UPDATE", {NULL, 1, {INT8ARRAYOID}}};
+static MapSelect lock_skipping = {THESE_WALLETS "FOR NO KEY UPDATE SKIP LOCKED",
+                                  {NULL, 1, {INT8ARRAYOID}}};
+static MapSelect find_wallet_row = {"wallet.wallet AS t WHERE t.wallet_id = $1",
+                                    {NULL, 1, {INT8OID}}};
+static Statement update_money;
+static Statement update_status;
 
 static Statement find_wallet_ids = {
     "SELECT w.wallet_id::bigint FROM wallet.wallet AS w WHERE w.wallet_id = ANY ($1)",
@@ -119,84 +129,6 @@ static Statement find_user_ids = {
     NULL,
 };
 
-static Statement insert_wallets = {
-    "INSERT INTO wallet.wallet (wallet_id, user_id, balance, last_transfer_id, created_at, "
-    "updated_at, status, currency) "
-    "SELECT n.wallet_id, n.user_id, n.balance, n.last_transfer_id, n.created_at, n.updated_at, "
-    "'active', n.currency "
-    "FROM unnest($1, $2, $3, $4, $5, $6, $7) AS n (wallet_id, user_id, balance, last_transfer_id, "
-    "created_at, updated_at, currency) ON CONFLICT (user_id) DO NOTHING",
-    7,
-    {INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID,
-     TIMESTAMPTZARRAYOID, TEXTARRAYOID},
-    NULL,
-};
-
-static Statement update_wallets = {
-    "UPDATE wallet.wallet AS w SET balance = n.balance, last_transfer_id = n.last_transfer_id, "
-    "updated_at = n.updated_at "
-    "FROM unnest($1, $2, $3, $4) AS n (wallet_id, balance, last_transfer_id, updated_at) "
-    "WHERE w.wallet_id = n.wallet_id",
-    4,
-    {INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID},
-    NULL,
-};
-
-static Statement update_status = {
-    "UPDATE wallet.wallet SET status = $2::wallet.status, updated_at = $3 WHERE wallet_id = $1",
-    3,
-    {INT8OID, TEXTOID, TIMESTAMPTZOID},
-    NULL,
-};
-
-static Wallet
-result_wallet(uint64 row)
-{
-	Wallet wallet = {
-	    .wallet_id = result_int64(row, 1),
-	    .user_id = result_int64(row, 2),
-	    .balance = result_int64(row, 3),
-	    .last_transfer_id = result_int64(row, 4),
-	    .created_at = result_int64(row, 5),
-	    .updated_at = result_int64(row, 6),
-	    .currency = currency_from_result(row, 8),
-	};
-
-	if (!status_from_name(result_text(row, 7), &wallet.status))
-		elog(ERROR, "wallet " INT64_FORMAT " has an unknown status", wallet.wallet_id);
-	return wallet;
-}
-
-static int
-lock_by_statement(const int64 *wallet_ids, int count, LockMode mode, Wallet *wallets)
-{
-	Datum ids = int64_array(wallet_ids, count);
-
-	statement_run(lock_waits(mode) ? &lock_wallets_waiting : &lock_wallets_skipping, &ids, NULL,
-	              false);
-	for (uint64 row = 0; row < SPI_processed; row++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		wallets[row] = result_wallet(row);
-	}
-	SPI_freetuptable(SPI_tuptable);
-	return (int) SPI_processed;
-}
-
-static void
-update_by_statement(const Wallet *wallets, int count)
-{
-	statement_run(&update_wallets,
-	              (Datum[]){
-	                  INT64_MEMBER(wallets, count, Wallet, wallet_id),
-	                  INT64_MEMBER(wallets, count, Wallet, balance),
-	                  INT64_MEMBER(wallets, count, Wallet, last_transfer_id),
-	                  TIME_MEMBER(wallets, count, Wallet, updated_at),
-	              },
-	              NULL, false);
-	result_expect(count, "wallet.wallet");
-}
-
 static int
 compare_ids(const void *a, const void *b)
 {
@@ -206,16 +138,28 @@ compare_ids(const void *a, const void *b)
 	return left < right ? -1 : left > right;
 }
 
-/* A currency by its code, which most wallets share with the one before. */
+/* What belongs to the wallet's currency, which most wallets share with the one before. */
 static void
-set_currency(Wallet *wallet, const text *code, Currency *last)
+set_currency(Wallet *wallet, Currency *last)
 {
-	char name[sizeof(last->code)];
-
-	text_to_cstring_buffer(code, name, sizeof(name));
-	if (strcmp(name, last->code) != 0 && !currency_find_visible(name, last))
+	Assert(ActiveSnapshotSet());
+	if (strcmp(wallet->currency.code, last->code) != 0 &&
+	    !currency_find_visible(wallet->currency.code, last))
 		elog(ERROR, "wallet " INT64_FORMAT " has an unknown currency", wallet->wallet_id);
 	wallet->currency = *last;
+}
+
+static int
+select_by_statement(MapSelect *select, Datum argument, Wallet *wallets, int room)
+{
+	int count = map_select(&wallet_layout, select, &argument, false, wallets, room);
+	Currency currency = {0};
+
+	push_new_snapshot();
+	for (int i = 0; i < count; i++)
+		set_currency(&wallets[i], &currency);
+	PopActiveSnapshot();
+	return count;
 }
 
 static RowPlace
@@ -240,17 +184,8 @@ static void
 wallet_from_slot(TupleTableSlot *slot, bool locked, Wallet *wallet, Currency *last)
 {
 	slot_getallattrs(slot);
-	*wallet = (Wallet){
-	    .wallet_id = slot_int64(slot, WALLET_ID),
-	    .user_id = slot_int64(slot, WALLET_USER_ID),
-	    .balance = slot_int64(slot, WALLET_BALANCE),
-	    .last_transfer_id = slot_int64(slot, WALLET_LAST_TRANSFER_ID),
-	    .created_at = slot_int64(slot, WALLET_CREATED_AT),
-	    .updated_at = slot_int64(slot, WALLET_UPDATED_AT),
-	};
-	wallet->status =
-	    enum_values_find(&status_values, DatumGetObjectId(slot->tts_values[WALLET_STATUS]));
-	set_currency(wallet, DatumGetTextPP(slot->tts_values[WALLET_CURRENCY]), last);
+	wallet_from_row(slot->tts_values, slot->tts_isnull, wallet);
+	set_currency(wallet, last);
 	set_row_place(wallet, slot->tts_tid, locked);
 }
 
@@ -291,7 +226,7 @@ find_wallet(RowReader *reader, int64 wallet_id)
 	ItemPointerData tid;
 
 	if (hint_find(wallet_id, &tid) && reader_fetch(reader, &tid) &&
-	    DatumGetInt64(slot_getattr(reader->slot, WALLET_ID + 1, &(bool){false})) == wallet_id)
+	    DatumGetInt64(slot_getattr(reader->slot, 1, &(bool){false})) == wallet_id)
 		return true;
 	reader_seek(reader, wallet_id);
 	return reader_next(reader);
@@ -398,12 +333,13 @@ wallets_lock(const int64 *wallet_ids, int count, LockMode mode, Wallet *wallets)
 	if (!reader_open(&reader, &wallet_layout, RowExclusiveLock))
 	{
 		PopActiveSnapshot();
-		return lock_by_statement(wallet_ids, count, mode, wallets);
+		return select_by_statement(lock_waits(mode) ? &lock_waiting : &lock_skipping,
+		                           int64_array(wallet_ids, count), wallets, count);
 	}
 	/* A statement would not notice that a row which was not locked has changed. */
 	if (!reader_may_update(&reader, &wallet_layout))
 		mode = lock_waits(mode) ? LOCK_WAIT : LOCK_SKIP_LOCKED;
-	enum_values_load(&status_values, column_type(reader.slot, WALLET_STATUS), status_names);
+	map_load_status(&wallet_layout, reader.slot->tts_tupleDescriptor);
 	ids = palloc(sizeof(int64) * count);
 	memcpy(ids, wallet_ids, sizeof(int64) * count);
 	qsort(ids, count, sizeof(int64), compare_ids);
@@ -416,45 +352,18 @@ wallets_lock(const int64 *wallet_ids, int count, LockMode mode, Wallet *wallets)
 	return found;
 }
 
-/* All columns of a wallet; those that never change come with the rest. */
-static void
-wallet_to_slot(const Wallet *wallet, Datum currency, TupleTableSlot *slot)
-{
-	Datum *values = slot->tts_values;
-
-	values[WALLET_ID] = Int64GetDatum(wallet->wallet_id);
-	values[WALLET_USER_ID] = Int64GetDatum(wallet->user_id);
-	values[WALLET_BALANCE] = Int64GetDatum(wallet->balance);
-	values[WALLET_LAST_TRANSFER_ID] = Int64GetDatum(wallet->last_transfer_id);
-	values[WALLET_CREATED_AT] = TimestampTzGetDatum(wallet->created_at);
-	values[WALLET_UPDATED_AT] = TimestampTzGetDatum(wallet->updated_at);
-	values[WALLET_STATUS] = ObjectIdGetDatum(enum_values_get(&status_values, wallet->status));
-	values[WALLET_CURRENCY] = currency;
-}
-
-/* The text of a currency's code, made only when it is another one than before. */
-static Datum
-currency_text(const Wallet *wallet, const char **last_code, Datum *last)
-{
-	if (*last_code == NULL || strcmp(*last_code, wallet->currency.code) != 0)
-		*last = CStringGetTextDatum(wallet->currency.code);
-	*last_code = wallet->currency.code;
-	return *last;
-}
-
 int
 wallets_update(Wallet *wallets, int count)
 {
 	RowWriter writer;
-	const char *code = NULL;
-	Datum currency = (Datum) 0;
+	RowOut out = {0};
 	int updated = 0;
 
 	/* Rows are locked by their updates, in the order in which everybody locks them. */
 	Assert(count > 0 && MEMBER_RISES(wallets, count, Wallet, wallet_id));
 	if (wallets[0].row == 0 || !writer_open(&writer, &wallet_layout, CMD_UPDATE))
 	{
-		update_by_statement(wallets, count);
+		map_update_by_statement(&wallet_layout, &update_money, MONEY, wallets, count);
 		return count;
 	}
 	for (; updated < count; updated++)
@@ -464,7 +373,7 @@ wallets_update(Wallet *wallets, int count)
 		RowPlace place = row_place(wallet);
 
 		CHECK_FOR_INTERRUPTS();
-		wallet_to_slot(wallet, currency_text(wallet, &code, &currency), slot);
+		wallet_to_row(wallet, &out, slot->tts_values, slot->tts_isnull);
 		if (!writer_update(&writer, &place.tid, place.locked))
 			break;
 		set_row_place(wallet, slot->tts_tid, true);
@@ -477,14 +386,7 @@ wallets_update(Wallet *wallets, int count)
 void
 wallets_update_status(const Wallet *wallet)
 {
-	statement_run(&update_status,
-	              (Datum[]){
-	                  Int64GetDatum(wallet->wallet_id),
-	                  CStringGetTextDatum(status_names[wallet->status]),
-	                  TimestampTzGetDatum(wallet->updated_at),
-	              },
-	              NULL, false);
-	result_expect(1, "wallet.wallet");
+	map_update_by_statement(&wallet_layout, &update_status, STATUS, wallet, 1);
 }
 
 /* Run a statement of one array of ids that returns ids. */
@@ -527,15 +429,7 @@ wallets_user_is_busy(int64 user_id)
 bool
 wallets_find(int64 wallet_id, Wallet *wallet)
 {
-	Datum id = Int64GetDatum(wallet_id);
-	bool found;
-
-	statement_run(&select_wallet, &id, NULL, false);
-	found = SPI_processed > 0;
-	if (found)
-		*wallet = result_wallet(0);
-	SPI_freetuptable(SPI_tuptable);
-	return found;
+	return select_by_statement(&find_wallet_row, Int64GetDatum(wallet_id), wallet, 1) > 0;
 }
 
 /*
@@ -557,23 +451,8 @@ expect_users_with_wallets(const Wallet *wallets, int count)
 int
 wallets_insert(const Wallet *wallets, int count)
 {
-	const char **currencies = palloc(sizeof(char *) * count);
-	int inserted;
+	int inserted = map_insert_by_statement(&wallet_layout, wallets, count, NULL);
 
-	for (int i = 0; i < count; i++)
-		currencies[i] = wallets[i].currency.code;
-	statement_run(&insert_wallets,
-	              (Datum[]){
-	                  INT64_MEMBER(wallets, count, Wallet, wallet_id),
-	                  INT64_MEMBER(wallets, count, Wallet, user_id),
-	                  INT64_MEMBER(wallets, count, Wallet, balance),
-	                  INT64_MEMBER(wallets, count, Wallet, last_transfer_id),
-	                  TIME_MEMBER(wallets, count, Wallet, created_at),
-	                  TIME_MEMBER(wallets, count, Wallet, updated_at),
-	                  text_array(currencies, count),
-	              },
-	              NULL, false);
-	inserted = (int) SPI_processed;
 	if (inserted < count)
 		expect_users_with_wallets(wallets, count);
 	return inserted;
