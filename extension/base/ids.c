@@ -162,7 +162,7 @@ check_source(IdSource *source)
 	Form_pg_sequence form;
 
 	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "wallet.%s is no sequence", source->name);
+		elog(ERROR, "wallet.%s is not a sequence", source->name);
 	form = (Form_pg_sequence) GETSTRUCT(tuple);
 	source->is_as_made = form->seqincrement == 1 && form->seqcache == 1 && !form->seqcycle;
 	if (source->is_as_made)

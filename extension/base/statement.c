@@ -110,8 +110,12 @@ result_column(uint64 row, int column, Oid type, bool *is_null)
 	Assert(column >= 1 && column <= SPI_tuptable->tupdesc->natts);
 	actual = SPI_gettypeid(SPI_tuptable->tupdesc, column);
 	if (actual != type && !(actual == TIMESTAMPTZOID && type == INT8OID))
-		elog(ERROR, "column %d of a statement's result is of type %u, not %u", column, actual,
-		     type);
+		ereport(ERROR,
+		        (errcode(ERRCODE_INTERNAL_ERROR),
+		         errmsg("column %d of a statement's result has type %s instead of %s", column,
+		                format_type_be(actual), format_type_be(type)),
+		         errhint("Give the columns of the tables in schema wallet the types back that "
+		                 "CREATE EXTENSION gave them.")));
 	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, is_null);
 }
 

@@ -158,7 +158,14 @@ reread_deferred(Queue *queue, int64 now_ms)
 	found = requests_read_gaps(gaps, count, count, requests);
 	pfree(gaps);
 	if (found != count)
-		elog(ERROR, "%d deferred requests are gone", count - found);
+		ereport(
+		    ERROR,
+		    (errcode(ERRCODE_INTERNAL_ERROR),
+		     errmsg("%d deferred requests are missing in wallet.request", count - found),
+		     errdetail("They are among the requests from " INT64_FORMAT " to " INT64_FORMAT ".",
+		               ids[0], ids[count - 1]),
+		     errhint(
+		         "A trigger may have deleted their rows, or somebody has detached a partition.")));
 	for (int i = 0; i < found; i++)
 	{
 		deferred_reread(queue->deferred, &requests[i]);

@@ -1,10 +1,10 @@
 /*
  * upgrade.c
- *		What pg_upgrade needs of us.
+ *		Makes pg_upgrade work.
  *
- * pg_upgrade has pg_dump refresh wallet.opening at the end, as after a restore.  But a server in
- * binary upgrade mode can make no table for what is new in the view, and nothing is new: the
- * view's file is taken over with all others.  So the refresh is passed over there.
+ * pg_upgrade restores a dump whose last command refreshes wallet.opening.  A server in binary
+ * upgrade mode cannot make the new table that a refresh needs.  The refresh is not needed either,
+ * because pg_upgrade copies the view's file like all other files.  So this hook skips the refresh.
  */
 #include "server/upgrade.h"
 
@@ -27,10 +27,9 @@ refreshes_opening(Node *statement)
 }
 
 static void
-pass_over_refresh(PlannedStmt *statement, const char *text, bool read_only,
-                  ProcessUtilityContext context, ParamListInfo parameters,
-                  QueryEnvironment *environment, DestReceiver *receiver,
-                  QueryCompletion *completion)
+skip_refresh(PlannedStmt *statement, const char *text, bool read_only,
+             ProcessUtilityContext context, ParamListInfo parameters, QueryEnvironment *environment,
+             DestReceiver *receiver, QueryCompletion *completion)
 {
 	ProcessUtility_hook_type next = previous_hook ? previous_hook : standard_ProcessUtility;
 
@@ -44,5 +43,5 @@ upgrade_register(void)
 	if (!IsBinaryUpgrade)
 		return;
 	previous_hook = ProcessUtility_hook;
-	ProcessUtility_hook = pass_over_refresh;
+	ProcessUtility_hook = skip_refresh;
 }
