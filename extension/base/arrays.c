@@ -14,7 +14,7 @@ member_array(const void *structs, int count, size_t size, size_t offset, Oid typ
 	Datum *items = palloc(sizeof(Datum) * count);
 	ArrayType *array;
 
-	Assert(count >= 0 && offset + sizeof(int64) <= size);
+	Assert(offset + sizeof(int64) <= size);
 	Assert(type == INT8OID || type == TIMESTAMPTZOID);
 	for (int i = 0; i < count; i++)
 	{
