@@ -29,9 +29,7 @@
 #include "port/atomics.h"
 #include "storage/ipc.h"
 #include "storage/lock.h"
-#include "storage/lwlock.h"
 #include "storage/proc.h"
-#include "storage/shmem.h"
 
 /* The class of these advisory locks.  Those of SQL have 1 and 2; locks.c lists the others. */
 #define CLAIM_LOCK_CLASS 7
@@ -66,13 +64,10 @@ claims_size(void)
 }
 
 void
-claims_start(void)
+claims_start(void *memory, LWLock *lock, bool is_new)
 {
-	bool found;
-
-	Assert(LWLockHeldByMeInMode(AddinShmemInitLock, LW_EXCLUSIVE));
-	claims = ShmemInitStruct("pg_wallet claims", sizeof(Claims), &found);
-	if (found)
+	claims = memory;
+	if (!is_new)
 		return;
 	pg_atomic_init_u32(&claims->count, 0);
 	for (int i = 0; i < CLAIMS_MAX; i++)

@@ -7,13 +7,14 @@
 
 #include "base/version.h"
 
+#include "storage/lwlock.h"
+
 /* How many wallets may be claimed at the same time, in all databases. */
 #define CLAIMS_MAX 64
 
+/* Shared memory: see server/start.c. */
 extern Size claims_size(void);
-
-/* At the server's start, with AddinShmemInitLock held. */
-extern void claims_start(void);
+extern void claims_start(void *memory, LWLock *lock, bool is_new);
 
 /*
  * Called by a worker: claims_attach once, before any claim.  claim_take returns false when another

@@ -17,8 +17,6 @@
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "port/atomics.h"
-#include "storage/lwlock.h"
-#include "storage/shmem.h"
 
 #define HINT_COUNT (1024 * 1024) /* a power of two; 16 bytes each */
 
@@ -38,13 +36,10 @@ hints_size(void)
 }
 
 void
-hints_start(void)
+hints_start(void *memory, LWLock *lock, bool is_new)
 {
-	bool found;
-
-	Assert(LWLockHeldByMeInMode(AddinShmemInitLock, LW_EXCLUSIVE));
-	hints = ShmemInitStruct("pg_wallet hints", hints_size(), &found);
-	for (int i = 0; !found && i < HINT_COUNT; i++)
+	hints = memory;
+	for (int i = 0; is_new && i < HINT_COUNT; i++)
 	{
 		pg_atomic_init_u64(&hints[i].wallet_id, 0);
 		pg_atomic_init_u64(&hints[i].row, 0);

@@ -7,12 +7,12 @@
 
 #include "base/version.h"
 
+#include "storage/lwlock.h"
 #include "storage/itemptr.h"
 
+/* Shared memory: see server/start.c. */
 extern Size hints_size(void);
-
-/* At the server's start, with AddinShmemInitLock held. */
-extern void hints_start(void);
+extern void hints_start(void *memory, LWLock *lock, bool is_new);
 
 /*
  * hint_find sets tid to the place where the wallet's row was seen last; the row may have moved.

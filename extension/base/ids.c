@@ -27,8 +27,6 @@
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "port/atomics.h"
-#include "storage/lwlock.h"
-#include "storage/shmem.h"
 #include "utils/inval.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
@@ -89,13 +87,10 @@ ids_size(void)
 }
 
 void
-ids_start(void)
+ids_start(void *memory, LWLock *lock, bool is_new)
 {
-	bool found;
-
-	Assert(LWLockHeldByMeInMode(AddinShmemInitLock, LW_EXCLUSIVE));
-	all_drawn = ShmemInitStruct("pg_wallet ids", ids_size(), &found);
-	for (int i = 0; !found && i < DRAWN_MAX; i++)
+	all_drawn = memory;
+	for (int i = 0; is_new && i < DRAWN_MAX; i++)
 	{
 		pg_atomic_init_u64(&all_drawn[i].sequence, 0);
 		pg_atomic_init_u64(&all_drawn[i].highest, 0);

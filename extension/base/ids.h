@@ -7,6 +7,8 @@
 
 #include "base/version.h"
 
+#include "storage/lwlock.h"
+
 typedef enum IdKind
 {
 	ID_REQUEST,
@@ -16,10 +18,9 @@ typedef enum IdKind
 
 #define ID_KINDS (ID_WALLET + 1)
 
+/* Shared memory: see server/start.c. */
 extern Size ids_size(void);
-
-/* At the server's start, with AddinShmemInitLock held. */
-extern void ids_start(void);
+extern void ids_start(void *memory, LWLock *lock, bool is_new);
 
 /*
  * Draws the next id: it is larger than every id of this kind that was drawn in this database

@@ -13,8 +13,6 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
-#include "storage/lwlock.h"
-#include "storage/shmem.h"
 #include "utils/memutils.h"
 
 #include "queue/queue.h"
@@ -68,16 +66,10 @@ backlog_size(void)
 }
 
 void
-backlog_start(void)
+backlog_start(void *memory, LWLock *lock, bool is_new)
 {
-	bool found;
-
-	Assert(LWLockHeldByMeInMode(AddinShmemInitLock, LW_EXCLUSIVE));
-	shared = ShmemInitStruct("pg_wallet backlog", backlog_size(), &found);
-	if (found)
-		return;
-	memset(shared, 0, backlog_size());
-	shared->lock = &GetNamedLWLockTranche("pg_wallet backlog")->lock;
+	shared = memory;
+	shared->lock = lock;
 }
 
 /* Returns this database's backlog; NULL when it is not known. */

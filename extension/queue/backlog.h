@@ -7,12 +7,13 @@
 
 #include "base/version.h"
 
+#include "storage/lwlock.h"
+
 #include "queue/queue.h"
 
+/* Shared memory: see server/start.c. */
 extern Size backlog_size(void);
-
-/* At the server's start, with AddinShmemInitLock held. */
-extern void backlog_start(void);
+extern void backlog_start(void *memory, LWLock *lock, bool is_new);
 
 /*
  * backlog_known: whether the number of requests that wait in this table is known.  backlog_begin,

@@ -7,8 +7,6 @@
  */
 #include "server/clock_step.h"
 
-#include "storage/lwlock.h"
-#include "storage/shmem.h"
 #include "utils/timestamp.h"
 
 #include "base/clock.h"
@@ -34,14 +32,10 @@ clock_size(void)
 }
 
 void
-clock_start(void)
+clock_start(void *memory, LWLock *lock, bool is_new)
 {
-	bool found;
-
-	Assert(LWLockHeldByMeInMode(AddinShmemInitLock, LW_EXCLUSIVE));
-	last_look = ShmemInitStruct("pg_wallet clock", clock_size(), &found);
-	if (!found)
-		*last_look = (ClockLook){.lock = &GetNamedLWLockTranche("pg_wallet clock")->lock};
+	last_look = memory;
+	last_look->lock = lock;
 }
 
 /*

@@ -7,10 +7,11 @@
 
 #include "base/version.h"
 
-extern Size clock_size(void);
+#include "storage/lwlock.h"
 
-/* At the server's start, with AddinShmemInitLock held. */
-extern void clock_start(void);
+/* Shared memory: see server/start.c. */
+extern Size clock_size(void);
+extern void clock_start(void *memory, LWLock *lock, bool is_new);
 
 /* Logs a warning when the wall clock was set since any process called this last. */
 extern void clock_look(void);

@@ -24,19 +24,24 @@ PG_MODULE_MAGIC;
 
 void _PG_init(void);
 
-/* The pieces of shared memory.  lock is the name of the LWLock of a piece; NULL: it has none. */
+/*
+ * The pieces of shared memory.  start is called when the server starts, and again after a crash.
+ * is_new: the memory is new, and all its bytes are zero.  lock: a lock of the piece's name, or
+ * NULL.
+ */
 static const struct SharedPiece
 {
+	const char *name;
+	bool has_lock;
 	Size (*size)(void);
-	void (*start)(void);
-	const char *lock;
+	void (*start)(void *memory, LWLock *lock, bool is_new);
 } pieces[] = {
-    {workers_size, workers_start, "pg_wallet"},
-    {clock_size, clock_start, "pg_wallet clock"},
-    {backlog_size, backlog_start, "pg_wallet backlog"},
-    {hints_size, hints_start, NULL},
-    {ids_size, ids_start, NULL},
-    {claims_size, claims_start, NULL},
+    {"pg_wallet", true, workers_size, workers_start},
+    {"pg_wallet clock", true, clock_size, clock_start},
+    {"pg_wallet backlog", true, backlog_size, backlog_start},
+    {"pg_wallet hints", false, hints_size, hints_start},
+    {"pg_wallet ids", false, ids_size, ids_start},
+    {"pg_wallet claims", false, claims_size, claims_start},
 };
 
 static shmem_request_hook_type previous_request_hook = NULL;
@@ -50,8 +55,8 @@ request_memory(void)
 	for (int i = 0; i < lengthof(pieces); i++)
 	{
 		RequestAddinShmemSpace(pieces[i].size());
-		if (pieces[i].lock != NULL)
-			RequestNamedLWLockTranche(pieces[i].lock, 1);
+		if (pieces[i].has_lock)
+			RequestNamedLWLockTranche(pieces[i].name, 1);
 	}
 }
 
@@ -62,7 +67,16 @@ start_memory(void)
 		previous_startup_hook();
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	for (int i = 0; i < lengthof(pieces); i++)
-		pieces[i].start();
+	{
+		const struct SharedPiece *piece = &pieces[i];
+		LWLock *lock = piece->has_lock ? &GetNamedLWLockTranche(piece->name)->lock : NULL;
+		bool found;
+		void *memory = ShmemInitStruct(piece->name, piece->size(), &found);
+
+		if (!found)
+			memset(memory, 0, piece->size());
+		piece->start(memory, lock, !found);
+	}
 	LWLockRelease(AddinShmemInitLock);
 }
 

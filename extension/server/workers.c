@@ -14,9 +14,7 @@
 #include "miscadmin.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
-#include "storage/lwlock.h"
 #include "storage/proc.h"
-#include "storage/shmem.h"
 #include "utils/timestamp.h"
 
 #include "base/clock.h"
@@ -138,17 +136,13 @@ wake_worker(void)
 }
 
 void
-workers_start(void)
+workers_start(void *memory, LWLock *lock, bool is_new)
 {
-	bool found;
-
-	Assert(LWLockHeldByMeInMode(AddinShmemInitLock, LW_EXCLUSIVE));
-	shared = ShmemInitStruct("pg_wallet", workers_size(), &found);
+	shared = memory;
 	wake_hook = wake_worker;
-	if (found)
+	if (!is_new)
 		return;
-	memset(shared, 0, workers_size());
-	shared->lock = &GetNamedLWLockTranche("pg_wallet")->lock;
+	shared->lock = lock;
 	shared->launcher_proc = NO_PROC;
 	shared->slot_count = setting_workers_max;
 }

@@ -7,6 +7,7 @@
 
 #include "base/version.h"
 
+#include "storage/lwlock.h"
 #include "datatype/timestamp.h"
 
 #include "queue/failing.h"
@@ -70,10 +71,9 @@ typedef enum LaunchTrouble
 	LAUNCH_PROCESSES_MAX /* max_worker_processes are in use */
 } LaunchTrouble;
 
+/* Shared memory: see server/start.c. */
 extern Size workers_size(void);
-
-/* At the server's start, with AddinShmemInitLock held. */
-extern void workers_start(void);
+extern void workers_start(void *memory, LWLock *lock, bool is_new);
 
 /*
  * workers_take_over: a session posts in place of this database's worker.  The session holds
