@@ -12,9 +12,12 @@
 #include "queue/backlog.h"
 
 #include "access/xact.h"
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
+#include "base/relations.h"
+#include "base/statement.h"
 #include "queue/queue.h"
 
 #define BACKLOGS_MAX 64
@@ -58,6 +61,32 @@ typedef struct BacklogPart
 static BacklogPart *parts = NULL;
 static int part_count = 0;
 static int part_room = 0;
+
+/* Up to this number, waiting requests are counted.  Beyond it, their ids tell about how many wait.
+ */
+#define COUNTED_MAX 100000
+
+/*
+ * Runs once after the server's start, and counts the requests above the highest settled one: all
+ * of them wait.  Older requests that wait, because they are deferred or were committed late, are
+ * few. The worker counts them when it has read the queue.  This statement does not look for them,
+ * because it would read every request since the oldest one, and an open transaction can make that
+ * millions.
+ */
+static Statement count_waiting = {
+    "SELECT CASE WHEN n.counted < $1 THEN n.counted "
+    "ELSE greatest(n.counted, newest.id - greatest(settled.id, wallet.partition_start(newest.id >> "
+    "44))) END "
+    "FROM (SELECT greatest((SELECT max(p.low_water) FROM wallet.queue_position AS p), "
+    "(SELECT max(t.request_id) FROM wallet.transfer AS t), "
+    "(SELECT max(o.request_id) FROM wallet.outcome AS o), 0)::bigint) AS settled (id) "
+    "CROSS JOIN (SELECT max(r.request_id)::bigint FROM wallet.request AS r) AS newest (id) "
+    "CROSS JOIN LATERAL (SELECT count(*) FROM (SELECT FROM wallet.request AS r "
+    "WHERE r.request_id > settled.id LIMIT $1) AS w) AS n (counted)",
+    1,
+    {INT8OID},
+    NULL,
+};
 
 Size
 backlog_size(void)
@@ -202,14 +231,13 @@ watch_transaction(void)
 	registered = true;
 }
 
-bool
-backlog_known(Oid queue)
+/* Whether the number of requests that wait in this table is known. */
+static bool
+is_known(Oid queue)
 {
 	Backlog *backlog;
 	bool known;
 
-	if (shared == NULL)
-		return true;
 	LWLockAcquire(shared->lock, LW_SHARED);
 	backlog = find_backlog();
 	known = backlog != NULL && backlog->queue == queue;
@@ -217,17 +245,20 @@ backlog_known(Oid queue)
 	return known;
 }
 
-void
-backlog_begin(Oid queue, int64 waiting)
+/* Counts the requests that wait in this table, and notes their number. */
+static void
+begin_backlog(Oid queue)
 {
 	Backlog *backlog;
+	int64 waiting;
 
-	Assert(shared != NULL && waiting >= 0);
+	statement_run(&count_waiting, (Datum[]){Int64GetDatum(COUNTED_MAX)}, NULL, true);
+	waiting = result_int64(0, 1);
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	backlog = find_backlog();
 	if (backlog == NULL)
 		backlog = &shared->backlogs[shared->next++ % BACKLOGS_MAX];
-	/* Another session may have done this since the caller called backlog_known. */
+	/* Another session may have done this since this one has counted. */
 	if (backlog->database != MyDatabaseId || backlog->queue != queue)
 		*backlog = (Backlog){.database = MyDatabaseId, .queue = queue, .admitted = waiting};
 	LWLockRelease(shared->lock);
@@ -243,6 +274,8 @@ backlog_admit(int count, int64 limit)
 	Assert(count >= 0 && limit >= 0);
 	if (shared == NULL)
 		return count;
+	if (limit > 0 && !is_known(wallet_relation("request")))
+		begin_backlog(wallet_relation("request"));
 	watch_transaction();
 	part = current_part();
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);

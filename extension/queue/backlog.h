@@ -16,14 +16,10 @@ extern Size backlog_size(void);
 extern void backlog_start(void *memory, LWLock *lock, bool is_new);
 
 /*
- * backlog_known: whether the number of requests that wait in this table is known.  backlog_begin,
- * called when it is not known, gives the number.  backlog_admit counts in as many of count requests
- * as the limit (0: no limit) has room for, and returns how many; when the transaction or its
- * savepoint rolls back, they no longer count.  Without shared memory, backlog_known returns true
- * and backlog_admit admits all.
+ * Counts in as many of count new requests as the limit (0: no limit) has room for, and returns how
+ * many; when the transaction or its savepoint rolls back, they no longer count.  Without shared
+ * memory, admits all.  The caller has called SPI_connect.
  */
-extern bool backlog_known(Oid queue);
-extern void backlog_begin(Oid queue, int64 waiting);
 extern int backlog_admit(int count, int64 limit);
 
 /* This transaction has counted in so many requests that it does not store after all. */
@@ -33,9 +29,9 @@ extern void backlog_not_stored(int64 count);
 extern int64 backlog_admitted(void);
 
 /*
- * A round was posted; admitted_before is what backlog_admitted returned before the round's snapshot
- * was taken.  backlog_round_done: the round's transaction has committed.  backlog_done_at_commit:
- * the round counts when the present transaction commits.
+ * A round was posted; admitted_before is what backlog_admitted returned before the round's
+ * snapshot was taken.  backlog_round_done: the round's transaction has committed.
+ * backlog_done_at_commit: the round counts when the present transaction commits.
  */
 extern void backlog_round_done(const Round *round, int64 admitted_before);
 extern void backlog_done_at_commit(const Round *round, int64 admitted_before);

@@ -13,7 +13,6 @@
 #include "base/version.h"
 
 #include "access/xact.h"
-#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
@@ -29,7 +28,6 @@
 #include "base/refusal.h"
 #include "base/relations.h"
 #include "base/settings.h"
-#include "base/statement.h"
 #include "base/wake.h"
 #include "queue/backlog.h"
 #include "queue/handshake.h"
@@ -64,38 +62,6 @@ typedef struct EnqueueItem
 	IdempotentCall call;
 	text *handshake;
 } EnqueueItem;
-
-static Statement open_queue = {
-    "INSERT INTO wallet.queue_position (origin) SELECT o.origin FROM wallet.opening AS o "
-    "WHERE NOT EXISTS (SELECT FROM wallet.queue_position)",
-    0,
-    {0},
-    NULL,
-};
-
-/* So many waiting requests are counted; of more the ids tell how many there are. */
-#define COUNTED_MAX 100000
-
-/*
- * Asked once after the server's start; from then on the waiting requests are counted.  Whatever is
- * newer than all that is settled waits.  Older requests that wait (deferred, or committed late) are
- * few, and the worker counts them when it has read the queue: to look for them here would take a
- * look at every request since the oldest one, which an open transaction makes millions.
- */
-static Statement count_waiting = {
-    "SELECT CASE WHEN n.counted < $1 THEN n.counted "
-    "ELSE greatest(n.counted, newest.id - greatest(settled.id, wallet.partition_start(newest.id >> "
-    "44))) END "
-    "FROM (SELECT greatest((SELECT max(p.low_water) FROM wallet.queue_position AS p), "
-    "(SELECT max(t.request_id) FROM wallet.transfer AS t), "
-    "(SELECT max(o.request_id) FROM wallet.outcome AS o), 0)::bigint) AS settled (id) "
-    "CROSS JOIN (SELECT max(r.request_id)::bigint FROM wallet.request AS r) AS newest (id) "
-    "CROSS JOIN LATERAL (SELECT count(*) FROM (SELECT FROM wallet.request AS r "
-    "WHERE r.request_id > settled.id LIMIT $1) AS w) AS n (counted)",
-    1,
-    {INT8OID},
-    NULL,
-};
 
 /* Refuse the item in the code's own words, with the name of the member where it is an amount. */
 static void
@@ -344,7 +310,6 @@ refuse_busy_keys(EnqueueItem *items, int count)
 static void
 refuse_beyond_limit(EnqueueItem *items, int count)
 {
-	Oid queue = wallet_relation("request");
 	int new_count = 0;
 	int room;
 
@@ -352,13 +317,6 @@ refuse_beyond_limit(EnqueueItem *items, int count)
 		new_count += is_new(&items[i]) ? 1 : 0;
 	if (new_count == 0)
 		return;
-	if (setting_queue_limit > 0 && !backlog_known(queue))
-	{
-		Datum counted_max = Int64GetDatum(COUNTED_MAX);
-
-		statement_run(&count_waiting, &counted_max, NULL, true);
-		backlog_begin(queue, result_int64(0, 1));
-	}
 	room = backlog_admit(new_count, setting_queue_limit);
 	for (int i = 0; i < count; i++)
 	{
@@ -381,24 +339,6 @@ claim_keys(EnqueueItem *items, int count)
 	apply_keys(items, count);
 }
 
-/*
- * Whoever is the first opens the queue.  A session looks only until it has seen that somebody has
- * done so for good.
- */
-static void
-open_queue_once(void)
-{
-	static Oid open = InvalidOid;
-	Oid table = wallet_relation("queue_position");
-	bool stays;
-
-	if (open == table)
-		return;
-	if (!position_exists(&stays))
-		statement_run(&open_queue, NULL, NULL, false);
-	open = stays ? table : InvalidOid;
-}
-
 static void
 insert_items(EnqueueItem *items, int count)
 {
@@ -413,7 +353,7 @@ insert_items(EnqueueItem *items, int count)
 	if (new_count > 0)
 	{
 		requests_insert(requests, new_count, GetCurrentTimestamp());
-		open_queue_once();
+		position_open_once();
 		wake_at_commit();
 	}
 	pfree(requests);

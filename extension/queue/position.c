@@ -77,6 +77,14 @@ static Statement store_position = {
     NULL,
 };
 
+static Statement open_queue = {
+    "INSERT INTO wallet.queue_position (origin) SELECT o.origin FROM wallet.opening AS o "
+    "WHERE NOT EXISTS (SELECT FROM wallet.queue_position)",
+    0,
+    {0},
+    NULL,
+};
+
 static int
 compare_holes(const void *a, const void *b)
 {
@@ -176,6 +184,21 @@ position_exists(bool *stays)
 	index_close(key, AccessShareLock);
 	table_close(table, NoLock);
 	return exists;
+}
+
+/* A session looks again until it has seen that a committed transaction has opened the queue. */
+void
+position_open_once(void)
+{
+	static Oid open = InvalidOid;
+	Oid table = wallet_relation("queue_position");
+	bool stays;
+
+	if (open == table)
+		return;
+	if (!position_exists(&stays))
+		statement_run(&open_queue, NULL, NULL, false);
+	open = stays ? table : InvalidOid;
 }
 
 bool

@@ -8,8 +8,8 @@
  * highest. So one request that cannot be settled does not make them read everything after it
  * again.
  *
- * Locking: the caller holds queue_lock, except for position_exists.  A position that was stored
- * counts when the transaction commits.
+ * Locking: the caller holds queue_lock, except where a function says otherwise.  A position that
+ * was stored counts when the transaction commits.
  */
 #ifndef PG_WALLET_POSITION_H
 #define PG_WALLET_POSITION_H
@@ -57,6 +57,9 @@ typedef struct Position
  * transaction that opened the queue has committed.  The caller need not hold queue_lock.
  */
 extern bool position_exists(bool *stays);
+
+/* Opens the queue if nobody has.  The caller need not hold queue_lock. */
+extern void position_open_once(void);
 
 /* Reads the position, with the active snapshot; false: the queue is closed or was never opened. */
 extern bool position_load(Position *position, RangeList *unsettled);
