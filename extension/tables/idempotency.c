@@ -25,7 +25,7 @@
 #include "base/settings.h"
 #include "base/standbys.h"
 #include "base/statement.h"
-#include "rules/operation.h"
+#include "rules/fingerprint.h"
 #include "rules/post.h"
 
 PG_FUNCTION_INFO_V1(wallet_idempotency_retention);

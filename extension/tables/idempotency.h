@@ -28,7 +28,7 @@ typedef struct IdempotentCall
 extern bool idempotency_key_is_valid(const char *key);
 
 /*
- * The fingerprint of the whole operation: every member of the request's kind (rules/operation.h),
+ * The fingerprint of the whole operation: every member of the request's kind (rules/fingerprint.h),
  * and extra, which is a direct call's metadata as text or NULL.
  */
 extern void idempotency_fingerprint(const Request *request, const char *extra, uint8 *fingerprint);

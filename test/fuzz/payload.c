@@ -18,7 +18,7 @@
 #include "../../shim/base/text.h"
 #include "fuzz.h"
 #include "queue/payload.h"
-#include "rules/operation.h"
+#include "rules/fingerprint.h"
 
 #define JSON_TEXT_MAX 512
 

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "rules/kinds.h"
-#include "rules/operation.h"
+#include "rules/fingerprint.h"
 #include "rules/post.h"
 
 static int tests = 0;

@@ -1,9 +1,9 @@
 /*
- * operation.h
+ * fingerprint.h
  *		What a request asks for, as bytes: what the fingerprint of an idempotency key is made from.
  */
-#ifndef PG_WALLET_OPERATION_H
-#define PG_WALLET_OPERATION_H
+#ifndef PG_WALLET_FINGERPRINT_H
+#define PG_WALLET_FINGERPRINT_H
 
 #include <stddef.h>
 
@@ -37,4 +37,4 @@ union OperationBytes
  */
 extern size_t operation_to_bytes(const Request *request, unsigned char bytes[OPERATION_BYTES_MAX]);
 
-#endif /* PG_WALLET_OPERATION_H */
+#endif /* PG_WALLET_FINGERPRINT_H */

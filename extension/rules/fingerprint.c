@@ -1,8 +1,8 @@
 /*
- * operation.c
+ * fingerprint.c
  *		What a request asks for, as bytes.
  */
-#include "rules/operation.h"
+#include "rules/fingerprint.h"
 
 #include <string.h>
 
