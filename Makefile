@@ -64,6 +64,8 @@ EXTRA_CLEAN = tmp_check tmp_check_iso output_iso log
 override with_llvm = no
 
 PG_CONFIG ?= pg_config
+# The rules are plain C: what they assert is checked where the server checks its own assertions.
+PG_CPPFLAGS += $(if $(findstring --enable-cassert,$(shell $(PG_CONFIG) --configure 2>/dev/null)),,-DNDEBUG)
 # Said before anything is compiled; extension/base/version.h says it to those who compile without us.
 SERVER_VERSION := $(shell $(PG_CONFIG) --version 2>/dev/null)
 SERVER_MAJOR := $(shell echo '$(SERVER_VERSION)' | sed -E 's/^[^0-9]*([0-9]+).*/\1/')

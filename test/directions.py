@@ -21,7 +21,6 @@ LAYERS = {
 SHARED = {'rules/codes', 'rules/kinds', 'rules/number', 'base/session'}
 # Arrows of circles that are still to be mended: (from, to), a whole folder as folder/*.
 KNOWN = {
-    ('extension/rules/codes', 'rules/post'), ('extension/rules/kinds', 'rules/post'),
 }
 
 # The server's own headers are quoted by their folder, or are postgres.h and its like.

@@ -2,14 +2,14 @@
  * kind_names.c
  *		Kinds of requests in SQL: from the number that tables store to the name, and back.
  *
- * The table is rules/kinds.h.  This file takes no lock.
+ * The table is rules/operation.h.  This file takes no lock.
  */
 #include "base/version.h"
 
 #include "fmgr.h"
 #include "utils/builtins.h"
 
-#include "rules/kinds.h"
+#include "rules/operation.h"
 
 PG_FUNCTION_INFO_V1(wallet_kind_name);
 PG_FUNCTION_INFO_V1(wallet_kind_number);

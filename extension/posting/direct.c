@@ -2,8 +2,10 @@
  * direct.c
  *		Payments inside the caller's own transaction, past the queue.
  *
- * The same rules and the same tables as the worker's, for one request: lock the
- * wallets, check, post.  A refusal is an error, so nothing is left of it.
+ * One operation goes through the same ledger and the same rules as a batch of the worker's.  A
+ * refusal is an error, so the caller's transaction keeps nothing of it.
+ *
+ * Locking: docs/posting.md, "Lock modes".
  */
 #include "base/version.h"
 
@@ -24,15 +26,10 @@
 #include "base/refusal.h"
 #include "base/result.h"
 #include "base/statement.h"
-#include "posting/batch.h"
-#include "rules/codes.h"
-#include "rules/number.h"
-#include "rules/post.h"
+#include "posting/ledger.h"
+#include "rules/wallet.h"
 #include "tables/idempotency.h"
-#include "tables/currencies.h"
 #include "tables/journal.h"
-#include "tables/outcomes.h"
-#include "tables/wallets.h"
 
 PG_FUNCTION_INFO_V1(wallet_create);
 PG_FUNCTION_INFO_V1(wallet_deposit);
@@ -40,13 +37,19 @@ PG_FUNCTION_INFO_V1(wallet_withdraw);
 PG_FUNCTION_INFO_V1(wallet_transfer);
 PG_FUNCTION_INFO_V1(wallet_set_status);
 
-/* The tuple of the function's composite result type, of which we have made these columns. */
+/* The function's result: a tuple of its composite type with these columns. */
 static Datum
 form_result(FunctionCallInfo fcinfo, const Oid *types, int count, Datum *values, bool *nulls)
 {
-	TupleDesc columns = lookup_rowtype_tupdesc(get_func_rettype(fcinfo->flinfo->fn_oid), -1);
-	HeapTuple row = result_row(columns, types, count, values, nulls);
+	/* Who calls from SQL has said the type; to look it up costs 400 instructions. */
+	Oid type = get_fn_expr_rettype(fcinfo->flinfo);
+	TupleDesc columns;
+	HeapTuple row;
 
+	if (!OidIsValid(type))
+		type = get_func_rettype(fcinfo->flinfo->fn_oid);
+	columns = lookup_rowtype_tupdesc(type, -1);
+	row = result_row(columns, types, count, values, nulls);
 	ReleaseTupleDesc(columns);
 	return HeapTupleGetDatum(row);
 }
@@ -122,7 +125,7 @@ amount_argument(FunctionCallInfo fcinfo, int argument)
 	return amount_from_numeric(PG_GETARG_NUMERIC(argument));
 }
 
-/* The id of the user's wallet; 0 where there is none that the snapshot shows. */
+/* The id of the user's wallet; 0 when the snapshot shows none. */
 static int64
 find_wallet_of(int64 user_id)
 {
@@ -138,35 +141,35 @@ find_wallet_of(int64 user_id)
 	return SPI_processed == 0 ? 0 : result_int64(0, 1);
 }
 
-/* What the request was about, as the detail of a refusal; the source is NULL where there is none.
- */
+/* What the operation was about, as the detail of a refusal. */
 static char *
-describe(const Request *request, WalletCode code, const Wallet *source)
+describe(const Operation *operation, WalletCode code, const WorkingSet *set)
 {
-	StringInfoData detail;
 	char balance[AMOUNT_TEXT_SIZE];
-	int64 wallet_id = code == CODE_WALLET_EXISTS ? find_wallet_of(request->user_id) : 0;
 
-	initStringInfo(&detail);
-	if (wallet_id > 0)
-		appendStringInfo(&detail, "User " INT64_FORMAT " has wallet " INT64_FORMAT ".",
-		                 request->user_id, wallet_id);
-	else if (code == CODE_INSUFFICIENT_FUNDS)
+	if (code == CODE_INSUFFICIENT_FUNDS)
 	{
+		const Wallet *source = working_set_wallet(set, operation->source_wallet_id);
+
 		amount_format(source->balance, source->currency.minor_digits, balance);
-		appendStringInfo(&detail, "Wallet " INT64_FORMAT " holds %s %s.", source->wallet_id,
-		                 balance, source->currency.code);
+		return psprintf("Wallet " INT64_FORMAT " holds %s %s.", source->wallet_id, balance,
+		                source->currency.code);
 	}
-	else if (request->kind == KIND_WALLET)
-		appendStringInfo(&detail, "User " INT64_FORMAT ", currency \"%s\".", request->user_id,
-		                 request->currency);
-	else if (request->kind == KIND_TRANSACTION)
-		appendStringInfo(&detail, "From wallet " INT64_FORMAT " to wallet " INT64_FORMAT ".",
-		                 request->source_wallet_id, request->destination_wallet_id);
-	else
-		appendStringInfo(&detail, "Wallet " INT64_FORMAT ".",
-		                 Max(request->source_wallet_id, request->destination_wallet_id));
-	return detail.data;
+	if (operation->source_wallet_id > 0 && operation->destination_wallet_id > 0)
+		return psprintf("From wallet " INT64_FORMAT " to wallet " INT64_FORMAT ".",
+		                operation->source_wallet_id, operation->destination_wallet_id);
+	return psprintf("Wallet " INT64_FORMAT ".",
+	                Max(operation->source_wallet_id, operation->destination_wallet_id));
+}
+
+static char *
+describe_new_wallet(int64 user_id, WalletCode code, const char *currency)
+{
+	int64 wallet_id = code == CODE_WALLET_EXISTS ? find_wallet_of(user_id) : 0;
+
+	if (wallet_id > 0)
+		return psprintf("User " INT64_FORMAT " has wallet " INT64_FORMAT ".", user_id, wallet_id);
+	return psprintf("User " INT64_FORMAT ", currency \"%s\".", user_id, currency);
 }
 
 /*
@@ -176,48 +179,34 @@ describe(const Request *request, WalletCode code, const Wallet *source)
 Datum
 wallet_create(PG_FUNCTION_ARGS)
 {
-	Request request = {.kind = KIND_WALLET, .user_id = id_argument(fcinfo, 0, "user_id")};
-	int64 with_wallet;
-	Currency currency;
-	bool known;
-	Wallet wallet;
-	Transfer deposit;
+	Operation operation = {.kind = KIND_WALLET, .user_id = id_argument(fcinfo, 0, "user_id")};
+	Ledger ledger;
+	LedgerRoom room;
 	WalletCode code;
-	char *currency_code;
+	char *currency;
 
 	PreventCommandIfReadOnly("wallet_create()");
-	request.amount = amount_argument(fcinfo, 1);
+	operation.amount = amount_argument(fcinfo, 1);
 	require_argument(fcinfo, 2, "currency");
-	currency_code = text_to_cstring(PG_GETARG_TEXT_PP(2));
-	currency_code = asc_tolower(currency_code, strlen(currency_code));
+	currency = text_to_cstring(PG_GETARG_TEXT_PP(2));
+	currency = asc_tolower(currency, strlen(currency));
+	/* A longer code is no currency's, and neither is "". */
+	if (strlen(currency) < sizeof(operation.currency))
+		strlcpy(operation.currency, currency, sizeof(operation.currency));
 
 	SPI_connect();
-	known = currency_find(currency_code, &currency);
-	strlcpy(request.currency, currency_code, sizeof(request.currency));
-	code = post_new_wallet(&request, wallets_of_users(&request.user_id, 1, &with_wallet) > 0,
-	                       known ? &currency : NULL, GetCurrentTimestamp(), &wallet, &deposit);
+	ledger_open_one(&ledger, &room, &operation);
+	ledger_load(&ledger, LOCK_WAIT);
+	code = rules_judge(&operation, &ledger.set, &ledger.effects);
+	if (code == CODE_OK && !ledger_insert(&ledger, NULL))
+		code = CODE_WALLET_EXISTS;
 	if (code != CODE_OK)
-		refuse(code, describe(&request, code, NULL));
-	if (wallets_insert(&wallet, 1) == 0)
-		refuse(CODE_WALLET_EXISTS, describe(&request, CODE_WALLET_EXISTS, NULL));
-	if (deposit.transfer_id > 0)
-		journal_insert(&deposit, 1, NULL);
+		refuse(code, describe_new_wallet(operation.user_id, code, currency));
 	SPI_finish();
-	return wallet_result(fcinfo, &wallet);
+	return wallet_result(fcinfo, &room.wallets[0]);
 }
 
-static Wallet *
-find_locked(Wallet *wallets, int count, int64 wallet_id)
-{
-	for (int i = 0; i < count; i++)
-	{
-		if (wallets[i].wallet_id == wallet_id)
-			return &wallets[i];
-	}
-	return NULL;
-}
-
-/* Read the arguments from metadata on: they are the same for all three functions. */
+/* Sets metadata and returns it; returns NULL when the argument is null. */
 static const Datum *
 metadata_argument(FunctionCallInfo fcinfo, int argument, Datum *metadata)
 {
@@ -252,22 +241,23 @@ key_argument(FunctionCallInfo fcinfo, int argument)
 }
 
 /*
- * Has this call been made before?  Its key belongs to the user of the one wallet there is, or of
- * the source; that wallet's lock keeps two calls with the same key apart.
+ * Has this call been made before?  The key belongs to the user of the own wallet: of the source, or
+ * of the one wallet that the operation has.  The lock of the own wallet keeps two calls with the
+ * same key apart.
  */
 static bool
-is_repeated(const Request *request, const char *key, const char *extra, const Wallet *own,
+is_repeated(const Operation *operation, const char *key, const char *extra, const Wallet *own,
             IdempotentCall *call)
 {
 	*call = (IdempotentCall){.user_id = own->user_id, .key = key, .is_direct = true};
-	idempotency_fingerprint(request, extra, call->fingerprint);
+	idempotency_fingerprint(operation, extra, call->fingerprint);
 	idempotency_find(&call, 1);
 	if (call->mismatched)
 		refuse(CODE_IDEMPOTENCY_MISMATCH, NULL);
 	return call->repeated;
 }
 
-/* Keep the key with the transfer; somebody may have queued a request with the same one. */
+/* Stores the key with the transfer.  Refuses a key that a queued request uses already. */
 static void
 store_key(IdempotentCall *call, int64 transfer_id)
 {
@@ -277,90 +267,63 @@ store_key(IdempotentCall *call, int64 transfer_id)
 		refuse(CODE_IDEMPOTENCY_MISMATCH, NULL);
 }
 
-/* Lock the request's wallets, in the order of their ids; returns how many there are. */
-static int
-lock_request_wallets(const Request *request, LockMode mode, Wallet *wallets)
-{
-	int64 ids[2];
-	int count = 0;
-
-	if (request->source_wallet_id > 0)
-		ids[count++] = request->source_wallet_id;
-	if (request->destination_wallet_id > 0)
-		ids[count++] = request->destination_wallet_id;
-	return wallets_lock(ids, count, mode, wallets);
-}
-
 /*
- * Store the wallets, which were as before when they were read.  If that is too late for the second
- * one, the first is put back: it is ours now, so that we wait for the other in the order of the
- * ids.
+ * Carries out the operation, or finds the transfer of an earlier call with the same key.  Returns
+ * false, with nothing changed, when the wallets have to be locked first: another transaction has
+ * changed one that was not locked, or a refusal may come from a wallet that was not locked.
  */
 static bool
-update_request_wallets(Wallet *before, Wallet *wallets, int count)
-{
-	int updated = wallets_update(wallets, count);
-
-	if (updated == count)
-		return true;
-	for (int i = 0; i < updated; i++)
-		before[i].row = wallets[i].row;
-	if (updated > 0)
-		(void) wallets_update(before, updated);
-	return false;
-}
-
-/*
- * Carry out the request, or find what it did when it came before with the same key.  False, with
- * nothing changed, when it is to be refused or too late, and not all wallets were locked.
- */
-static bool
-try_to_move_money(const Request *request, const char *key, const Datum *metadata, LockMode mode,
+try_to_move_money(const Operation *operation, const char *key, const Datum *metadata, LockMode mode,
                   Transfer *transfer, Currency *currency)
 {
-	Wallet wallets[2];
-	int count = lock_request_wallets(request, mode, wallets);
-	Wallet before[2] = {wallets[0], wallets[1]};
-	Wallet *source = find_locked(wallets, count, request->source_wallet_id);
-	Wallet *destination = find_locked(wallets, count, request->destination_wallet_id);
-	Wallet *own = request->source_wallet_id > 0 ? source : destination;
+	Ledger ledger;
+	LedgerRoom room;
+	EffectsMark mark;
+	const Wallet *own = NULL;
 	IdempotentCall call;
 	WalletCode code;
 
-	if (key != NULL && own != NULL &&
-	    is_repeated(request, key, metadata_text(metadata), own, &call))
+	ledger_open_one(&ledger, &room, operation);
+	ledger_load(&ledger, mode);
+	if (key != NULL)
+		own = working_set_wallet(&ledger.set, operation->source_wallet_id > 0
+		                                          ? operation->source_wallet_id
+		                                          : operation->destination_wallet_id);
+	if (own != NULL && is_repeated(operation, key, metadata_text(metadata), own, &call))
 	{
 		journal_get(call.transfer_id, transfer, currency);
 		return true;
 	}
-	code = post_money(request, source, destination, GetCurrentTimestamp(), transfer);
+	mark = ledger_mark(&ledger);
+	code = rules_judge(operation, &ledger.set, &ledger.effects);
 	if (code != CODE_OK && mode == LOCK_WHAT_IS_HELD)
 		return false;
 	if (code != CODE_OK)
-		refuse(code, describe(request, code, source));
-	if (!update_request_wallets(before, wallets, count))
+		refuse(code, describe(operation, code, &ledger.set));
+	if (!ledger_update(&ledger, &mark))
 		return false;
-	journal_insert(transfer, 1, metadata);
+	(void) ledger_insert(&ledger, metadata);
+	*transfer = room.transfers[0];
+	*currency = room.wallets[0].currency; /* all of them have the same */
 	if (key != NULL)
 		store_key(&call, transfer->transfer_id);
-	*currency = own->currency;
 	return true;
 }
 
-/* A key is looked up under the lock of the wallet that it belongs to. */
+/* With a key the wallets are locked first: the lock of the own wallet protects the key. */
 static void
-move_money(const Request *request, const char *key, const Datum *metadata, Transfer *transfer,
+move_money(const Operation *operation, const char *key, const Datum *metadata, Transfer *transfer,
            Currency *currency)
 {
 	if (key == NULL &&
-	    try_to_move_money(request, key, metadata, LOCK_WHAT_IS_HELD, transfer, currency))
+	    try_to_move_money(operation, key, metadata, LOCK_WHAT_IS_HELD, transfer, currency))
 		return;
-	if (!try_to_move_money(request, key, metadata, LOCK_WAIT, transfer, currency))
+	if (!try_to_move_money(operation, key, metadata, LOCK_WAIT, transfer, currency))
 		elog(ERROR, "a locked wallet has changed");
 }
 
 static Datum
-post_directly(FunctionCallInfo fcinfo, Request *request, int amount_at)
+post_directly(FunctionCallInfo fcinfo, Operation *operation, int amount_at)
 {
 	Datum metadata;
 	const Datum *metadata_or_null = metadata_argument(fcinfo, amount_at + 1, &metadata);
@@ -370,10 +333,10 @@ post_directly(FunctionCallInfo fcinfo, Request *request, int amount_at)
 
 	if (XactReadOnly)
 		PreventCommandIfReadOnly(psprintf("%s()", get_func_name(fcinfo->flinfo->fn_oid)));
-	request->amount = amount_argument(fcinfo, amount_at);
+	operation->amount = amount_argument(fcinfo, amount_at);
 	key = key_argument(fcinfo, amount_at + 2);
 	SPI_connect();
-	move_money(request, key, metadata_or_null, &transfer, &currency);
+	move_money(operation, key, metadata_or_null, &transfer, &currency);
 	SPI_finish();
 	return transfer_result(fcinfo, &transfer, &currency);
 }
@@ -382,24 +345,24 @@ post_directly(FunctionCallInfo fcinfo, Request *request, int amount_at)
 Datum
 wallet_deposit(PG_FUNCTION_ARGS)
 {
-	Request request = {
+	Operation operation = {
 	    .kind = KIND_DEPOSIT,
 	    .destination_wallet_id = id_argument(fcinfo, 0, "wallet_id"),
 	};
 
-	return post_directly(fcinfo, &request, 1);
+	return post_directly(fcinfo, &operation, 1);
 }
 
 /* wallet_withdraw(wallet_id, amount, metadata, idempotency_key) → wallet.transfer_info */
 Datum
 wallet_withdraw(PG_FUNCTION_ARGS)
 {
-	Request request = {
+	Operation operation = {
 	    .kind = KIND_WITHDRAWAL,
 	    .source_wallet_id = id_argument(fcinfo, 0, "wallet_id"),
 	};
 
-	return post_directly(fcinfo, &request, 1);
+	return post_directly(fcinfo, &operation, 1);
 }
 
 /*
@@ -409,37 +372,36 @@ wallet_withdraw(PG_FUNCTION_ARGS)
 Datum
 wallet_transfer(PG_FUNCTION_ARGS)
 {
-	Request request = {
+	Operation operation = {
 	    .kind = KIND_TRANSACTION,
 	    .source_wallet_id = id_argument(fcinfo, 0, "source_wallet_id"),
 	    .destination_wallet_id = id_argument(fcinfo, 1, "destination_wallet_id"),
 	};
 
-	return post_directly(fcinfo, &request, 2);
+	return post_directly(fcinfo, &operation, 2);
 }
 
 /* wallet_set_status(wallet_id bigint, status text) → wallet.wallet_info */
 Datum
 wallet_set_status(PG_FUNCTION_ARGS)
 {
-	int64 wallet_id = id_argument(fcinfo, 0, "wallet_id");
+	Operation operation = {.source_wallet_id = id_argument(fcinfo, 0, "wallet_id")};
 	WalletStatus status;
-	Wallet wallet;
+	Ledger ledger;
+	LedgerRoom room;
 	WalletCode code;
-	bool found;
 
 	require_argument(fcinfo, 1, "status");
 	PreventCommandIfReadOnly("wallet_set_status()");
 	if (!status_from_name(text_to_cstring(PG_GETARG_TEXT_PP(1)), &status))
 		refuse(CODE_UNKNOWN_STATUS, NULL);
 	SPI_connect();
-	found = wallets_lock(&wallet_id, 1, LOCK_WAIT, &wallet) > 0;
-	code = check_status(found ? &wallet : NULL, status);
+	ledger_open_one(&ledger, &room, &operation);
+	ledger_load(&ledger, LOCK_WAIT);
+	code = rule_status(operation.source_wallet_id, status, &ledger.set, &ledger.effects);
 	if (code != CODE_OK)
-		refuse(code, psprintf("Wallet " INT64_FORMAT ".", wallet_id));
-	wallet.status = status;
-	wallet.updated_at = moment_of_write(GetCurrentTimestamp(), &wallet);
-	wallets_update_status(&wallet);
+		refuse(code, describe(&operation, code, &ledger.set));
+	(void) ledger_update(&ledger, NULL);
 	SPI_finish();
-	return wallet_result(fcinfo, &wallet);
+	return wallet_result(fcinfo, &room.wallets[0]);
 }

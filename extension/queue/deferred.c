@@ -19,7 +19,7 @@
 #include "base/chosen.h"
 #include "base/claims.h"
 #include "queue/lines.h"
-#include "rules/post.h"
+#include "rules/operation.h"
 
 /* The pause after a wallet was locked; doubles with each further try. */
 #define RETRY_MIN_MS 50
@@ -163,12 +163,12 @@ deferred_next_id(const Deferred *deferred, DeferredCursor *cursor)
 bool
 deferred_blocks(Deferred *deferred, const Request *request)
 {
-	int64 keys[LINKS_MAX];
+	int64 keys[OPERATION_KEYS_MAX];
 	int count;
 
 	if (deferred_count(deferred) == 0)
 		return false;
-	count = line_keys(request, keys);
+	count = operation_keys(request, keys);
 	for (int i = 0; i < count; i++)
 	{
 		if (find_line(deferred, keys[i]) != NULL)
@@ -181,8 +181,8 @@ DeferredEntry *
 deferred_add(Deferred *deferred, const Request *request, int64 now_ms)
 {
 	DeferredEntry *entry = MemoryContextAlloc(deferred->entry_context, sizeof(DeferredEntry));
-	int64 keys[LINKS_MAX];
-	int count = line_keys(request, keys);
+	int64 keys[OPERATION_KEYS_MAX];
+	int count = operation_keys(request, keys);
 
 	CHECK_FOR_INTERRUPTS();
 	Assert(request->request_id > 0);
@@ -235,8 +235,8 @@ keep_id(Deferred *deferred, int64 request_id)
 void
 deferred_put(Deferred *deferred, const Request *request, int64 now_ms)
 {
-	int64 keys[LINKS_MAX];
-	int count = line_keys(request, keys);
+	int64 keys[OPERATION_KEYS_MAX];
+	int count = operation_keys(request, keys);
 	bool is_unread = deferred->count >= DEFERRED_MAX;
 
 	for (int i = 0; i < count && !is_unread; i++)
@@ -274,8 +274,8 @@ deferred_ids_to_read(const Deferred *deferred, int count_max, int64 *request_ids
 void
 deferred_reread(Deferred *deferred, const Request *request)
 {
-	int64 keys[LINKS_MAX];
-	int count = line_keys(request, keys);
+	int64 keys[OPERATION_KEYS_MAX];
+	int count = operation_keys(request, keys);
 
 	if (deferred->unread_first == deferred->unread_end ||
 	    deferred->unread[deferred->unread_first] != request->request_id)

@@ -20,7 +20,7 @@
 #include "base/version.h"
 
 #include "queue/failing.h"
-#include "rules/post.h"
+#include "rules/operation.h"
 
 /* How many deferred requests are kept in memory; of further ones only the ids are kept. */
 #define DEFERRED_MAX 100000

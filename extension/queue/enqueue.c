@@ -35,7 +35,7 @@
 #include "queue/position.h"
 #include "rules/codes.h"
 #include "rules/number.h"
-#include "rules/post.h"
+#include "rules/operation.h"
 #include "tables/idempotency.h"
 #include "tables/currencies.h"
 #include "tables/requests.h"
@@ -162,7 +162,7 @@ check_amount(EnqueueItem *item)
 static void
 check_item(EnqueueItem *item)
 {
-	WalletCode code = check_request(&item->request);
+	WalletCode code = operation_check(&item->request);
 
 	if (item->key_code != CODE_OK)
 		refuse_item(item, item->key_code);

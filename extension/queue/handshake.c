@@ -35,7 +35,7 @@
 
 #include "base/relations.h"
 #include "base/statement.h"
-#include "rules/post.h"
+#include "rules/operation.h"
 
 #define TAG_SIZE 24
 #define KEY_SIZE 32

@@ -7,7 +7,7 @@
 
 #include "base/version.h"
 
-#include "rules/post.h"
+#include "rules/operation.h"
 
 #define HANDSHAKE_TEXT_LENGTH 64
 

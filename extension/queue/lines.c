@@ -9,23 +9,7 @@
 #include "queue/lines.h"
 
 #include "base/claims.h"
-#include "rules/post.h"
-
-int
-line_keys(const Request *request, int64 *keys)
-{
-	int count = 0;
-
-	if (request->kind == KIND_WALLET)
-		keys[count++] = -request->user_id;
-	if (request->source_wallet_id > 0)
-		keys[count++] = request->source_wallet_id;
-	if (request->destination_wallet_id > 0 &&
-	    request->destination_wallet_id != request->source_wallet_id)
-		keys[count++] = request->destination_wallet_id;
-	Assert(count <= LINKS_MAX);
-	return count;
-}
+#include "rules/operation.h"
 
 Line *
 find_line(Deferred *deferred, int64 key)
@@ -166,7 +150,7 @@ join_line(Deferred *deferred, DeferredEntry *entry, int64 key)
 	Line *line = make_line(deferred, key);
 	Link *link = &entry->links[entry->link_count++];
 
-	Assert(entry->link_count <= LINKS_MAX);
+	Assert(entry->link_count <= OPERATION_KEYS_MAX);
 	*link = (Link){.entry = entry, .line = line};
 	put_into_list(&line->links, link);
 	if (link->previous != NULL)

@@ -13,12 +13,10 @@
 
 #include "base/claims.h"
 #include "queue/failing.h"
-#include "rules/post.h"
+#include "rules/operation.h"
 
 typedef struct Deferred Deferred;
 typedef struct DeferredEntry DeferredEntry;
-
-#define LINKS_MAX 3 /* lines of one request: a user's and two wallets' */
 
 typedef enum EntryState
 {
@@ -77,7 +75,7 @@ struct DeferredEntry
 	int links_open;   /* links_behind without the entries that the round "taking" has taken */
 	uint32 taking;
 	int link_count;
-	Link links[LINKS_MAX];
+	Link links[OPERATION_KEYS_MAX];
 	int64 since_ms;
 	int64 retry_at_ms;
 	int retry_ms;
@@ -112,9 +110,6 @@ struct Deferred
 };
 
 #define heap_entry(node) pairingheap_container(DeferredEntry, heap_node, node)
-
-/* Fills in the keys of the lines of a request, and returns their number: LINKS_MAX at most. */
-extern int line_keys(const Request *request, int64 *keys);
 
 /* The line of a key.  find_line returns NULL when there is none, make_line makes it. */
 extern Line *find_line(Deferred *deferred, int64 key);

@@ -20,7 +20,7 @@
 #include "base/statement.h"
 #include "queue/handshake.h"
 #include "rules/codes.h"
-#include "rules/post.h"
+#include "rules/operation.h"
 
 PG_FUNCTION_INFO_V1(wallet_lookup_many);
 

@@ -11,7 +11,7 @@
 
 #include "lib/stringinfo.h"
 
-#include "rules/post.h"
+#include "rules/operation.h"
 
 /*
  * Read a payload of this kind, which is valid text in this encoding.  On anything but CODE_OK the

@@ -15,7 +15,7 @@
 #include "queue/deferred.h"
 #include "queue/gaps.h"
 #include "queue/state.h"
-#include "rules/post.h"
+#include "rules/operation.h"
 #include "tables/requests.h"
 
 /*

@@ -14,7 +14,7 @@
 #include "queue/failing.h"
 #include "queue/gaps.h"
 #include "queue/position.h"
-#include "rules/post.h"
+#include "rules/operation.h"
 
 /* requests_max while no batch has failed: the settings alone bound a batch. */
 #define NOT_HALVED INT_MAX

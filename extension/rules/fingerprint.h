@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 #include "rules/kinds.h"
-#include "rules/post.h"
+#include "rules/operation.h"
 
 /* Bytes of the largest value of a member. */
 #define OPERATION_VALUE_MAX 9

@@ -20,13 +20,14 @@
  *	shape		the members of the answer
  *	transfers	how many transfers one request of this kind makes at the most
  *	members		the list of the members of its payload
+ *	rule		of X: the function rule_X carries it out (rules.c)
  *	meaning		what a request of this kind asks for, in the words of docs/kinds.md
  *
  * The columns of a member:
  *	name		as the payload spells it; it never changes once released
  *	type		one of MemberType
  *	required	whether a payload without the member is refused
- *	field		where the value is kept in a Request (post.h)
+ *	field		where the value is kept in an Operation (operation.h)
  *	meaning		in the words of docs/kinds.md and shim/openapi.json; without a quotation mark
  */
 #ifndef PG_WALLET_KINDS_H
@@ -62,11 +63,11 @@
 	M("wallet_id", TYPE_ID, true, source_wallet_id, "The wallet that is read.")
 
 #define WALLET_KINDS(X) \
-	X(KIND_WALLET, 1, "wallet", "/api/v1/wallet", SCOPE_DEPOSIT, SHAPE_WALLET, 1, WALLET_MEMBERS, "Makes a wallet for a user.") \
-	X(KIND_TRANSACTION, 2, "transaction", "/api/v1/transaction", SCOPE_TRANSFER, SHAPE_TRANSACTION, 1, TRANSACTION_MEMBERS, "Moves money from one wallet to another.") \
-	X(KIND_DEPOSIT, 3, "deposit", "/api/v1/deposit", SCOPE_DEPOSIT, SHAPE_TRANSACTION, 1, DEPOSIT_MEMBERS, "Moves money from the outside into a wallet.") \
-	X(KIND_WITHDRAWAL, 4, "withdrawal", "/api/v1/withdrawal", SCOPE_TRANSFER, SHAPE_TRANSACTION, 1, WITHDRAWAL_MEMBERS, "Moves money from a wallet to the outside.") \
-	X(KIND_WALLET_READ, 5, "wallet_read", NULL, SCOPE_READ, SHAPE_WALLET, 0, WALLET_READ_MEMBERS, "Reads a wallet after every request that was queued before.")
+	X(KIND_WALLET, 1, "wallet", "/api/v1/wallet", SCOPE_DEPOSIT, SHAPE_WALLET, 1, WALLET_MEMBERS, wallet, "Makes a wallet for a user.") \
+	X(KIND_TRANSACTION, 2, "transaction", "/api/v1/transaction", SCOPE_TRANSFER, SHAPE_TRANSACTION, 1, TRANSACTION_MEMBERS, transaction, "Moves money from one wallet to another.") \
+	X(KIND_DEPOSIT, 3, "deposit", "/api/v1/deposit", SCOPE_DEPOSIT, SHAPE_TRANSACTION, 1, DEPOSIT_MEMBERS, deposit, "Moves money from the outside into a wallet.") \
+	X(KIND_WITHDRAWAL, 4, "withdrawal", "/api/v1/withdrawal", SCOPE_TRANSFER, SHAPE_TRANSACTION, 1, WITHDRAWAL_MEMBERS, withdrawal, "Moves money from a wallet to the outside.") \
+	X(KIND_WALLET_READ, 5, "wallet_read", NULL, SCOPE_READ, SHAPE_WALLET, 0, WALLET_READ_MEMBERS, wallet_read, "Reads a wallet after every request that was queued before.")
 /* clang-format on */
 
 /* The values are the fixed numbers.  0 is no kind. */
@@ -131,37 +132,5 @@ typedef enum MemberType
 	TYPE_CURRENCY,       /* three letters; usd where the payload has none */
 	TYPE_COUNT
 } MemberType;
-
-typedef struct KindMember
-{
-	const char *name;
-	MemberType type;
-	bool required;
-	size_t offset; /* of the value in a Request */
-} KindMember;
-
-typedef struct KindInfo
-{
-	const char *name; /* NULL: no kind has this number */
-	const KindMember *members;
-	int member_count;
-	bool has_amount; /* one of the members is an amount */
-	int transfers_max;
-} KindInfo;
-
-/* Indexed by a kind's number. */
-extern const KindInfo kind_infos[KIND_END];
-
-/* The numbers of all kinds, in the order of the table. */
-extern const RequestKind all_kinds[KIND_COUNT];
-
-/* Whether this build knows a kind of this number. */
-extern bool kind_is_known(int number);
-
-/* The name of a known kind; NULL of any other number. */
-extern const char *kind_name(int number);
-
-/* Sets the kind that has this name; false where there is none. */
-extern bool kind_from_name(const char *name, RequestKind *kind);
 
 #endif /* PG_WALLET_KINDS_H */

@@ -7,7 +7,7 @@
 
 #include "base/version.h"
 
-#include "rules/post.h"
+#include "rules/operation.h"
 
 /* A currency by its code; false when there is none. */
 extern bool currency_find(const char *code, Currency *currency);

@@ -26,7 +26,6 @@
 #include "base/standbys.h"
 #include "base/statement.h"
 #include "rules/fingerprint.h"
-#include "rules/post.h"
 
 PG_FUNCTION_INFO_V1(wallet_idempotency_retention);
 

@@ -7,7 +7,7 @@
 
 #include "base/version.h"
 
-#include "rules/post.h"
+#include "rules/operation.h"
 
 #define FINGERPRINT_SIZE 32
 

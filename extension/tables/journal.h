@@ -7,7 +7,7 @@
 
 #include "base/version.h"
 
-#include "rules/post.h"
+#include "rules/operation.h"
 
 /* A transfer and its currency by id; the caller knows that it exists. */
 extern void journal_get(int64 transfer_id, Transfer *transfer, Currency *currency);

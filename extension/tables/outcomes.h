@@ -10,19 +10,7 @@
 #include "datatype/timestamp.h"
 
 #include "rules/codes.h"
-#include "rules/post.h"
-
-/* What became of a request that has no transfer of its own. */
-typedef struct Outcome
-{
-	int64 request_id;
-	WalletCode code;
-	bool sees_batch; /* a queued read of a wallet that its own batch had written before */
-	int64 wallet_id; /* 0 for none */
-	int64 balance;   /* what a queued read saw */
-	TimestampTz updated_at;
-	WalletStatus status;
-} Outcome;
+#include "rules/operation.h"
 
 /*
  * In the order of the requests' ids.  The moment of a read is posted_at, or the wallet's updated_at

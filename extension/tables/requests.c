@@ -17,7 +17,7 @@
 
 #include "base/arrays.h"
 #include "base/statement.h"
-#include "rules/post.h"
+#include "rules/operation.h"
 #include "tables/map.h"
 #include "tables/rows.h"
 

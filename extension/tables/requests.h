@@ -9,7 +9,7 @@
 
 #include "datatype/timestamp.h"
 
-#include "rules/post.h"
+#include "rules/operation.h"
 #include "tables/gap.h"
 
 /* Those given are in the order of their ids. */

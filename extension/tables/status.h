@@ -7,7 +7,7 @@
 
 #include "base/version.h"
 
-#include "rules/post.h"
+#include "rules/operation.h"
 
 /* Look the values up, where that has not been done since an enum type was changed. */
 extern void status_values_load(Oid type);

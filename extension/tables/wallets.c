@@ -35,26 +35,20 @@
 #include "base/claims.h"
 #include "base/hints.h"
 #include "base/relations.h"
-#include "rules/post.h"
+#include "rules/operation.h"
 #include "tables/currencies.h"
 #include "tables/map.h"
 #include "tables/rows.h"
 
-/* Which update changes a column; or-ed together. */
-enum
-{
-	MONEY = 1,
-	STATUS = 2
-};
-
+/* The last column says which changes of a wallet update a column: an or of WalletChange. */
 #define WALLET_COLUMNS(X)                                                                          \
 	X(wallet_id, BIGINT, w->wallet_id, false, 0)                                                   \
 	X(user_id, BIGINT, w->user_id, false, 0)                                                       \
-	X(balance, BIGINT, w->balance, false, MONEY)                                                   \
-	X(last_transfer_id, BIGINT, w->last_transfer_id, false, MONEY)                                 \
+	X(balance, BIGINT, w->balance, false, CHANGE_MONEY)                                            \
+	X(last_transfer_id, BIGINT, w->last_transfer_id, false, CHANGE_MONEY)                          \
 	X(created_at, TIME, w->created_at, false, 0)                                                   \
-	X(updated_at, TIME, w->updated_at, false, MONEY | STATUS)                                      \
-	X(status, STATUS, w->status, false, STATUS)                                                    \
+	X(updated_at, TIME, w->updated_at, false, CHANGE_MONEY | CHANGE_STATUS)                        \
+	X(status, STATUS, w->status, false, CHANGE_STATUS)                                             \
 	X(currency, TEXT, w->currency.code, false, 0)
 
 static const RowColumn wallet_columns[] = {WALLET_COLUMNS(MAP_COLUMN)};
@@ -112,8 +106,9 @@ static MapSelect lock_skipping = {THESE_WALLETS "FOR NO KEY UPDATE SKIP LOCKED",
                                   {NULL, 1, {INT8ARRAYOID}}};
 static MapSelect find_wallet_row = {"wallet.wallet AS t WHERE t.wallet_id = $1",
                                     {NULL, 1, {INT8OID}}};
-static Statement update_money;
-static Statement update_status;
+
+/* By what has changed: a trigger of the user's may fire on an update of one column alone. */
+static Statement updates[(CHANGE_MONEY | CHANGE_STATUS) + 1];
 
 static Statement find_wallet_ids = {
     "SELECT w.wallet_id::bigint FROM wallet.wallet AS w WHERE w.wallet_id = ANY ($1)",
@@ -320,36 +315,51 @@ wait_for_wallets(RowReader *reader, const int64 *ids, int count, LockMode mode, 
 }
 
 int
-wallets_lock(const int64 *wallet_ids, int count, LockMode mode, Wallet *wallets)
+wallets_lock(int64 *ids, int count, LockMode mode, Wallet *wallets)
 {
 	RowReader reader;
-	int64 *ids;
 	int found;
 
 	if (lock_waits(mode))
-		claims_obey(wallet_ids, count);
+		claims_obey(ids, count);
 	claims_note_lock();
 	push_new_snapshot();
 	if (!reader_open(&reader, &wallet_layout, RowExclusiveLock))
 	{
 		PopActiveSnapshot();
 		return select_by_statement(lock_waits(mode) ? &lock_waiting : &lock_skipping,
-		                           int64_array(wallet_ids, count), wallets, count);
+		                           int64_array(ids, count), wallets, count);
 	}
 	/* A statement would not notice that a row which was not locked has changed. */
 	if (!reader_may_update(&reader, &wallet_layout))
 		mode = lock_waits(mode) ? LOCK_WAIT : LOCK_SKIP_LOCKED;
 	map_load_status(&wallet_layout, reader.slot->tts_tupleDescriptor);
-	ids = palloc(sizeof(int64) * count);
-	memcpy(ids, wallet_ids, sizeof(int64) * count);
 	qsort(ids, count, sizeof(int64), compare_ids);
 	found = lock_waits(mode) ? wait_for_wallets(&reader, ids, count, mode, wallets)
 	                         : take_wallets(&reader, ids, count, mode, wallets);
-	pfree(ids);
 	reader_close(&reader);
 	PopActiveSnapshot();
 	Assert(found <= count);
 	return found;
+}
+
+static void
+update_by_statement(const Wallet *wallets, int count)
+{
+	Wallet *changed = palloc(sizeof(Wallet) * count);
+	int changed_count = 0;
+	int changes = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (wallets[i].changes == 0)
+			continue;
+		changes |= wallets[i].changes;
+		changed[changed_count++] = wallets[i];
+	}
+	map_update_by_statement(&wallet_layout, &updates[changes], changes, changed, changed_count);
+	pfree(changed);
 }
 
 int
@@ -360,19 +370,26 @@ wallets_update(Wallet *wallets, int count)
 	int updated = 0;
 
 	/* Rows are locked by their updates, in the order in which everybody locks them. */
-	Assert(count > 0 && MEMBER_RISES(wallets, count, Wallet, wallet_id));
-	if (wallets[0].row == 0 || !writer_open(&writer, &wallet_layout, CMD_UPDATE))
+	Assert(MEMBER_RISES(wallets, count, Wallet, wallet_id));
+	while (updated < count && wallets[updated].changes == 0)
+		updated++;
+	if (updated == count)
+		return count;
+	if (wallets[updated].row == 0 || !writer_open(&writer, &wallet_layout, CMD_UPDATE))
 	{
-		map_update_by_statement(&wallet_layout, &update_money, MONEY, wallets, count);
+		update_by_statement(wallets, count);
 		return count;
 	}
 	for (; updated < count; updated++)
 	{
-		TupleTableSlot *slot = writer_next(&writer);
 		Wallet *wallet = &wallets[updated];
 		RowPlace place = row_place(wallet);
+		TupleTableSlot *slot;
 
 		CHECK_FOR_INTERRUPTS();
+		if (wallet->changes == 0)
+			continue;
+		slot = writer_next(&writer);
 		wallet_to_row(wallet, &out, slot->tts_values, slot->tts_isnull);
 		if (!writer_update(&writer, &place.tid, place.locked))
 			break;
@@ -381,12 +398,6 @@ wallets_update(Wallet *wallets, int count)
 	}
 	writer_close(&writer);
 	return updated;
-}
-
-void
-wallets_update_status(const Wallet *wallet)
-{
-	map_update_by_statement(&wallet_layout, &update_status, STATUS, wallet, 1);
 }
 
 /* Run a statement of one array of ids that returns ids. */

@@ -7,7 +7,7 @@
 
 #include "base/version.h"
 
-#include "rules/post.h"
+#include "rules/operation.h"
 
 typedef enum LockMode
 {
@@ -24,11 +24,11 @@ lock_waits(LockMode mode)
 }
 
 /*
- * Read and lock wallets in the order of their ids, so that two callers never wait for each other
- * in a circle.  Fills wallets (room for count) and returns how many; the others do not exist, or
- * with LOCK_SKIP_LOCKED are locked by somebody else.
+ * Sorts the ids, and reads and locks the wallets in that order, so that two callers never wait for
+ * each other in a circle.  Fills wallets (room for count) and returns how many; the others do not
+ * exist, or with LOCK_SKIP_LOCKED are locked by somebody else.
  */
-extern int wallets_lock(const int64 *wallet_ids, int count, LockMode mode, Wallet *wallets);
+extern int wallets_lock(int64 *ids, int count, LockMode mode, Wallet *wallets);
 
 /* Which of these wallets exist?  No lock.  Returns how many, and their ids in found. */
 extern int wallets_existing(const int64 *wallet_ids, int count, int64 *found);
@@ -46,12 +46,11 @@ extern bool wallets_find(int64 wallet_id, Wallet *wallet);
 extern int wallets_insert(const Wallet *wallets, int count);
 
 /*
- * Store the new state of wallets that wallets_lock has read, one after the other, until one
- * that was not locked there has been locked or changed since by somebody else.  Returns how many
- * have been stored, which the caller must undo if it is not all of them; row says where they are
- * now.
+ * Stores the new state of those wallets that have changed, in the order of their ids.  All have
+ * been read by wallets_lock.  Ends before a wallet that was not locked there and that somebody else
+ * has locked or changed since.  Returns where it ended; if that is less than count, the caller
+ * takes back what has been stored.  row says where the wallets are now.
  */
 extern int wallets_update(Wallet *wallets, int count);
-extern void wallets_update_status(const Wallet *wallet);
 
 #endif /* PG_WALLET_WALLETS_H */

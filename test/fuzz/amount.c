@@ -4,7 +4,7 @@
  *		an evaluation that knows nothing of number.c: a regular expression and
  *		decimal digits as text.
  */
-#include "rules/post.h"
+#include "rules/operation.h"
 
 #include <regex.h>
 

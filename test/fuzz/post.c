@@ -4,16 +4,18 @@
  *
  * The same requests are posted twice: one by one, each on the wallets as they
  * are stored, and in batches that keep the wallets in memory, some of them
- * rolled back and posted once more.  Both must end the same.  On the way: no
+ * undone and posted once more.  Both must end the same.  On the way: no
  * money is made or lost, no balance falls below its floor, each wallet's chain
  * of transfers is whole, and each answer is what 128-bit arithmetic says.
  */
-#include "rules/post.h"
+#include "rules/rules.h"
+#include "rules/wallet.h"
 
+#include "../unit/bank.h"
 #include "fuzz.h"
 
-/* Their ids are 1 …, and so are their users'; those not made yet come last. */
-#define WALLETS_MAX 6
+/* The first ones have the ids 1 …, and so have their users; the new ones come after them. */
+#define WALLETS_MAX 16
 #define WALLETS_FIRST 4
 #define CURRENCIES 2
 #define STEPS_MAX 64
@@ -24,36 +26,39 @@ typedef struct Bank
 {
 	Wallet wallets[WALLETS_MAX];
 	int wallet_count;
-	int64_t last_transfer_id;
 } Bank;
 
-/* One thing asked of a bank: a request, or a change of status. */
+/* One thing asked of a bank: an operation, or a change of status. */
 typedef struct Step
 {
-	Request request;
+	Operation operation;
 	bool is_status_change;
 	WalletStatus status;
 	bool ends_batch;
-	bool rolls_back; /* the batch that ends here is posted twice */
+	bool is_undone; /* the batch that ends here is posted twice */
 } Step;
 
 /* How a step ended. */
 typedef struct Ended
 {
 	WalletCode code;
-	bool has_transfer;
+	int transfer_count;
 	Transfer transfer;
+	int outcome_count;
+	Outcome outcome;
 } Ended;
 
 static Currency currencies[CURRENCIES];
+static int64_t first_transfer_id;
 
 /* ---- what is asked ---- */
 
 static Bank
 take_bank(Input *input)
 {
-	Bank bank = {.wallet_count = WALLETS_FIRST, .last_transfer_id = take_byte(input)};
+	Bank bank = {.wallet_count = WALLETS_FIRST};
 
+	first_transfer_id = take_byte(input);
 	for (int i = 0; i < CURRENCIES; i++)
 	{
 		currencies[i] = (Currency){.minor_digits = take_below(input, MINOR_DIGITS_MAX + 1),
@@ -82,35 +87,39 @@ take_step(Input *input, int64_t request_id)
 {
 	uint8_t how = take_byte(input);
 	uint8_t who = take_byte(input);
-	Step step = {.ends_batch = how & 0x80, .rolls_back = how & 0x40};
-	Request *request = &step.request;
+	Step step = {.ends_batch = how & 0x80, .is_undone = how & 0x40};
+	Operation *operation = &step.operation;
 
-	request->request_id = request_id;
+	operation->request_id = request_id;
 	step.is_status_change = (how & 0x3F) == 0x3F;
 	step.status = (WalletStatus) (who / 8 % STATUS_COUNT);
-	request->kind = all_kinds[(how & 0x3F) % KIND_COUNT];
-	request->source_wallet_id = who % 8;
-	request->destination_wallet_id = who / 8 % 8;
-	if (request->kind == KIND_DEPOSIT)
-		request->source_wallet_id = 0;
-	if (request->kind == KIND_WITHDRAWAL)
-		request->destination_wallet_id = 0;
+	operation->kind = all_kinds[(how & 0x3F) % KIND_COUNT];
+	operation->source_wallet_id = who % 8;
+	operation->destination_wallet_id = who / 8 % 8;
+	if (operation->kind == KIND_DEPOSIT)
+		operation->source_wallet_id = 0;
+	if (operation->kind == KIND_WITHDRAWAL)
+		operation->destination_wallet_id = 0;
 	switch (who / 64)
 	{
 		case 0:
-			request->user_id = 0; /* a direct call */
+			operation->user_id = 0; /* a direct call */
 			break;
 		case 1:
-			request->user_id = request->destination_wallet_id;
+			operation->user_id = operation->destination_wallet_id;
 			break;
 		default:
-			request->user_id = request->source_wallet_id;
+			operation->user_id = operation->source_wallet_id;
 			break;
 	}
-	if (request->kind == KIND_WALLET)
-		snprintf(request->currency, sizeof(request->currency), "cu%c", 'a' + who / 64);
-	request->amount.digits = take_int64(input);
-	request->amount.scale = take_below(input, MINOR_DIGITS_MAX + 1);
+	if (operation->kind == KIND_WALLET)
+	{
+		operation->user_id = 1 + who % 8;
+		operation->source_wallet_id = operation->destination_wallet_id = 0;
+		snprintf(operation->currency, sizeof(operation->currency), "cu%c", 'a' + who / 64);
+	}
+	operation->amount.digits = take_int64(input);
+	operation->amount.scale = take_below(input, MINOR_DIGITS_MAX + 1);
 	return step;
 }
 
@@ -134,17 +143,18 @@ expected_amount(Amount amount, const Currency *currency, Wide *minor)
 
 /* Source or destination is NULL for the outside and where there is none. */
 static WalletCode
-expected_code(const Request *request, const Wallet *source, const Wallet *destination)
+expected_code(const Operation *operation, const Wallet *source, const Wallet *destination)
 {
-	bool has_outside = request->kind != KIND_TRANSACTION;
+	bool has_outside = operation->kind != KIND_TRANSACTION;
 	const Wallet *own = source ? source : destination;
 	const Wallet *both[] = {source, destination};
 	Wide minor;
 	WalletCode code;
 
-	if (request->amount.digits <= 0)
+	if (operation->amount.digits <= 0)
 		return CODE_AMOUNT_NOT_POSITIVE;
-	if (request->source_wallet_id == request->destination_wallet_id)
+	if (operation->source_wallet_id != 0 &&
+	    operation->source_wallet_id == operation->destination_wallet_id)
 		return CODE_SAME_WALLET;
 	if (has_outside && own == NULL)
 		return CODE_WALLET_NOT_FOUND;
@@ -152,7 +162,7 @@ expected_code(const Request *request, const Wallet *source, const Wallet *destin
 		return CODE_SOURCE_NOT_FOUND;
 	if (!has_outside && destination == NULL)
 		return CODE_DESTINATION_NOT_FOUND;
-	if (request->user_id != 0 && request->user_id != own->user_id)
+	if (operation->user_id != 0 && operation->user_id != own->user_id)
 		return CODE_NOT_OWNER;
 	for (int i = 0; i < 2; i++)
 		if (both[i] != NULL && both[i]->status == STATUS_CLOSED)
@@ -163,7 +173,7 @@ expected_code(const Request *request, const Wallet *source, const Wallet *destin
 	if (!has_outside &&
 	    source->currency.outside_wallet_id != destination->currency.outside_wallet_id)
 		return CODE_CURRENCY_MISMATCH;
-	code = expected_amount(request->amount, &own->currency, &minor);
+	code = expected_amount(operation->amount, &own->currency, &minor);
 	if (code != CODE_OK)
 		return code;
 	if (source != NULL && (Wide) source->balance - minor < 0)
@@ -174,17 +184,17 @@ expected_code(const Request *request, const Wallet *source, const Wallet *destin
 }
 
 static WalletCode
-expected_new_wallet(const Request *request, bool user_has_wallet, const Currency *currency)
+expected_new_wallet(const Operation *operation, bool user_has_wallet, const Currency *currency)
 {
 	Wide minor;
 
-	if (request->amount.digits < 0)
+	if (operation->amount.digits < 0)
 		return CODE_AMOUNT_NEGATIVE;
 	if (currency == NULL)
 		return CODE_UNKNOWN_CURRENCY;
 	if (user_has_wallet)
 		return CODE_WALLET_EXISTS;
-	return expected_amount(request->amount, currency, &minor);
+	return expected_amount(operation->amount, currency, &minor);
 }
 
 static Wide
@@ -198,93 +208,120 @@ total(const Bank *bank, const Currency *currency)
 	return sum;
 }
 
-/* ---- carrying it out, as batch.c and direct.c do ---- */
+/* ---- carrying it out, as posting/ledger.c does ---- */
 
-static Wallet *
-find_wallet(Bank *bank, int64_t wallet_id)
+static bool
+find_currency(const char *code, Currency *currency)
 {
-	return wallet_id >= 1 && wallet_id <= bank->wallet_count ? &bank->wallets[wallet_id - 1] : NULL;
+	int index = code[2] - 'a';
+
+	if (index >= CURRENCIES)
+		return false;
+	*currency = currencies[index];
+	return true;
+}
+
+/* What should come of the operation on the set as it is now. */
+static WalletCode
+expected(const Operation *operation, WorkingSet *set)
+{
+	Wallet *source = working_set_wallet(set, operation->source_wallet_id);
+	Wallet *destination = working_set_wallet(set, operation->destination_wallet_id);
+	Currency currency;
+
+	if (operation->kind == KIND_WALLET)
+		return expected_new_wallet(operation, touched_find(set, -operation->user_id)->is_there,
+		                           find_currency(operation->currency, &currency) ? &currency
+		                                                                         : NULL);
+	if (operation->kind != KIND_WALLET_READ)
+		return expected_code(operation, source, destination);
+	if (source == NULL)
+		return CODE_WALLET_NOT_FOUND;
+	return source->user_id == operation->user_id ? CODE_OK : CODE_NOT_OWNER;
+}
+
+static WalletCode
+carry_status(const Step *step, TestBank *bank)
+{
+	Wallet *wallet = working_set_wallet(&bank->set, step->operation.source_wallet_id);
+	Wallet before = wallet != NULL ? *wallet : (Wallet){0};
+	WalletCode code =
+	    rule_status(step->operation.source_wallet_id, step->status, &bank->set, &bank->effects);
+
+	if (code != CODE_OK)
+		return code;
+	EXPECT(before.status != STATUS_CLOSED || step->status == STATUS_CLOSED, "closed is final");
+	EXPECT(before.balance == 0 || step->status != STATUS_CLOSED, "closed with money");
+	EXPECT(wallet->changes & CHANGE_STATUS, "a change that nobody stores");
+	return code;
 }
 
 static void
-carry_money(Bank *bank, const Request *request, Ended *ended)
+carry(TestBank *bank, const Step *step, Ended *ended)
 {
-	Wallet *source = find_wallet(bank, request->source_wallet_id);
-	Wallet *destination = find_wallet(bank, request->destination_wallet_id);
-	WalletCode expected = expected_code(request, source, destination);
-	Wallet outside;
-	int64_t amount;
-
-	if (request->kind == KIND_DEPOSIT && destination != NULL)
-		source = &outside, outside = outside_wallet(&destination->currency);
-	else if (request->kind == KIND_WITHDRAWAL && source != NULL)
-		destination = &outside, outside = outside_wallet(&source->currency);
-	ended->code = check_transfer(request, source, destination, &amount);
-	EXPECT(ended->code == expected, "%s, not %s", wallet_codes[ended->code].name,
-	       wallet_codes[expected].name);
-	if (ended->code != CODE_OK)
-		return;
-	ended->has_transfer = true;
-	/* A clock that is set back at times. */
-	post_transfer(request, ++bank->last_transfer_id, amount, request->request_id ^ 3, source,
-	              destination, &ended->transfer);
-}
-
-static void
-carry_new_wallet(Bank *bank, const Request *request, Ended *ended)
-{
-	int index = request->currency[2] - 'a';
-	const Currency *currency = index < CURRENCIES ? &currencies[index] : NULL;
-	bool exists = find_wallet(bank, request->user_id) != NULL;
-	WalletCode expected = expected_new_wallet(request, exists, currency);
-	int64_t amount;
-	Wallet *wallet;
-	Wallet outside;
-
-	ended->code = check_new_wallet(request, exists, currency, &amount);
-	EXPECT(ended->code == expected, "%s, not %s", wallet_codes[ended->code].name,
-	       wallet_codes[expected].name);
-	if (ended->code != CODE_OK || bank->wallet_count == WALLETS_MAX)
-		return;
-	wallet = &bank->wallets[bank->wallet_count++];
-	*wallet = (Wallet){
-	    .wallet_id = bank->wallet_count, .user_id = bank->wallet_count, .currency = *currency};
-	if (amount == 0)
-		return;
-	outside = outside_wallet(currency);
-	ended->has_transfer = true;
-	post_transfer(request, ++bank->last_transfer_id, amount, request->request_id, &outside, wallet,
-	              &ended->transfer);
-	EXPECT(ended->transfer.kind == KIND_DEPOSIT, "a first amount is a deposit");
-}
-
-static void
-carry_status(Bank *bank, const Step *step, Ended *ended)
-{
-	Wallet *wallet = find_wallet(bank, step->request.source_wallet_id);
-
-	ended->code = check_status(wallet, step->status);
-	if (ended->code != CODE_OK)
-		return;
-	EXPECT(wallet->status != STATUS_CLOSED || step->status == STATUS_CLOSED, "closed is final");
-	EXPECT(wallet->balance == 0 || step->status != STATUS_CLOSED, "closed with money");
-	wallet->status = step->status;
-}
-
-static void
-carry(Bank *bank, const Step *step, Ended *ended)
-{
-	const Request *request = &step->request;
+	const Operation *operation = &step->operation;
+	Effects *effects = &bank->effects;
+	int transfers = effects->transfer_count;
+	int outcomes = effects->outcome_count;
 
 	memset(ended, 0, sizeof(*ended));
 	if (step->is_status_change)
-		carry_status(bank, step, ended);
-	else if (request->kind == KIND_WALLET)
-		carry_new_wallet(bank, request, ended);
-	else if (request->kind == KIND_WALLET_READ)
-		ended->code = check_read(request, find_wallet(bank, request->source_wallet_id));
+		ended->code = carry_status(step, bank);
 	else
-		carry_money(bank, request, ended);
+	{
+		WalletCode should = expected(operation, &bank->set);
+
+		ended->code = rules_judge(operation, &bank->set, effects);
+		EXPECT(ended->code == should, "%s, not %s", wallet_codes[ended->code].name,
+		       wallet_codes[should].name);
+	}
+	ended->transfer_count = effects->transfer_count - transfers;
+	ended->outcome_count = effects->outcome_count - outcomes;
+	if (ended->transfer_count > 0)
+		ended->transfer = effects->transfers[transfers];
+	if (ended->outcome_count > 0)
+		ended->outcome = effects->outcomes[outcomes];
+	EXPECT(ended->transfer_count <= 1 && ended->outcome_count <= 1,
+	       "more than one operation makes");
+}
+
+/* The stored wallets with those that the operations touch. */
+static void
+open_bank(TestBank *bank, const Bank *stored, const Step *steps, int count)
+{
+	Operation operations[STEPS_MAX];
+
+	for (int i = 0; i < count; i++)
+		operations[i] = steps[i].operation;
+	bank_open(bank, operations, count, stored->wallets, stored->wallet_count, find_currency);
+	/* A clock that is set back at times. */
+	bank->effects.moment = steps[0].operation.request_id ^ 3;
+}
+
+/* Whatever is not marked as changed is as it was stored. */
+static void
+store_bank(TestBank *bank, Bank *stored)
+{
+	effects_settle(&bank->set, &bank->effects);
+	for (int i = 0; i < bank->set.wallet_count; i++)
+	{
+		Wallet *wallet = &bank->wallets[i];
+		int at = 0;
+
+		while (at < stored->wallet_count && stored->wallets[at].wallet_id != wallet->wallet_id)
+			at++;
+		EXPECT((at == stored->wallet_count) == (i >= bank->set.loaded_count), "wallet %lld",
+		       (long long) wallet->wallet_id);
+		if (i < bank->set.loaded_count && wallet->changes == 0)
+			EXPECT(memcmp(wallet, &stored->wallets[at], sizeof(Wallet)) == 0,
+			       "wallet %lld changed, and nobody marked it", (long long) wallet->wallet_id);
+		if (at == stored->wallet_count)
+			stored->wallet_count++;
+		wallet->changes = 0;
+		stored->wallets[at] = *wallet;
+	}
+	for (int i = 0; i < bank->effects.transfer_count; i++)
+		EXPECT(bank->transfers[i].posted_at == bank->effects.moment, "two moments");
 }
 
 /* ---- what must hold ---- */
@@ -310,10 +347,11 @@ check_step(const Bank *before, const Bank *after, const Ended *ended)
 
 	for (int i = 0; i < after->wallet_count; i++)
 	{
-		const Wallet *old = &before->wallets[i];
+		const Wallet made = {.created_at = after->wallets[i].created_at};
+		const Wallet *old = i < before->wallet_count ? &before->wallets[i] : &made;
 		const Wallet *new = &after->wallets[i];
-		bool pays = ended->has_transfer && transfer->source_wallet_id == new->wallet_id;
-		bool gains = ended->has_transfer && transfer->destination_wallet_id == new->wallet_id;
+		bool pays = ended->transfer_count > 0 && transfer->source_wallet_id == new->wallet_id;
+		bool gains = ended->transfer_count > 0 && transfer->destination_wallet_id == new->wallet_id;
 
 		EXPECT(new->balance >= 0, "balance %lld", (long long) new->balance);
 		if (pays)
@@ -332,49 +370,82 @@ check_step(const Bank *before, const Bank *after, const Ended *ended)
 		Wide change = total(after, &currencies[i]) - total(before, &currencies[i]);
 		Wide outside = 0;
 
-		if (ended->has_transfer && transfer->source_wallet_id == outside_id)
+		if (ended->transfer_count > 0 && transfer->source_wallet_id == outside_id)
 			outside = -(Wide) transfer->amount;
-		if (ended->has_transfer && transfer->destination_wallet_id == outside_id)
+		if (ended->transfer_count > 0 && transfer->destination_wallet_id == outside_id)
 			outside = transfer->amount;
 		EXPECT(change + outside == 0, "money was made or lost");
 	}
-	EXPECT(!ended->has_transfer || transfer->amount > 0, "nothing moved");
+	EXPECT(ended->transfer_count == 0 || transfer->amount > 0, "nothing moved");
+}
+
+/* Moments depend on who is posted together; the rest does not. */
+static void
+forget_moments(Bank *bank, Ended *ended, int count)
+{
+	for (int i = 0; i < bank->wallet_count; i++)
+		bank->wallets[i].created_at = bank->wallets[i].updated_at = 0;
+	for (int i = 0; i < count; i++)
+	{
+		ended[i].transfer.posted_at = ended[i].outcome.updated_at = 0;
+		ended[i].outcome.sees_changes = false;
+	}
 }
 
 /* One by one, each on the stored wallets. */
 static void
-run_direct(Bank *bank, const Step *steps, int count, Ended *ended)
+run_direct(Bank *stored, const Step *steps, int count, Ended *ended)
 {
+	static TestBank bank;
+
+	bank_last_transfer_id = first_transfer_id;
+	bank_last_wallet_id = WALLETS_FIRST;
 	for (int i = 0; i < count; i++)
 	{
-		Bank before = *bank;
+		Bank before = *stored;
 
-		carry(bank, &steps[i], &ended[i]);
-		check_step(&before, bank, &ended[i]);
+		open_bank(&bank, stored, &steps[i], 1);
+		carry(&bank, &steps[i], &ended[i]);
+		store_bank(&bank, stored);
+		ended[i].transfer.posted_at = bank.effects.moment;
+		check_step(&before, stored, &ended[i]);
 	}
+	forget_moments(stored, ended, count);
 }
 
 /* The wallets are read at the beginning of a batch and stored at its end. */
 static void
 run_batches(Bank *stored, const Step *steps, int count, Ended *ended)
 {
+	static TestBank bank;
+
+	bank_last_transfer_id = first_transfer_id;
+	bank_last_wallet_id = WALLETS_FIRST;
 	for (int from = 0, to; from < count; from = to)
 	{
-		Bank batch;
-		int rounds = 1;
+		int64_t transfer_id = bank_last_transfer_id;
+		int64_t wallet_id = bank_last_wallet_id;
+		EffectsMark mark;
 
 		for (to = from + 1; to < count && !steps[to - 1].ends_batch;)
 			to++;
-		if (steps[to - 1].rolls_back)
-			rounds = 2;
-		for (int round = 0; round < rounds; round++)
+		open_bank(&bank, stored, &steps[from], to - from);
+		mark = effects_mark(&bank.set, &bank.effects);
+		for (int i = from; i < to; i++)
+			carry(&bank, &steps[i], &ended[i]);
+		if (steps[to - 1].is_undone)
 		{
-			batch = *stored;
+			effects_undo(&bank.set, &bank.effects, &mark);
+			EXPECT(bank.effects.transfer_count == 0 && bank.effects.outcome_count == 0,
+			       "something is left");
+			bank_last_transfer_id = transfer_id;
+			bank_last_wallet_id = wallet_id;
 			for (int i = from; i < to; i++)
-				carry(&batch, &steps[i], &ended[i]);
+				carry(&bank, &steps[i], &ended[i]);
 		}
-		*stored = batch;
+		store_bank(&bank, stored);
 	}
+	forget_moments(stored, ended, count);
 }
 
 int
@@ -401,8 +472,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (int i = 0; i < count; i++)
 	{
 		EXPECT(memcmp(&direct_ended[i], &batch_ended[i], sizeof(Ended)) == 0, "step %d differs", i);
-		EXPECT(kind_from_name(kind_name(steps[i].request.kind), &kind) &&
-		           kind == steps[i].request.kind,
+		EXPECT(kind_from_name(kind_name(steps[i].operation.kind), &kind) &&
+		           kind == steps[i].operation.kind,
 		       "kind %d", (int) kind);
 		EXPECT(status_from_name(status_names[steps[i].status], &status) &&
 		           status == steps[i].status,

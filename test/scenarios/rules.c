@@ -19,10 +19,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rules/post.h"
+#include "rules/rules.h"
+#include "rules/wallet.h"
+
+#include "../unit/bank.h"
 
 #define WALLETS_MAX 1000
 
+/* As a table has them: in the order of their ids. */
 static Wallet wallets[WALLETS_MAX];
 static int wallet_count = 0;
 
@@ -33,105 +37,78 @@ static const Currency currencies[] = {
     {.code = "bhd", .minor_digits = 3, .outside_wallet_id = -48},
 };
 
-static const Currency *
-find_currency(const char *code)
+static bool
+find_currency(const char *code, Currency *currency)
 {
 	for (size_t i = 0; i < sizeof(currencies) / sizeof(currencies[0]); i++)
 	{
 		if (strcmp(currencies[i].code, code) == 0)
-			return &currencies[i];
+		{
+			*currency = currencies[i];
+			return true;
+		}
 	}
-	return NULL;
-}
-
-static Wallet *
-find_wallet(int64_t wallet_id)
-{
-	for (int i = 0; i < wallet_count; i++)
-	{
-		if (wallets[i].wallet_id == wallet_id)
-			return &wallets[i];
-	}
-	return NULL;
+	return false;
 }
 
 /* ---- All that depends on how the rules are called ---- */
 
-static WalletCode
-make_wallet(const Request *request)
+static TestBank bank;
+
+static void
+open_bank(const Operation *operation)
 {
-	const Currency *currency = find_currency(request->currency);
-	int64_t amount;
-	WalletCode code =
-	    check_new_wallet(request, find_wallet(request->user_id) != NULL, currency, &amount);
-	Transfer transfer;
+	bank_open(&bank, operation, 1, wallets, wallet_count, find_currency);
+	bank_last_wallet_id = operation->user_id - 1;
+}
 
-	if (code != CODE_OK)
-		return code;
-	wallets[wallet_count] = (Wallet){
-	    .wallet_id = request->user_id,
-	    .user_id = request->user_id,
-	    .status = STATUS_ACTIVE,
-	    .currency = *currency,
-	};
-	if (amount > 0)
+static void
+store_wallet(const Wallet *wallet)
+{
+	int at = 0;
+
+	while (at < wallet_count && wallets[at].wallet_id < wallet->wallet_id)
+		at++;
+	if (at == wallet_count || wallets[at].wallet_id != wallet->wallet_id)
 	{
-		Wallet outside = outside_wallet(currency);
-
-		post_transfer(request, 1, amount, 0, &outside, &wallets[wallet_count], &transfer);
+		memmove(&wallets[at + 1], &wallets[at], sizeof(Wallet) * (wallet_count - at));
+		wallet_count++;
 	}
-	wallet_count++;
-	return CODE_OK;
+	wallets[at] = *wallet;
+	wallets[at].changes = 0;
+}
+
+static void
+store_bank(void)
+{
+	effects_settle(&bank.set, &bank.effects);
+	for (int i = 0; i < bank.set.wallet_count; i++)
+	{
+		if (bank.wallets[i].changes != 0)
+			store_wallet(&bank.wallets[i]);
+	}
 }
 
 static WalletCode
-move_money(const Request *request)
+carry_out(const Operation *operation)
 {
-	Wallet *source = find_wallet(request->source_wallet_id);
-	Wallet *destination = find_wallet(request->destination_wallet_id);
-	Wallet outside = {0};
-	int64_t amount;
 	WalletCode code;
-	Transfer transfer;
 
-	if (request->kind == KIND_DEPOSIT && destination != NULL)
-	{
-		outside = outside_wallet(&destination->currency);
-		source = &outside;
-	}
-	if (request->kind == KIND_WITHDRAWAL && source != NULL)
-	{
-		outside = outside_wallet(&source->currency);
-		destination = &outside;
-	}
-	code = check_transfer(request, source, destination, &amount);
-	if (code == CODE_OK)
-		post_transfer(request, 1, amount, 0, source, destination, &transfer);
+	open_bank(operation);
+	code = rules_judge(operation, &bank.set, &bank.effects);
+	store_bank();
 	return code;
-}
-
-static WalletCode
-carry_out(const Request *request)
-{
-	switch (request->kind)
-	{
-		case KIND_WALLET:
-			return make_wallet(request);
-		case KIND_WALLET_READ:
-			return check_read(request, find_wallet(request->source_wallet_id));
-		default:
-			return move_money(request);
-	}
 }
 
 static WalletCode
 change_status(int64_t wallet_id, WalletStatus status)
 {
-	Wallet *wallet = find_wallet(wallet_id);
-	WalletCode code = check_status(wallet, status);
+	Operation operation = {.source_wallet_id = wallet_id};
+	WalletCode code;
 
-	if (code == CODE_OK)
-		wallet->status = status;
+	open_bank(&operation);
+	code = rule_status(wallet_id, status, &bank.set, &bank.effects);
+	store_bank();
 	return code;
 }
 
@@ -175,7 +152,7 @@ answer_status(void)
 static void
 answer_request(RequestKind kind)
 {
-	Request request = {.kind = kind, .user_id = next_number()};
+	Operation request = {.request_id = 1, .kind = kind, .user_id = next_number()};
 	WalletCode code = CODE_OK;
 
 	if (kind == KIND_TRANSACTION || kind == KIND_WITHDRAWAL || kind == KIND_WALLET_READ)
@@ -195,10 +172,9 @@ answer_request(RequestKind kind)
 		code = carry_out(&request);
 	if (kind == KIND_WALLET_READ && code == CODE_OK)
 	{
-		const Wallet *wallet = find_wallet(request.source_wallet_id);
 		char text[AMOUNT_TEXT_SIZE];
 
-		amount_format(wallet->balance, wallet->currency.minor_digits, text);
+		amount_format(bank.outcomes[0].balance, bank.wallets[0].currency.minor_digits, text);
 		puts(text);
 	}
 	else

@@ -10,7 +10,7 @@
 
 #include "rules/kinds.h"
 #include "rules/fingerprint.h"
-#include "rules/post.h"
+#include "rules/operation.h"
 
 static int tests = 0;
 static int failures = 0;
@@ -32,16 +32,16 @@ ok(bool passed, const char *format, ...)
 }
 
 /* The bytes of an operation, in memory that ends where the largest operation ends. */
-typedef struct Operation
+typedef struct Sample
 {
 	unsigned char *bytes;
 	size_t length;
-} Operation;
+} Sample;
 
-static Operation
+static Sample
 operation_of(const Request *request)
 {
-	Operation operation = {.bytes = malloc(OPERATION_BYTES_MAX)};
+	Sample operation = {.bytes = malloc(OPERATION_BYTES_MAX)};
 
 	operation.length = operation_to_bytes(request, operation.bytes);
 	return operation;
@@ -50,8 +50,8 @@ operation_of(const Request *request)
 static bool
 is_same(const Request *a, const Request *b)
 {
-	Operation left = operation_of(a);
-	Operation right = operation_of(b);
+	Sample left = operation_of(a);
+	Sample right = operation_of(b);
 	bool same = left.length == right.length && memcmp(left.bytes, right.bytes, left.length) == 0;
 
 	free(left.bytes);

@@ -5,6 +5,6 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 program=$(mktemp "${TMPDIR:-/tmp}/post_test.XXXXXX")
 trap 'rm -f "$program"' EXIT
-"${CC:-cc}" -std=c11 -g -Wall -Wextra -Werror -fsanitize=address,undefined -fno-sanitize-recover=all \
+"${CC:-cc}" -std=c11 -D_GNU_SOURCE -g -Wall -Wextra -Werror -fsanitize=address,undefined -fno-sanitize-recover=all \
     -Iextension test/unit/post_test.c extension/rules/*.c -o "$program"
 "$program"

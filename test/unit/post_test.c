@@ -2,14 +2,20 @@
  * post_test.c
  *		The rules of posting on their own, without a server, as TAP.
  *
- * post.c is plain C, so its tests are literal tables: what goes in, what comes
+ * The rules are plain C, so their tests are literal tables: what goes in, what comes
  * out, refusals in the order in which the rules stand.
  */
-#include "rules/post.h"
+#include "rules/rules.h"
+#include "rules/wallet.h"
 
+#include "bank.h"
+
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define LENGTH(array) ((int) (sizeof(array) / sizeof((array)[0])))
 
@@ -345,7 +351,16 @@ test_names(void)
 static const Currency usd = {.code = "usd", .minor_digits = 2, .outside_wallet_id = -840};
 static const Currency eur = {.code = "eur", .minor_digits = 2, .outside_wallet_id = -978};
 
-/* Wallets as the cases below name them: user 1 owns a wallet that may be as bad as a case wants. */
+static bool
+find_currency(const char *code, Currency *currency)
+{
+	if (strcmp(code, usd.code) != 0)
+		return false;
+	*currency = usd;
+	return true;
+}
+
+/* Wallets as the cases below name them: user 1 owns wallet 1. */
 static Wallet
 make_wallet(int64_t wallet_id, int64_t balance, WalletStatus status, const Currency *currency)
 {
@@ -358,13 +373,23 @@ make_wallet(int64_t wallet_id, int64_t balance, WalletStatus status, const Curre
 	};
 }
 
+static TestBank bank;
+
+/* What becomes of one operation in a bank of these wallets. */
+static WalletCode
+judge(const Operation *operation, const Wallet *wallets, int count)
+{
+	bank_open(&bank, operation, 1, wallets, count, find_currency);
+	return rules_judge(operation, &bank.set, &bank.effects);
+}
+
 static void
-test_check_request(void)
+test_operation_check(void)
 {
 	static const struct
 	{
 		const char *what;
-		Request request;
+		Operation request;
 		WalletCode code;
 	} cases[] = {
 	    {"wallet, nothing", {.kind = KIND_WALLET, .amount = {0, 0}}, CODE_OK},
@@ -396,9 +421,14 @@ test_check_request(void)
 	    {"no kind", {.source_wallet_id = 1}, CODE_UNKNOWN_KIND},
 	    {"a kind of another version", {.kind = (RequestKind) KIND_END}, CODE_UNKNOWN_KIND},
 	};
+	Operation unknown = {.request_id = 7, .kind = (RequestKind) KIND_END};
 
 	for (int i = 0; i < LENGTH(cases); i++)
-		ok_code(check_request(&cases[i].request), cases[i].code, cases[i].what);
+		ok_code(operation_check(&cases[i].request), cases[i].code, cases[i].what);
+	ok_code(judge(&unknown, NULL, 0), CODE_UNKNOWN_KIND, "a kind without a rule");
+	ok(bank.effects.outcome_count == 1, "is refused");
+	ok_code(judge(&unknown, NULL, 0), CODE_UNKNOWN_KIND, "a kind without a rule");
+	ok(bank.effects.outcome_count == 1, "is refused");
 }
 
 /* How a case differs from a transfer of 1.00 by its owner between two good wallets. */
@@ -420,14 +450,17 @@ typedef enum Flaw
 } Flaw;
 
 static WalletCode
-check_flawed(int flaws, int64_t *amount)
+judge_flawed(int flaws)
 {
 	Wallet source = make_wallet(1, flaws & POOR ? 99 : INT64_MAX,
 	                            flaws & FROZEN ? STATUS_FROZEN : STATUS_ACTIVE, &usd);
 	Wallet destination =
 	    make_wallet(2, flaws & FULL ? INT64_MAX : 0, flaws & CLOSED ? STATUS_CLOSED : STATUS_ACTIVE,
 	                flaws & OTHER_CURRENCY ? &eur : &usd);
-	Request request = {
+	Wallet wallets[2];
+	int count = 0;
+	Operation operation = {
+	    .request_id = 7,
 	    .kind = KIND_TRANSACTION,
 	    .user_id = flaws & STRANGER ? 9 : 1,
 	    .source_wallet_id = 1,
@@ -435,14 +468,30 @@ check_flawed(int flaws, int64_t *amount)
 	    .amount = {100, 2},
 	};
 
+	if (!(flaws & NO_SOURCE))
+		wallets[count++] = source;
+	if (!(flaws & NO_DESTINATION))
+		wallets[count++] = destination;
 	if (flaws & DECIMALS)
-		request.amount = (Amount){1001, 3};
+		operation.amount = (Amount){1001, 3};
 	if (flaws & NO_AMOUNT)
-		request.amount.digits = 0;
+		operation.amount.digits = 0;
 	else if (flaws & LARGE)
-		request.amount = (Amount){INT64_MAX, flaws & DECIMALS ? 3 : 0};
-	return check_transfer(&request, flaws & NO_SOURCE ? NULL : &source,
-	                      flaws & NO_DESTINATION ? NULL : &destination, amount);
+		operation.amount = (Amount){INT64_MAX, flaws & DECIMALS ? 3 : 0};
+	return judge(&operation, wallets, count);
+}
+
+/* Has the operation that was judged last done nothing but give its code as an outcome? */
+static bool
+is_refused_cleanly(WalletCode code)
+{
+	for (int i = 0; i < bank.set.wallet_count; i++)
+	{
+		if (bank.wallets[i].changes != 0 || bank.wallets[i].last_transfer_id != 0)
+			return false;
+	}
+	return bank.effects.transfer_count == 0 && bank.effects.outcome_count == 1 &&
+	       bank.outcomes[0].request_id == 7 && bank.outcomes[0].code == code;
 }
 
 /* Whatever is wrong together, the refusal is that of the flaw whose rule stands first. */
@@ -456,13 +505,12 @@ test_precedence(void)
 	    CODE_AMOUNT_TOO_LARGE,      CODE_INSUFFICIENT_FUNDS, CODE_BALANCE_LIMIT,
 	};
 	int wrong[LENGTH(codes)] = {0};
-	int64_t amount;
 
 	for (int flaws = 1; flaws < FLAWS_END; flaws++)
 	{
 		int first = __builtin_ctz((unsigned int) flaws);
 
-		if (check_flawed(flaws, &amount) != codes[first])
+		if (judge_flawed(flaws) != codes[first] || !is_refused_cleanly(codes[first]))
 			wrong[first]++;
 	}
 	for (int i = 0; i < LENGTH(codes); i++)
@@ -471,125 +519,460 @@ test_precedence(void)
 		ok(i == 0 || codes[i - 1] < codes[i], "in the order of codes.h: %s",
 		   wallet_codes[codes[i]].name);
 	}
-	amount = 0;
-	ok_code(check_flawed(0, &amount), CODE_OK, "without a flaw");
-	ok(amount == 100, "the amount in minor units");
+	ok_code(judge_flawed(0), CODE_OK, "without a flaw");
+	ok(bank.transfers[0].amount == 100, "the amount in minor units");
 }
 
 static void
-test_check_transfer(void)
+test_outside(void)
 {
-	Wallet outside = outside_wallet(&usd);
 	Wallet own = make_wallet(1, 100, STATUS_ACTIVE, &usd);
 	Wallet full = make_wallet(1, INT64_MAX, STATUS_ACTIVE, &usd);
 	Wallet frozen = make_wallet(1, 100, STATUS_FROZEN, &usd);
-	Request deposit = {
+	Operation deposit = {
 	    .kind = KIND_DEPOSIT, .user_id = 1, .destination_wallet_id = 1, .amount = {100, 2}};
-	Request withdrawal = {
+	Operation withdrawal = {
 	    .kind = KIND_WITHDRAWAL, .user_id = 1, .source_wallet_id = 1, .amount = {100, 2}};
-	Request stranger = deposit;
-	Request direct = withdrawal;
-	int64_t amount;
+	Operation stranger = deposit;
 
-	ok(outside.wallet_id == -840 && outside.user_id == 0 && outside.last_transfer_id == 0,
+	ok_code(judge(&deposit, &own, 1), CODE_OK, "deposit");
+	ok(bank.transfers[0].source_wallet_id == -840 && bank.transfers[0].source_previous == 0 &&
+	       bank.wallets[0].balance == 200,
 	   "the outside has the currency's wallet");
-	ok_code(check_transfer(&deposit, &outside, &own, &amount), CODE_OK, "deposit");
-	ok_code(check_transfer(&deposit, NULL, NULL, &amount), CODE_WALLET_NOT_FOUND, "deposit");
-	ok_code(check_transfer(&deposit, &outside, &frozen, &amount), CODE_WALLET_FROZEN, "deposit");
-	ok_code(check_transfer(&deposit, &outside, &full, &amount), CODE_BALANCE_LIMIT, "deposit");
-	ok_code(check_transfer(&withdrawal, &own, &outside, &amount), CODE_OK, "withdrawal of all");
-	ok_code(check_transfer(&withdrawal, NULL, NULL, &amount), CODE_WALLET_NOT_FOUND, "withdrawal");
-	ok_code(check_transfer(&withdrawal, &frozen, &outside, &amount), CODE_WALLET_FROZEN,
-	        "withdrawal");
+	ok_code(judge(&deposit, NULL, 0), CODE_WALLET_NOT_FOUND, "deposit");
+	ok_code(judge(&deposit, &frozen, 1), CODE_WALLET_FROZEN, "deposit");
+	ok_code(judge(&deposit, &full, 1), CODE_BALANCE_LIMIT, "deposit");
+	ok_code(judge(&withdrawal, &own, 1), CODE_OK, "withdrawal of all");
+	ok_code(judge(&withdrawal, NULL, 0), CODE_WALLET_NOT_FOUND, "withdrawal");
+	ok_code(judge(&withdrawal, &frozen, 1), CODE_WALLET_FROZEN, "withdrawal");
+	withdrawal.user_id = 0;
+	ok_code(judge(&withdrawal, &own, 1), CODE_OK, "a direct call needs no owner");
 	withdrawal.amount.digits = 101;
-	ok_code(check_transfer(&withdrawal, &own, &outside, &amount), CODE_INSUFFICIENT_FUNDS,
-	        "withdrawal of a cent more");
+	ok_code(judge(&withdrawal, &own, 1), CODE_INSUFFICIENT_FUNDS, "withdrawal of a cent more");
 	stranger.user_id = 2;
-	ok_code(check_transfer(&stranger, &outside, &own, &amount), CODE_NOT_OWNER,
-	        "deposit by somebody else");
-	direct.user_id = 0;
-	ok_code(check_transfer(&direct, &own, &outside, &amount), CODE_OK,
-	        "a direct call needs no owner");
+	ok_code(judge(&stranger, &own, 1), CODE_NOT_OWNER, "deposit by somebody else");
+	stranger.amount.digits = 0;
+	ok_code(judge(&stranger, &own, 1), CODE_AMOUNT_NOT_POSITIVE, "deposit of nothing");
+	withdrawal.amount.digits = -1;
+	ok_code(judge(&withdrawal, &own, 1), CODE_AMOUNT_NOT_POSITIVE, "withdrawal of less");
 
 	full.balance = INT64_MAX - 100;
-	ok_code(check_transfer(&deposit, &outside, &full, &amount), CODE_OK, "up to the last unit");
+	ok_code(judge(&deposit, &full, 1), CODE_OK, "up to the last unit");
 	full.balance++;
-	ok_code(check_transfer(&deposit, &outside, &full, &amount), CODE_BALANCE_LIMIT,
-	        "and not one more");
+	ok_code(judge(&deposit, &full, 1), CODE_BALANCE_LIMIT, "and not one more");
 }
 
 static void
-test_check_others(void)
+test_new_wallet(void)
 {
-	Request request = {.kind = KIND_WALLET, .user_id = 1, .amount = {-1, 3}};
-	Request read = {.kind = KIND_WALLET_READ, .user_id = 1, .source_wallet_id = 1};
-	Wallet wallet = make_wallet(1, 100, STATUS_ACTIVE, &usd);
-	int64_t amount = -1;
+	Wallet own = make_wallet(3, 0, STATUS_ACTIVE, &usd);
+	Operation operation = {
+	    .request_id = 7, .kind = KIND_WALLET, .user_id = 3, .amount = {-1, 3}, .currency = "xxx"};
 
-	ok_code(check_new_wallet(&request, true, NULL, &amount), CODE_AMOUNT_NEGATIVE, "new wallet");
-	request.amount.digits = 1;
-	ok_code(check_new_wallet(&request, true, NULL, &amount), CODE_UNKNOWN_CURRENCY, "new wallet");
-	ok_code(check_new_wallet(&request, true, &usd, &amount), CODE_WALLET_EXISTS, "new wallet");
-	ok_code(check_new_wallet(&request, false, &usd, &amount), CODE_AMOUNT_PRECISION, "new wallet");
-	request.amount = (Amount){INT64_MAX, 0};
-	ok_code(check_new_wallet(&request, false, &usd, &amount), CODE_AMOUNT_TOO_LARGE, "new wallet");
-	request.amount = (Amount){5, 1};
-	ok_code(check_new_wallet(&request, false, &usd, &amount), CODE_OK, "new wallet");
-	ok(amount == 50, "its initial amount in minor units");
+	ok_code(judge(&operation, &own, 1), CODE_AMOUNT_NEGATIVE, "new wallet");
+	operation.amount.digits = 1;
+	ok_code(judge(&operation, &own, 1), CODE_UNKNOWN_CURRENCY, "new wallet");
+	strcpy(operation.currency, "usd");
+	ok_code(judge(&operation, &own, 1), CODE_WALLET_EXISTS, "new wallet");
+	ok_code(judge(&operation, NULL, 0), CODE_AMOUNT_PRECISION, "new wallet");
+	operation.amount = (Amount){INT64_MAX, 0};
+	ok_code(judge(&operation, NULL, 0), CODE_AMOUNT_TOO_LARGE, "new wallet");
+	ok(is_refused_cleanly(CODE_AMOUNT_TOO_LARGE), "nothing is made of a refusal");
 
-	ok_code(check_read(&read, NULL), CODE_WALLET_NOT_FOUND, "read");
-	ok_code(check_read(&read, &wallet), CODE_OK, "read");
+	operation.amount = (Amount){5, 1};
+	ok_code(judge(&operation, NULL, 0), CODE_OK, "new wallet");
+	ok(bank.set.wallet_count == 1 && bank.wallets[0].user_id == 3 &&
+	       bank.wallets[0].balance == 50 && bank.wallets[0].changes != 0,
+	   "it has its initial amount in minor units");
+	ok(bank.effects.transfer_count == 1 && bank.transfers[0].kind == KIND_DEPOSIT &&
+	       bank.transfers[0].source_wallet_id == -840 && bank.transfers[0].request_id == 7,
+	   "its money is a deposit");
+	ok(bank.effects.outcome_count == 1 && bank.outcomes[0].code == CODE_OK &&
+	       bank.outcomes[0].wallet_id == bank.wallets[0].wallet_id,
+	   "the outcome names the wallet");
+	ok_code(rules_judge(&operation, &bank.set, &bank.effects), CODE_WALLET_EXISTS,
+	        "a second one for the same user");
+	operation.amount.digits = 0;
+	ok_code(judge(&operation, NULL, 0), CODE_OK, "new wallet with nothing in it");
+	ok(bank.effects.transfer_count == 0, "no money, no deposit");
+}
+
+static void
+test_read(void)
+{
+	Wallet wallet = make_wallet(1, 100, STATUS_FROZEN, &usd);
+	Operation read = {
+	    .request_id = 7, .kind = KIND_WALLET_READ, .user_id = 1, .source_wallet_id = 1};
+	Operation deposit = {.kind = KIND_DEPOSIT, .destination_wallet_id = 1, .amount = {1, 2}};
+
+	ok_code(judge(&read, NULL, 0), CODE_WALLET_NOT_FOUND, "read");
+	ok_code(judge(&read, &wallet, 1), CODE_OK, "read");
+	ok(bank.outcomes[0].balance == 100 && bank.outcomes[0].status == STATUS_FROZEN &&
+	       bank.outcomes[0].wallet_id == 1 && !bank.outcomes[0].sees_changes &&
+	       bank.wallets[0].changes == 0,
+	   "a read keeps what it saw and changes nothing");
 	read.user_id = 2;
-	ok_code(check_read(&read, &wallet), CODE_NOT_OWNER, "read");
+	ok_code(judge(&read, &wallet, 1), CODE_NOT_OWNER, "read");
 
-	ok_code(check_status(NULL, STATUS_FROZEN), CODE_WALLET_NOT_FOUND, "status");
-	ok_code(check_status(&wallet, STATUS_FROZEN), CODE_OK, "active to frozen");
-	ok_code(check_status(&wallet, STATUS_CLOSED), CODE_WALLET_NOT_EMPTY, "active to closed");
-	wallet.balance = 0;
-	ok_code(check_status(&wallet, STATUS_CLOSED), CODE_OK, "empty to closed");
-	wallet.status = STATUS_CLOSED;
-	ok_code(check_status(&wallet, STATUS_CLOSED), CODE_OK, "closed to closed");
-	ok_code(check_status(&wallet, STATUS_ACTIVE), CODE_WALLET_CLOSED, "closed to active");
-	ok_code(check_status(&wallet, STATUS_FROZEN), CODE_WALLET_CLOSED, "closed to frozen");
+	read.user_id = 1;
+	wallet.status = STATUS_ACTIVE;
+	wallet.updated_at = 1000;
+	bank_open(&bank, &read, 1, &wallet, 1, find_currency);
+	bank.effects.moment = 900;
+	rules_judge(&deposit, &bank.set, &bank.effects);
+	rules_judge(&read, &bank.set, &bank.effects);
+	ok(bank.outcomes[0].balance == 101 && bank.outcomes[0].sees_changes &&
+	       bank.outcomes[0].updated_at == 1000,
+	   "a read sees what came before it");
+}
+
+/* A change of a wallet that makes no transfer is stored too: whoever changes marks. */
+static void
+test_status(void)
+{
+	static const struct
+	{
+		WalletStatus from;
+		int64_t balance;
+		WalletStatus to;
+		WalletCode code;
+	} cases[] = {
+	    {STATUS_ACTIVE, 100, STATUS_FROZEN, CODE_OK},
+	    {STATUS_ACTIVE, 100, STATUS_ACTIVE, CODE_OK},
+	    {STATUS_FROZEN, 100, STATUS_ACTIVE, CODE_OK},
+	    {STATUS_ACTIVE, 100, STATUS_CLOSED, CODE_WALLET_NOT_EMPTY},
+	    {STATUS_ACTIVE, 0, STATUS_CLOSED, CODE_OK},
+	    {STATUS_CLOSED, 0, STATUS_CLOSED, CODE_OK},
+	    {STATUS_CLOSED, 0, STATUS_ACTIVE, CODE_WALLET_CLOSED},
+	    {STATUS_CLOSED, 0, STATUS_FROZEN, CODE_WALLET_CLOSED},
+	};
+	Operation touching = {.source_wallet_id = 1};
+
+	for (int i = 0; i < LENGTH(cases); i++)
+	{
+		Wallet wallet = make_wallet(1, cases[i].balance, cases[i].from, &usd);
+		WalletCode code;
+
+		wallet.last_transfer_id = 5;
+		wallet.updated_at = 10;
+		bank_open(&bank, &touching, 1, &wallet, 1, find_currency);
+		bank.effects.moment = 20;
+		code = rule_status(1, cases[i].to, &bank.set, &bank.effects);
+		ok(code == cases[i].code, "%s to %s: %s", status_names[cases[i].from],
+		   status_names[cases[i].to], wallet_codes[cases[i].code].name);
+		ok(bank.wallets[0].changes == (code == CODE_OK ? CHANGE_STATUS : 0) &&
+		       bank.wallets[0].status == (code == CODE_OK ? cases[i].to : cases[i].from) &&
+		       bank.wallets[0].updated_at == (code == CODE_OK ? 20 : 10) &&
+		       bank.wallets[0].last_transfer_id == 5,
+		   "the wallet is marked when it has changed, and only then");
+	}
+	bank_open(&bank, &touching, 1, NULL, 0, find_currency);
+	ok_code(rule_status(1, STATUS_FROZEN, &bank.set, &bank.effects), CODE_WALLET_NOT_FOUND,
+	        "status");
 }
 
 static void
-test_post_transfer(void)
+test_move(void)
 {
-	Wallet source = make_wallet(1, 500, STATUS_ACTIVE, &usd);
-	Wallet destination = make_wallet(2, 50, STATUS_ACTIVE, &usd);
-	Wallet outside = outside_wallet(&usd);
-	Request transaction = {.request_id = 77, .kind = KIND_TRANSACTION, .user_id = 1};
-	Request first_deposit = {.request_id = 78, .kind = KIND_WALLET, .user_id = 2};
-	Transfer transfer;
+	Wallet wallets[] = {make_wallet(1, 500, STATUS_ACTIVE, &usd),
+	                    make_wallet(2, 50, STATUS_ACTIVE, &usd)};
+	Operation operation = {.request_id = 77,
+	                       .kind = KIND_TRANSACTION,
+	                       .user_id = 1,
+	                       .source_wallet_id = 1,
+	                       .destination_wallet_id = 2,
+	                       .amount = {2, 0}};
+	const Wallet *source = &bank.wallets[0];
+	const Wallet *destination = &bank.wallets[1];
+	const Transfer *transfer = &bank.transfers[0];
 
-	source.last_transfer_id = 3;
-	post_transfer(&transaction, 10, 200, 1000, &source, &destination, &transfer);
-	ok(source.balance == 300 && destination.balance == 250, "the money has moved");
-	ok(transfer.source_balance == 300 && transfer.destination_balance == 250,
+	wallets[0].last_transfer_id = 3;
+	bank_last_transfer_id = 9;
+	bank_open(&bank, &operation, 1, wallets, 2, find_currency);
+	bank.effects.moment = 1000;
+	ok_code(rules_judge(&operation, &bank.set, &bank.effects), CODE_OK, "transaction");
+	ok(source->balance == 300 && destination->balance == 250, "the money has moved");
+	ok(transfer->source_balance == 300 && transfer->destination_balance == 250,
 	   "the transfer keeps both balances");
-	ok(transfer.transfer_id == 10 && transfer.request_id == 77 &&
-	       transfer.kind == KIND_TRANSACTION && transfer.amount == 200 &&
-	       transfer.source_wallet_id == 1 && transfer.destination_wallet_id == 2 &&
-	       transfer.posted_at == 1000,
+	ok(transfer->transfer_id == 10 && transfer->request_id == 77 &&
+	       transfer->kind == KIND_TRANSACTION && transfer->amount == 200 &&
+	       transfer->source_wallet_id == 1 && transfer->destination_wallet_id == 2 &&
+	       transfer->posted_at == 1000,
 	   "the transfer says what happened");
-	ok(transfer.source_previous == 3 && transfer.destination_previous == 0,
+	ok(transfer->source_previous == 3 && transfer->destination_previous == 0,
 	   "the transfer continues both chains");
-	ok(source.last_transfer_id == 10 && destination.last_transfer_id == 10 &&
-	       source.updated_at == 1000 && destination.updated_at == 1000,
-	   "both wallets know their last transfer");
+	ok(source->last_transfer_id == 10 && destination->last_transfer_id == 10 &&
+	       source->updated_at == 1000 && destination->updated_at == 1000 &&
+	       source->changes == CHANGE_MONEY && destination->changes == CHANGE_MONEY,
+	   "both wallets know their last transfer, and have changed");
+	ok(bank.effects.outcome_count == 0, "a transfer is its own outcome");
+	ok_code(rules_judge(&operation, &bank.set, &bank.effects), CODE_OK, "transaction");
+	ok(transfer[1].source_previous == 10 && transfer[1].destination_previous == 10 &&
+	       transfer[1].source_balance == 100,
+	   "the next one finds the wallets as that one left them");
+}
 
-	post_transfer(&first_deposit, 11, 5, 1001, &outside, &destination, &transfer);
-	ok(transfer.kind == KIND_DEPOSIT && transfer.source_wallet_id == -840,
-	   "a new wallet's money is a deposit");
-	ok(outside.balance == 0 && destination.balance == 255, "the outside has no balance");
-	ok(transfer.destination_previous == 10, "the chain goes on");
+/* A batch has one moment, also when somebody has set the clock back since a wallet was written. */
+static void
+test_moment(void)
+{
+	Wallet wallets[] = {make_wallet(1, 500, STATUS_ACTIVE, &usd),
+	                    make_wallet(2, 500, STATUS_ACTIVE, &usd),
+	                    make_wallet(3, 500, STATUS_ACTIVE, &usd)};
+	Operation operations[] = {
+	    {.request_id = 1, .kind = KIND_DEPOSIT, .destination_wallet_id = 1, .amount = {1, 0}},
+	    {.request_id = 2, .kind = KIND_WALLET_READ, .user_id = 1, .source_wallet_id = 1},
+	    {.request_id = 3, .kind = KIND_WALLET_READ, .user_id = 3, .source_wallet_id = 3},
+	    {.request_id = 4, .kind = KIND_WALLET, .user_id = 8, .currency = "usd"},
+	    {.request_id = 5, .kind = KIND_DEPOSIT, .destination_wallet_id = 2, .amount = {1, 0}},
+	};
 
-	post_transfer(&transaction, 12, 1, 900, &source, &destination, &transfer);
-	ok(transfer.posted_at == 1001 && source.updated_at == 1001 && destination.updated_at == 1001,
-	   "a clock that has been set back takes no wallet back");
-	ok(moment_of_write(1000, &source) == 1001 && moment_of_write(1002, &source) == 1002,
-	   "a wallet is written now, or when it was written last");
+	wallets[0].updated_at = 900;
+	wallets[1].updated_at = 1001;
+	wallets[2].updated_at = 500;
+	bank_open(&bank, operations, LENGTH(operations), wallets, LENGTH(wallets), find_currency);
+	bank.effects.moment = 1000;
+	for (int i = 0; i < LENGTH(operations); i++)
+		rules_judge(&operations[i], &bank.set, &bank.effects);
+	effects_settle(&bank.set, &bank.effects);
+	ok(bank.effects.moment == 1001 && bank.transfers[0].posted_at == 1001 &&
+	       bank.transfers[1].posted_at == 1001,
+	   "all transfers have the moment of the newest wallet");
+	ok(bank.wallets[0].updated_at == 1001 && bank.wallets[1].updated_at == 1001 &&
+	       bank.wallets[3].created_at == 1001 && bank.wallets[3].updated_at == 1001,
+	   "and so have the wallets that have changed");
+	ok(bank.wallets[2].updated_at == 500 && bank.outcomes[1].updated_at == 500,
+	   "what was only read stays as it was");
+	ok(bank.outcomes[0].updated_at == 1001, "a read of a changed wallet sees the moment");
+}
+
+/* Who touches what waits has to wait too, and so on. */
+static void
+test_waiting(void)
+{
+	Operation operations[] = {
+	    {.kind = KIND_TRANSACTION, .source_wallet_id = 1, .destination_wallet_id = 2},
+	    {.kind = KIND_TRANSACTION, .source_wallet_id = 2, .destination_wallet_id = 3},
+	    {.kind = KIND_WALLET_READ, .source_wallet_id = 3},
+	    {.kind = KIND_WALLET_READ, .source_wallet_id = 4},
+	    {.kind = KIND_WALLET, .user_id = 4},
+	};
+	static const bool waits[] = {true, true, true, false, false};
+
+	bank_open(&bank, operations, LENGTH(operations), NULL, 0, find_currency);
+	touched_find(&bank.set, 1)->is_busy = true;
+	for (int i = 0; i < LENGTH(operations); i++)
+		ok(working_set_must_wait(&bank.set, &operations[i]) == waits[i], "operation %d %s", i,
+		   waits[i] ? "waits" : "does not wait");
+}
+
+static uint32_t
+bad_hash(int64_t key)
+{
+	return key < 0 ? 200 : 255;
+}
+
+/* Keys with one hash are still told apart, also where their elements begin anew at the front. */
+static void
+test_touched(void)
+{
+	static const struct
+	{
+		uint32_t keys;
+		uint32_t room;
+	} rooms[] = {{0, 4}, {2, 4}, {3, 8}, {5, 8}, {6, 16}, {262144, 524288}};
+	Operation operations[] = {
+	    {.source_wallet_id = 1, .destination_wallet_id = 2},
+	    {.source_wallet_id = 3, .destination_wallet_id = 3},
+	    {.kind = KIND_WALLET, .user_id = 1},
+	};
+	Wallet wallets[] = {make_wallet(2, 20, STATUS_ACTIVE, &usd),
+	                    make_wallet(3, 30, STATUS_ACTIVE, &usd),
+	                    make_wallet(4, 40, STATUS_ACTIVE, &usd)};
+
+	for (int i = 0; i < LENGTH(rooms); i++)
+		ok(touched_room(rooms[i].keys) == rooms[i].room, "%d keys have %d elements",
+		   (int) rooms[i].keys, (int) rooms[i].room);
+	bank_open(&bank, NULL, 0, NULL, 0, find_currency);
+	bank.set.hash = bad_hash;
+	for (int i = 0; i < LENGTH(operations); i++)
+		working_set_touch(&bank.set, &operations[i]);
+	ok(bank.set.touched_count == 4, "each key once");
+	memcpy(bank.wallets, wallets, sizeof(wallets));
+	working_set_load(&bank.set, 2);
+	ok(working_set_wallet(&bank.set, 1) == NULL &&
+	       working_set_wallet(&bank.set, 2)->balance == 20 &&
+	       working_set_wallet(&bank.set, 3)->balance == 30 &&
+	       working_set_wallet(&bank.set, 4) == NULL && touched_find(&bank.set, -1) != NULL,
+	   "each key is found");
+}
+
+#ifndef NDEBUG
+/* Does an assertion end the program?  A copy of the program tries. */
+static bool
+is_asserted(void (*attempt)(void))
+{
+	int status = 0;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0)
+	{
+		(void) freopen("/dev/null", "w", stderr);
+		attempt();
+		_exit(0);
+	}
+	(void) waitpid(pid, &status, 0);
+	return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
+}
+
+static const Operation some_deposit = {
+    .request_id = 7, .kind = KIND_DEPOSIT, .destination_wallet_id = 1, .amount = {1, 0}};
+
+static void
+deposit_with_room(int transfers_max, int outcomes_max, int wallet_count)
+{
+	Wallet wallet = make_wallet(1, 0, STATUS_ACTIVE, &usd);
+
+	bank_open(&bank, &some_deposit, 1, &wallet, wallet_count, find_currency);
+	bank.effects.transfers_max = transfers_max;
+	bank.effects.outcomes_max = outcomes_max;
+	rules_judge(&some_deposit, &bank.set, &bank.effects);
+}
+
+static void
+do_enough(void)
+{
+	deposit_with_room(1, 0, 1);
+}
+
+static void
+move_without_room(void)
+{
+	deposit_with_room(0, 1, 1);
+}
+
+static void
+end_without_room(void)
+{
+	deposit_with_room(1, 0, 0);
+}
+
+static void
+mark_without_room(void)
+{
+	Wallet wallet = make_wallet(1, 0, STATUS_ACTIVE, &usd);
+
+	bank_open(&bank, &some_deposit, 1, &wallet, 1, find_currency);
+	bank.set.befores_max = 0;
+	(void) effects_mark(&bank.set, &bank.effects);
+	rules_judge(&some_deposit, &bank.set, &bank.effects);
+}
+
+static void
+wait_untouched(void)
+{
+	bank_open(&bank, NULL, 0, NULL, 0, find_currency);
+	(void) working_set_must_wait(&bank.set, &some_deposit);
+}
+
+static void
+load_out_of_order(void)
+{
+	Operation operation = {.source_wallet_id = 1, .destination_wallet_id = 2};
+	Wallet wallets[] = {make_wallet(2, 0, STATUS_ACTIVE, &usd),
+	                    make_wallet(1, 0, STATUS_ACTIVE, &usd)};
+
+	bank_open(&bank, &operation, 1, wallets, 2, find_currency);
+}
+
+/* Memory is the caller's: what does not fit is never written. */
+static void
+test_room(void)
+{
+	ok(!is_asserted(do_enough), "room for what the kind may do is enough");
+	ok(is_asserted(move_without_room), "no room for a transfer");
+	ok(is_asserted(end_without_room), "no room for an outcome");
+	ok(is_asserted(mark_without_room), "no room for a wallet as it was");
+	ok(is_asserted(wait_untouched), "an operation that was not touched");
+	ok(is_asserted(load_out_of_order), "wallets out of order");
+}
+#endif
+
+/* What the operations since the mark have done is taken back, and they can be judged once more. */
+static void
+test_undo(void)
+{
+	Wallet wallets[] = {make_wallet(1, 500, STATUS_ACTIVE, &usd),
+	                    make_wallet(2, 50, STATUS_ACTIVE, &usd),
+	                    make_wallet(3, 0, STATUS_ACTIVE, &usd)};
+	Operation operations[] = {
+	    {.request_id = 1,
+	     .kind = KIND_TRANSACTION,
+	     .user_id = 1,
+	     .source_wallet_id = 1,
+	     .destination_wallet_id = 2,
+	     .amount = {1, 0}},
+	    /* from here on after the mark */
+	    {.request_id = 2,
+	     .kind = KIND_TRANSACTION,
+	     .user_id = 2,
+	     .source_wallet_id = 2,
+	     .destination_wallet_id = 3,
+	     .amount = {15, 1}},
+	    {.request_id = 3,
+	     .kind = KIND_TRANSACTION,
+	     .user_id = 1,
+	     .source_wallet_id = 1,
+	     .destination_wallet_id = 2,
+	     .amount = {1, 0}},
+	    {.request_id = 4, .kind = KIND_WALLET, .user_id = 9, .amount = {1, 0}, .currency = "usd"},
+	    {.request_id = 5, .kind = KIND_WALLET_READ, .user_id = 8, .source_wallet_id = 1},
+	};
+	static Wallet before[BANK_KEYS];
+	EffectsMark mark;
+	int64_t made;
+
+	wallets[2].updated_at = 2000;
+	bank_open(&bank, operations, LENGTH(operations), wallets, LENGTH(wallets), find_currency);
+	bank.effects.moment = 1000;
+	rules_judge(&operations[0], &bank.set, &bank.effects);
+	memcpy(before, bank.wallets, sizeof(before));
+
+	for (int round = 0; round < 2; round++)
+	{
+		mark = effects_mark(&bank.set, &bank.effects);
+		for (int i = 1; i < LENGTH(operations); i++)
+			rules_judge(&operations[i], &bank.set, &bank.effects);
+		rule_status(3, STATUS_FROZEN, &bank.set, &bank.effects);
+		made = bank_last_wallet_id;
+		ok(bank.effects.transfer_count == 4 && bank.effects.outcome_count == 2 &&
+		       bank.effects.moment == 2000 && bank.set.wallet_count == 4 &&
+		       bank.wallets[2].status == STATUS_FROZEN &&
+		       working_set_wallet(&bank.set, made) != NULL,
+		   "round %d: all is done", round);
+		effects_undo(&bank.set, &bank.effects, &mark);
+		ok(memcmp(before, bank.wallets, 3 * sizeof(Wallet)) == 0 && bank.wallets[2].changes == 0 &&
+		       bank.wallets[0].changes == CHANGE_MONEY,
+		   "the wallets are as they were at the mark, and so are their marks of change");
+		ok(bank.effects.transfer_count == 1 && bank.effects.outcome_count == 0 &&
+		       bank.effects.moment == 1000 && !bank.effects.is_later,
+		   "transfers, outcomes and moment are too");
+		ok(bank.set.wallet_count == 3 && working_set_wallet(&bank.set, made) == NULL &&
+		       !touched_find(&bank.set, -9)->is_there,
+		   "the new wallet is gone, and its user has none");
+	}
+
+	mark = effects_mark(&bank.set, &bank.effects);
+	rules_judge(&operations[1], &bank.set, &bank.effects);
+	effects_keep(&bank.set);
+	ok(bank.wallets[2].balance == 150 && bank.effects.transfer_count == 2, "what is kept stays");
+	mark = effects_mark(&bank.set, &bank.effects);
+	rules_judge(&operations[2], &bank.set, &bank.effects);
+	effects_undo(&bank.set, &bank.effects, &mark);
+	ok(bank.wallets[2].balance == 150 && bank.effects.transfer_count == 2,
+	   "a later mark takes back only what came after it");
 }
 
 /* The table of codes is what others build upon: each name and SQLSTATE once, in one class. */
@@ -621,11 +1004,20 @@ main(void)
 	test_amount_format();
 	test_amount_round_trip();
 	test_names();
-	test_check_request();
+	test_operation_check();
 	test_precedence();
-	test_check_transfer();
-	test_check_others();
-	test_post_transfer();
+	test_outside();
+	test_new_wallet();
+	test_read();
+	test_status();
+	test_move();
+	test_moment();
+	test_waiting();
+	test_touched();
+#ifndef NDEBUG
+	test_room();
+#endif
+	test_undo();
 	test_codes();
 	printf("1..%d\n", tests);
 	return failures > 0;

@@ -1,0 +1,97 @@
+/*
+ * effects.h
+ *		What operations do: the wallets that they change, and the rows that they add.
+ *
+ * Whoever carries out operations gives the memory and the two functions that draw ids, and sets
+ * moment to what the clock says.  A rule calls the functions here after its last check: none of
+ * them can refuse.
+ */
+#ifndef PG_WALLET_EFFECTS_H
+#define PG_WALLET_EFFECTS_H
+
+#include "rules/operation.h"
+#include "rules/working_set.h"
+
+typedef struct Effects
+{
+	/*
+	 * All that is written has this moment: what the clock says, or the newest updated_at of a
+	 * wallet that is written where that is later, since somebody may have set the clock back.  So
+	 * posted_at never goes back along a wallet's chain.
+	 */
+	int64_t moment;
+	bool is_later; /* the moment has moved: what was written before has an earlier one */
+
+	Transfer *transfers;
+	int transfer_count;
+	int transfers_max; /* the sum of transfers_max (kinds.h) of the operations' kinds */
+	Outcome *outcomes;
+	int outcome_count;
+	int outcomes_max; /* one for each operation with a request */
+
+	/* The next id; that of a transfer is larger than this one, the newest of the two wallets'. */
+	int64_t (*draw_transfer_id)(int64_t above);
+	int64_t (*draw_wallet_id)(void);
+} Effects;
+
+/*
+ * Records a movement of money and changes both wallets.  The source has the money, and the
+ * destination has room for it.  The id is drawn here, with both wallets locked, so that the ids
+ * rise along each wallet's chain in the order in which the money moved.
+ */
+extern void effects_move(WorkingSet *set, Effects *effects, const Operation *operation,
+                         int64_t amount, Wallet *source, Wallet *destination);
+
+/* Makes an empty wallet for the user of the operation, who has none. */
+extern Wallet *effects_make_wallet(WorkingSet *set, Effects *effects, int64_t user_id,
+                                   const Currency *currency);
+
+/*
+ * Marks a wallet as changed in this moment.  Whoever changes a wallet calls this first: what is not
+ * marked is not stored.
+ */
+extern void effects_change(WorkingSet *set, Effects *effects, Wallet *wallet, WalletChange change);
+
+/* Keeps how the operation ended, where it has a request that waits for an outcome. */
+extern void effects_add_outcome(Effects *effects, const Operation *operation, Outcome outcome);
+
+/* The last step before all is written: gives everything the same moment. */
+extern void effects_settle(WorkingSet *set, Effects *effects);
+
+/*
+ * Where the effects were when effects_mark() was called.  effects_undo() takes back what the
+ * operations since then have done; effects_keep() keeps that.  Between the two, the set remembers
+ * each wallet that is changed (WorkingSet.befores).  One mark at a time.
+ */
+typedef struct EffectsMark
+{
+	int64_t moment;
+	bool is_later;
+	int transfer_count;
+	int outcome_count;
+	int wallet_count;
+} EffectsMark;
+
+extern EffectsMark effects_mark(WorkingSet *set, const Effects *effects);
+extern void effects_undo(WorkingSet *set, Effects *effects, const EffectsMark *mark);
+extern void effects_keep(WorkingSet *set);
+
+/* The wallet that stands for the outside world in this currency: never loaded, never stored. */
+extern Wallet outside_wallet(const Currency *currency);
+
+static inline bool
+is_outside(const Wallet *wallet)
+{
+	return wallet->wallet_id < 0;
+}
+
+/*
+ * A rule: may an operation of one kind be carried out, and what does it do?
+ *
+ * A rule is plain C: no I/O, no memory of its own, no errors thrown.  All its checks come first, in
+ * the order of codes.h.  After the last check come the effects, which cannot fail.  So a rule that
+ * returns anything but CODE_OK has changed nothing.
+ */
+typedef WalletCode Rule(const Operation *operation, WorkingSet *set, Effects *effects);
+
+#endif /* PG_WALLET_EFFECTS_H */

@@ -1,0 +1,152 @@
+/*
+ * working_set.c
+ *		The wallets and users that operations touch.
+ */
+#include "rules/working_set.h"
+
+#include <assert.h>
+#include <string.h>
+
+uint32_t
+touched_room(uint32_t keys)
+{
+	uint32_t room = 4;
+
+	while (room - room / 3 <= keys)
+		room *= 2;
+	return room;
+}
+
+static Touched *
+find_in_table(const WorkingSet *set, int64_t key)
+{
+	uint32_t mask = set->touched_max - 1;
+	uint32_t i = set->hash(key) & mask;
+
+	while (set->touched[i].key != 0 && set->touched[i].key != key)
+		i = (i + 1) & mask;
+	return &set->touched[i];
+}
+
+/* The element that has the key, or the free one where the key would go. */
+static inline Touched *
+find_element(const WorkingSet *set, int64_t key)
+{
+	Touched *touched = set->touched;
+
+	if (set->hash != NULL)
+		return find_in_table(set, key);
+	while (touched->key != 0 && touched->key != key)
+		touched++;
+	return touched;
+}
+
+Touched *
+touched_find(const WorkingSet *set, int64_t key)
+{
+	Touched *touched = find_element(set, key);
+
+	return touched->key == 0 ? NULL : touched;
+}
+
+static Touched *
+touch(WorkingSet *set, int64_t key)
+{
+	Touched *touched = find_element(set, key);
+
+	assert(key != 0);
+	if (touched->key == 0)
+	{
+		touched->key = key;
+		set->touched_count++;
+		assert(touched_room(set->touched_count) <= set->touched_max);
+	}
+	return touched;
+}
+
+void
+working_set_touch(WorkingSet *set, const Operation *operation)
+{
+	int64_t keys[OPERATION_KEYS_MAX];
+	int count = operation_keys(operation, keys);
+
+	for (int i = 0; i < count; i++)
+		(void) touch(set, keys[i]);
+}
+
+void
+working_set_load(WorkingSet *set, int count)
+{
+	assert(set->wallet_count == 0 && count <= set->wallets_max);
+	for (int i = 0; i < count; i++)
+	{
+		Touched *touched = touched_find(set, set->wallets[i].wallet_id);
+
+		assert(i == 0 || set->wallets[i - 1].wallet_id < set->wallets[i].wallet_id);
+		assert(touched != NULL && set->wallets[i].changes == 0);
+		touched->wallet = i + 1;
+		touched->is_there = true;
+	}
+	set->loaded_count = set->wallet_count = count;
+}
+
+Wallet *
+working_set_make(WorkingSet *set, const Wallet *wallet)
+{
+	Wallet *made = &set->wallets[set->wallet_count];
+
+	assert(set->wallet_count < set->wallets_max);
+	assert(wallet->changes != 0 && working_set_wallet(set, wallet->wallet_id) == NULL);
+	*made = *wallet;
+	touch(set, wallet->wallet_id)->wallet = ++set->wallet_count;
+	touched_find(set, -wallet->user_id)->is_there = true;
+	return made;
+}
+
+void
+working_set_unmake(WorkingSet *set, int wallet_count)
+{
+	assert(wallet_count >= set->loaded_count);
+	while (set->wallet_count > wallet_count)
+	{
+		const Wallet *wallet = &set->wallets[--set->wallet_count];
+
+		touched_find(set, wallet->wallet_id)->wallet = 0;
+		touched_find(set, -wallet->user_id)->is_there = false;
+	}
+}
+
+bool
+working_set_must_wait(WorkingSet *set, const Operation *operation)
+{
+	int64_t keys[OPERATION_KEYS_MAX];
+	Touched *touched[OPERATION_KEYS_MAX];
+	int count = operation_keys(operation, keys);
+	bool is_busy = false;
+
+	for (int i = 0; i < count; i++)
+	{
+		touched[i] = touched_find(set, keys[i]);
+		assert(touched[i] != NULL);
+		is_busy = is_busy || touched[i]->is_busy;
+	}
+	for (int i = 0; is_busy && i < count; i++)
+		touched[i]->is_busy = true;
+	return is_busy;
+}
+
+Wallet *
+working_set_wallet(const WorkingSet *set, int64_t wallet_id)
+{
+	const Touched *touched = wallet_id > 0 ? touched_find(set, wallet_id) : NULL;
+
+	return touched == NULL || touched->wallet == 0 ? NULL : &set->wallets[touched->wallet - 1];
+}
+
+const Currency *
+working_set_currency(WorkingSet *set, const char *code)
+{
+	if (!set->has_currency || strcmp(set->currency.code, code) != 0)
+		set->has_currency = set->find_currency(code, &set->currency);
+	return set->has_currency ? &set->currency : NULL;
+}

@@ -1,0 +1,94 @@
+/*
+ * working_set.h
+ *		The wallets and users that operations touch.
+ *
+ * Whoever carries out operations (posting/ledger.c, or a test) makes a working set in four steps:
+ *
+ * 1. Zero the set and give it memory: touched (zeroed) and touched_max.
+ * 2. working_set_touch() for each operation.  Now touched has the keys of all that is touched.
+ * 3. Give memory for wallets: as many as touched_count is enough.  Fill it with the wallets that
+ *    exist, in the order of their ids, and call working_set_load().  Set is_there of the users who
+ *    have a wallet, and is_busy of what another transaction holds.  Give find_currency.
+ * 4. For each operation in order: rules_judge() (rules.h), unless working_set_must_wait() says that
+ *    the operation has to wait.  Afterwards the wallets with changes are to be stored.
+ *
+ * Nothing here allocates memory, so the sizes are the caller's to get right: every one is asserted.
+ */
+#ifndef PG_WALLET_WORKING_SET_H
+#define PG_WALLET_WORKING_SET_H
+
+#include "rules/operation.h"
+
+/* A wallet, or a user who wants one, that an operation touches. */
+typedef struct Touched
+{
+	int64_t key;    /* as in operation_keys(); 0: nobody uses this element */
+	int32_t wallet; /* its place in wallets, from 1; 0 where there is no wallet */
+	bool is_there;  /* the table has the wallet, or a wallet of the user */
+	bool is_busy;   /* who touches this has to wait */
+} Touched;
+
+/* A wallet as it was before an operation changed it. */
+typedef struct WalletBefore
+{
+	Wallet *wallet;
+	Wallet before;
+} WalletBefore;
+
+typedef struct WorkingSet
+{
+	/*
+	 * A hash table by key, of which two thirds are used at the most; or in a set of a few, which
+	 * has no hash, a list.
+	 */
+	Touched *touched;
+	uint32_t touched_max; /* a power of two */
+	uint32_t touched_count;
+	uint32_t (*hash)(int64_t key);
+
+	/* First the wallets that were loaded, in the order of their ids; then those that were made. */
+	Wallet *wallets;
+	int wallets_max;
+	int loaded_count;
+	int wallet_count;
+
+	/* What effects_undo() restores; no memory where nobody calls effects_mark(). */
+	WalletBefore *befores;
+	int befores_max;
+	int before_count;
+	bool is_marked;
+
+	/* Finds a currency by its code; false where there is none. */
+	bool (*find_currency)(const char *code, Currency *currency);
+	Currency currency; /* the one found last */
+	bool has_currency;
+} WorkingSet;
+
+/* Elements of touched for this many keys. */
+extern uint32_t touched_room(uint32_t keys);
+
+/* What is known of a key; NULL when no operation touches it. */
+extern Touched *touched_find(const WorkingSet *set, int64_t key);
+
+/* Adds what the operation touches. */
+extern void working_set_touch(WorkingSet *set, const Operation *operation);
+
+/* Enters the first count elements of wallets, which have been read from the table. */
+extern void working_set_load(WorkingSet *set, int count);
+
+/* The next element of wallets becomes a new wallet, of a user who wants one. */
+extern Wallet *working_set_make(WorkingSet *set, const Wallet *wallet);
+
+/* Forgets the new wallets from this number of wallets on: their users have none. */
+extern void working_set_unmake(WorkingSet *set, int wallet_count);
+
+/* Must the operation wait?  Then later operations wait for whatever this one touches. */
+extern bool working_set_must_wait(WorkingSet *set, const Operation *operation);
+
+/* NULL where there is no such wallet. */
+extern Wallet *working_set_wallet(const WorkingSet *set, int64_t wallet_id);
+
+/* NULL where there is no such currency.  The answer holds until the next call. */
+extern const Currency *working_set_currency(WorkingSet *set, const char *code);
+
+#endif /* PG_WALLET_WORKING_SET_H */
