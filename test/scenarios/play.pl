@@ -10,7 +10,7 @@ use File::Temp qw(tempdir);
 use Test::More;
 
 use lib dirname(__FILE__) . '/lib';
-use Scenario qw(%missing codes_by_sqlstate read_scenario);
+use Scenario qw(%missing %kinds %kind_of codes_by_sqlstate read_scenario);
 
 my $top = dirname(__FILE__) . '/../..';
 my $header = "$top/extension/rules/codes.h";
@@ -52,18 +52,25 @@ sub user_of {
 
 # ---- By the rules alone ----
 
-my %kind_of = (wallet => 'wallet', transfer => 'transaction', deposit => 'deposit',
-    withdraw => 'withdrawal', balance => 'wallet_read');
+# The members of the operation's payload with their values, each [name, type, value]; wallets are its wallets, as one has
+# to write them. The value of one that is not given is undef.
+sub members {
+    my ($operation, $number_of, @wallets) = @_;
+    my %value_of = (
+        ID => sub { shift @wallets },
+        CURRENCY => sub { $operation->{currency} },
+        map { ($_ => sub { $operation->{amount} }) } qw(AMOUNT AMOUNT_OR_ZERO),
+    );
+    return map { [ @{$_}{qw(name type)}, $_->{name} eq 'user_id' ? user_of($operation, $number_of) : $value_of{ $_->{type} }->() ] }
+        @{ $kinds{ $kind_of{ $operation->{verb} } }{members} };
+}
 
 sub rules_line {
     my ($operation, $number_of) = @_;
     my @wallets = map { $missing{$_} // $number_of->{$_} } @{ $operation->{wallets} };
     return "status $wallets[0] $operation->{status}\n" if $operation->{verb} eq 'status';
-    my @words = ($kind_of{ $operation->{verb} }, user_of($operation, $number_of));
-    push @words, @wallets unless $operation->{verb} eq 'wallet';
-    push @words, $operation->{amount} // 0 unless $operation->{verb} eq 'balance';
-    push @words, $operation->{currency} // 'usd' if $operation->{verb} eq 'wallet';
-    return "@words\n";
+    my @values = map { $_->[2] // ($_->[1] eq 'CURRENCY' ? 'usd' : 0) } members($operation, $number_of, @wallets);
+    return "$kind_of{ $operation->{verb} } @values\n";
 }
 
 sub by_rules {
@@ -162,19 +169,14 @@ sub by_direct {
 # The payload of a request, as an expression.
 sub payload {
     my ($operation, $number_of) = @_;
-    my $verb = $operation->{verb};
-    my @members = (user_id => user_of($operation, $number_of));
-    my @names = $verb eq 'transfer' ? qw(source_wallet_id dest_wallet_id) : $verb eq 'wallet' ? () : 'wallet_id';
-    my @ids;
-    for my $name (@names) {
-        push @members, $name => '%s';
-        push @ids, wallet_id($operation->{wallets}[@ids], $number_of);
+    my (@pairs, @values);
+    for my $member (members($operation, $number_of, map { wallet_id($_, $number_of) } @{ $operation->{wallets} })) {
+        my ($name, $type, $value) = @$member;
+        next unless defined $value;
+        push @pairs, qq("$name":%s);
+        push @values, $type eq 'ID' ? $value : $type eq 'CURRENCY' ? quoted(qq("$value")) : quoted($value);
     }
-    push @members, ($verb eq 'transfer' ? 'trans_sum' : 'amount') => $operation->{amount} if defined $operation->{amount};
-    push @members, currency => qq("$operation->{currency}") if defined $operation->{currency};
-    my @pairs;
-    while (my ($name, $value) = splice @members, 0, 2) { push @pairs, qq("$name":$value) }
-    return 'format(' . join(', ', quoted('{' . join(',', @pairs) . '}'), @ids) . ')::json';
+    return 'format(' . join(', ', quoted('{' . join(',', @pairs) . '}'), @values) . ')::json';
 }
 
 my $process = <<'SQL';

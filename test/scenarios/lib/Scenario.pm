@@ -5,8 +5,12 @@ package Scenario;
 use strict;
 use warnings;
 
+use File::Basename qw(dirname);
 use Exporter qw(import);
-our @EXPORT_OK = qw(read_scenario codes_by_sqlstate %missing);
+our @EXPORT_OK = qw(read_scenario codes_by_sqlstate %missing %kinds %kind_of);
+
+use lib dirname(__FILE__) . '/../../../docs';
+use Kinds;
 
 use constant WAYS => qw(rules direct queue);
 
@@ -22,6 +26,20 @@ my %verbs = (
     status => [qw(wallet status)],
     balance => [qw(wallet balance?)],
 );
+
+# The kind of request that a verb is. Any other kind is a verb of its own name, whose arguments are the members of
+# its payload; there is no direct call of it.
+our %kinds = map { ($_->{name} => $_) } Kinds::read_kinds(dirname(__FILE__) . '/../../../extension/rules/kinds.h');
+our %kind_of = (wallet => 'wallet', transfer => 'transaction', deposit => 'deposit',
+    withdraw => 'withdrawal', balance => 'wallet_read');
+my %called_directly = map { ($_ => 1) } keys %verbs;
+my %argument_of = (ID => 'wallet', AMOUNT => 'amount', AMOUNT_OR_ZERO => 'amount?', CURRENCY => 'currency?');
+for my $kind (values %kinds) {
+    next if grep { $_ eq $kind->{name} } values %kind_of;
+    $kind_of{ $kind->{name} } = $kind->{name};
+    $verbs{ $kind->{name} } = [ map { $argument_of{ $_->{type} } // die "no argument for $_->{type}\n" }
+        grep { $_->{name} ne 'user_id' } @{ $kind->{members} } ];
+}
 my %patterns = (
     new => qr/^(?!none$|nowhere$)[a-z]\w*$/i,
     wallet => qr/^[a-z]\w*$/i,
@@ -76,6 +94,7 @@ sub read_line {
         die "a status has no user\n" if $verb eq 'status';
         die "a direct call has no user: mark the line with [rules queue]\n" if $operation{ways}{direct};
     }
+    die "there is no direct call of a $verb: mark the line with [rules queue]\n" if $operation{ways}{direct} && !$called_directly{$verb};
     read_arguments(\%operation, @words);
     for my $name (@{ $operation{wallets} }, $operation{by} // ()) {
         die "no line above makes a wallet $name\n"
