@@ -106,6 +106,36 @@ check_line(RequestHead *head, const char *name, const char *value, size_t size)
 	head->line_end = value + size;
 }
 
+/* Fields that are counted, and whose last value is kept as it is. */
+static const struct
+{
+	const char *name;
+	size_t count;
+	size_t value;
+} kept_fields[] = {
+    {"Host", offsetof(RequestHead, host_count), offsetof(RequestHead, host)},
+    {"Content-Type", offsetof(RequestHead, type_count), offsetof(RequestHead, content_type)},
+    {"Origin", offsetof(RequestHead, origin_count), offsetof(RequestHead, origin)},
+    {"Sec-Fetch-Site", offsetof(RequestHead, site_count), offsetof(RequestHead, site)},
+    {"Idempotency-Key", offsetof(RequestHead, key_count), offsetof(RequestHead, key_value)},
+    {"Authorization", offsetof(RequestHead, authorization_count),
+     offsetof(RequestHead, authorization)}};
+
+/* Keeps a field of that list; false when it is none. */
+static bool
+keep_field(RequestHead *head, const char *name, const char *value)
+{
+	for (size_t i = 0; i < sizeof(kept_fields) / sizeof(kept_fields[0]); i++)
+	{
+		if (strcasecmp(name, kept_fields[i].name) != 0)
+			continue;
+		++*(int *) (void *) ((char *) head + kept_fields[i].count);
+		*(const char **) (void *) ((char *) head + kept_fields[i].value) = value;
+		return true;
+	}
+	return false;
+}
+
 static enum MHD_Result
 read_field(void *argument, enum MHD_ValueKind kind, const char *name, size_t name_size,
            const char *value, size_t value_size)
@@ -120,11 +150,8 @@ read_field(void *argument, enum MHD_ValueKind kind, const char *name, size_t nam
 		head->malformed_value = true;
 	if (!is_token(name))
 		head->malformed_name = true;
-	else if (strcasecmp(name, "Host") == 0)
-	{
-		head->host_count++;
-		head->host = value;
-	}
+	else if (keep_field(head, name, value))
+		return MHD_YES;
 	else if (strcasecmp(name, "Content-Length") == 0)
 		read_content_length(head, value);
 	else if (strcasecmp(name, "Transfer-Encoding") == 0)
@@ -132,33 +159,8 @@ read_field(void *argument, enum MHD_ValueKind kind, const char *name, size_t nam
 		head->encoding_count++;
 		head->chunked = strcasecmp(value, "chunked") == 0;
 	}
-	else if (strcasecmp(name, "Content-Type") == 0)
-	{
-		head->type_count++;
-		head->content_type = value;
-	}
 	else if (strcasecmp(name, "Content-Encoding") == 0)
 		head->is_coded = head->is_coded || is_coding(value);
-	else if (strcasecmp(name, "Origin") == 0)
-	{
-		head->origin_count++;
-		head->origin = value;
-	}
-	else if (strcasecmp(name, "Sec-Fetch-Site") == 0)
-	{
-		head->site_count++;
-		head->site = value;
-	}
-	else if (strcasecmp(name, "Idempotency-Key") == 0)
-	{
-		head->key_count++;
-		head->key_value = value;
-	}
-	else if (strcasecmp(name, "Authorization") == 0)
-	{
-		head->authorization_count++;
-		head->authorization = value;
-	}
 	else if (strcasecmp(name, "Prefer") == 0)
 		read_prefer(head, value);
 	else if (strcasecmp(name, "Expect") == 0)
