@@ -149,25 +149,43 @@ answer_status(void)
 	puts(wallet_codes[code].name);
 }
 
+/* Reads the next word as the value of a member. */
+static WalletCode
+read_member(Operation *operation, const KindMember *member)
+{
+	void *value = (char *) operation + member->offset;
+	const char *word = next_word();
+
+	switch (member->type)
+	{
+		case TYPE_ID:
+			*(int64_t *) value = strtoll(word, NULL, 10);
+			return CODE_OK;
+		case TYPE_AMOUNT:
+		case TYPE_AMOUNT_OR_ZERO:
+			return amount_parse(word, strlen(word), value);
+		case TYPE_CURRENCY:
+			strncpy(value, word, sizeof(operation->currency) - 1);
+			return CODE_OK;
+		default:
+			fail("a member has a type that this program does not know");
+			return CODE_INTERNAL_ERROR;
+	}
+}
+
 static void
 answer_request(RequestKind kind)
 {
-	Operation request = {.request_id = 1, .kind = kind, .user_id = next_number()};
+	const KindInfo *info = &kind_infos[kind];
+	Operation request = {.request_id = 1, .kind = kind};
 	WalletCode code = CODE_OK;
 
-	if (kind == KIND_TRANSACTION || kind == KIND_WITHDRAWAL || kind == KIND_WALLET_READ)
-		request.source_wallet_id = next_number();
-	if (kind == KIND_TRANSACTION || kind == KIND_DEPOSIT)
-		request.destination_wallet_id = next_number();
-	if (kind != KIND_WALLET_READ)
+	for (int i = 0; i < info->member_count; i++)
 	{
-		const char *word = next_word();
+		WalletCode read = read_member(&request, &info->members[i]);
 
-		code = amount_parse(word, strlen(word), &request.amount);
+		code = code == CODE_OK ? read : code;
 	}
-	if (kind == KIND_WALLET)
-		strncpy(request.currency, next_word(), sizeof(request.currency) - 1);
-
 	if (code == CODE_OK)
 		code = carry_out(&request);
 	if (kind == KIND_WALLET_READ && code == CODE_OK)
