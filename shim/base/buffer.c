@@ -34,7 +34,6 @@ buffer_reserve(Buffer *buffer, size_t size)
 	size_t capacity = buffer->capacity ? buffer->capacity : BUFFER_SIZE_MIN;
 	char *data;
 
-	assert(buffer->length <= buffer->capacity);
 	if (buffer->failed)
 		return false;
 	if (size <= buffer->capacity - buffer->length)
@@ -55,7 +54,6 @@ buffer_reserve(Buffer *buffer, size_t size)
 void
 buffer_put(Buffer *buffer, const void *bytes, size_t size)
 {
-	assert(bytes != NULL || size == 0);
 	if (size == 0 || !buffer_reserve(buffer, size))
 		return;
 	memcpy(buffer->data + buffer->length, bytes, size);
