@@ -33,7 +33,7 @@ run_covered() {
         covered_build "$target"
         "$work/$target" test/fuzz/corpus/"$target"/*
     done
-    for target in post_test kinds_test; do
+    for target in number_test rules_test working_set_test kinds_test; do
         "${CC:-cc}" -std=c11 -D_GNU_SOURCE -DNDEBUG -Iextension "test/unit/$target.c" "$work"/rules/*.o \
             --coverage -o "$work/$target"
         "$work/$target" >/dev/null

@@ -1,10 +1,8 @@
 /*
  * kinds_test.c
  *		The table of kinds, without a server, as TAP: nothing here names a kind, so that a new kind
- *is tested by being in the table.
+ *		is tested by being in the table.
  */
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,24 +10,7 @@
 #include "rules/fingerprint.h"
 #include "rules/operation.h"
 
-static int tests = 0;
-static int failures = 0;
-
-static void ok(bool passed, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void
-ok(bool passed, const char *format, ...)
-{
-	va_list arguments;
-
-	tests++;
-	failures += passed ? 0 : 1;
-	printf("%sok %d - ", passed ? "" : "not ", tests);
-	va_start(arguments, format);
-	vprintf(format, arguments);
-	va_end(arguments);
-	putchar('\n');
-}
+#include "check.h"
 
 /* The bytes of an operation, in memory that ends where the largest operation ends. */
 typedef struct Sample
@@ -208,6 +189,5 @@ main(void)
 		test_amounts(all_kinds[i]);
 	}
 	test_bounds();
-	printf("1..%d\n", tests);
-	return failures == 0 ? 0 : 1;
+	return all_checked();
 }
