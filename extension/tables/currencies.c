@@ -41,9 +41,7 @@ static const RowLayout currency_layout = {
 
 static MapSelect find_by_code = {"wallet.currency AS t WHERE t.code = $1", {NULL, 1, {TEXTOID}}};
 
-/*
- * The currency that was asked for last, and the table that has it, where it stays as it is: its
- * rows never change.
+/* The currency that was found last, and the oid of its table.  The rows of the table never change.
  */
 static Currency known_currency;
 static Oid known_in;
@@ -77,7 +75,7 @@ currency_find_visible(const char *code, Currency *currency)
 		slot_getallattrs(reader.slot);
 		currency_from_row(reader.slot->tts_values, reader.slot->tts_isnull, currency);
 	}
-	/* What our own transaction has written may yet be undone. */
+	/* A row of this transaction may be rolled back, and is not kept. */
 	if (found && !is_own_row(reader.slot))
 	{
 		known_currency = *currency;

@@ -9,10 +9,10 @@
 
 #include "rules/operation.h"
 
-/* A currency by its code; false when there is none. */
+/* Finds a currency by its code; false when there is none. */
 extern bool currency_find(const char *code, Currency *currency);
 
-/* The same with the active snapshot. */
+/* Finds a currency by its code with the active snapshot; false when there is none. */
 extern bool currency_find_visible(const char *code, Currency *currency);
 
 #endif /* PG_WALLET_CURRENCIES_H */

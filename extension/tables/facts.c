@@ -2,17 +2,20 @@
  * facts.c
  *		What is known of a table: whether it is as we have made it, and how to check a row.
  *
- * The executor finds that out in each statement: it looks at triggers and indexes, and reads and
- * compiles the CHECK expressions.  For a payment of its own that is a tenth of all the work, so
- * here it is done once in a session, and again after the table was altered.  Only functions that
- * come with PostgreSQL are trusted to stay what they are: a table with a constraint that calls
- * another one is left to the executor.
+ * The executor looks at triggers and indexes in each statement, and reads and compiles the CHECK
+ * expressions.  For a direct payment that would be a tenth of all the work.  So the facts are
+ * worked out once in a session, and again after the table was altered.  Only the functions that
+ * come with PostgreSQL certainly stay as they are: the executor checks a constraint that calls
+ * another function.
+ *
+ * Locking: the facts belong to one session.  The caller has locked the table, so that nobody
+ * alters it meanwhile; forget() hears of alterations that were committed before.
  *
  * What somebody may have altered, and who honours it:
  *
  *	the access method, the kind of relation		a statement, where it is no heap table
- *	columns: number, order, names, types, type
- *	modifiers, collations						a statement, where one is not as we made it
+ *	columns: number, order, names, types,
+ *	type modifiers, collations					a statement, where one is not as we made it
  *	generated and identity columns				a statement
  *	rules, row security, inheritance			a statement
  *	rights taken from the owner, another owner	a statement, unless a superuser asks
@@ -25,8 +28,8 @@
  *	CHECK, NOT NULL								we, or the executor's ExecConstraints
  *	indexes, unique and exclusion constraints	we, or the executor's ExecInsertIndexTuples
  *	replica identity, publications				CheckCmdReplicaIdentity, as in a statement
- *	defaults									nobody: each column is written, null where it is
- * null storage, compression, tablespace, logging,
+ *	defaults									nobody: each column is written, also as null
+ *	storage, compression, tablespace, logging,
  *	statistics									the functions of the server that we call
  */
 #include "tables/facts.h"
@@ -48,6 +51,7 @@
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
@@ -62,7 +66,7 @@ static HTAB *cache;
 
 static TableFacts *recent[RECENT_COUNT];
 
-/* How often we have heard that a table was altered. */
+/* How many messages have come that a table was altered. */
 static uint64 alterations = 0;
 
 static void
@@ -161,7 +165,7 @@ is_own_enum(Oid type, const char *name)
 	                               ObjectIdGetDatum(schema));
 }
 
-/* Is the column as we have made it?  Its values are computed by no statement but CMD_SELECT's. */
+/* Is the column as we have made it?  A generated column is, for reading alone. */
 static bool
 column_is_ours(const FormData_pg_attribute *attribute, const RowColumn *column, CmdType command)
 {
@@ -330,7 +334,7 @@ compile_facts(TableFacts *facts, Relation table, const RowLayout *layout)
 	MemoryContextSwitchTo(before);
 }
 
-/* The table's place in the cache, which it keeps. */
+/* Returns the entry of the table in the cache.  An entry keeps its address. */
 static TableFacts *
 find_facts(Oid table)
 {
@@ -346,8 +350,9 @@ find_facts(Oid table)
 }
 
 /*
- * The caller has locked the table.  What is altered nevertheless while this looks (an index that is
- * being made concurrently) waits for him before it matters, and is looked at the next time.
+ * The caller has locked the table.  CREATE INDEX CONCURRENTLY may alter the table nevertheless
+ * while this function looks; it waits for the caller's transaction before the index matters.  The
+ * facts are then worked out again at the next call.
  */
 static const TableFacts *
 table_facts(Relation table, const RowLayout *layout)
@@ -371,8 +376,10 @@ table_facts(Relation table, const RowLayout *layout)
 	return facts;
 }
 
-/* Has the user whose rights are in force those that a statement needs?  Others than the owner and a
- * superuser are left to the statement. */
+/*
+ * Has the current user the rights that a statement needs?  Users other than the owner and
+ * superusers are left to the statement.
+ */
 static bool
 user_may(Relation table, const TableFacts *facts, CmdType command)
 {
@@ -391,6 +398,8 @@ plain_facts(Relation parent, Relation heap, const RowLayout *layout, CmdType com
 	const TableFacts *facts;
 	const TableFacts *rights;
 
+	Assert(CheckRelationLockedByMe(heap, AccessShareLock, true));
+	Assert(parent == NULL || CheckRelationLockedByMe(parent, AccessShareLock, true));
 	if (form->relkind != RELKIND_RELATION || form->relam != HEAP_TABLE_AM_OID ||
 	    form->relhassubclass || form->relispartition != (parent != NULL))
 		return NULL;
@@ -411,6 +420,7 @@ index_covers(const TableFacts *facts, const SimpleIndex *index, TupleTableSlot *
 {
 	bool covers;
 
+	Assert(facts->is_simple);
 	if (index->predicate == NULL)
 		return true;
 	facts->expressions->ecxt_scantuple = slot;
@@ -436,6 +446,7 @@ checks_pass(const TableFacts *facts, Relation heap, TupleTableSlot *slot)
 	ListCell *cell;
 	bool pass = true;
 
+	Assert(!TTS_EMPTY(slot) && facts->table == RelationGetRelid(heap));
 	if (RelationGetDescr(heap)->constr == NULL)
 		return true;
 	if (!facts->has_usable_checks || has_null(RelationGetDescr(heap), slot))

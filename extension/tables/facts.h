@@ -2,7 +2,7 @@
  * facts.h
  *		What is known of a table: whether it is as we have made it, and how to check a row.
  *
- * The caller has opened the table and locked it for what he is about to do.
+ * The caller has opened the table, with the lock that its statement would take.
  */
 #ifndef PG_WALLET_FACTS_H
 #define PG_WALLET_FACTS_H
@@ -44,13 +44,13 @@ typedef struct TableFacts
 } TableFacts;
 
 /*
- * What is known of a table, when the table is as we have made it, as far as it matters for reading
- * and for this command, and the user whose rights are in force may do what the statement would do;
- * else NULL.  The parent is NULL, or partitioned, with the table as a partition.  What each
- * alteration means stands in facts.c.
+ * Returns what is known of a table.  Returns NULL where a statement has to do the work: a user has
+ * altered the table in a way that matters for reading or for this command (facts.c lists the
+ * alterations), or the current user has not the rights that the statement needs.  The parent is
+ * NULL, or the partitioned table whose partition the table is.
  *
- * It stays true as long as the table is locked, and in place until the table is opened the next
- * time.
+ * The facts stay true while the table is locked.  The memory is valid until the table is opened
+ * again.
  */
 extern const TableFacts *plain_facts(Relation parent, Relation heap, const RowLayout *layout,
                                      CmdType command);
@@ -59,8 +59,8 @@ extern const TableFacts *plain_facts(Relation parent, Relation heap, const RowLa
 extern bool index_covers(const TableFacts *facts, const SimpleIndex *index, TupleTableSlot *slot);
 
 /*
- * Does the row meet the table's NOT NULL and CHECK constraints, for sure?  When not,
- * ExecConstraints finds out which one is broken, if any, and says so.
+ * Does the row certainly meet the NOT NULL and CHECK constraints of the table?  If not, the caller
+ * calls ExecConstraints(), which raises an error when a constraint is broken.
  */
 extern bool checks_pass(const TableFacts *facts, Relation heap, TupleTableSlot *slot);
 

@@ -13,8 +13,8 @@
 #include "rules/operation.h"
 
 /*
- * In the order of the requests' ids.  The moment of a read is posted_at, or the wallet's updated_at
- * where that is later.
+ * The outcomes are in the order of their requests' ids.  The moment of a read is posted_at, or the
+ * wallet's updated_at where that is later.
  */
 extern void outcomes_insert(const Outcome *outcomes, int count, TimestampTz posted_at);
 

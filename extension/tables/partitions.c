@@ -2,8 +2,8 @@
  * partitions.c
  *		Opens the partition that a key belongs to, found by the key as the executor would find it.
  *
- * Locking: a table and its partition are opened with the lock that is asked for, in this order, and
- * kept locked until the transaction ends.
+ * Locking: a table and its partition are opened with the lock that is asked for, in this order,
+ * and kept locked until the transaction ends.
  */
 #include "tables/partitions.h"
 
@@ -17,7 +17,7 @@
 
 #include "base/relations.h"
 
-/* Is the table partitioned by ranges of its first column, a bigint, with a place for none else? */
+/* Is the table partitioned by ranges of its first column, a bigint, and by nothing else? */
 static bool
 is_partitioned_by_key(Relation table)
 {
@@ -28,7 +28,7 @@ is_partitioned_by_key(Relation table)
 	       key->parttypid[0] == INT8OID;
 }
 
-/* A bound of a range of keys; what is outside of all bounds is without limit. */
+/* The bound with this number; a bound before the first or after the last one is without limit. */
 static int64
 bound_value(const PartitionBoundInfoData *bounds, int bound)
 {
@@ -50,9 +50,10 @@ is_any_from(const PartitionBoundInfoData *bounds, int range)
 }
 
 /*
- * The partition of rows with this key; or else, when or_above, the first one of greater keys.
- * InvalidOid when there is none.  *end is where its range ends, or with or_above PG_INT64_MAX when
- * no other one follows.  Most look for the last ranges.
+ * Returns the partition of rows with this key, or with or_above the first partition of greater
+ * keys where the key has none.  Returns InvalidOid when there is no such partition.  *end is the
+ * end of the partition's range, or with or_above PG_INT64_MAX when no partition follows.  Most
+ * callers look for one of the last ranges, so the search begins at the end.
  */
 static Oid
 find_partition(Relation table, int64 key, bool or_above, int64 *end)
@@ -79,6 +80,7 @@ open_heap(const char *name, int64 key, bool or_above, LOCKMODE lock, Relation *p
 	Relation table = table_open(wallet_relation(name), lock);
 	Oid partition;
 
+	Assert(lock != NoLock);
 	*parent = NULL;
 	*end = PG_INT64_MAX;
 	if (table->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)

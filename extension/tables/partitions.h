@@ -11,10 +11,10 @@
 #include "utils/rel.h"
 
 /*
- * Open a table of the schema wallet, and where it is partitioned the partition of a key with it
- * (or_above: or else the next partition).  NULL when there is no such partition: then all is closed
- * again.  *end is where the partition's range of keys ends, or PG_INT64_MAX when no other partition
- * follows.
+ * Opens a table of the schema wallet.  Where the table is partitioned, opens the partition of a
+ * key too (with or_above the next partition, where the key has none), sets *parent to the table
+ * and returns the partition.  Returns NULL and closes the table when there is no such partition.
+ * *end is the end of the partition's range of keys, or PG_INT64_MAX when no partition follows.
  */
 extern Relation open_heap(const char *name, int64 key, bool or_above, LOCKMODE lock,
                           Relation *parent, int64 *end);

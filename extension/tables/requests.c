@@ -1,9 +1,6 @@
 /*
  * requests.c
  *		The table wallet.request: what is asked through the queue.
- *
- * The only place that knows its columns.  Rows go in and out without a statement
- * where the table is as we made it.
  */
 #include "tables/requests.h"
 
@@ -102,12 +99,13 @@ take_request(const RowReader *reader, Request *request)
 	request_from_row(reader->slot->tts_values, reader->slot->tts_isnull, request);
 }
 
-/* Rows behind the last visible one that it is worth to pass once and for all. */
+/* After so many invisible rows behind the last visible one, the reader passes them for good. */
 #define INVISIBLE_MAX 1000
 
 /*
- * The reader's rows from an id on, as many as there is room for.  Returns how many.  Whoever has
- * queued very much, and not committed, is passed once and not in each round.
+ * Reads the rows of the reader's partition from an id on, at most count_max, and returns how many.
+ * Sets *seen behind many invisible rows at the end, so that the rows of a transaction that has
+ * queued many requests and has not committed are passed once and not in each round.
  */
 static int
 read_rows(RowReader *reader, int64 request_id, int count_max, Request *requests, int64 *seen)
@@ -138,6 +136,7 @@ requests_read_after(int64 request_id, int count_max, Request *requests, int64 *s
 	RowReader reader;
 	int count = 0;
 
+	Assert(count_max >= 0);
 	/* Partition by partition. */
 	for (int64 next = request_id + 1; count < count_max && next < PG_INT64_MAX; next = reader.end)
 	{
@@ -149,6 +148,7 @@ requests_read_after(int64 request_id, int count_max, Request *requests, int64 *s
 		count += read_rows(&reader, next, count_max - count, requests + count, seen);
 		reader_close(&reader);
 	}
+	Assert(count <= count_max && MEMBER_RISES(requests, count, Request, request_id));
 	return count;
 }
 
@@ -157,19 +157,19 @@ typedef struct GapWalk
 {
 	const Gap *gaps;
 	int gap_count;
-	int gap;    /* the present one */
-	int64 from; /* it is looked into from here on */
-	int64 key;  /* of the entry that was come to last */
-	bool is_at_entry;
+	int gap;          /* the one that is searched */
+	int64 from;       /* the rest of the gap begins here */
+	int64 key;        /* of the last entry that was reached */
+	bool is_at_entry; /* key is the key of the reader's entry */
 	Request *requests;
 	int count;
 	int count_max;
 } GapWalk;
 
-/* Between two gaps that are no farther apart, it takes less time to walk on than to search. */
+/* The next gap is reached by so many steps at most; farther away, a search takes less time. */
 #define STEPS_MAX 64
 
-/* Come to the first entry from the present gap's beginning on; false at the end of the index. */
+/* Goes to the first entry at or behind walk->from.  False at the end of the index. */
 static bool
 walk_to_gap(GapWalk *walk, RowReader *reader)
 {
@@ -213,7 +213,7 @@ walk_partition(GapWalk *walk, RowReader *reader)
 		walk->from = Max(walk->gaps[walk->gap].first, reader->end);
 }
 
-/* The rest of a walk, where the table is not as we have made it. */
+/* Does the rest of a walk by a statement. */
 static void
 walk_by_statement(GapWalk *walk)
 {
@@ -245,6 +245,7 @@ requests_read_gaps(const Gap *gaps, int gap_count, int count_max, Request *reque
 	    .count_max = count_max,
 	};
 
+	Assert(count_max >= 0 && MEMBER_RISES(gaps, gap_count, Gap, first));
 	while (walk.gap < gap_count && walk.count < count_max)
 	{
 		if (!reader_open_from(&reader, &request_layout, walk.from, AccessShareLock))
@@ -255,6 +256,7 @@ requests_read_gaps(const Gap *gaps, int gap_count, int count_max, Request *reque
 		walk_partition(&walk, &reader);
 		reader_close(&reader);
 	}
+	Assert(walk.count <= count_max && MEMBER_RISES(requests, walk.count, Request, request_id));
 	return walk.count;
 }
 
@@ -264,6 +266,7 @@ requests_drop_settled(Request *requests, int count)
 	int left = 0;
 	uint64 settled = 0;
 
+	Assert(MEMBER_RISES(requests, count, Request, request_id));
 	if (count == 0)
 		return 0;
 	statement_run(&find_settled, (Datum[]){INT64_MEMBER(requests, count, Request, request_id)},
@@ -275,6 +278,7 @@ requests_drop_settled(Request *requests, int count)
 		else
 			requests[left++] = requests[i];
 	}
+	Assert(settled == SPI_processed);
 	SPI_freetuptable(SPI_tuptable);
 	return left;
 }

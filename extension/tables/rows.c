@@ -2,16 +2,17 @@
  * rows.c
  *		Rows in and out of a table without a statement.
  *
- * These are the steps that the executor takes for INSERT, UPDATE and an index scan, in its
- * order and through its own functions and the table access method, less the planning and the
- * plan.  A table on which something hangs that is not done here is refused; see plain_facts.
+ * These are the steps that the executor takes for INSERT, UPDATE and an index scan, in its order
+ * and through its own functions and the table access method, less the planning and the plan.  A
+ * table on which something hangs that is not done here is refused; see plain_facts.
  *
  * Of a partitioned table one partition is opened: partitions.c.
  *
- * Locking: tables, and the indexes that are needed, are opened with the locks of the statement that
- * they replace, and kept locked until the transaction ends.  Who holds a row is read from the row's
- * header with the page's lock held in share mode, as the server does it.  No page is locked, and no
- * page but the reader's and the writer's last one is pinned, while another function is called.
+ * Locking: tables, and the indexes that are needed, are opened with the locks of the statement
+ * that they replace, and kept locked until the transaction ends.  Who holds a row is read from the
+ * row's header with the page's lock held in share mode, as the server does it.  No page is locked,
+ * and no page but the reader's and the writer's last one is pinned, while another function is
+ * called.
  */
 #include "tables/rows.h"
 
@@ -26,6 +27,7 @@
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "pgstat.h"
+#include "storage/buf_internals.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "storage/procarray.h"
@@ -66,14 +68,15 @@ writable_facts(Relation parent, Relation heap, const RowLayout *layout, CmdType 
 	return facts != NULL && facts->is_immediate ? facts : NULL;
 }
 
-/* Can the writer make the index entries itself?  Those of an update have the keys they had. */
+/* Can the writer make the index entries?  Those of an update have the keys of the old version. */
 static bool
 makes_entries(const RowWriter *writer)
 {
 	return writer->is_update ? writer->facts->is_fixed : writer->facts->is_simple;
 }
 
-/* What the executor wants to have for its checks, and for entries that we do not make. */
+/* Makes what the executor needs for its checks, and for index entries that the writer cannot make.
+ */
 static void
 call_executor(RowWriter *writer)
 {
@@ -84,7 +87,7 @@ call_executor(RowWriter *writer)
 		ExecOpenIndices(writer->result, false);
 }
 
-/* Make the writer of a table that has been opened. */
+/* Begins with a table that has been opened.  Closes the table and returns false for a statement. */
 static bool
 writer_begin(RowWriter *writer, const RowLayout *layout, CmdType command)
 {
@@ -108,8 +111,8 @@ writer_begin(RowWriter *writer, const RowLayout *layout, CmdType command)
 }
 
 /*
- * Have versions of rows become superfluous since this was asked last?  Not while somebody holds a
- * snapshot; then it is in vain to look for some among an index's entries.
+ * May versions of rows have become superfluous since the last call?  None do while a transaction
+ * holds a snapshot: then no entry of an index can be deleted, and the search for one is in vain.
  */
 static bool
 is_horizon_moving(Relation heap)
@@ -132,9 +135,9 @@ writer_index(RowWriter *writer, int i)
 }
 
 /*
- * Index entries for a new row, or for a version of a row that has the same keys.  That one cannot
- * be the double of a row other than itself; the executor would look all the same, at every version
- * that some snapshot still needs.
+ * Makes the index entries of a new row, or of a new version of a row with the keys of the old one.
+ * A new version cannot break a unique index, so nothing is looked up.  The executor would look at
+ * every version that some snapshot still needs.
  */
 static void
 make_entries(RowWriter *writer, TupleTableSlot *slot)
@@ -233,6 +236,7 @@ writer_next(RowWriter *writer)
 {
 	TupleTableSlot *slot;
 
+	Assert(!writer->is_update || writer->filled == 0);
 	if (writer->filled == ROWS_AT_ONCE)
 		flush(writer);
 	if (writer->filled == writer->slot_count)
@@ -242,12 +246,20 @@ writer_next(RowWriter *writer)
 	return slot;
 }
 
-/* Who holds the row of this header?  With the page's lock held. */
+/* For assertions: does this process hold the lock of the page? */
+static inline bool
+page_is_locked(Buffer buffer)
+{
+	return LWLockHeldByMe(BufferDescriptorGetContentLock(GetBufferDescriptor(buffer - 1)));
+}
+
+/* Who holds the row with this header?  The page of the buffer has the row, and is locked. */
 static RowHolder
-header_holder(HeapTupleHeader row)
+header_holder(Buffer buffer, HeapTupleHeader row)
 {
 	TransactionId xmax = HeapTupleHeaderGetRawXmax(row);
 
+	Assert(page_is_locked(buffer));
 	if (row->t_infomask & HEAP_XMAX_INVALID)
 		return HOLDER_NOBODY;
 	if (row->t_infomask & HEAP_XMAX_IS_MULTI)
@@ -270,12 +282,12 @@ row_holder(TupleTableSlot *slot)
 
 	Assert(TTS_IS_BUFFERTUPLE(slot) && BufferIsValid(stored->buffer));
 	LockBuffer(stored->buffer, BUFFER_LOCK_SHARE);
-	holder = header_holder(stored->base.tuple->t_data);
+	holder = header_holder(stored->buffer, stored->base.tuple->t_data);
 	LockBuffer(stored->buffer, BUFFER_LOCK_UNLOCK);
 	return holder;
 }
 
-/* The same of the row at this place, or HOLDER_OTHERS where there is none any more. */
+/* Who holds the row at this place?  HOLDER_OTHERS where the row is gone. */
 static RowHolder
 place_holder(RowWriter *writer, ItemPointer tid)
 {
@@ -288,7 +300,8 @@ place_holder(RowWriter *writer, ItemPointer tid)
 	item = PageGetItemId(BufferGetPage(writer->buffer), ItemPointerGetOffsetNumber(tid));
 	Assert(ItemIdIsNormal(item));
 	if (ItemIdIsNormal(item))
-		holder = header_holder((HeapTupleHeader) PageGetItem(BufferGetPage(writer->buffer), item));
+		holder = header_holder(writer->buffer,
+		                       (HeapTupleHeader) PageGetItem(BufferGetPage(writer->buffer), item));
 	LockBuffer(writer->buffer, BUFFER_LOCK_UNLOCK);
 	return holder;
 }
@@ -307,6 +320,7 @@ writer_update(RowWriter *writer, ItemPointer tid, bool is_locked)
 #endif
 
 	Assert(writer->is_update && writer->filled == 0 && ActiveSnapshotSet());
+	Assert(ItemPointerIsValid(tid));
 	check_row(writer, slot);
 	if (!is_locked && place_holder(writer, tid) == HOLDER_OTHERS)
 		return false;
@@ -372,9 +386,10 @@ reader_may_update(RowReader *reader, const RowLayout *layout)
 }
 
 /*
- * Pin the row's page, and make room on it when it is nearly full: else no update would find any,
- * and be HOT.  An index scan of the executor's would do so at every reading of a page that holds a
- * dead row: where pages are to be filled to a half, it takes every page for full.
+ * Pins the page of a row, and removes dead versions of rows from a page that is nearly full, so
+ * that the next update finds room on the page and is HOT.  An index scan of the executor would
+ * clean a page at every reading while the page has a dead row: with a fillfactor of 50 the
+ * executor takes every page for full.
  */
 static void
 pin_page(RowReader *reader, BlockNumber block)
@@ -394,7 +409,7 @@ reader_fetch(RowReader *reader, ItemPointer tid)
 {
 	BlockNumber block = ItemPointerGetBlockNumber(tid);
 
-	Assert(ItemPointerIsValid(tid));
+	Assert(ItemPointerIsValid(tid) && ActiveSnapshotSet());
 	if (reader->block_count == InvalidBlockNumber)
 		reader->block_count = RelationGetNumberOfBlocks(reader->heap);
 	if (block >= reader->block_count)
@@ -418,9 +433,8 @@ is_plainly_visible(HeapTupleHeader row, Snapshot snapshot)
 }
 
 /*
- * The row at its place on the locked page, if that is simple to tell.  Unlike the executor's way it
- * leaves no hint in the row: after a checkpoint a hint costs a whole page of write-ahead log, when
- * there are checksums, and for a row that is read once it is good for nothing.
+ * Finds the row at its place on the locked page without leaving a hint bit in the row; see
+ * docs/posting.md, "Rows without statements".  False where the row's header is not simple enough.
  */
 static bool
 find_plain_row(RowReader *reader, HeapTuple row)
@@ -429,6 +443,7 @@ find_plain_row(RowReader *reader, HeapTuple row)
 	OffsetNumber offset = ItemPointerGetOffsetNumber(&row->t_self);
 	ItemId item;
 
+	Assert(page_is_locked(reader->buffer));
 	if (!reader->is_read_once || IsolationIsSerializable() || offset > PageGetMaxOffsetNumber(page))
 		return false;
 	item = PageGetItemId(page, offset);
@@ -464,7 +479,7 @@ fetch_version(RowReader *reader, ItemPointer root, bool *all_dead)
 	return true;
 }
 
-/* Begin with the scan, which is not needed where hints lead to all rows. */
+/* Opens the index.  Where hints lead to all rows, the index is never opened. */
 static void
 open_index(RowReader *reader)
 {
@@ -483,6 +498,7 @@ seek(RowReader *reader, StrategyNumber strategy, RegProcedure procedure, Datum k
 {
 	ScanKeyData scan_key;
 
+	Assert(ActiveSnapshotSet());
 	if (reader->index == NULL)
 		open_index(reader);
 	reader->direction =
@@ -527,7 +543,7 @@ reader_step(RowReader *reader, int64 *key)
 {
 	bool is_null;
 
-	Assert(reader->scan->xs_want_itup);
+	Assert(reader->index != NULL && reader->scan->xs_want_itup);
 	reader->entry = index_getnext_tid(reader->scan, reader->direction);
 	if (reader->entry == NULL)
 		return false;
@@ -541,6 +557,7 @@ reader_take(RowReader *reader)
 {
 	bool all_dead;
 
+	Assert(reader->entry != NULL);
 	if (fetch_version(reader, reader->entry, &all_dead))
 		return true;
 	/* The index need not lead anybody there again. */

@@ -2,12 +2,12 @@
  * rows.h
  *		Rows in and out of a table without a statement: the executor's own steps, called directly.
  *
- * For the few tables and columns that the hot paths touch.  Whatever a user may have hung on a
- * table and only a statement carries out (row triggers, rules, row security, columns of his
- * own) makes writer_open and reader_open say no; then the caller runs a statement.  What they
- * do themselves: constraints, index entries, replica identity, statistics, write-ahead log.
- * Privileges are those of the function that was called: it is SECURITY DEFINER and belongs to
- * the tables' owner.
+ * See docs/posting.md, "Rows without statements".  writer_open() and reader_open() return false
+ * for a table with something that only a statement carries out: row triggers, rules, row security,
+ * columns of a user's.  Then the caller runs a statement.  The functions here do the rest of what
+ * a statement does: constraints, index entries, replica identity, statistics, write-ahead log.
+ * Privileges are those of the SQL function that was called: the function is SECURITY DEFINER and
+ * belongs to the owner of the tables.
  */
 #ifndef PG_WALLET_ROWS_H
 #define PG_WALLET_ROWS_H
@@ -49,14 +49,15 @@ typedef struct RowWriter
 } RowWriter;
 
 /*
- * Open a table for this command: CMD_INSERT, or CMD_UPDATE of columns that are no keys.  False when
- * a statement has to do the work.
+ * Open a table for this command: CMD_INSERT, or CMD_UPDATE of columns that are no keys.  False
+ * when a statement has to do the work.
  */
 extern bool writer_open(RowWriter *writer, const RowLayout *layout, CmdType command);
 
 /*
- * Open a table for CMD_INSERT of rows whose first column is from first_key to last_key: where it is
- * partitioned by that, the partition they all belong to.  False also when they belong to several.
+ * Open a table for CMD_INSERT of rows whose first column is from first_key to last_key: where it
+ * is partitioned by that, the partition they all belong to.  False also when they belong to
+ * several.
  */
 extern bool writer_open_for_keys(RowWriter *writer, const RowLayout *layout, int64 first_key,
                                  int64 last_key);
@@ -65,8 +66,9 @@ extern bool writer_open_for_keys(RowWriter *writer, const RowLayout *layout, int
 extern TupleTableSlot *writer_next(RowWriter *writer);
 
 /*
- * Put the last slot's row in the place of the one at tid, which our transaction has locked or not.
- * A snapshot of ours that shows the row at tid is in force, so that the row is not pruned.
+ * Replaces the row at tid with the row in the last slot.  is_locked says whether this transaction
+ * has locked the row at tid.  The active snapshot shows the row at tid, so that the row is not
+ * pruned.
  *
  * Returns false when another transaction has changed a row that was not locked, or holds that row;
  * then nothing has been written.  Does not wait for a transaction that holds the row when this is
@@ -76,7 +78,7 @@ extern TupleTableSlot *writer_next(RowWriter *writer);
  */
 extern bool writer_update(RowWriter *writer, ItemPointer tid, bool is_locked);
 
-/* Write what is left.  The rows are visible to later commands. */
+/* Writes the rows that are left.  Later commands see the rows. */
 extern void writer_close(RowWriter *writer);
 
 /* A scan of a primary key of one column, used again for one key after the other. */
@@ -101,33 +103,38 @@ typedef enum RowHolder
 {
 	HOLDER_NOBODY,
 	HOLDER_OURSELVES,
-	HOLDER_OTHERS /* or so it seems */
+	HOLDER_OTHERS /* or a multixact, whose members nobody has looked up */
 } RowHolder;
 
-/* Of the version in a slot of the reader's.  The answer may be out of date when it is given. */
+/*
+ * Who holds the version of a row in a slot of a reader?  A transaction may lock the row before the
+ * caller gets the answer.
+ */
 extern RowHolder row_holder(TupleTableSlot *slot);
 
-/* With the active snapshot.  False when a statement has to do the work. */
+/* Reads with the active snapshot.  False when a statement has to do the work. */
 extern bool reader_open(RowReader *reader, const RowLayout *layout, LOCKMODE lock);
 
 /*
- * The same for keys from this one on: of a partitioned table the first partition that may hold such
- * a key.  Whoever has read all of that goes on from reader->end, with a reader opened anew.
+ * Opens a table for keys that are at least this key.  Of a partitioned table, opens the first
+ * partition that may hold such a key.  The caller reads the whole partition, closes the reader,
+ * and opens it again with reader->end as the key.
  */
 extern bool reader_open_from(RowReader *reader, const RowLayout *layout, int64 key, LOCKMODE lock);
 
 /*
- * Will writer_open say yes to updates?  The reader was opened with their lock, so that the answer
- * stays true until the transaction ends.
+ * Will writer_open return true for CMD_UPDATE?  The reader was opened with the lock of an update,
+ * so that the answer stays true until the transaction ends.
  */
 extern bool reader_may_update(RowReader *reader, const RowLayout *layout);
 
 /*
- * Go to where the key is equal to this bigint, or is at least that; or equal to this text.
+ * Go to the rows whose key is equal to a bigint, is at least a bigint, or is equal to a text.
  *
- * While some snapshot is held, the index has an entry for every version of a row that is not HOT.
- * Those of one key lie in the order of their places in the table, which grows then: reading equal
- * keys from the end, the newest version comes first, and the old pages are not looked at.
+ * While a transaction holds a snapshot, the index has an entry for every version of a row that is
+ * not HOT.  The entries of one key lie in the order of their places in the table, and the table
+ * grows meanwhile.  So reader_seek() reads from the end: the newest version comes first, and the
+ * pages of old versions are not read.
  */
 extern void reader_seek(RowReader *reader, int64 key);
 extern void reader_seek_from(RowReader *reader, int64 key);
@@ -137,18 +144,19 @@ extern void reader_seek_text(RowReader *reader, const char *key);
 extern bool reader_next(RowReader *reader);
 
 /*
- * The two steps of reader_next, for a primary key of one bigint: go on to the next entry of the
- * index, whose row may be visible or not, and get its key; then take the row into the slot, or say
- * that the snapshot does not show it.  Entries that are not taken cost little.
+ * The two steps of reader_next, for a table with is_read_once whose key is a bigint.
+ * reader_step() goes on to the next entry of the index and gets its key; false at the end.
+ * reader_take() then puts the row of the entry into the slot; false where the snapshot does not
+ * show the row.  An entry that is not taken costs no look at the table.
  */
 extern bool reader_step(RowReader *reader, int64 *key);
 extern bool reader_take(RowReader *reader);
 
-/* Take the row at this place into the slot; false where no row is visible, or none can be. */
+/* Puts the row at this place into the slot.  False where the snapshot shows no row there. */
 extern bool reader_fetch(RowReader *reader, ItemPointer tid);
 extern void reader_close(RowReader *reader);
 
-/* What the statements before have written is visible to what follows, as after a statement. */
+/* Pushes a snapshot that sees what this transaction has written, as a new statement does. */
 extern void push_new_snapshot(void);
 
 #endif /* PG_WALLET_ROWS_H */

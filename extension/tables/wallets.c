@@ -2,19 +2,11 @@
  * wallets.c
  *		The table of wallets.
  *
- * On the hot paths the rows are read and written without a statement (rows.c), which is several
- * times as fast; where a table is not as we made it, statements do the same.  Columns are cast
- * there to the types that we read, since their own may have been altered.
- *
- * Locking: a wallet's row lock protects its balance and its chain.  Everybody takes these locks
- * in the order of wallet_id.  Usually wallets_lock takes them.  What nobody else holds may be
- * only read there, by a batch (LOCK_LATER) or a direct payment (LOCK_WHAT_IS_HELD).  Then
- * wallets_update is what locks: it finds out, row by row, whether somebody has been there in
- * between, and says so.  A batch rolls back what it has written, a payment puts back what its first
- * wallet had, and either begins again with locks.
- * Transfer ids are drawn in between.  That they rise along each wallet's chain holds all the same:
- * whoever posted before had committed before the wallet was read, and whoever posts after waits for
- * the update.
+ * Locking: see docs/posting.md, "Lock modes" and "Turns".  The row lock of a wallet protects the
+ * balance of the wallet and the chain of its transfers.  wallets_lock() reads wallets and locks
+ * them, or leaves some unlocked, as the mode says; wallets_update() locks these, and stops at a
+ * wallet that another transaction has locked or changed since it was read.  Both go through the
+ * wallets in the order of their ids.
  */
 #include "tables/wallets.h"
 
@@ -194,6 +186,7 @@ lock_row(RowReader *reader, ItemPointerData tid, LockWaitPolicy policy)
 	uint8 flags = IsolationUsesXactSnapshot() ? 0 : TUPLE_LOCK_FLAG_FIND_LAST_VERSION;
 	TM_FailureData failure;
 
+	Assert(ItemPointerIsValid(&tid) && ActiveSnapshotSet());
 	ExecClearTuple(reader->slot);
 	switch (table_tuple_lock(reader->heap, &tid, GetActiveSnapshot(), reader->slot,
 	                         GetCurrentCommandId(false), LockTupleNoKeyExclusive, policy, flags,
@@ -214,7 +207,7 @@ lock_row(RowReader *reader, ItemPointerData tid, LockWaitPolicy policy)
 	}
 }
 
-/* Read the wallet where it was last seen, or else where its key leads to. */
+/* Reads the wallet at its hint (docs/posting.md, "Hints"), or else through the index. */
 static bool
 find_wallet(RowReader *reader, int64 wallet_id)
 {
@@ -228,11 +221,9 @@ find_wallet(RowReader *reader, int64 wallet_id)
 }
 
 /*
- * Queue up for a wallet that somebody else has locked.  Waiting for the row itself, all who wait
- * would be woken by each one who is done, and run after its newest version; here one is woken, the
- * first.  The lock is kept, as the row's will be, until the transaction ends.
- *
- * What has to be done at some time anyway is done before the turn comes, when all wait for us.
+ * Waits in the line of a wallet that another transaction holds; see docs/posting.md, "Turns".  The
+ * lock is kept until the transaction ends.  The transaction id is drawn before the wait, since all
+ * others wait for this transaction when its turn has come.
  */
 static void
 wait_for_turn(int64 wallet_id)
@@ -245,7 +236,7 @@ wait_for_turn(int64 wallet_id)
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
 }
 
-/* Read the wallets that there are, locked as the mode wants it, without waiting for anybody. */
+/* Reads and locks wallets in a mode that does not wait.  Returns how many. */
 static int
 take_wallets(RowReader *reader, const int64 *ids, int count, LockMode mode, Wallet *wallets)
 {
@@ -265,7 +256,7 @@ take_wallets(RowReader *reader, const int64 *ids, int count, LockMode mode, Wall
 	return taken;
 }
 
-/* So many of the first wallets are to be locked: up to the last one that somebody holds. */
+/* How many of the first wallets are to be locked: all up to the last one that is held. */
 static int
 count_to_lock(const RowHolder *holders, int count, LockMode mode)
 {
@@ -275,8 +266,8 @@ count_to_lock(const RowHolder *holders, int count, LockMode mode)
 }
 
 /*
- * The same, but wait for whoever holds one.  All are looked for before the first is locked: others
- * may be waiting for it then.
+ * Reads and locks wallets in a mode that waits.  Returns how many.  All wallets are searched
+ * before the first is locked, since other transactions may wait for a wallet once it is locked.
  */
 static int
 wait_for_wallets(RowReader *reader, const int64 *ids, int count, LockMode mode, Wallet *wallets)
@@ -320,6 +311,7 @@ wallets_lock(int64 *ids, int count, LockMode mode, Wallet *wallets)
 	RowReader reader;
 	int found;
 
+	Assert(count > 0);
 	if (lock_waits(mode))
 		claims_obey(ids, count);
 	claims_note_lock();
@@ -339,7 +331,7 @@ wallets_lock(int64 *ids, int count, LockMode mode, Wallet *wallets)
 	                         : take_wallets(&reader, ids, count, mode, wallets);
 	reader_close(&reader);
 	PopActiveSnapshot();
-	Assert(found <= count);
+	Assert(found <= count && MEMBER_RISES(wallets, found, Wallet, wallet_id));
 	return found;
 }
 
@@ -400,13 +392,15 @@ wallets_update(Wallet *wallets, int count)
 	return updated;
 }
 
-/* Run a statement of one array of ids that returns ids. */
+/* Runs a statement of one array of ids that returns some of these ids, and returns how many. */
 static int
 find_ids(Statement *statement, const int64 *ids, int count, int64 *found)
 {
 	Datum argument = int64_array(ids, count);
 
 	statement_run(statement, &argument, NULL, false);
+	if (SPI_processed > (uint64) count)
+		elog(ERROR, "an id leads to more than one row of table wallet.wallet");
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -444,8 +438,8 @@ wallets_find(int64 wallet_id, Wallet *wallet)
 }
 
 /*
- * A wallet that was not inserted is one whose user has got another wallet meanwhile; or else a
- * trigger or a rule of the user's has swallowed the wallet.
+ * Raises an error unless all of these users have wallets now.  Some wallets were not inserted:
+ * their users have got other wallets meanwhile, or a trigger or a rule has swallowed the wallets.
  */
 static void
 expect_users_with_wallets(const Wallet *wallets, int count)

@@ -9,12 +9,13 @@
 
 #include "rules/operation.h"
 
+/* What wallets_lock() does with wallets that another transaction holds; see docs/posting.md. */
 typedef enum LockMode
 {
-	LOCK_WAIT,         /* a direct call waits for a wallet that another transaction holds */
-	LOCK_WHAT_IS_HELD, /* the same, but those after the last such one are locked by their update */
-	LOCK_SKIP_LOCKED,  /* the queue goes on without it */
-	LOCK_LATER         /* the same, but all that nobody holds are locked by their update */
+	LOCK_WAIT,         /* waits for held wallets, and locks all */
+	LOCK_WHAT_IS_HELD, /* waits for held wallets, and locks all up to the last of these */
+	LOCK_SKIP_LOCKED,  /* leaves held wallets out, and locks the others */
+	LOCK_LATER         /* leaves held wallets out, and locks none that nobody holds */
 } LockMode;
 
 static inline bool
@@ -24,9 +25,10 @@ lock_waits(LockMode mode)
 }
 
 /*
- * Sorts the ids, and reads and locks the wallets in that order, so that two callers never wait for
- * each other in a circle.  Fills wallets (room for count) and returns how many; the others do not
- * exist, or with LOCK_SKIP_LOCKED are locked by somebody else.
+ * Sorts the ids, each of which is given once, and reads wallets and locks them as the mode says, in
+ * that order, so that two callers never wait for each other in a circle.  Fills wallets, which has
+ * room for count, in the order of the ids, and returns how many.  The other wallets do not exist,
+ * or are left out by the mode.
  */
 extern int wallets_lock(int64 *ids, int count, LockMode mode, Wallet *wallets);
 
@@ -36,13 +38,13 @@ extern int wallets_existing(const int64 *wallet_ids, int count, int64 *found);
 /* Which of these users have a wallet?  Returns how many, and their ids in found. */
 extern int wallets_of_users(const int64 *user_ids, int count, int64 *found);
 
-/* Is another open transaction making a wallet for this user just now? */
+/* Has another open transaction inserted a wallet for this user? */
 extern bool wallets_user_is_busy(int64 user_id);
 
-/* A wallet without a lock; false when there is none. */
+/* Reads a wallet without a lock; false when there is none. */
 extern bool wallets_find(int64 wallet_id, Wallet *wallet);
 
-/* Returns how many: a user who has got a wallet in the meantime gets no second one. */
+/* Inserts wallets, but none for a user who has got one in the meantime.  Returns how many. */
 extern int wallets_insert(const Wallet *wallets, int count);
 
 /*
