@@ -52,7 +52,7 @@ typedef struct RowOut
 /* The list as code that fills the struct's members, in a function from_row. */
 #define MAP_GET(name, type, value, is_null, ...)                                                   \
 	MAP_GET_##type(value);                                                                         \
-	values++, nulls++;
+	values++, (void) nulls++;
 
 /* The list as a struct of as many bytes as there are columns: the offset is the column's place. */
 #define MAP_PLACE(name, ...) char name;

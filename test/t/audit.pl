@@ -17,7 +17,7 @@ my $rounds = 0;
 
 new_database($node, $db);
 $node->safe_psql($db, <<"SQL");
-INSERT INTO wallet.transfer SELECT i, NULL, -840, i, 1000, NULL, 1000, NULL, NULL, '2026-01-01', 'deposit' FROM generate_series(1, 2 * $pairs) AS i;
+INSERT INTO wallet.transfer SELECT i, NULL, -840, i, 1000, NULL, 1000, NULL, NULL, '2026-01-01', 3 FROM generate_series(1, 2 * $pairs) AS i;
 INSERT INTO wallet.wallet SELECT i, i, 1000, i, '2026-01-01', '2026-01-01', 'active', 'usd' FROM generate_series(1, 2 * $pairs) AS i;
 SELECT setval('wallet.transfer_id_seq', 2 * $pairs), setval('wallet.wallet_id_seq', 2 * $pairs);
 SQL
@@ -182,7 +182,7 @@ INSERT INTO wallet.transfer
     SELECT i, NULL, CASE r % 2 WHEN 0 THEN one ELSE other END, CASE r % 2 WHEN 0 THEN other ELSE one END, 1,
            1000 - (r + 1) % 2, 1000 + (r + 1) % 2,
            CASE WHEN r = 0 THEN one ELSE i - $pairs END, CASE WHEN r = 0 THEN other ELSE i - $pairs END,
-           timestamptz '2026-01-01' + r * interval '1 s', 'transaction'
+           timestamptz '2026-01-01' + r * interval '1 s', 2
         FROM (SELECT 2 * $pairs + 1 + r * $pairs + p AS i, r, 2 * p + 1 AS one, 2 * p + 2 AS other
                   FROM generate_series($rounds, $until - 1) AS r, generate_series(0, $pairs - 1) AS p) AS n;
 UPDATE wallet.wallet SET last_transfer_id = 2 * $pairs + 1 + ($until - 1) * $pairs + (wallet_id - 1) / 2,
