@@ -42,7 +42,7 @@ DATA = $(sort $(wildcard extension/pg_wallet--*--*.sql))
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard extension/*/*.c)))
 
 # The server's own headers trip over the three tests that -Wextra brings and that are off here.
-PG_CPPFLAGS = -I$(CURDIR)/extension
+PG_CPPFLAGS = -Iextension
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare \
 	-Wno-missing-field-initializers -Wno-declaration-after-statement \
 	-DPG_WALLET_VERSION='"$(EXTVERSION)"'

@@ -142,9 +142,11 @@ check_item(const DbItem *item)
 		EXPECT(item->kind != NULL && item->user_id != 0 &&
 		           strlen(item->handshake_id) == HANDSHAKE_LENGTH,
 		       "handshake \"%s\"", item->handshake_id);
+	/* The wallet of a user is read without its id. */
 	if (item->function == DB_READ || item->function == DB_HISTORY)
-		EXPECT(item->user_id > 0 && item->id > 0, "ids %lld, %lld", (long long) item->user_id,
-		       (long long) item->id);
+		EXPECT(item->user_id > 0 && (item->id > 0 || (item->id == 0 && item->function == DB_READ &&
+		                                              strcmp(item->kind, "wallet") == 0)),
+		       "ids %lld, %lld", (long long) item->user_id, (long long) item->id);
 	if (item->function == DB_HISTORY)
 		EXPECT(item->max_rows >= 1 && item->max_rows <= HISTORY_ROWS_MAX && item->before >= 0,
 		       "%d rows", item->max_rows);

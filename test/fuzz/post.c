@@ -448,6 +448,35 @@ run_batches(Bank *stored, const Step *steps, int count, Ended *ended)
 	forget_moments(stored, ended, count);
 }
 
+/* Member by member: what stands between the members of a struct says nothing. */
+static bool
+is_same_transfer(const Transfer *a, const Transfer *b)
+{
+	return a->transfer_id == b->transfer_id && a->request_id == b->request_id &&
+	       a->kind == b->kind && a->source_wallet_id == b->source_wallet_id &&
+	       a->destination_wallet_id == b->destination_wallet_id && a->amount == b->amount &&
+	       a->source_balance == b->source_balance &&
+	       a->destination_balance == b->destination_balance &&
+	       a->source_previous == b->source_previous &&
+	       a->destination_previous == b->destination_previous && a->posted_at == b->posted_at;
+}
+
+static bool
+is_same_outcome(const Outcome *a, const Outcome *b)
+{
+	return a->request_id == b->request_id && a->code == b->code &&
+	       a->sees_changes == b->sees_changes && a->wallet_id == b->wallet_id &&
+	       a->balance == b->balance && a->updated_at == b->updated_at && a->status == b->status;
+}
+
+static bool
+is_same_end(const Ended *a, const Ended *b)
+{
+	return a->code == b->code && a->transfer_count == b->transfer_count &&
+	       a->outcome_count == b->outcome_count && is_same_transfer(&a->transfer, &b->transfer) &&
+	       is_same_outcome(&a->outcome, &b->outcome);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -471,7 +500,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	EXPECT(memcmp(&direct, &batched, sizeof(direct)) == 0, "the wallets differ");
 	for (int i = 0; i < count; i++)
 	{
-		EXPECT(memcmp(&direct_ended[i], &batch_ended[i], sizeof(Ended)) == 0, "step %d differs", i);
+		EXPECT(is_same_end(&direct_ended[i], &batch_ended[i]), "step %d differs", i);
 		EXPECT(kind_from_name(kind_name(steps[i].operation.kind), &kind) &&
 		           kind == steps[i].operation.kind,
 		       "kind %d", (int) kind);
