@@ -272,7 +272,8 @@ count_to_lock(const RowHolder *holders, int count, LockMode mode)
 static int
 wait_for_wallets(RowReader *reader, const int64 *ids, int count, LockMode mode, Wallet *wallets)
 {
-	RowHolder *holders = palloc(sizeof(RowHolder) * count);
+	RowHolder few[OPERATION_KEYS_MAX]; /* enough for a direct call */
+	RowHolder *holders = count <= lengthof(few) ? few : palloc(sizeof(RowHolder) * count);
 	Currency currency = {0};
 	int found = 0;
 	int taken = 0;
@@ -301,7 +302,8 @@ wait_for_wallets(RowReader *reader, const int64 *ids, int count, LockMode mode, 
 				wallet_from_slot(reader->slot, true, &wallets[taken++], &currency);
 		}
 	}
-	pfree(holders);
+	if (holders != few)
+		pfree(holders);
 	return taken;
 }
 
