@@ -77,14 +77,18 @@ finish_outcome(Request *request, const char *handshake_id, const DbResult *resul
 	finish_scratch(request);
 }
 
-/*
- * Replies with the problem that a row of the database tells; an internal error when it tells
- * none.
- */
+/* A problem has a code: what should have told one and has not is an internal error. */
+static WalletCode
+code_of_problem(WalletCode code)
+{
+	return code == CODE_OK ? CODE_INTERNAL_ERROR : code;
+}
+
+/* Replies with the problem that a row of the database tells. */
 static void
 finish_told_problem(Request *request, const char *code, const char *message)
 {
-	request_finish_problem(request, code ? code_by_name(code) : CODE_INTERNAL_ERROR, message);
+	request_finish_problem(request, code_of_problem(code ? code_by_name(code) : CODE_OK), message);
 }
 
 void
@@ -108,10 +112,9 @@ answer_looked_up(Request *request, const DbResult *result)
 	if (request->enqueued)
 		request_finish_queued(request);
 	else if (code != NULL)
-		request_finish_problem(request, code_by_name(code), db_value(result, 0, LOOKUP_MESSAGE));
+		finish_told_problem(request, code, db_value(result, 0, LOOKUP_MESSAGE));
 	else
-		request_finish_problem(request, state ? CODE_INTERNAL_ERROR : result->code,
-		                       result->message);
+		request_finish_problem(request, code_of_problem(result->code), result->message);
 }
 
 void
