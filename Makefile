@@ -15,7 +15,7 @@
 #   make clean           deletes what make has built
 #   make clean-shim      deletes what make shim has built
 #   make lint            warnings as errors, layout, static analysis
-#   make bench           every figure beside its yardstick, in about an hour
+#   make bench           every figure beside its yardstick, in about an hour; FIGURES="1 4 whole": only these
 #   make bench-quick     the same in about a minute: for trying, not for quoting
 #   make torture         the long version of what chance decides: half an hour of faults, an hour of fuzzing,
 #                        random statements and operations; DURATION=1800 KILLS=1000 SEED=N

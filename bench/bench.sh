@@ -4,6 +4,8 @@
 # says what each figure is. Nothing else is left behind, and no durability setting is touched.
 #
 #   RUNS=5               runs; each figure is the median of them
+#   FIGURES='1 4 whole'  only these, by their numbers or names (all when empty), with their yardsticks
+#   TAKE_S=10            how long pgbench and wrk take for a figure
 #   TRANSFERS=1000000    how many are queued, and then posted, at a time
 #   FILL=10000000        how many the journal holds when it is called full
 #   HOLD_S=600           how long a snapshot is held
@@ -11,12 +13,12 @@
 . "$(dirname "${BASH_SOURCE[0]}")/http.sh"
 
 prepare() {
-    note "making $many wallets, and pgbench's tables"
+    note "making $many wallets, and the tables of the yardsticks"
     make_wallets "$many"
-    make_tpcb
-    start_bare
+    make_yardsticks
+    ! wanted post_bare get_bare || start_bare
     worker on
-    make_handshake
+    ! wanted get || make_handshake
 }
 
 # Each yardstick stands next to what it measures. Where they are only a tenth or two from what must be,
@@ -28,32 +30,37 @@ prepare() {
 # nobody.
 one_run() {
     local figure
-    measure tpcb tpcb
-    measure direct direct
-    measure tpcb_hot tpcb_hot
-    measure direct_hot direct_hot
-    measure direct_hot direct_hot
-    measure tpcb_hot tpcb_hot
-    measure direct direct
-    measure tpcb tpcb
-    measure drain_many_hot take_drain_many_hot
-    measure drain_many take_drain_many
-    measure drain_many take_drain_many
-    measure drain_many_hot take_drain_many_hot
-    queue_figures
+    sample tpcb tpcb
+    sample bare_insert bare_insert
+    sample direct direct
+    sample tpcb_hot tpcb_hot
+    sample direct_hot direct_hot
+    sample direct_hot direct_hot
+    sample tpcb_hot tpcb_hot
+    sample direct direct
+    sample bare_insert bare_insert
+    sample tpcb tpcb
+    sample drain_many_hot take_drain_many_hot
+    sample drain_many take_drain_many
+    sample drain_many take_drain_many
+    sample drain_many_hot take_drain_many_hot
+    ! wanted enqueue disk_bytes wal_bytes worker_memory || queue_figures
     for figure in drain drain_hot drain_hot drain drain_hot drain drain drain_hot; do
-        measure "$figure" "take_$figure"
+        sample "$figure" "take_$figure"
     done
-    measure get get "$WALLET_URL"
-    measure get_bare get_bare
-    measure bulk bulk
-    measure post_bare post_bare
-    measure post post
-    latency "$(tail -n 1 "$notes/post")"
-    measure shim_memory shim_memory
-    for figure in enqueue bulk; do pair "$figure" tpcb 2; done
-    for figure in direct drain_many; do pair "$figure" tpcb 2 2; done
+    sample get get "$WALLET_URL"
+    sample get_bare get_bare
+    sample whole whole
+    sample bulk bulk
+    sample post_bare post_bare
+    sample post post
+    ! wanted latency_p50 || latency "$(tail -n 1 "$notes/post")"
+    sample shim_memory shim_memory
+    for figure in enqueue whole bulk; do pair "$figure" tpcb 2; done
+    pair drain_many tpcb 2 2
     pair drain tpcb 2 4
+    pair direct bare_insert 2 2
+    pair direct tpcb 2 2 direct_by_tpcb
     pair direct_hot tpcb_hot 2 2
     pair drain_many_hot drain_many 2 2
     pair drain_hot drain 4 4
@@ -63,10 +70,11 @@ one_run() {
 }
 
 steady_yardsticks() {
-    steady direct tpcb tpcb direct
+    steady direct bare_insert bare_insert direct
     steady drain tpcb tpcb take_drain
     steady drain_many tpcb tpcb take_drain_many
     steady enqueue tpcb tpcb enqueue_and_settle
+    steady whole tpcb tpcb whole
     steady bulk tpcb tpcb bulk
     steady direct_hot tpcb_hot tpcb_hot direct_hot
     steady drain_many_hot drain_many take_drain_many take_drain_many_hot
@@ -78,7 +86,7 @@ steady_yardsticks() {
 write_results() {
     local file name
     {
-        for name in quick runs seconds scale transfers chunk filled hold_s idle; do
+        for name in quick figures runs seconds scale transfers chunk filled hold_s idle; do
             echo "$name=${!name}"
         done
         echo "cores=$(nproc)"
@@ -108,9 +116,11 @@ for ((run = 1; run <= runs; run++)); do
     one_run
 done
 steady_yardsticks
-full_journal
-((quick)) || begin_anew
-held_snapshot
+! wanted drain_full || full_journal
+if wanted drain_held; then
+    ((quick)) || begin_anew
+    held_snapshot
+fi
 write_results
 note "measured for $((SECONDS - began)) s"
 bash "$TOP/bench/report.sh" table

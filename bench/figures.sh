@@ -12,13 +12,21 @@ tps() { # ARGUMENT...
 }
 
 # What pgbench pays with, in databases of their own. On scale 1 all clients update the same row.
-make_tpcb() {
+make_yardsticks() {
     local name
     for name in tpcb:$scale tpcb_hot:1; do
+        wanted "${name%:*}" || continue
         sql -c "CREATE DATABASE ${name%:*}"
         "$PGBIN/pgbench" -i -q -s "${name#*:}" "${name%:*}" >/dev/null 2>&1
     done
+    wanted bare_insert || return 0
+    sql -c 'CREATE DATABASE bare_insert'
+    elsewhere bare_insert sql -c 'CREATE TABLE payment (source bigint, destination bigint, amount bigint,
+        paid_at timestamptz DEFAULT now(), payment_id bigserial PRIMARY KEY)'
 }
+
+# One durable row, and its entry in one index: what PostgreSQL needs to keep a payment at all.
+bare_insert() { elsewhere bare_insert tps -D "wallets=$many" -f "$TOP/bench/insert.pgbench"; }
 
 tpcb() { elsewhere tpcb tps -b tpcb-like; }
 tpcb_hot() { elsewhere tpcb_hot tps -b tpcb-like; }
@@ -37,8 +45,12 @@ rate() { # COUNT FROM TO
 enqueue() { # WALLETS HOT COUNT
     worker off
     local took
-    took=$(sql -v calls=$(($3 / 1000)) -v "wallets=$1" -v "hot=$2" -f "$TOP/bench/enqueue.sql")
+    took=$(queue_up "$@")
     rate "$3" 0 "$took"
+}
+
+queue_up() { # WALLETS HOT COUNT: prints the seconds that the calls took
+    sql -v calls=$(($3 / 1000)) -v "wallets=$1" -v "hot=$2" -f "$TOP/bench/enqueue.sql"
 }
 
 enqueue_and_settle() {
@@ -60,6 +72,17 @@ drain_of() { # WALLETS HOT COUNT
     drain "$3"
 }
 
+# The whole way: one session queues while the worker posts, from the start of the session until the
+# last outcome. Which wallets the figure before has written makes no difference.
+whole() {
+    local from
+    sql -c 'VACUUM wallet.wallet'
+    from=$EPOCHREALTIME
+    queue_up "$some" 0 "$transfers" >/dev/null
+    settle >/dev/null
+    rate "$transfers" "$from" "$EPOCHREALTIME"
+}
+
 take_drain() { drain_of "$some" 0 "$transfers"; }
 take_drain_hot() { drain_of "$some" 90 "$transfers"; }
 take_drain_many() { drain_of "$many" 0 "$transfers"; }
@@ -77,9 +100,9 @@ watch_worker() { # FILE
     watch_memory "$(worker_pid)" "$1"
 }
 
-# One filling and draining of the queue gives five figures.
+# One filling and draining of the queue gives five figures, of which those that are wanted are kept.
 queue_figures() {
-    local disk_before wal_before watcher
+    local disk_before wal_before watcher name
     disk_before=$(disk) wal_before=$(wal)
     measure enqueue enqueue "$some" 0 "$transfers"
     rm -f "$RUN_DIR/peak"
@@ -92,6 +115,9 @@ queue_figures() {
     record worker_memory "$(calc "int($(cat "$RUN_DIR/peak") / 1024 + 0.5)")"
     record disk_bytes $((($(disk) - disk_before) / transfers))
     record wal_bytes $((($(wal) - wal_before) / transfers))
+    for name in enqueue drain worker_memory disk_bytes wal_bytes; do
+        wanted "$name" || rm "$notes/$name"
+    done
 }
 
 # --- what takes long ------------------------------------------------------------------------

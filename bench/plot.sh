@@ -19,6 +19,8 @@ plot() { # FILE: the rest of the script is read from standard input
     } | gnuplot
 }
 
+[[ -z $(value_of figures) ]] || die 'the pictures show all figures, and the last benchmark took only some'
+
 # Bars: how many times better than it must be.
 plot docs/performance-throughput.svg <<END
 set title '$(title 'Each figure by what it must be')'

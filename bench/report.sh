@@ -38,17 +38,19 @@ print_row() { # NUMBER WHAT FIGURE SPREAD YARDSTICK ITS_SPREAD RATIO MUST AIM ME
 plot_row() { [[ $form != plot ]] || awk "BEGIN { print \"${1//_/-}\", $2, $3 }"; }
 
 missed=0
-# against NUMBER NAME YARDSTICK MUST AIM WHAT: a figure that is judged by its ratio, the median of the
-# runs' ratios where there are any; by MUST '' it is only shown.
+# against NUMBER NAME YARDSTICK MUST AIM WHAT [RATIO]: a figure that is judged by its ratio, the median
+# of the runs' ratios (RATIO, NAME where it has one alone) where there are any; by MUST '' it is only
+# shown. A figure that was not taken has no row.
 against() {
-    local number=$1 name=$2 yardstick=$3 must=$4 aim=$5 what=$6 met='' quotient between=''
-    quotient=${value[${name}_ratio]:-}
+    local number=$1 name=$2 yardstick=$3 must=$4 aim=$5 what=$6 of=${7:-$2} met='' quotient between=''
+    [[ -n ${value[$name]:-} && -n ${value[$yardstick]:-} ]] || return 0
+    quotient=${value[${of}_ratio]:-}
     if [[ -n $quotient ]]; then
-        [[ ${value[${name}_ratio_min]} == "${value[${name}_ratio_max]}" ]] ||
-            between=$(printf ' (%.2f-%.2f)' "${value[${name}_ratio_min]}" "${value[${name}_ratio_max]}")
+        [[ ${value[${of}_ratio_min]} == "${value[${of}_ratio_max]}" ]] ||
+            between=$(printf ' (%.2f-%.2f)' "${value[${of}_ratio_min]}" "${value[${of}_ratio_max]}")
     else
         quotient=$(awk "BEGIN { print ${value[$name]} / ${value[$yardstick]} }")
-        ratio[$name]=$quotient
+        ratio[$of]=$quotient
     fi
     [[ -z $must ]] || met=$(verdict "$quotient" "$must" "$aim" 1)
     [[ $met != NO ]] || missed=1
@@ -61,6 +63,7 @@ against() {
 # within NUMBER NAME UNIT MUST AIM WHAT: a figure that is judged as it is.
 within() {
     local number=$1 name=$2 unit=$3 must=$4 aim=$5 what=$6 met
+    [[ -n ${value[$name]:-} ]] || return 0
     met=$(verdict "${value[$name]}" "$must" "$aim" -1)
     [[ $met != NO ]] || missed=1
     print_row "$number" "$what" "$(shown "$name") $unit" "$(spread "$name")" '' '' '' \
@@ -71,15 +74,16 @@ within() {
 rows() {
     local count
     count=$(shown transfers)
-    against 1 drain tpcb 12 37 "posting $count queued transfers, 10,000 wallets"
+    against 1 drain tpcb 85 130 "posting $count queued transfers, 10,000 wallets"
     against 2 drain_many tpcb 7 20 "posting $count queued transfers, 100,000 wallets"
     against 3 drain_many_hot drain_many 1.0 1.3 'figure 2, where 90 of 100 go into one wallet'
     against '' drain_hot drain '' '' 'figure 1, where 90 of 100 go into one wallet'
-    against 4 direct tpcb 2.5 4 'wallet_transfer(), 8 clients, 100,000 wallets'
+    against 4 direct bare_insert 0.78 0.9 'wallet_transfer(), 8 clients, 100,000 wallets'
+    against '' direct tpcb '' '' 'figure 4, beside TPC-B' direct_by_tpcb
     against 5 direct_hot tpcb_hot 1.5 4 'wallet_transfer(), 8 clients, all into one wallet'
-    against 6 enqueue tpcb 12 37 'wallet_enqueue_many(), 1,000 a call, one session'
-    against 7 post post_bare 0.35 0.6 'POST transaction, durable, 64 connections'
-    against 8 bulk tpcb 8 20 'POST bulk, 1,000 an array, until the last outcome'
+    against 6 enqueue tpcb 90 140 'wallet_enqueue_many(), 1,000 a call, one session'
+    against 7 post post_bare 0.42 0.6 'POST transaction, durable, 64 connections'
+    against 8 bulk tpcb 60 90 'POST bulk, 1,000 an array, until the last outcome'
     against 9 get get_bare 0.45 0.7 'GET outcome, 64 connections'
     within 10 latency_p50 ms 10 3 'POST to outcome at half of the load, median'
     within '' latency_p99 ms 50 15 'POST to outcome at half of the load, 99th percentile'
@@ -87,10 +91,11 @@ rows() {
         "posting with $(shown filled) transfers in the journal"
     against 12 drain_held drain_unheld 0.7 0.9 \
         "posting, a snapshot held for $(shown hold_s) s, last quarter"
-    within 13 disk_bytes bytes 300 200 'on disk for each transfer, queue and indexes included'
-    within 14 wal_bytes bytes 450 300 'write-ahead log for each transfer, queue included'
+    within 13 disk_bytes bytes 260 200 'on disk for each transfer, queue and indexes included'
+    within 14 wal_bytes bytes 330 280 'write-ahead log for each transfer, queue included'
     within 15 worker_memory MB 256 256 "memory of the worker, $count queued"
     within '' shim_memory MB 256 256 "memory of the shim, $(shown idle) idle connections"
+    against 16 whole tpcb 72 108 "$count requests, from the call to the last outcome"
 }
 
 heading() {
@@ -100,6 +105,10 @@ heading() {
 
 remarks() {
     local name
+    if [[ -n ${value[figures]:-} ]]; then
+        echo
+        echo "Of all figures only these were taken: ${value[figures]}"
+    fi
     if ((value[quick])); then
         echo
         echo 'A quick run: short, few transfers, a small yardstick, the long figures (11 and 12)'

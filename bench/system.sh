@@ -11,22 +11,54 @@ shopt -s inherit_errexit
 results=$TOP/bench/results
 helpers=() # processes to be ended when the benchmark does
 
+# The names of the samples that a figure consists of, its yardsticks among them.
+declare -A samples_of=(
+    [1]='drain tpcb' [2]='drain_many tpcb' [3]='drain_many_hot drain_many drain_hot drain'
+    [4]='direct bare_insert tpcb' [5]='direct_hot tpcb_hot' [6]='enqueue tpcb' [7]='post post_bare'
+    [8]='bulk tpcb' [9]='get get_bare' [10]='latency_p50 post' [11]=drain_full [12]=drain_held
+    [13]=disk_bytes [14]=wal_bytes [15]='worker_memory shim_memory' [16]='whole tpcb'
+)
+
+# choose [FIGURE...]: only these figures are taken, named by their numbers or by their first samples.
+# Without an argument all are.
+choose() {
+    local figure number name
+    declare -gA chosen=()
+    (($#)) || set -- "${!samples_of[@]}"
+    for figure; do
+        for number in "${!samples_of[@]}"; do
+            [[ $figure != "${samples_of[$number]%% *}" ]] || figure=$number
+        done
+        [[ -n ${samples_of[$figure]:-} ]] || die "FIGURES: there is no figure $figure"
+        for name in ${samples_of[$figure]}; do chosen[$name]=1; done
+    done
+}
+
+wanted() { # NAME...: is one of them a sample of a figure that is taken?
+    local name
+    for name; do [[ -z ${chosen[$name]:-} ]] || return 0; done
+    return 1
+}
+
 # settings full|quick. pgbench and wrk take $seconds for each figure; $chunk is how much is posted
 # at a time while a snapshot is held.
 # shellcheck disable=SC2034 # for those who source this
 settings() {
     local name
-    for name in RUNS TRANSFERS FILL HOLD_S; do
+    for name in RUNS TRANSFERS FILL HOLD_S TAKE_S; do
         [[ ${!name:-0} =~ ^[0-9]+$ ]] || die "$name=${!name} is not a number"
     done
-    some=10000 many=100000 idle=10000 # wallets, wallets, connections
+    some=10000 many=100000 idle=10000 filled=0 # wallets, wallets, connections, transfers
     quick=0 runs=5 seconds=10 scale=50 transfers=1000000 chunk=200000 fill=10000000 hold_s=600
     if [[ $1 == quick ]]; then
         quick=1 runs=1 seconds=1 scale=10 transfers=50000 chunk=50000 fill=0 hold_s=3
         idle=2000
     fi
     runs=${RUNS:-$runs} transfers=${TRANSFERS:-$transfers} fill=${FILL:-$fill}
-    hold_s=${HOLD_S:-$hold_s}
+    hold_s=${HOLD_S:-$hold_s} seconds=${TAKE_S:-$seconds}
+    figures=${FIGURES:-}
+    # shellcheck disable=SC2086 # words
+    choose $figures
 }
 
 # --- the system under test ------------------------------------------------------------------
@@ -151,6 +183,9 @@ measure() {
     record "$1" "$value"
 }
 
+# sample NAME CMD...: measured when a figure that is taken needs it.
+sample() { ! wanted "$1" || measure "$@"; }
+
 median() {
     sort -n | awk '{ v[NR] = $1 } END {
         m = (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2
@@ -168,10 +203,12 @@ wider() { # NAME OTHER: is its spread, largest by smallest, larger?
 
 again_count() { if [[ -e $notes/.again_$1 ]]; then wc -l <"$notes/.again_$1"; else echo 0; fi; }
 
-# pair FIGURE YARDSTICK [YARDSTICK_SAMPLES [SAMPLES]]: notes the ratio of what was measured last, so
-# that it is one of minutes, not of hours. Of either the last samples count, their mean: mostly one.
+# pair FIGURE YARDSTICK [YARDSTICK_SAMPLES [SAMPLES [NAME]]]: notes the ratio of what was measured
+# last, so that it is one of minutes, not of hours. Of either the last samples count, their mean:
+# mostly one. Notes nothing where one of the two has not been measured.
 pair() {
-    record "$1_ratio" "$(calc "$(mean_of_last "${4:-1}" "$1") / $(mean_of_last "${3:-1}" "$2")")"
+    [[ -e $notes/$1 && -e $notes/$2 ]] || return 0
+    record "${5:-$1}_ratio" "$(calc "$(mean_of_last "${4:-1}" "$1") / $(mean_of_last "${3:-1}" "$2")")"
 }
 
 mean_of_last() { # SAMPLES NAME
@@ -182,7 +219,7 @@ mean_of_last() { # SAMPLES NAME
 # little use: both are taken again, twice and in mirrored order, up to two times.
 steady() {
     local figure=$1 yardstick=$2
-    ((runs > 1)) || return 0
+    ((runs > 1)) && [[ -e $notes/$figure && -e $notes/$yardstick ]] || return 0
     while (($(again_count "$figure") < 2)) && wider "$yardstick" "$figure"; do
         note "$yardstick varies more than $figure: measuring both again"
         measure "$yardstick" "$3"
