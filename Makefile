@@ -145,7 +145,7 @@ test:
 
 # Each part's own measure, and its default; DURATION, where it is given, holds for all that take time.
 torture:
-	@SUITES="$(or $(SUITES),torture fuzz tap)" TESTS="$(or $(TESTS),torture fuzz model sqlsmith)" \
+	@SUITES="$(or $(SUITES),torture fuzz tap)" TESTS="$(or $(TESTS),torture fuzz model sqlsmith sigkill)" \
 		DURATION=$(or $(DURATION),1800) KILLS=$(or $(KILLS),1000) KEYS=$(or $(KEYS),10000) \
 		LATELY=$(or $(LATELY),500) FUZZ_SECONDS=$(or $(FUZZ_SECONDS),$(DURATION),3600) \
 		SQLSMITH_SECONDS=$(or $(SQLSMITH_SECONDS),$(DURATION),1800) \

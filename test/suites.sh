@@ -246,11 +246,11 @@ run_isolation() {
 # Two at a time, since they wait for most of the time. What the random ones among them can be told is
 # passed on.
 run_tap() {
-    local name settings=("MODEL_SEED=${MODEL_SEED:-$seed}" "SQLSMITH_SEED=${SQLSMITH_SEED:-$seed}")
-    for name in MODEL_OPERATIONS SQLSMITH_SECONDS; do
+    local name settings=("MODEL_SEED=${MODEL_SEED:-$seed}" "SQLSMITH_SEED=${SQLSMITH_SEED:-$seed}" "PG_WALLET_TEST_SEED=$seed")
+    for name in MODEL_OPERATIONS SQLSMITH_SECONDS KILLS DURATION; do
         [[ -z ${!name:-} ]] || settings+=("$name=${!name}")
     done
-    local more=$((${SQLSMITH_SECONDS:-0} + ${MODEL_OPERATIONS:-0} / 20))
+    local more=$((${SQLSMITH_SECONDS:-0} + ${MODEL_OPERATIONS:-0} / 20 + ${KILLS:-0} * 10))
     local suite_seconds_max=$((2 * suite_seconds_max + more))
     evidence=tmp_check/log suite tap count_prove "${checked_make[@]}" installcheck REGRESS= ISOLATION= \
         "PROVE_TESTS=${files[*]}" 'PROVE_FLAGS=-j 2 --timer' "${settings[@]}"
