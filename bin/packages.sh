@@ -15,7 +15,7 @@ group=${1:-}
 absent() {
     local each
     for each in make cc pkg-config curl "$@"; do command -v "$each" >/dev/null || echo "$each"; done
-    for each in libmicrohttpd gnutls jansson libpq; do
+    for each in libmicrohttpd gnutls jansson libpq libcrypto; do
         ! command -v pkg-config >/dev/null || pkg-config --exists "$each" || echo "$each"
     done
 }
@@ -77,7 +77,7 @@ major() {
 
 wanted() {
     local pg=$1 group=$2
-    echo 'make gcc libc6-dev pkg-config curl libmicrohttpd-dev libgnutls28-dev libjansson-dev libpq-dev'
+    echo 'make gcc libc6-dev pkg-config curl libmicrohttpd-dev libgnutls28-dev libjansson-dev libpq-dev libssl-dev'
     [[ $pg == own ]] || echo "postgresql-$pg postgresql-server-dev-$pg postgresql-$pg-cron"
     case $group in
         lint | test) echo "shellcheck cppcheck python3 ${clang_format:-}" ;;&

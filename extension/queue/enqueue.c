@@ -373,7 +373,6 @@ seal_items(EnqueueItem *items, int count, MemoryContext result_context)
 	}
 	MemoryContextSwitchTo(previous);
 	handshake_keep_key(sealer);
-	handshake_sealer_free(sealer);
 }
 
 /* A step of run_apart: store new items and their keys. */

@@ -20,10 +20,11 @@
  */
 #include "queue/handshake.h"
 
+#include <openssl/evp.h>
+
 #include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/pg_type.h"
-#include "common/hmac.h"
 #include "common/sha2.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -40,11 +41,19 @@
 #define TAG_SIZE 24
 #define KEY_SIZE 32
 
+/*
+ * HMAC(key, data) = SHA-256(outer block || SHA-256(inner block || data)): each block is the key,
+ * padded, with each byte XORed.  SHA-256 digests the two blocks once a sealer; each HMAC goes on
+ * from copies of the states after them (docs/queue.md, "Handshakes").
+ */
 struct HandshakeSealer
 {
-	pg_hmac_ctx *hmac;
+	EVP_MD_CTX *states[2]; /* after the inner and after the outer block */
+	EVP_MD_CTX *copy;      /* of one of them */
 	uint8 key[KEY_SIZE];
+	uint8 block[PG_SHA256_BLOCK_LENGTH];
 	Oid key_database; /* whose key it is */
+	MemoryContextCallback wipe;
 };
 
 typedef struct Handshake
@@ -92,12 +101,33 @@ read_key(HandshakeSealer *sealer)
 }
 
 static void
+use_key(HandshakeSealer *sealer)
+{
+	static const uint8 pads[] = {0x36, 0x5c};
+
+	for (int side = 0; side < lengthof(pads); side++)
+	{
+		memset(sealer->block, pads[side], sizeof(sealer->block));
+		for (int i = 0; i < KEY_SIZE; i++)
+			sealer->block[i] ^= sealer->key[i];
+		if (!EVP_DigestInit_ex(sealer->states[side], EVP_sha256(), NULL) ||
+		    !EVP_DigestUpdate(sealer->states[side], sealer->block, sizeof(sealer->block)))
+			elog(ERROR, "could not prepare an HMAC");
+	}
+}
+
+static void
 compute_hmac(HandshakeSealer *sealer, const uint8 *data, size_t length, uint8 *result)
 {
-	if (pg_hmac_init(sealer->hmac, sealer->key, KEY_SIZE) < 0 ||
-	    pg_hmac_update(sealer->hmac, data, length) < 0 ||
-	    pg_hmac_final(sealer->hmac, result, PG_SHA256_DIGEST_LENGTH) < 0)
-		elog(ERROR, "could not compute an HMAC: %s", pg_hmac_error(sealer->hmac));
+	for (int side = 0; side < lengthof(sealer->states); side++)
+	{
+		if (!EVP_MD_CTX_copy_ex(sealer->copy, sealer->states[side]) ||
+		    !EVP_DigestUpdate(sealer->copy, data, length) ||
+		    !EVP_DigestFinal_ex(sealer->copy, result, NULL))
+			elog(ERROR, "could not compute an HMAC");
+		data = result;
+		length = PG_SHA256_DIGEST_LENGTH;
+	}
 }
 
 /*
@@ -114,28 +144,36 @@ derive_key(HandshakeSealer *sealer)
 	compute_hmac(sealer, (const uint8 *) &database, sizeof(database), derived);
 	memcpy(sealer->key, derived, KEY_SIZE);
 	explicit_bzero(derived, KEY_SIZE);
+	use_key(sealer);
+}
+
+/* OpenSSL wipes what it frees. */
+static void
+wipe_sealer(void *argument)
+{
+	HandshakeSealer *sealer = argument;
+
+	EVP_MD_CTX_free(sealer->states[0]);
+	EVP_MD_CTX_free(sealer->states[1]);
+	EVP_MD_CTX_free(sealer->copy);
+	explicit_bzero(sealer, sizeof(*sealer));
 }
 
 HandshakeSealer *
 handshake_sealer_make(void)
 {
-	HandshakeSealer *sealer = palloc(sizeof(HandshakeSealer));
+	HandshakeSealer *sealer = palloc0(sizeof(HandshakeSealer));
 
-	sealer->hmac = pg_hmac_create(PG_SHA256);
-	if (sealer->hmac == NULL)
+	sealer->wipe = (MemoryContextCallback){.func = wipe_sealer, .arg = sealer};
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, &sealer->wipe);
+	if ((sealer->states[0] = EVP_MD_CTX_new()) == NULL ||
+	    (sealer->states[1] = EVP_MD_CTX_new()) == NULL || (sealer->copy = EVP_MD_CTX_new()) == NULL)
 		elog(ERROR, "could not create an HMAC context");
 	read_key(sealer);
+	use_key(sealer);
 	if (sealer->key_database != MyDatabaseId)
 		derive_key(sealer);
 	return sealer;
-}
-
-void
-handshake_sealer_free(HandshakeSealer *sealer)
-{
-	pg_hmac_free(sealer->hmac);
-	explicit_bzero(sealer->key, KEY_SIZE);
-	pfree(sealer);
 }
 
 void

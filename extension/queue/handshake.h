@@ -13,9 +13,8 @@
 
 typedef struct HandshakeSealer HandshakeSealer;
 
-/* Reads the key; free it with handshake_sealer_free, in the same transaction. */
+/* Reads the key.  The sealer is freed and wiped with the current memory context. */
 extern HandshakeSealer *handshake_sealer_make(void);
-extern void handshake_sealer_free(HandshakeSealer *sealer);
 
 /*
  * Store the sealer's key where this database is a copy that has not stored a key of its own yet,

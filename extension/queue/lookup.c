@@ -93,7 +93,6 @@ open_handshakes(FunctionCallInfo fcinfo, int *count)
 		request_ids[i] = handshake_open(sealer, kind, DatumGetInt64(users[i]),
 		                                VARDATA_ANY(handshake), VARSIZE_ANY_EXHDR(handshake));
 	}
-	handshake_sealer_free(sealer);
 	return request_ids;
 }
 

@@ -272,12 +272,7 @@ keep_key(void)
 		StartTransactionCommand();
 		PushActiveSnapshot(GetTransactionSnapshot());
 		if (extension_state() == EXTENSION_READY)
-		{
-			HandshakeSealer *sealer = handshake_sealer_make();
-
-			handshake_keep_key(sealer);
-			handshake_sealer_free(sealer);
-		}
+			handshake_keep_key(handshake_sealer_make());
 		commit();
 	}
 	PG_CATCH();
