@@ -1,6 +1,6 @@
 /*
  * wake.c
- *		Wakes this database's worker when a transaction commits.
+ *		Wakes this database's worker when a transaction commits, or when somebody waits.
  *
  * How a worker is woken is the server's part: it sets wake_hook where there is shared memory.
  */
@@ -8,7 +8,7 @@
 
 #include "access/xact.h"
 
-void (*wake_hook)(void) = NULL;
+void (*wake_hook)(WakeReason reason) = NULL;
 
 static bool wake_pending = false;
 
@@ -21,7 +21,7 @@ transaction_ended(XactEvent event, void *argument)
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
 		wake_pending = false;
 	if (wakes)
-		wake_hook();
+		wake_hook(WAKE_QUEUED);
 }
 
 void

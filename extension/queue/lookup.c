@@ -18,6 +18,7 @@
 #include "base/arrays.h"
 #include "base/result.h"
 #include "base/statement.h"
+#include "base/wake.h"
 #include "queue/handshake.h"
 #include "rules/codes.h"
 #include "rules/operation.h"
@@ -26,9 +27,9 @@ PG_FUNCTION_INFO_V1(wallet_lookup_many);
 
 /*
  * The columns are those of wallet.answer.  A request that has an outcome shows the wallet of its
- * outcome, if there is one: what the outcome says of the wallet (a queued read), or else the wallet
- * as it is now (a new wallet).  A request that has no outcome shows its transfer.  Users who have a
- * wallet already are told which one.
+ * outcome, if there is one: what the outcome says of the wallet (a queued read), or else the
+ * wallet as it is now (a new wallet).  A request that has no outcome shows its transfer.  Users
+ * who have a wallet already are told which one.
  */
 static Statement find_answers = {
     "SELECT a.position::integer, "
@@ -109,15 +110,14 @@ static Statement find_wallet = {
 #define ANSWER_CODE 3
 #define ANSWER_MESSAGE 4
 
-/* Has the user been refused another wallet? */
+/* Has the user been refused another wallet?  *is_queued: the request has no outcome yet. */
 static bool
-has_wallet_already(HeapTuple answer, TupleDesc columns)
+has_wallet_already(HeapTuple answer, TupleDesc columns, bool *is_queued)
 {
-	bool is_null;
-	Datum code = heap_getattr(answer, ANSWER_CODE, columns, &is_null);
+	Datum code = heap_getattr(answer, ANSWER_CODE, columns, is_queued);
 	const char *name = wallet_codes[CODE_WALLET_EXISTS].name;
 
-	return !is_null && VARSIZE_ANY_EXHDR(DatumGetPointer(code)) == strlen(name) &&
+	return !*is_queued && VARSIZE_ANY_EXHDR(DatumGetPointer(code)) == strlen(name) &&
 	       memcmp(VARDATA_ANY(DatumGetPointer(code)), name, strlen(name)) == 0;
 }
 
@@ -150,6 +150,8 @@ put_answers(ReturnSetInfo *result, const int64 *request_ids)
 	Datum *values = palloc(sizeof(Datum) * columns->natts);
 	bool *nulls = palloc(sizeof(bool) * columns->natts);
 	bool is_as_made;
+	bool is_queued;
+	bool is_awaited = false;
 
 	for (int i = 0; i < columns->natts; i++)
 		types[i] = TupleDescAttr(columns, i)->atttypid;
@@ -159,8 +161,9 @@ put_answers(ReturnSetInfo *result, const int64 *request_ids)
 		HeapTuple answer = answers->vals[row];
 
 		CHECK_FOR_INTERRUPTS();
-		if (has_wallet_already(answer, columns))
+		if (has_wallet_already(answer, columns, &is_queued))
 			answer = tell_wallet(answer, columns, request_ids[row]);
+		is_awaited = is_awaited || is_queued;
 		if (!is_as_made)
 		{
 			heap_deform_tuple(answer, columns, values, nulls);
@@ -168,6 +171,8 @@ put_answers(ReturnSetInfo *result, const int64 *request_ids)
 		}
 		tuplestore_puttuple(result->setResult, answer);
 	}
+	if (is_awaited && wake_hook != NULL)
+		wake_hook(WAKE_AWAITED);
 }
 
 /*

@@ -51,9 +51,12 @@
  * A round that settles BUSY_ROUND requests or more is followed by the next round no sooner than
  * ROUND_INTERVAL_MS after its beginning.  In the meantime requests gather, and share the next
  * round's commit.  After a smaller round the next one begins at once, because a client that makes
- * one payment after the other would wait.
+ * one payment after the other would wait.  AWAITED_INTERVAL_MS is for somebody who waits: since
+ * the beginning of the round, a request was looked up that had no outcome yet.  See docs/queue.md,
+ * "Rounds".
  */
-#define ROUND_INTERVAL_MS 3
+#define ROUND_INTERVAL_MS 20
+#define AWAITED_INTERVAL_MS 2
 #define BUSY_ROUND 16
 
 /* The interval of heartbeats while the worker sleeps; wallet_ready() expects them. */
@@ -246,14 +249,36 @@ next_backoff(void)
 	return backoff_ms == 0 ? BACKOFF_MIN_MS : Min(backoff_ms * 2, BACKOFF_MAX_MS);
 }
 
-/* After a busy round that has left no request: waits until ROUND_INTERVAL_MS is over. */
+/*
+ * Returns the interval of rounds for now.  The short one also holds where pg_wallet.queue_limit
+ * could be reached in a long one: where it is less than 8 times what the last round has settled.
+ */
+static int
+round_interval_ms(int64 settled)
+{
+	bool is_awaited = workers_gather();
+	bool may_fill_up = setting_queue_limit > 0 && settled * 8 > setting_queue_limit;
+
+	return is_awaited || may_fill_up ? AWAITED_INTERVAL_MS : ROUND_INTERVAL_MS;
+}
+
+/* After a busy round that has left no request: waits until the interval is over. */
 static void
 gather(const Round *round, int64 started_us)
 {
-	long left_ms = ROUND_INTERVAL_MS - (monotonic_us() - started_us) / 1000;
+	int64 settled = round->posted + round->refused;
 
-	if (!round->more && round->posted + round->refused >= BUSY_ROUND && left_ms > 0)
-		(void) WaitLatch(NULL, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, left_ms, PG_WAIT_EXTENSION);
+	while (!round->more && settled >= BUSY_ROUND)
+	{
+		long left_ms = round_interval_ms(settled) - (monotonic_us() - started_us) / 1000;
+
+		if (left_ms <= 0)
+			return;
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, left_ms,
+		                 PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
 }
 
 /*

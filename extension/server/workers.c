@@ -38,6 +38,8 @@ typedef struct Slot
 	int proc;        /* NO_PROC while the worker starts */
 	bool wanted;     /* when this worker exits, the launcher starts another one */
 	bool asked;      /* a request was queued after the worker looked last */
+	bool gathers;    /* until the worker looks again, WAKE_AWAITED alone wakes the worker */
+	bool awaited;    /* WAKE_AWAITED has come after the worker looked last */
 	int64 takeovers; /* how often a session has called wallet_process() */
 } Slot;
 
@@ -113,9 +115,9 @@ want_worker(Oid database, WorkerDeath death)
 	set_latch_of(shared->launcher_proc);
 }
 
-/* Wakes this database's worker, or has one started. */
+/* Wakes this database's worker.  For a request that was queued, has one started if need be. */
 static void
-wake_worker(void)
+wake_worker(WakeReason reason)
 {
 	Slot *slot;
 
@@ -123,12 +125,16 @@ wake_worker(void)
 	slot = find_slot(MyDatabaseId);
 	if (slot != NULL)
 	{
-		/* A shared lock is enough: all who write asked at the same time write the same value. */
-		slot->asked = true;
-		set_latch_of(slot->proc);
+		/* A shared lock is enough: all who write at the same time write the same value. */
+		if (reason == WAKE_QUEUED)
+			slot->asked = true;
+		else
+			slot->awaited = true;
+		if (slot->gathers == (reason == WAKE_AWAITED))
+			set_latch_of(slot->proc);
 	}
 	LWLockRelease(shared->lock);
-	if (slot != NULL)
+	if (slot != NULL || reason == WAKE_AWAITED)
 		return;
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	want_worker(MyDatabaseId, DEATH_NONE);
@@ -267,7 +273,19 @@ void
 workers_looks(void)
 {
 	lock_my_slot()->asked = false;
+	my_slot->gathers = my_slot->awaited = false;
 	LWLockRelease(shared->lock);
+}
+
+bool
+workers_gather(void)
+{
+	bool awaited;
+
+	lock_my_slot()->gathers = true;
+	awaited = my_slot->awaited;
+	LWLockRelease(shared->lock);
+	return awaited;
 }
 
 bool

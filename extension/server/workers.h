@@ -99,11 +99,14 @@ extern bool workers_has(Oid database);
  * the slot is no longer the worker's own.  workers_looks is called before the worker looks for
  * work.  workers_leaves: whether the worker may exit, because no request was queued since then, or
  * because also_if_asked is true.  When a worker exits, its slot becomes free; unless
- * workers_leaves has returned true, the launcher is asked for another worker.  A worker calls
- * workers_beat while it sleeps, and workers_report after each round.
+ * workers_leaves has returned true, the launcher is asked for another worker.  workers_gather:
+ * until the next workers_looks, requests that are queued do not set the worker's latch, and a look
+ * for an outcome that is not there does; returns whether somebody has looked like that already.  A
+ * worker calls workers_beat while it sleeps, and workers_report after each round.
  */
 extern Oid workers_attach(int slot);
 extern void workers_looks(void);
+extern bool workers_gather(void);
 extern bool workers_leaves(bool also_if_asked);
 extern void workers_beat(void);
 extern void workers_report(const Round *round, int64 batch_us);

@@ -145,6 +145,63 @@ $node->safe_psql($db, q{COMMIT PREPARED 'deposit'});
 becomes($node, $db, 'SELECT queued, gaps, posted FROM wallet.queue',
     '0|0|6', 'committed, it is posted');
 
+# While the queue is busy, rounds are far apart, so that many requests share a commit, unless
+# somebody waits for an outcome.  All transfers of a round have the same moment.
+my $twenty = q{wallet_enqueue_many(array_fill('deposit'::text, ARRAY[20]),
+    array_fill('{"user_id":1,"wallet_id":1,"amount":0.01}'::text, ARRAY[20]))};
+my $newest = ask($node, $db, 'SELECT max(transfer_id) FROM wallet.transfer');
+$node->safe_psql($db, <<"SQL");
+DO \$\$
+DECLARE
+    until timestamptz = clock_timestamp() + interval '600 ms';
+BEGIN
+    WHILE clock_timestamp() < until LOOP
+        PERFORM FROM $twenty;
+        COMMIT;
+    END LOOP;
+END \$\$
+SQL
+becomes($node, $db, queued(), '0', 'a busy queue is posted');
+is( ask($node,
+        $db,
+        "SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY pause) > interval '15 ms'
+            FROM (SELECT posted_at - lag(posted_at) OVER (ORDER BY posted_at) AS pause
+                FROM (SELECT DISTINCT posted_at FROM wallet.transfer
+                    WHERE transfer_id > $newest) AS rounds) AS pauses"
+    ),
+    't',
+    'while nobody waits, its rounds are 20 ms apart');
+
+# Each time the first requests make a busy round, and a look for one of the second ones ends the
+# pause after that round.
+is($node->safe_psql($db, <<"SQL"), 't', 'who waits for an outcome does not wait for 20 ms');
+CREATE TEMPORARY TABLE pause (lasted interval);
+CREATE PROCEDURE pg_temp.await() LANGUAGE plpgsql AS \$\$
+BEGIN
+    COMMIT;
+    WHILE NOT EXISTS (SELECT FROM wallet.transfer AS t
+        WHERE t.request_id = (SELECT max(r.request_id) FROM wallet.request AS r)) LOOP
+    END LOOP;
+END \$\$;
+DO \$\$
+DECLARE
+    handshake text;
+    first_posted_at timestamptz;
+BEGIN
+    FOR i IN 1 .. 5 LOOP
+        PERFORM FROM $twenty;
+        CALL pg_temp.await();
+        SELECT max(posted_at) INTO first_posted_at FROM wallet.transfer;
+        SELECT handshake_id INTO handshake FROM $twenty LIMIT 1;
+        COMMIT;
+        PERFORM wallet_lookup('deposit', 1, handshake);
+        CALL pg_temp.await();
+        INSERT INTO pause SELECT max(posted_at) - first_posted_at FROM wallet.transfer;
+    END LOOP;
+END \$\$;
+SELECT min(lasted) < interval '15 ms' FROM pause;
+SQL
+
 all_is_well($node, $db, 'the worker');
 
 done_testing();
