@@ -17,6 +17,8 @@
 #   make lint            warnings as errors, layout, static analysis
 #   make bench           every figure beside its yardstick, in about an hour; FIGURES="1 4 whole": only these
 #   make bench-quick     the same in about a minute: for trying, not for quoting
+#   make bench-curves    what an item costs by how many there are, in minutes; fails where the cost rises with
+#                        the number; QUICK=1 shows that everything works, FULL=1 goes on to 10^8 transfers
 #   make torture         the long version of what chance decides: half an hour of faults, an hour of fuzzing,
 #                        random statements and operations; DURATION=1800 KILLS=1000 SEED=N
 #   make fuzz            fuzzes the parsers, the rules and the HTTP side; FUZZ_SECONDS=60 FUZZ_SEED=N
@@ -120,7 +122,7 @@ all install installcheck uninstall clean:
 	$(error $(PG_CONFIG) knows no PGXS: install the postgresql-server-dev package, or give PG_CONFIG)
 endif
 
-.PHONY: build help shim clean-shim run start stop status test torture fuzz coverage memcheck assertcheck lint bench bench-quick
+.PHONY: build help shim clean-shim run start stop status test torture fuzz coverage memcheck assertcheck lint bench bench-quick bench-curves
 
 build: all shim
 
@@ -173,3 +175,6 @@ bench:
 
 bench-quick:
 	@bash bench/bench.sh --quick
+
+bench-curves:
+	@bash bench/curves.sh

@@ -1,5 +1,5 @@
 -- wrk: POST arrays of transfers between random wallets to the bulk route; the arguments are the
--- number of wallets and of transfers in an array. Prints how many arrays were refused.
+-- number of wallets and of transfers in an array. Prints how many arrays were refused, and sent.
 local threads = {}
 
 function setup(thread)
@@ -47,4 +47,5 @@ function done(summary)
         total = total + thread:get("refused")
     end
     print("refused " .. total)
+    print("requests " .. summary.requests)
 end

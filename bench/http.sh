@@ -77,6 +77,13 @@ latency() { # RATE
     settle
 }
 
+# open_idle PORT COUNT: connections that stay open until the file descriptor $keeper is closed.
+open_idle() {
+    : >"$RUN_DIR/idle"
+    exec {keeper}> >(exec python3 "$TOP/bench/connections.py" "$1" "$2" >>"$RUN_DIR/idle")
+    wait_until 60 grep -qx open "$RUN_DIR/idle" || die 'the connections could not be opened'
+}
+
 # MB that a shim has to itself while it keeps $idle connections open.
 shim_memory() {
     local port pid keeper
@@ -89,9 +96,7 @@ shim_memory() {
         --auth off --max-connections $((2 * idle))
     pid=$!
     wait_until 20 port_taken "$port" || die 'the shim for idle connections did not start'
-    : >"$RUN_DIR/idle"
-    exec {keeper}> >(exec python3 "$TOP/bench/connections.py" "$port" "$idle" >>"$RUN_DIR/idle")
-    wait_until 60 grep -qx open "$RUN_DIR/idle" || die 'the connections could not be opened'
+    open_idle "$port" "$idle"
     awk '/^RssAnon/ { print int($2 / 1024 + 0.5) }' "/proc/$pid/status"
     exec {keeper}>&-
     kill "$pid"

@@ -1,6 +1,6 @@
 #!/bin/bash
-# plot.sh: draws docs/performance-throughput.svg and docs/performance-snapshot.svg from what the
-# last benchmark left in bench/results.
+# plot.sh [curves]: draws docs/performance-throughput.svg and docs/performance-snapshot.svg from what the
+# last benchmark left in bench/results; or docs/performance-curves.svg from what the last cost curves left.
 # shellcheck source=bin/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../bin/lib.sh"
 cd "$TOP"
@@ -18,6 +18,42 @@ plot() { # FILE: the rest of the script is read from standard input
         cat
     } | gnuplot
 }
+
+# Lines N COST of each curve, one block after the other.
+curve_points() { # NAME...
+    local name
+    for name; do
+        echo "\$$name << E"
+        sed -nE "s/^${name}_([0-9]+)=/\1 /p" "$results/curves.txt" | sort -n
+        echo E
+    done
+}
+
+# panel TITLE XLABEL NAME...
+panel() {
+    local name lines=''
+    curve_points "${@:3}"
+    for name in "${@:3}"; do lines+="\$$name with linespoints pt 7 ps 0.4 lw 2 title '${name//_/ }', "; done
+    printf "set title '%s'\nset xlabel '%s'\nplot %s\n" "$1" "$2" "${lines%, }"
+}
+
+if [[ ${1:-} == curves ]]; then
+    plot docs/performance-curves.svg <<END
+set terminal svg size 1000,900 font 'sans-serif,13' background '#ffffff'
+set multiplot layout 2,2
+set logscale xy
+set format x '10^{%L}'
+set grid xtics ytics lc rgb '#dddddd'
+set ylabel 'microseconds of CPU an item'
+set key top right
+$(panel 'Items a call' 'items a call' enqueue bulk lookup transaction)
+$(panel 'Posting' 'requests a batch, in the queue' batch queue)
+$(panel 'How much there is' 'wallets, transfers in the journal' wallets_post wallets_pay journal_post journal_pay journal_lookup)
+$(panel 'Clients' 'clients that pay, idle connections' clients connections)
+unset multiplot
+END
+    exit
+fi
 
 [[ -z $(value_of figures) ]] || die 'the pictures show all figures, and the last benchmark took only some'
 

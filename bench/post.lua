@@ -61,6 +61,7 @@ function done(summary, latency)
         total = total + thread:get("refused")
     end
     print("refused " .. total)
+    print("requests " .. summary.requests)
     print(string.format("rate %.0f", summary.requests / summary.duration * 1e6))
     print(string.format("latency_ms %.2f %.2f",
         latency:percentile(50) / 1000, latency:percentile(99) / 1000))
