@@ -31,10 +31,12 @@ CREATE VIEW granted AS
         WHERE acl.grantee <> (SELECT e.extowner FROM pg_extension AS e WHERE e.extname = 'pg_wallet');
 SELECT * FROM granted ORDER BY 1, 2, 3;
 
--- Functions that run with the owner's rights look nowhere but where they say.
+-- Functions that run with the owner's rights look nowhere but where they say. These, and no others, pin their search_path
+-- where it matters (search_path.c).
 SELECT p.oid::regprocedure
     FROM pg_proc AS p JOIN member AS m ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid
-    WHERE p.prosecdef AND NOT 'search_path=pg_catalog, pg_temp' = ANY (coalesce(p.proconfig, '{}'));
+    WHERE p.prosecdef AND NOT 'search_path=pg_catalog, pg_temp' = ANY (coalesce(p.proconfig, '{}'))
+    ORDER BY p.oid::regprocedure::text COLLATE "C";
 
 -- Every table and sequence is part of a dump, but for how far an expiry has counted on this server.
 SELECT r.relname

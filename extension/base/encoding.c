@@ -8,14 +8,15 @@
  */
 #include "base/encoding.h"
 
-#include "catalog/namespace.h"
+#include "catalog/pg_conversion.h"
+#include "catalog/pg_namespace.h"
 #include "mb/pg_wchar.h"
 
 /* Converts a text; NULL when one of its characters does not exist in the other encoding. */
 static char *
 convert(const char *text, int length, int from, int to)
 {
-	Oid converter = FindDefaultConversionProc(from, to);
+	Oid converter = FindDefaultConversion(PG_CATALOG_NAMESPACE, from, to);
 	Size size = (Size) length * MAX_CONVERSION_GROWTH + 1;
 	unsigned char *converted;
 

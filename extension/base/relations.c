@@ -5,6 +5,7 @@
 #include "base/relations.h"
 
 #include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/namespace.h"
@@ -117,7 +118,8 @@ index_has_columns(Relation index, Relation heap, const char *const *columns,
 	const FormData_pg_index *form = index->rd_index;
 
 	if (!form->indisunique || !form->indisvalid || form->indnkeyatts != count ||
-	    index->rd_rel->relam != BTREE_AM_OID || RelationGetIndexPredicate(index) != NIL)
+	    index->rd_rel->relam != BTREE_AM_OID ||
+	    !heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL))
 		return false;
 	for (int i = 0; i < count; i++)
 	{

@@ -11,6 +11,8 @@
 #include "fmgr.h"
 #include "utils/lsyscache.h"
 
+#include "base/search_path.h"
+
 bool
 result_is_as_made(TupleDesc columns, const Oid *types, int count)
 {
@@ -48,9 +50,11 @@ result_row(TupleDesc columns, const Oid *types, int count, Datum *values, bool *
 {
 	Datum *altered;
 	bool *altered_nulls;
+	int path;
 
 	if (result_is_as_made(columns, types, count))
 		return heap_form_tuple(columns, values, nulls);
+	path = search_path_pin();
 	altered = palloc0(sizeof(Datum) * columns->natts);
 	altered_nulls = palloc(sizeof(bool) * columns->natts);
 	for (int i = 0; i < columns->natts; i++)
@@ -61,5 +65,6 @@ result_row(TupleDesc columns, const Oid *types, int count, Datum *values, bool *
 		if (!altered_nulls[i])
 			altered[i] = convert(values[i], types[i], column);
 	}
+	search_path_unpin(path);
 	return heap_form_tuple(columns, altered, altered_nulls);
 }

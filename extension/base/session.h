@@ -55,7 +55,7 @@
 	X("idle_in_transaction_session_timeout", "0", "", SESSION_ALL) \
 	X("exit_on_error", "off", "", SESSION_ALL) \
 	/* what names and literals mean */ \
-	X("search_path", "pg_catalog, pg_temp", "", SESSION_ALL) \
+	X("search_path", "pg_catalog, pg_temp", "", SESSION_ALL | SESSION_PLANNER) \
 	X("standard_conforming_strings", "on", "", SESSION_ALL) \
 	X("transform_null_equals", "off", "", SESSION_ALL) \
 	X("quote_all_identifiers", "off", "", SESSION_ALL) \

@@ -13,6 +13,7 @@
 #include "utils/guc.h"
 #include "utils/snapmgr.h"
 
+#include "base/search_path.h"
 #include "base/session.h"
 
 /* Plans the statement once for all arguments: arguments differ only in the length of arrays. */
@@ -50,18 +51,18 @@ execute(Statement *statement, Datum *arguments, const char *nulls, bool read_onl
 }
 
 /*
- * Whether the session's settings make the planner find rows by a key.  Each statement must be
- * planned that way even while the tables are empty, because the plan is kept while the tables
- * grow.
+ * Whether names mean what we mean by them, and the session's settings make the planner find rows
+ * by a key.  Each statement must be planned that way even while the tables are empty, because the
+ * plan is kept while the tables grow.
  */
 static bool
 planner_is_set(void)
 {
 	return enable_indexscan && enable_nestloop && !enable_seqscan && !enable_hashjoin &&
-	       !enable_mergejoin && !jit_enabled;
+	       !enable_mergejoin && !jit_enabled && search_path_is_pinned();
 }
 
-/* Sets those settings of session.h that are about plans, until the end of the GUC nest level. */
+/* Sets the settings of session.h that are for our statements, until the GUC nest level ends. */
 static void
 set_planner(void)
 {

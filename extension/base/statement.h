@@ -20,8 +20,9 @@ typedef struct Statement
 
 /*
  * Runs the statement.  The caller has called SPI_connect.  While the statement is planned and
- * runs, the planner's settings of session.h are in force, whatever the session has set.  nulls: as
- * for SPI_execute_plan; NULL: no argument is null.  read_only: uses the active snapshot.
+ * runs, the search_path and the planner's settings of session.h are in force, whatever the session
+ * has set.  nulls: as for SPI_execute_plan; NULL: no argument is null.  read_only: uses the active
+ * snapshot.
  */
 extern void statement_run(Statement *statement, Datum *arguments, const char *nulls,
                           bool read_only);

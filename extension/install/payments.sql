@@ -82,19 +82,19 @@ COMMENT ON FUNCTION @extschema@.wallet_create(bigint, numeric, text) IS
 
 CREATE FUNCTION @extschema@.wallet_deposit(wallet_id bigint, amount numeric, metadata jsonb DEFAULT NULL, idempotency_key text DEFAULT NULL)
 RETURNS wallet.transfer_info
-LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE c SECURITY DEFINER
 AS 'MODULE_PATHNAME', 'wallet_deposit';
 COMMENT ON FUNCTION @extschema@.wallet_deposit(bigint, numeric, jsonb, text) IS 'moves money from the outside into a wallet';
 
 CREATE FUNCTION @extschema@.wallet_withdraw(wallet_id bigint, amount numeric, metadata jsonb DEFAULT NULL, idempotency_key text DEFAULT NULL)
 RETURNS wallet.transfer_info
-LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE c SECURITY DEFINER
 AS 'MODULE_PATHNAME', 'wallet_withdraw';
 COMMENT ON FUNCTION @extschema@.wallet_withdraw(bigint, numeric, jsonb, text) IS 'moves money from a wallet to the outside';
 
 CREATE FUNCTION @extschema@.wallet_transfer(source_wallet_id bigint, destination_wallet_id bigint, amount numeric, metadata jsonb DEFAULT NULL, idempotency_key text DEFAULT NULL)
 RETURNS wallet.transfer_info
-LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE c SECURITY DEFINER
 AS 'MODULE_PATHNAME', 'wallet_transfer';
 COMMENT ON FUNCTION @extschema@.wallet_transfer(bigint, bigint, numeric, jsonb, text) IS 'moves money from one wallet to another';
 

@@ -2,20 +2,20 @@
 
 CREATE FUNCTION @extschema@.wallet_enqueue(kind text, payload json, idempotency_key text DEFAULT NULL)
 RETURNS text
-LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE c SECURITY DEFINER
 AS 'MODULE_PATHNAME', 'wallet_enqueue';
 COMMENT ON FUNCTION @extschema@.wallet_enqueue(text, json, text) IS 'stores a request and returns its handshake';
 
 CREATE FUNCTION @extschema@.wallet_enqueue_many(kinds text[], payloads text[], idempotency_keys text[] DEFAULT NULL)
 RETURNS TABLE (ordinal integer, handshake_id text, code text, message text)
-LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE c SECURITY DEFINER
 AS 'MODULE_PATHNAME', 'wallet_enqueue_many';
 COMMENT ON FUNCTION @extschema@.wallet_enqueue_many(text[], text[], text[]) IS
     'stores many requests in one go: one that is refused does not fail the others';
 
 CREATE FUNCTION @extschema@.wallet_enqueue_utf8(kinds text[], payloads bytea[], idempotency_keys bytea[] DEFAULT NULL)
 RETURNS TABLE (ordinal integer, handshake_id text, code text, message text)
-LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE c SECURITY DEFINER
 AS 'MODULE_PATHNAME', 'wallet_enqueue_utf8';
 COMMENT ON FUNCTION @extschema@.wallet_enqueue_utf8(text[], bytea[], bytea[]) IS
     'wallet_enqueue_many with payloads and keys in UTF-8, whatever the encoding of the database: a text that cannot be converted is its own item''s refusal';
@@ -27,13 +27,13 @@ COMMENT ON FUNCTION wallet.expired_below() IS
 
 CREATE FUNCTION @extschema@.wallet_lookup_many(kinds text[], user_ids bigint[], handshake_ids text[])
 RETURNS SETOF wallet.answer
-LANGUAGE c STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE c STRICT SECURITY DEFINER
 AS 'MODULE_PATHNAME', 'wallet_lookup_many';
 COMMENT ON FUNCTION @extschema@.wallet_lookup_many(text[], bigint[], text[]) IS 'how many requests stand';
 
 CREATE FUNCTION wallet.lookup_many(kinds text[], user_ids bigint[], handshake_ids text[])
 RETURNS SETOF wallet.answer
-LANGUAGE c STRICT SET search_path = pg_catalog, pg_temp
+LANGUAGE c STRICT
 AS 'MODULE_PATHNAME', 'wallet_lookup_many';
 COMMENT ON FUNCTION wallet.lookup_many(text[], bigint[], text[]) IS 'wallet_lookup_many, for the owner alone';
 

@@ -34,6 +34,7 @@
  */
 #include "tables/facts.h"
 
+#include "access/amapi.h"
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/transam.h"
@@ -58,6 +59,8 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
+
+#include "base/search_path.h"
 
 static HTAB *cache;
 
@@ -212,11 +215,35 @@ is_foreign_function(Oid function, void *argument)
 	return function >= FirstGenbkiObjectId;
 }
 
+/* Do the functions for the type's values come with PostgreSQL, and depend on the values alone? */
+static bool
+is_plain_type(Oid type)
+{
+	Oid element = get_element_type(type);
+
+	switch (OidIsValid(element) ? element : type)
+	{
+		case BOOLOID:
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+		case NUMERICOID:
+		case TEXTOID:
+		case JSONBOID:
+		case TIMESTAMPTZOID:
+			return true;
+		default:
+			return get_typtype(type) == TYPTYPE_ENUM;
+	}
+}
+
+/* Does a function of somebody's run, or may one run for values of the type of a part? */
 static bool
 calls_foreign_function(Node *node, void *argument)
 {
 	return node != NULL &&
-	       (IsA(node, CoerceToDomain) || check_functions_in_node(node, is_foreign_function, NULL) ||
+	       ((!IsA(node, List) && !IsA(node, CaseWhen) && !is_plain_type(exprType(node))) ||
+	        check_functions_in_node(node, is_foreign_function, NULL) ||
 	        expression_tree_walker(node, calls_foreign_function, argument));
 }
 
@@ -228,10 +255,24 @@ is_usable(Node *expression)
 }
 
 static bool
-index_is_simple(const IndexInfo *info)
+compares_by_foreign_function(Relation index)
+{
+	int count = index->rd_index->indnkeyatts * index->rd_indam->amsupport;
+
+	for (int i = 0; i < count; i++)
+	{
+		if (is_foreign_function(index->rd_support[i], NULL))
+			return true;
+	}
+	return false;
+}
+
+static bool
+index_is_simple(Relation index, const IndexInfo *info)
 {
 	return info->ii_Am == BTREE_AM_OID && info->ii_Expressions == NIL &&
-	       info->ii_ExclusionOps == NULL && is_usable((Node *) info->ii_Predicate);
+	       info->ii_ExclusionOps == NULL && !compares_by_foreign_function(index) &&
+	       is_usable((Node *) info->ii_Predicate);
 }
 
 /* Is the simple index on nothing but columns that an update leaves as they are? */
@@ -283,7 +324,7 @@ look_at_indexes(TableFacts *facts, Relation heap, const RowLayout *layout)
 		if (index_is_key(index, layout))
 			facts->key_index = simple->oid;
 		facts->is_immediate = facts->is_immediate && index->rd_index->indimmediate;
-		facts->is_simple = facts->is_simple && index_is_simple(simple->info);
+		facts->is_simple = facts->is_simple && index_is_simple(index, simple->info);
 		facts->is_fixed =
 		    facts->is_simple && facts->is_fixed && index_is_fixed(simple->info, layout);
 		if (facts->is_simple && simple->info->ii_Predicate != NIL)
@@ -360,18 +401,21 @@ table_facts(Relation table, const RowLayout *layout)
 	Oid oid = RelationGetRelid(table);
 	TableFacts *facts = recent[oid % RECENT_COUNT];
 	uint64 before;
+	int path;
 
 	if (facts == NULL || facts->table != oid)
 		facts = recent[oid % RECENT_COUNT] = find_facts(oid);
 	if (facts->is_valid)
 		return facts;
 	before = alterations;
+	path = search_path_pin();
 	facts->owner_rights = pg_class_aclmask(oid, table->rd_rel->relowner,
 	                                       ACL_SELECT | ACL_INSERT | ACL_UPDATE, ACLMASK_ALL);
 	for (int command = CMD_SELECT; command <= CMD_INSERT; command++)
 		facts->is_bare[command] = nothing_hangs_on(table, layout, (CmdType) command);
 	if (facts->is_bare[CMD_SELECT] && table->rd_rel->relkind == RELKIND_RELATION)
 		compile_facts(facts, table, layout);
+	search_path_unpin(path);
 	facts->is_valid = alterations == before;
 	return facts;
 }

@@ -16,13 +16,17 @@
 #include "utils/partcache.h"
 
 #include "base/relations.h"
+#include "base/search_path.h"
 
 /* Is the table partitioned by ranges of its first column, a bigint, and by nothing else? */
 static bool
 is_partitioned_by_key(Relation table)
 {
+	/* The session's first look at the key evaluates constants in the key. */
+	int path = table->rd_partkey == NULL ? search_path_pin() : 0;
 	PartitionKey key = RelationGetPartitionKey(table);
 
+	search_path_unpin(path);
 	return key->strategy == PARTITION_STRATEGY_RANGE && key->partnatts == 1 &&
 	       key->partattrs[0] == 1 && key->partopfamily[0] == INTEGER_BTREE_FAM_OID &&
 	       key->parttypid[0] == INT8OID;

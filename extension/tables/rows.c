@@ -36,6 +36,7 @@
 #include "utils/snapmgr.h"
 
 #include "base/relations.h"
+#include "base/search_path.h"
 #include "tables/facts.h"
 #include "tables/partitions.h"
 
@@ -56,6 +57,7 @@ release(RowWriter *writer)
 		ExecCloseIndices(writer->result);
 		FreeExecutorState(writer->estate);
 	}
+	search_path_unpin(writer->path);
 	close_heap(writer->heap, writer->parent);
 }
 
@@ -105,6 +107,9 @@ writer_begin(RowWriter *writer, const RowLayout *layout, CmdType command)
 	writer->buffer = InvalidBuffer;
 	writer->slot_count = 0;
 	writer->filled = 0;
+	/* Where checks and indexes may run functions of somebody's, until release(). */
+	writer->path =
+	    writer->facts->is_simple && writer->facts->has_usable_checks ? 0 : search_path_pin();
 	if (!makes_entries(writer))
 		call_executor(writer);
 	return true;

@@ -43,6 +43,7 @@ typedef struct RowWriter
 	EState *estate;        /* NULL where we can do without the executor */
 	ResultRelInfo *result; /* of the executor's */
 	Buffer buffer;         /* the page of the row that was looked at last, pinned */
+	int path;              /* of search_path_pin() */
 	int slot_count;        /* made so far */
 	int filled;            /* of them, not written yet */
 	TupleTableSlot *slots[ROWS_AT_ONCE];

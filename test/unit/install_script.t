@@ -30,6 +30,9 @@ sub statements {
 
 my $path = 'SET search_path = pg_catalog, pg_temp';
 
+# The C functions that pin their search_path by themselves, where it matters: search_path.c.
+my $pins_itself = qr/wallet_(?:transfer|deposit|withdraw|enqueue|enqueue_many|enqueue_utf8|lookup_many)/;
+
 # What is wrong with a statement: nothing, or a word for each thing.
 sub faults_of {
     my ($statement) = @_;
@@ -41,7 +44,8 @@ sub faults_of {
         my $is_c = $statement =~ /\bLANGUAGE\s+c\b/i;
         my $is_definer = $statement =~ /\bSECURITY\s+DEFINER\b/i;
         push @faults, 'it leaves its search_path open'
-            if ($is_definer || !$is_c) && $statement !~ /\Q$path\E/;
+            if ($is_definer || !$is_c) && $statement !~ /\Q$path\E/
+            && !($is_c && $statement =~ /^CREATE FUNCTION \@extschema\@\.$pins_itself\(/);
         push @faults, 'it inherits one' if $statement =~ /search_path\s+FROM\s+CURRENT/i;
     }
     # What is made, changed or dropped stands in a schema that is named.
