@@ -304,6 +304,15 @@ index_is_key(Relation index, const RowLayout *layout)
 	       index->rd_indoption[0] == 0;
 }
 
+/* Is the simple index on a single bigint in ascending order? */
+static bool
+index_takes_runs(Relation index)
+{
+	return RelationGetNumberOfAttributes(index) == 1 && index->rd_index->indkey.values[0] > 0 &&
+	       index->rd_opfamily[0] == INTEGER_BTREE_FAM_OID && index->rd_opcintype[0] == INT8OID &&
+	       index->rd_indoption[0] == 0;
+}
+
 /* Look at all indexes, and compile their predicates. */
 static void
 look_at_indexes(TableFacts *facts, Relation heap, const RowLayout *layout)
@@ -327,6 +336,7 @@ look_at_indexes(TableFacts *facts, Relation heap, const RowLayout *layout)
 		facts->is_simple = facts->is_simple && index_is_simple(index, simple->info);
 		facts->is_fixed =
 		    facts->is_simple && facts->is_fixed && index_is_fixed(simple->info, layout);
+		simple->takes_runs = facts->is_simple && index_takes_runs(index);
 		if (facts->is_simple && simple->info->ii_Predicate != NIL)
 			simple->predicate = ExecInitQual(
 			    (List *) expression_planner((Expr *) simple->info->ii_Predicate), NULL);
@@ -369,6 +379,7 @@ compile_facts(TableFacts *facts, Relation table, const RowLayout *layout)
 		    AllocSetContextCreate(CacheMemoryContext, "pg_wallet table", ALLOCSET_SMALL_SIZES);
 	MemoryContextReset(facts->context);
 	before = MemoryContextSwitchTo(facts->context);
+	facts->columns = CreateTupleDescCopyConstr(RelationGetDescr(table));
 	look_at_indexes(facts, table, layout);
 	compile_checks(facts, RelationGetDescr(table)->constr);
 	facts->expressions = CreateStandaloneExprContext();

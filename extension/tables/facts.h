@@ -12,6 +12,7 @@
 #include "executor/tuptable.h"
 #include "nodes/execnodes.h"
 #include "nodes/nodes.h"
+#include "access/tupdesc.h"
 #include "nodes/parsenodes.h"
 #include "utils/rel.h"
 
@@ -23,6 +24,7 @@ typedef struct SimpleIndex
 	Oid oid;
 	IndexInfo *info;
 	ExprState *predicate; /* NULL: there is an entry for every row */
+	bool takes_runs;      /* see runs.h */
 } SimpleIndex;
 
 typedef struct TableFacts
@@ -35,6 +37,7 @@ typedef struct TableFacts
 	bool is_immediate;            /* no constraint is checked at the end of a transaction */
 	bool is_simple;               /* all indexes are simple */
 	bool is_fixed;                /* and on nothing but columns that an update leaves as they are */
+	TupleDesc columns;            /* as those of the table, and nobody counts who refers to them */
 	int index_count;
 	SimpleIndex *indexes; /* when simple */
 	bool has_usable_checks;

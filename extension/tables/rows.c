@@ -39,6 +39,7 @@
 #include "base/search_path.h"
 #include "tables/facts.h"
 #include "tables/partitions.h"
+#include "tables/runs.h"
 
 static void
 release(RowWriter *writer)
@@ -140,16 +141,53 @@ writer_index(RowWriter *writer, int i)
 }
 
 /*
- * Makes the index entries of a new row, or of a new version of a row with the keys of the old one.
- * A new version cannot break a unique index, so nothing is looked up.  The executor would look at
- * every version that some snapshot still needs.
+ * Makes the entry of a new row, or of a new version of a row with the keys of the old one, in one
+ * index.  A new version cannot break a unique index, so nothing is looked up.  The executor would
+ * look at every version that some snapshot still needs.
  */
 static void
-make_entries(RowWriter *writer, TupleTableSlot *slot)
+make_entry(RowWriter *writer, int i, TupleTableSlot *slot)
 {
+	const SimpleIndex *index = &writer->facts->indexes[i];
+	bool is_unique = index->info->ii_Unique && !writer->is_update;
 	Datum values[INDEX_MAX_KEYS];
 	bool nulls[INDEX_MAX_KEYS];
 
+	if (!index_covers(writer->facts, index, slot))
+		return;
+	FormIndexDatum(index->info, slot, NULL, values, nulls);
+	index_insert(writer_index(writer, i), values, nulls, &slot->tts_tid, writer->heap,
+	             is_unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO, writer->may_delete, index->info);
+}
+
+/*
+ * Makes the entries of the first slots in runs, as long as that is faster.  Returns how many.  What
+ * does not fit the last page twice, one entry after the other, does not belong there.
+ */
+static int
+make_runs(RowWriter *writer, int i, TupleTableSlot **slots, int count)
+{
+	RunEntry entries[ROWS_AT_ONCE];
+	int length = runs_collect(writer->facts, &writer->facts->indexes[i], slots, count, entries);
+	int failed = 0;
+	int done = 0;
+
+	while (length - done >= RUN_MIN && failed < 2)
+	{
+		int appended = runs_append(writer_index(writer, i), &entries[done], length - done);
+
+		failed = appended > 0 ? 0 : failed + 1;
+		if (appended == 0)
+			make_entry(writer, i, slots[done++]);
+		done += appended;
+	}
+	return done;
+}
+
+/* Makes the index entries of rows that have been inserted, or of one that has been updated. */
+static void
+make_entries(RowWriter *writer, TupleTableSlot **slots, int count)
+{
 	if (writer->indexes == NULL)
 	{
 		writer->indexes = palloc0(sizeof(Relation) * writer->facts->index_count);
@@ -158,14 +196,14 @@ make_entries(RowWriter *writer, TupleTableSlot *slot)
 	for (int i = 0; i < writer->facts->index_count; i++)
 	{
 		const SimpleIndex *index = &writer->facts->indexes[i];
-		bool is_unique = index->info->ii_Unique && !writer->is_update;
+		int done = 0;
 
-		if (!index->info->ii_ReadyForInserts || !index_covers(writer->facts, index, slot))
+		if (!index->info->ii_ReadyForInserts)
 			continue;
-		FormIndexDatum(index->info, slot, NULL, values, nulls);
-		index_insert(writer_index(writer, i), values, nulls, &slot->tts_tid, writer->heap,
-		             is_unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO, writer->may_delete,
-		             index->info);
+		if (index->takes_runs && count >= RUN_MIN)
+			done = make_runs(writer, i, slots, count);
+		for (; done < count; done++)
+			make_entry(writer, i, slots[done]);
 	}
 }
 
@@ -194,21 +232,24 @@ writer_open_for_keys(RowWriter *writer, const RowLayout *layout, int64 first_key
 }
 
 static void
-insert_index_entries(RowWriter *writer, TupleTableSlot *slot, bool only_summarizing)
+insert_index_entries(RowWriter *writer, TupleTableSlot **slots, int count, bool only_summarizing)
 {
 	if (makes_entries(writer))
 	{
-		make_entries(writer, slot);
+		make_entries(writer, slots, count);
 		return;
 	}
-	ResetPerTupleExprContext(writer->estate);
+	for (int i = 0; i < count; i++)
+	{
+		ResetPerTupleExprContext(writer->estate);
 #if PG_VERSION_NUM >= 160000
-	ExecInsertIndexTuples(writer->result, slot, writer->estate, writer->is_update, false, NULL, NIL,
-	                      only_summarizing);
+		ExecInsertIndexTuples(writer->result, slots[i], writer->estate, writer->is_update, false,
+		                      NULL, NIL, only_summarizing);
 #else
-	ExecInsertIndexTuples(writer->result, slot, writer->estate, writer->is_update, false, NULL,
-	                      NIL);
+		ExecInsertIndexTuples(writer->result, slots[i], writer->estate, writer->is_update, false,
+		                      NULL, NIL);
 #endif
+	}
 }
 
 static void
@@ -231,8 +272,7 @@ flush(RowWriter *writer)
 	for (int i = 0; i < writer->filled; i++)
 		check_row(writer, writer->slots[i]);
 	table_multi_insert(writer->heap, writer->slots, writer->filled, writer->command, 0, NULL);
-	for (int i = 0; i < writer->filled; i++)
-		insert_index_entries(writer, writer->slots[i], false);
+	insert_index_entries(writer, writer->slots, writer->filled, false);
 	writer->filled = 0;
 }
 
@@ -244,8 +284,11 @@ writer_next(RowWriter *writer)
 	Assert(!writer->is_update || writer->filled == 0);
 	if (writer->filled == ROWS_AT_ONCE)
 		flush(writer);
+	/* Not table_slot_create(): each slot would pin the table's own descriptor, and the resource
+	 * owner looks through all pins of one thing whenever one is added. */
 	if (writer->filled == writer->slot_count)
-		writer->slots[writer->slot_count++] = table_slot_create(writer->heap, NULL);
+		writer->slots[writer->slot_count++] =
+		    MakeSingleTupleTableSlot(writer->facts->columns, table_slot_callbacks(writer->heap));
 	slot = writer->slots[writer->filled++];
 	ExecClearTuple(slot);
 	return slot;
@@ -337,10 +380,10 @@ writer_update(RowWriter *writer, ItemPointer tid, bool is_locked)
 		return false;
 #if PG_VERSION_NUM >= 160000
 	if (indexes != TU_None)
-		insert_index_entries(writer, slot, indexes == TU_Summarizing);
+		insert_index_entries(writer, &slot, 1, indexes == TU_Summarizing);
 #else
 	if (indexes)
-		insert_index_entries(writer, slot, false);
+		insert_index_entries(writer, &slot, 1, false);
 #endif
 	return true;
 }
