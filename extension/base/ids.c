@@ -17,16 +17,22 @@
  * an id that is not above the highest is not new.  Then the session stores its id as the highest,
  * unless another session has stored a larger id in between.  The larger id does not make the
  * session's own id wrong, because both were drawn after the highest id was read.
+ *
+ * Many ids are drawn at once: docs/posting.md, "Ids in blocks".
  */
 #include "base/ids.h"
 
+#include "access/generic_xlog.h"
 #include "access/htup_details.h"
+#include "access/relation.h"
 #include "access/xact.h"
 #include "catalog/pg_sequence.h"
 #include "commands/sequence.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "port/atomics.h"
+#include "storage/bufmgr.h"
+#include "storage/lmgr.h"
 #include "utils/inval.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
@@ -53,6 +59,7 @@ typedef struct IdSource
 	Oid sequence;
 	Drawn *drawn;    /* NULL: there is no memory for it */
 	bool is_as_made; /* it has been looked at, and nobody has altered it since */
+	int64 last;      /* the last id that it gives */
 } IdSource;
 
 static IdSource sources[ID_KINDS] = {
@@ -160,6 +167,7 @@ check_source(IdSource *source)
 		elog(ERROR, "wallet.%s is not a sequence", source->name);
 	form = (Form_pg_sequence) GETSTRUCT(tuple);
 	source->is_as_made = form->seqincrement == 1 && form->seqcache == 1 && !form->seqcycle;
+	source->last = form->seqmax;
 	if (source->is_as_made)
 	{
 		ReleaseSysCache(tuple);
@@ -203,33 +211,101 @@ keep_highest(Drawn *drawn, uint64 id)
 		;
 }
 
-int64
-id_draw(IdKind kind)
+/*
+ * Draws count ids at once, as so many calls of nextval() would if nobody else called it meanwhile:
+ * under the same lock, and with a record of the write-ahead log that says how far the sequence is.
+ * Draws a single id where the sequence has no more than count left.  Returns the first id.
+ */
+static int64
+draw_many(IdSource *source, int *count)
+{
+	Relation sequence = relation_open(source->sequence, NoLock);
+	Buffer buffer = ReadBuffer(sequence, 0);
+	GenericXLogState *change = GenericXLogStart(sequence);
+	HeapTupleHeader row;
+	Form_pg_sequence_data state;
+	int64 first = 0;
+	Page page;
+
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	/* The whole page: nextval() logs ids in advance, so the page of a standby may be another one.
+	 */
+	page = GenericXLogRegisterBuffer(change, buffer, GENERIC_XLOG_FULL_IMAGE);
+	row = (HeapTupleHeader) PageGetItem(page, PageGetItemId(page, FirstOffsetNumber));
+	state = (Form_pg_sequence_data) ((char *) row + row->t_hoff);
+	if (state->last_value < source->last - *count)
+	{
+		first = state->last_value + (state->is_called ? 1 : 0);
+		state->last_value = first + *count - 1;
+		state->is_called = true;
+		state->log_cnt = 0;
+		(void) GenericXLogFinish(change);
+	}
+	else
+		GenericXLogAbort(change);
+	UnlockReleaseBuffer(buffer);
+	relation_close(sequence, NoLock);
+	if (first != 0)
+		return first;
+	*count = 1;
+	return nextval_internal(source->sequence, false);
+}
+
+/* Draws count ids, or fewer, from the sequence.  Returns the first. */
+static int64
+draw(IdSource *source, int *count)
+{
+	int64 first;
+
+	if (*count > 1)
+		LockRelationOid(source->sequence, RowExclusiveLock);
+	else
+		first = nextval_internal(source->sequence, false);
+	if (!source->is_as_made)
+		check_source(source);
+	return *count > 1 ? draw_many(source, count) : first;
+}
+
+static void
+fill(IdKind kind, IdBlock *block, int count)
 {
 	IdSource *source = find_source(kind);
 	int64 highest;
-	int64 id;
+	int64 first;
 
-	Assert(kind < ID_KINDS);
+	Assert(kind < ID_KINDS && count > 0);
 	/* gaps.h relies on this order: first a transaction id, then the id. */
 	(void) GetTopTransactionId();
 	highest = source->drawn == NULL ? 0 : (int64) pg_atomic_read_u64(&source->drawn->highest);
 	pg_read_barrier();
-	id = nextval_internal(source->sequence, false);
-	if (!source->is_as_made)
-		check_source(source);
+	first = draw(source, &count);
 	if (highest == 0)
 		highest = highest_stored(source);
-	if (id <= highest)
+	if (first <= highest)
 		ereport(ERROR,
 		        (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 		         errmsg("sequence wallet.%s is behind the ids that have been drawn", source->name),
-		         errdetail("It gave " INT64_FORMAT ", after " INT64_FORMAT " had been drawn.", id,
-		                   highest),
+		         errdetail("It gave " INT64_FORMAT ", after " INT64_FORMAT " had been drawn.",
+		                   first, highest),
 		         errhint("SELECT setval('wallet.%s', " INT64_FORMAT
 		                 "), or a larger id; logical replication does not carry sequences.",
 		                 source->name, highest)));
 	if (source->drawn != NULL)
-		keep_highest(source->drawn, (uint64) id);
-	return id;
+		keep_highest(source->drawn, (uint64) (first + count - 1));
+	*block = (IdBlock){.next = first, .left = count};
+}
+
+int64
+id_take(IdKind kind, IdBlock *block, int count)
+{
+	if (block->left == 0)
+		fill(kind, block, count);
+	block->left--;
+	return block->next++;
+}
+
+int64
+id_draw(IdKind kind)
+{
+	return id_take(kind, &(IdBlock){0}, 1);
 }

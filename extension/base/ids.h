@@ -30,4 +30,17 @@ extern void ids_start(void *memory, LWLock *lock, bool is_new);
  */
 extern int64 id_draw(IdKind kind);
 
+/* Ids that follow each other, and have been drawn together.  {0} is an empty block. */
+typedef struct IdBlock
+{
+	int64 next;
+	int left;
+} IdBlock;
+
+/*
+ * The same with ids drawn in advance: takes the next id out of the block.  Fills an empty block
+ * first, with up to count ids.  What is left in a block in the end is never used.
+ */
+extern int64 id_take(IdKind kind, IdBlock *block, int count);
+
 #endif /* PG_WALLET_IDS_H */

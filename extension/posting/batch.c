@@ -134,6 +134,7 @@ try_batch(const Job *job, LockMode mode)
 		CHECK_FOR_INTERRUPTS();
 		job->fates[i] = post_request(&ledger, &job->requests[i], job->culprit);
 	}
+	ledger_settle(&ledger);
 	written = mode == LOCK_LATER ? try_update(&ledger) : ledger_update(&ledger, NULL);
 	if (written && !ledger_insert(&ledger, NULL))
 		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),

@@ -198,6 +198,7 @@ wallet_create(PG_FUNCTION_ARGS)
 	ledger_open_one(&ledger, &room, &operation);
 	ledger_load(&ledger, LOCK_WAIT);
 	code = rules_judge(&operation, &ledger.set, &ledger.effects);
+	ledger_settle(&ledger);
 	if (code == CODE_OK && !ledger_insert(&ledger, NULL))
 		code = CODE_WALLET_EXISTS;
 	if (code != CODE_OK)
@@ -300,6 +301,7 @@ try_to_move_money(const Operation *operation, const char *key, const Datum *meta
 		return false;
 	if (code != CODE_OK)
 		refuse(code, describe(operation, code, &ledger.set));
+	ledger_settle(&ledger);
 	if (!ledger_update(&ledger, &mark))
 		return false;
 	(void) ledger_insert(&ledger, metadata);
@@ -401,6 +403,7 @@ wallet_set_status(PG_FUNCTION_ARGS)
 	code = rule_status(operation.source_wallet_id, status, &ledger.set, &ledger.effects);
 	if (code != CODE_OK)
 		refuse(code, describe(&operation, code, &ledger.set));
+	ledger_settle(&ledger);
 	(void) ledger_update(&ledger, NULL);
 	SPI_finish();
 	return wallet_result(fcinfo, &room.wallets[0]);

@@ -25,11 +25,14 @@
 StaticAssertDecl(lengthof(((LedgerRoom *) 0)->touched) > OPERATION_KEYS_MAX + 1,
                  "one element of a hash table stays free");
 
+/* Ids of the present ledger's transfers. */
+static IdBlock transfer_ids;
+
 /* Ids must rise along each wallet's chain; a sequence that was set back must not break that. */
 static int64
-draw_transfer_id(int64 above)
+draw_transfer_id(int64 above, int to_come)
 {
-	int64 transfer_id = id_draw(ID_TRANSFER);
+	int64 transfer_id = id_take(ID_TRANSFER, &transfer_ids, to_come);
 
 	if (transfer_id <= above)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -202,6 +205,13 @@ restore_wallets(Ledger *ledger, const EffectsMark *mark, int count)
 	(void) wallets_update(set->wallets, count);
 }
 
+void
+ledger_settle(Ledger *ledger)
+{
+	transfer_ids = (IdBlock){0};
+	effects_settle(&ledger->set, &ledger->effects);
+}
+
 bool
 ledger_update(Ledger *ledger, const EffectsMark *mark)
 {
@@ -209,7 +219,6 @@ ledger_update(Ledger *ledger, const EffectsMark *mark)
 	int count = set->loaded_count;
 	int updated;
 
-	effects_settle(set, &ledger->effects);
 	updated = wallets_update(set->wallets, count);
 	if (updated < count && mark != NULL)
 		restore_wallets(ledger, mark, updated);
@@ -223,7 +232,6 @@ ledger_insert(Ledger *ledger, const Datum *metadata)
 	const Effects *effects = &ledger->effects;
 	int made = set->wallet_count - set->loaded_count;
 
-	Assert(!effects->is_later);
 	if (made > 0 && wallets_insert(&set->wallets[set->loaded_count], made) != made)
 		return false;
 	if (effects->transfer_count > 0)

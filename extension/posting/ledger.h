@@ -5,6 +5,7 @@
  *	ledger_open		finds what the operations touch
  *	ledger_load		reads that and locks the wallets
  *	rules_judge		for each operation in order (rules.h)
+ *	ledger_settle	gives all of them one moment, and the transfers their ids
  *	ledger_update	stores the wallets that have changed
  *	ledger_insert	stores what is new: wallets, transfers, outcomes
  */
@@ -44,6 +45,9 @@ extern void ledger_open_one(Ledger *ledger, LedgerRoom *room, const Operation *o
  * another transaction holds is busy then.  The moment of the effects is that of this call.
  */
 extern void ledger_load(Ledger *ledger, LockMode mode);
+
+/* See effects_settle().  Waits where somebody alters the sequence of the ids. */
+extern void ledger_settle(Ledger *ledger);
 
 /*
  * Stores the wallets that have changed.  False when another transaction has changed one that was

@@ -306,15 +306,23 @@ refuse_busy_keys(EnqueueItem *items, int count)
 	}
 }
 
+static int
+count_new(const EnqueueItem *items, int count)
+{
+	int new_count = 0;
+
+	for (int i = 0; i < count; i++)
+		new_count += is_new(&items[i]) ? 1 : 0;
+	return new_count;
+}
+
 /* Refuse the new items for which the queue has no room, the last ones first. */
 static void
 refuse_beyond_limit(EnqueueItem *items, int count)
 {
-	int new_count = 0;
+	int new_count = count_new(items, count);
 	int room;
 
-	for (int i = 0; i < count; i++)
-		new_count += is_new(&items[i]) ? 1 : 0;
 	if (new_count == 0)
 		return;
 	room = backlog_admit(new_count, setting_queue_limit);
@@ -442,16 +450,20 @@ may_be_refused(const EnqueueItem *items, int count)
 static void
 store_items(EnqueueItem *items, int count, bool is_single, MemoryContext result_context)
 {
+	IdBlock ids = {0};
+	int new_count;
+
 	find_repeated(items, count);
 	if (!is_single)
 		refuse_busy_keys(items, count);
 	refuse_beyond_limit(items, count);
 	LockRelationOid(wallet_relation("request"), RowExclusiveLock);
+	new_count = count_new(items, count);
 	for (int i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (is_new(&items[i]))
-			items[i].drawn_id = items[i].request.request_id = id_draw(ID_REQUEST);
+			items[i].drawn_id = items[i].request.request_id = id_take(ID_REQUEST, &ids, new_count);
 	}
 	if (!is_single && may_be_refused(items, count))
 		run_apart(items, count, store_range, unstore_range, refuse_unstored);

@@ -17,11 +17,7 @@ effects_change(WorkingSet *set, Effects *effects, Wallet *wallet, WalletChange c
 		set->befores[set->before_count++] = (WalletBefore){wallet, *wallet};
 	}
 	if (effects->moment < wallet->updated_at)
-	{
 		effects->moment = wallet->updated_at;
-		effects->is_later = true;
-	}
-	wallet->updated_at = effects->moment;
 	wallet->changes |= change;
 }
 
@@ -29,13 +25,10 @@ void
 effects_move(WorkingSet *set, Effects *effects, const Operation *operation, int64_t amount,
              Wallet *source, Wallet *destination)
 {
-	int64_t newest = source->last_transfer_id > destination->last_transfer_id
-	                     ? source->last_transfer_id
-	                     : destination->last_transfer_id;
-	int64_t transfer_id = effects->draw_transfer_id(newest);
+	/* A place until the transfer gets its id: -1 is that of the first. */
+	int64_t transfer_id = -1 - effects->transfer_count;
 
-	assert(amount > 0 && transfer_id > newest);
-	assert(effects->transfer_count < effects->transfers_max);
+	assert(amount > 0 && effects->transfer_count < effects->transfers_max);
 	effects_change(set, effects, source, CHANGE_MONEY);
 	effects_change(set, effects, destination, CHANGE_MONEY);
 	source->balance -= is_outside(source) ? 0 : amount;
@@ -51,10 +44,8 @@ effects_move(WorkingSet *set, Effects *effects, const Operation *operation, int6
 	    .destination_balance = destination->balance,
 	    .source_previous = source->last_transfer_id,
 	    .destination_previous = destination->last_transfer_id,
-	    .posted_at = effects->moment,
 	};
 	source->last_transfer_id = destination->last_transfer_id = transfer_id;
-	source->updated_at = destination->updated_at = effects->moment;
 }
 
 Wallet *
@@ -63,8 +54,6 @@ effects_make_wallet(WorkingSet *set, Effects *effects, int64_t user_id, const Cu
 	Wallet wallet = {
 	    .wallet_id = effects->draw_wallet_id(),
 	    .user_id = user_id,
-	    .created_at = effects->moment,
-	    .updated_at = effects->moment,
 	    .currency = *currency,
 	    .status = STATUS_ACTIVE,
 	    .changes = CHANGE_MONEY | CHANGE_STATUS,
@@ -83,27 +72,51 @@ effects_add_outcome(Effects *effects, const Operation *operation, Outcome outcom
 	effects->outcomes[effects->outcome_count++] = outcome;
 }
 
-/* The moment rarely moves, and the last operation may have moved it: so this is done once. */
+/* The id of a transfer that may have had a place alone so far. */
+static int64_t
+settled_id(const Effects *effects, int64_t transfer_id)
+{
+	assert(transfer_id >= -effects->transfer_count);
+	return transfer_id < 0 ? effects->transfers[-1 - transfer_id].transfer_id : transfer_id;
+}
+
+static void
+settle_transfer(const Effects *effects, Transfer *transfer, int to_come)
+{
+	int64_t source_previous = settled_id(effects, transfer->source_previous);
+	int64_t destination_previous = settled_id(effects, transfer->destination_previous);
+	int64_t newest =
+	    source_previous > destination_previous ? source_previous : destination_previous;
+
+	assert(transfer->transfer_id < 0);
+	transfer->transfer_id = effects->draw_transfer_id(newest, to_come);
+	assert(transfer->transfer_id > newest);
+	transfer->source_previous = source_previous;
+	transfer->destination_previous = destination_previous;
+	transfer->posted_at = effects->moment;
+}
+
 void
 effects_settle(WorkingSet *set, Effects *effects)
 {
-	if (!effects->is_later)
-		return;
 	for (int i = 0; i < effects->transfer_count; i++)
-		effects->transfers[i].posted_at = effects->moment;
+		settle_transfer(effects, &effects->transfers[i], effects->transfer_count - i);
 	for (int i = 0; i < set->wallet_count; i++)
 	{
-		if (set->wallets[i].changes != 0)
-			set->wallets[i].updated_at = effects->moment;
+		Wallet *wallet = &set->wallets[i];
+
+		if (wallet->changes == 0)
+			continue;
+		wallet->last_transfer_id = settled_id(effects, wallet->last_transfer_id);
+		wallet->updated_at = effects->moment;
 		if (i >= set->loaded_count)
-			set->wallets[i].created_at = effects->moment;
+			wallet->created_at = effects->moment;
 	}
 	for (int i = 0; i < effects->outcome_count; i++)
 	{
 		if (effects->outcomes[i].sees_changes)
 			effects->outcomes[i].updated_at = effects->moment;
 	}
-	effects->is_later = false;
 }
 
 EffectsMark
@@ -113,7 +126,6 @@ effects_mark(WorkingSet *set, const Effects *effects)
 	set->is_marked = true;
 	return (EffectsMark){
 	    .moment = effects->moment,
-	    .is_later = effects->is_later,
 	    .transfer_count = effects->transfer_count,
 	    .outcome_count = effects->outcome_count,
 	    .wallet_count = set->wallet_count,
@@ -134,7 +146,6 @@ effects_undo(WorkingSet *set, Effects *effects, const EffectsMark *mark)
 	}
 	working_set_unmake(set, mark->wallet_count);
 	effects->moment = mark->moment;
-	effects->is_later = mark->is_later;
 	effects->transfer_count = mark->transfer_count;
 	effects->outcome_count = mark->outcome_count;
 	set->is_marked = false;

@@ -20,7 +20,6 @@ typedef struct Effects
 	 * posted_at never goes back along a wallet's chain.
 	 */
 	int64_t moment;
-	bool is_later; /* the moment has moved: what was written before has an earlier one */
 
 	Transfer *transfers;
 	int transfer_count;
@@ -29,15 +28,17 @@ typedef struct Effects
 	int outcome_count;
 	int outcomes_max; /* one for each operation with a request */
 
-	/* The next id; that of a transfer is larger than this one, the newest of the two wallets'. */
-	int64_t (*draw_transfer_id)(int64_t above);
+	/*
+	 * The next id.  That of a transfer is larger than above, the newest of the two wallets';
+	 * to_come transfers, this one among them, want an id in this batch.
+	 */
+	int64_t (*draw_transfer_id)(int64_t above, int to_come);
 	int64_t (*draw_wallet_id)(void);
 } Effects;
 
 /*
  * Records a movement of money and changes both wallets.  The source has the money, and the
- * destination has room for it.  The id is drawn here, with both wallets locked, so that the ids
- * rise along each wallet's chain in the order in which the money moved.
+ * destination has room for it.  The transfer gets its id in effects_settle().
  */
 extern void effects_move(WorkingSet *set, Effects *effects, const Operation *operation,
                          int64_t amount, Wallet *source, Wallet *destination);
@@ -55,7 +56,11 @@ extern void effects_change(WorkingSet *set, Effects *effects, Wallet *wallet, Wa
 /* Keeps how the operation ended, where it has a request that waits for an outcome. */
 extern void effects_add_outcome(Effects *effects, const Operation *operation, Outcome outcome);
 
-/* The last step before all is written: gives everything the same moment. */
+/*
+ * The last step before all is written: gives everything the same moment, and each transfer its id.
+ * The ids are drawn after the wallets were read and before they are written.  So they rise along
+ * each wallet's chain in the order in which the money moved, and refused operations draw none.
+ */
 extern void effects_settle(WorkingSet *set, Effects *effects);
 
 /*
@@ -66,7 +71,6 @@ extern void effects_settle(WorkingSet *set, Effects *effects);
 typedef struct EffectsMark
 {
 	int64_t moment;
-	bool is_later;
 	int transfer_count;
 	int outcome_count;
 	int wallet_count;

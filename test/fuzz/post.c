@@ -324,6 +324,19 @@ store_bank(TestBank *bank, Bank *stored)
 		EXPECT(bank->transfers[i].posted_at == bank->effects.moment, "two moments");
 }
 
+/* The transfers as they are stored: each step makes one or none. */
+static void
+take_transfers(const TestBank *bank, Ended *ended, int count)
+{
+	const Transfer *next = bank->transfers;
+
+	for (int i = 0; i < count; i++)
+	{
+		if (ended[i].transfer_count > 0)
+			ended[i].transfer = *next++;
+	}
+}
+
 /* ---- what must hold ---- */
 
 /* One side of a transfer: the wallet as it was, and as it is. */
@@ -407,7 +420,7 @@ run_direct(Bank *stored, const Step *steps, int count, Ended *ended)
 		open_bank(&bank, stored, &steps[i], 1);
 		carry(&bank, &steps[i], &ended[i]);
 		store_bank(&bank, stored);
-		ended[i].transfer.posted_at = bank.effects.moment;
+		take_transfers(&bank, &ended[i], 1);
 		check_step(&before, stored, &ended[i]);
 	}
 	forget_moments(stored, ended, count);
@@ -444,6 +457,7 @@ run_batches(Bank *stored, const Step *steps, int count, Ended *ended)
 				carry(&bank, &steps[i], &ended[i]);
 		}
 		store_bank(&bank, stored);
+		take_transfers(&bank, &ended[from], to - from);
 	}
 	forget_moments(stored, ended, count);
 }

@@ -30,9 +30,9 @@ static int64_t bank_last_transfer_id;
 static int64_t bank_last_wallet_id = 1000;
 
 static int64_t
-bank_draw_transfer_id(int64_t above)
+bank_draw_transfer_id(int64_t above, int to_come)
 {
-	(void) above;
+	(void) above, (void) to_come;
 	return ++bank_last_transfer_id;
 }
 

@@ -248,6 +248,7 @@ test_status(void)
 		bank_open(&bank, &touching, 1, &wallet, 1, find_currency);
 		bank.effects.moment = 20;
 		code = rule_status(1, cases[i].to, &bank.set, &bank.effects);
+		effects_settle(&bank.set, &bank.effects);
 		ok(code == cases[i].code, "%s to %s: %s", status_names[cases[i].from],
 		   status_names[cases[i].to], wallet_codes[cases[i].code].name);
 		ok(bank.wallets[0].changes == (code == CODE_OK ? CHANGE_STATUS : 0) &&
@@ -278,7 +279,12 @@ test_move(void)
 	bank_open(&bank, &operation, 1, wallets, 2, find_currency);
 	bank.effects.moment = 1000;
 	ok_code(rules_judge(&operation, &bank.set, &bank.effects), CODE_OK, "transaction");
-	ok(source->balance == 300 && destination->balance == 250, "the money has moved");
+	ok_code(rules_judge(&operation, &bank.set, &bank.effects), CODE_OK, "another one");
+	operation.amount.digits = 200;
+	ok_code(rules_judge(&operation, &bank.set, &bank.effects), CODE_INSUFFICIENT_FUNDS,
+	        "one that is refused");
+	effects_settle(&bank.set, &bank.effects);
+	ok(source->balance == 100 && destination->balance == 450, "the money has moved");
 	ok(transfer->source_balance == 300 && transfer->destination_balance == 250,
 	   "the transfer keeps both balances");
 	ok(transfer->transfer_id == 10 && transfer->request_id == 77 &&
@@ -288,15 +294,15 @@ test_move(void)
 	   "the transfer says what happened");
 	ok(transfer->source_previous == 3 && transfer->destination_previous == 0,
 	   "the transfer continues both chains");
-	ok(source->last_transfer_id == 10 && destination->last_transfer_id == 10 &&
+	ok(transfer[1].source_previous == 10 && transfer[1].destination_previous == 10 &&
+	       transfer[1].transfer_id == 11 && transfer[1].source_balance == 100,
+	   "the next one finds the wallets as that one left them");
+	ok(source->last_transfer_id == 11 && destination->last_transfer_id == 11 &&
 	       source->updated_at == 1000 && destination->updated_at == 1000 &&
 	       source->changes == CHANGE_MONEY && destination->changes == CHANGE_MONEY,
 	   "both wallets know their last transfer, and have changed");
-	ok(bank.effects.outcome_count == 0, "a transfer is its own outcome");
-	ok_code(rules_judge(&operation, &bank.set, &bank.effects), CODE_OK, "transaction");
-	ok(transfer[1].source_previous == 10 && transfer[1].destination_previous == 10 &&
-	       transfer[1].source_balance == 100,
-	   "the next one finds the wallets as that one left them");
+	ok(bank_last_transfer_id == 11 && bank.effects.outcome_count == 1,
+	   "a transfer is its own outcome; who is refused has one, and no id");
 }
 
 /* The table of codes is what others build upon: each name and SQLSTATE once, in one class. */
