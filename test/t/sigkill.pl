@@ -231,7 +231,7 @@ sub kill_one
 {
     my $log      = log_position($node);
     my ($victim, $what) = split /:/, ask($node, 'postgres', <<'SQL');
-SELECT concat(pid, ':', backend_type) FROM pg_stat_activity WHERE backend_type !~ 'autovacuum worker' AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1
+SELECT concat(pid, ':', backend_type) FROM pg_stat_activity WHERE backend_type !~ '(autovacuum|parallel) worker' AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1
 SQL
     kill KILL => $victim;
     log_becomes($node, $log, qr/all server processes terminated; reinitializing.*ready to accept connections/s, "killed: $what");
@@ -247,13 +247,13 @@ sub acknowledged
     unlink $file;
     append_to_file($file, join('', map { tr/ /\t/r . "\n" } @{ $round->{queued} }));
     is(ask($where, $db, <<"SQL"), '', "$name: each handshake has its outcome, and no two have the same transfer");
-CREATE TEMP TABLE acknowledged (user_id bigint, handshake_id text);
-\\copy acknowledged FROM '$file'
+CREATE TEMP TABLE acknowledged (user_id bigint, handshake_id text, ordinal serial);
+\\copy acknowledged (user_id, handshake_id) FROM '$file'
 WITH answer AS (
-    SELECT t.user_id, t.handshake_id, a.*
-        FROM (SELECT array_agg('transaction'::text), array_agg(user_id), array_agg(handshake_id) FROM acknowledged) AS l (kinds, users, handshakes),
-             wallet.lookup_many(l.kinds, l.users, l.handshakes) AS a,
-             LATERAL (SELECT l.users[a.ordinal], l.handshakes[a.ordinal]) AS t (user_id, handshake_id)
+    SELECT k.user_id, k.handshake_id, a.*
+        FROM (SELECT array_agg('transaction'::text), array_agg(user_id ORDER BY ordinal), array_agg(handshake_id ORDER BY ordinal)
+                  FROM acknowledged) AS l (kinds, users, handshakes),
+             wallet.lookup_many(l.kinds, l.users, l.handshakes) AS a JOIN acknowledged AS k USING (ordinal)
 ), fault AS (
     SELECT concat('user ', user_id, ' ', handshake_id, ' ', state, ' ', code) FROM answer
         WHERE state IS DISTINCT FROM CASE WHEN user_id > $wallets THEN 'rejected' ELSE 'processed' END OR (state = 'processed' AND transfer_id <= $before)
