@@ -255,7 +255,7 @@ draw_many(IdSource *source, int *count)
 static int64
 draw(IdSource *source, int *count)
 {
-	int64 first;
+	int64 first = 0;
 
 	if (*count > 1)
 		LockRelationOid(source->sequence, RowExclusiveLock);
