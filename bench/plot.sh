@@ -1,6 +1,7 @@
 #!/bin/bash
 # plot.sh [curves]: draws docs/performance-throughput.svg and docs/performance-snapshot.svg from what the
-# last benchmark left in bench/results; or docs/performance-curves.svg from what the last cost curves left.
+# last benchmark left in bench/results; or docs/performance-curves.svg from what the last cost curves left,
+# of which it prints a table, too.
 # shellcheck source=bin/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../bin/lib.sh"
 cd "$TOP"
@@ -19,22 +20,20 @@ plot() { # FILE: the rest of the script is read from standard input
     } | gnuplot
 }
 
-# Lines N COST of each curve, one block after the other.
-curve_points() { # NAME...
-    local name
-    for name; do
-        echo "\$$name << E"
-        sed -nE "s/^${name}_([0-9]+)=/\1 /p" "$results/curves.txt" | sort -n
-        echo E
-    done
+# Lines N COST: the least sample of each point.
+curve_points() { # NAME
+    sed -nE "s/^$1_([0-9]+)_min=/\1 /p" "$results/curves.txt" | sort -n
 }
 
-# panel TITLE XLABEL NAME...
+# panel TITLE XLABEL NAME...: those of the curves that were measured.
 panel() {
     local name lines=''
-    curve_points "${@:3}"
-    for name in "${@:3}"; do lines+="\$$name with linespoints pt 7 ps 0.4 lw 2 title '${name//_/ }', "; done
-    printf "set title '%s'\nset xlabel '%s'\nplot %s\n" "$1" "$2" "${lines%, }"
+    for name in "${@:3}"; do
+        [[ -n $(curve_points "$name") ]] || continue
+        printf '$%s << E\n%s\nE\n' "$name" "$(curve_points "$name")"
+        lines+="\$$name with linespoints pt 7 ps 0.4 lw 2 title '${name//_/ }', "
+    done
+    [[ -z $lines ]] || printf "set title '%s'\nset xlabel '%s'\nplot %s\n" "$1" "$2" "${lines%, }"
 }
 
 if [[ ${1:-} == curves ]]; then
@@ -52,6 +51,11 @@ $(panel 'How much there is' 'wallets, transfers in the journal' wallets_post wal
 $(panel 'Clients' 'clients that pay, idle connections' clients connections)
 unset multiplot
 END
+    printf '| curve | microseconds of CPU an item, by n |\n|---|---|\n'
+    sed -nE 's/^([a-z_]+)_[0-9]+=.*/\1/p' "$results/curves.txt" | sort -u | while read -r name; do
+        curve_points "$name" | awk -v name="$name" '{ all = all (NR > 1 ? ", " : "") $1 ": " sprintf("%.3g", $2) }
+            END { print "| `" name "` | " all " |" }'
+    done
     exit
 fi
 

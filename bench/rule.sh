@@ -28,8 +28,9 @@ cheaper() { # NAME|'' OTHER
 
 # judge CURVE N...: each point beside the cheapest smaller one. Where a point looks dearer, both are
 # measured again, by turns. The point is dearer when their least samples and their medians say so then.
+# The report has the samples of both times.
 judge() {
-    local curve=$1 n cheapest=''
+    local curve=$1 n cheapest='' name
     for n in "${@:2}"; do
         n=${curve}_$n
         if [[ -n $cheapest ]] && is_dearer least_of "$n" "$cheapest"; then
@@ -38,7 +39,10 @@ judge() {
             if is_dearer least_of "$n.again" "$cheapest.again" && is_dearer value_of "$n.again" "$cheapest.again"; then
                 faults+=("$n")
             fi
-            rm "$notes/$n.again" "$notes/$cheapest.again"
+            for name in "$n" "$cheapest"; do
+                cat "$notes/$name.again" >>"$notes/$name"
+                rm "$notes/$name.again"
+            done
         fi
         cheapest=$(cheaper "$cheapest" "$n")
     done
