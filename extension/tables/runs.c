@@ -61,7 +61,10 @@ lock_last_leaf(Relation index)
 	return buffer;
 }
 
-/* Is the page still the last leaf, and is the key above the page's last one? */
+/*
+ * Is the page still the last leaf, and is the key above the page's last one?  A page with entries
+ * that are known to be dead is index_insert()'s, which removes them when there is no room.
+ */
 static bool
 may_append(Relation index, Page page, int64 key)
 {
@@ -71,7 +74,7 @@ may_append(Relation index, Page page, int64 key)
 	Datum value;
 	bool is_null;
 
-	if (!P_ISLEAF(opaque) || !P_RIGHTMOST(opaque) || P_IGNORE(opaque) ||
+	if (!P_ISLEAF(opaque) || !P_RIGHTMOST(opaque) || P_IGNORE(opaque) || P_HAS_GARBAGE(opaque) ||
 	    last < P_FIRSTDATAKEY(opaque))
 		return false;
 	entry = (IndexTuple) PageGetItem(page, PageGetItemId(page, last));

@@ -100,9 +100,8 @@ sub one_kill
     my $checks_pages = rand() < 0.5;
     my $before       = ask($node, $db, 'SELECT max(transfer_id) FROM wallet.transfer');
 
-    # A page for each record of the log, with which recovery and the standby compare what they made. Not for generic
-    # records: those pages are compared with their hints of dead entries, which no log has.
-    set_conf($node, wal_consistency_checking => $checks_pages ? 'btree, heap, heap2, sequence' : '');
+    # A page for each record of the log, with which recovery and the standby compare what they made.
+    set_conf($node, wal_consistency_checking => $checks_pages ? 'btree, generic, heap, heap2, sequence' : '');
     my @clients = map { start_client() } 1 .. 2;
     my $deadline = time() + 30;
     usleep(1000) until time() > $deadline || grep { -s $_->{out} } @clients;
