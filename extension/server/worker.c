@@ -59,6 +59,10 @@
 #define AWAITED_INTERVAL_MS 2
 #define BUSY_ROUND 16
 
+/* The interval after a round that settles FULL_ROUND requests or more. */
+#define FULL_INTERVAL_MS 200
+#define FULL_ROUND 1000
+
 /* The interval of heartbeats while the worker sleeps; wallet_ready() expects them. */
 #define HEARTBEAT_MS 5000
 
@@ -259,7 +263,9 @@ round_interval_ms(int64 settled)
 	bool is_awaited = workers_gather();
 	bool may_fill_up = setting_queue_limit > 0 && settled * 8 > setting_queue_limit;
 
-	return is_awaited || may_fill_up ? AWAITED_INTERVAL_MS : ROUND_INTERVAL_MS;
+	if (is_awaited || may_fill_up)
+		return AWAITED_INTERVAL_MS;
+	return settled < FULL_ROUND ? ROUND_INTERVAL_MS : FULL_INTERVAL_MS;
 }
 
 /* After a busy round that has left no request: waits until the interval is over. */
