@@ -228,8 +228,7 @@ draw_many(IdSource *source, int *count)
 	Page page;
 
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	/* The whole page: nextval() logs ids in advance, so the page of a standby may be another one.
-	 */
+	/* The whole page: nextval() logs ids in advance, so that a standby has another page. */
 	page = GenericXLogRegisterBuffer(change, buffer, GENERIC_XLOG_FULL_IMAGE);
 	row = (HeapTupleHeader) PageGetItem(page, PageGetItemId(page, FirstOffsetNumber));
 	state = (Form_pg_sequence_data) ((char *) row + row->t_hoff);

@@ -2,11 +2,11 @@
  * runs.c
  *		Many entries of an index at once.
  *
- * index_insert() takes its way through the tree, a lock and a record of the write-ahead log for
- *each entry.  The ids of requests and transfers rise, so that nearly all entries of a batch belong
- *at the end of the index: as many as the last leaf page has room for are appended in one step, with
- * one record.  The page is as index_insert() would have left it.  A page that is full is split by
- * index_insert(), which makes the next entry.
+ * For each entry index_insert() goes through the tree, locks a page and writes a record of the
+ * write-ahead log.  The ids of requests and transfers rise, so that nearly all entries of a batch
+ * belong at the end of the index.  As many as the last leaf page has room for are appended in one
+ * step, with one record.  The page is as index_insert() would have left it.  When the page is full,
+ * index_insert() splits it and makes the next entry.
  *
  * Locking: the last leaf page is locked exclusively while it is looked at and changed, as in
  * index_insert().  Whoever adds a key above all others needs this lock.  So a key that is above the

@@ -3,7 +3,7 @@
  *		The rules on their own, without a server, as TAP.
  *
  * Here is what a scenario (test/README.md) cannot say: what stands in a transfer and an outcome,
- *and that of all rules which an operation breaks the first one gives its code.
+ * and that of all rules which an operation breaks the first one gives its code.
  */
 #include "rules/rules.h"
 #include "rules/wallet.h"

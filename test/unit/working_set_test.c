@@ -1,7 +1,7 @@
 /*
  * working_set_test.c
  *		The working set and the effects of a batch, without a server, as TAP: what waits, what is
- *found, which moment a batch has, and what is taken back.
+ * found, which moment a batch has, and what is taken back.
  */
 #include "rules/rules.h"
 #include "rules/wallet.h"
