@@ -95,6 +95,7 @@ INSERT INTO may_execute SELECT replace(f, '@', :'extension_schema')::regprocedur
     ('wallet.make_partition(bigint)', '', 'SELECT wallet.make_partition(9)'),
     ('wallet.is_expired(bigint, timestamptz)', '', 'SELECT wallet.is_expired(0, NULL)'),
     ('wallet.expiry_moment(text, interval, timestamptz)', '', 'SELECT wallet.expiry_moment(''requests'', NULL, NULL)'),
+    ('wallet.clock()', '', 'SELECT wallet.clock()'),
     ('wallet.monotonic_clock()', '', 'SELECT wallet.monotonic_clock()'),
     ('wallet.drop_partition(bigint)', '', 'SELECT wallet.drop_partition(0)'),
     ('wallet.history(bigint, bigint, integer)', '', 'SELECT wallet.history(1, NULL, 5)'),
@@ -163,7 +164,9 @@ CREATE TEMPORARY TABLE may_set (setting text PRIMARY KEY, context text);
 INSERT INTO may_set VALUES
     ('pg_wallet.allow_drop', 'superuser'),
     ('pg_wallet.batch_max', 'sighup'),
+    ('pg_wallet.clock_offset', 'superuser'),
     ('pg_wallet.databases', 'sighup'),
+    ('pg_wallet.hold_expiry', 'superuser'),
     ('pg_wallet.idempotency_retention', 'sighup'),
     ('pg_wallet.max_workers', 'postmaster'),
     ('pg_wallet.poll_interval', 'sighup'),

@@ -10,6 +10,8 @@
 #include "utils/guc.h"
 #include "utils/varlena.h"
 
+#include "base/interval.h"
+
 bool setting_worker = true;
 char *setting_databases = NULL;
 int setting_workers_max = 8;
@@ -19,6 +21,12 @@ bool setting_allow_drop = false;
 int setting_retention_s = 7 * 24 * 60 * 60;
 int setting_request_retention_s = 90 * 24 * 60 * 60;
 int setting_queue_limit = 1000000;
+int64 setting_clock_offset_us = 0;
+int64 setting_hold_expiry_us = 0;
+
+/* The texts of the two, which are intervals. */
+static char *clock_offset_text = NULL;
+static char *hold_expiry_text = NULL;
 
 static bool
 check_databases(char **value, void **extra, GucSource source)
@@ -33,6 +41,53 @@ check_databases(char **value, void **extra, GucSource source)
 		GUC_check_errdetail("The value must be a list of database names, separated by commas.");
 	pfree(list);
 	return is_list;
+}
+
+static bool
+check_clock_offset(char **value, void **extra, GucSource source)
+{
+	int64 us;
+
+	if (interval_parse(*value, &us))
+		return true;
+	GUC_check_errdetail("The value must be an interval of less than 1000 years.");
+	return false;
+}
+
+static void
+assign_clock_offset(const char *value, void *extra)
+{
+	(void) interval_parse(value, &setting_clock_offset_us);
+}
+
+static bool
+check_hold_expiry(char **value, void **extra, GucSource source)
+{
+	int64 us;
+
+	if (interval_parse(*value, &us) && us > 0)
+		return true;
+	GUC_check_errdetail("The value must be an interval above 0, of less than 1000 years.");
+	return false;
+}
+
+static void
+assign_hold_expiry(const char *value, void *extra)
+{
+	(void) interval_parse(value, &setting_hold_expiry_us);
+}
+
+static void
+define_intervals(void)
+{
+	DefineCustomStringVariable(
+	    "pg_wallet.clock_offset", "Shifts the ledger's clock by this interval.",
+	    "For tests and drills; a day is 24 hours, a month 30 days.", &clock_offset_text, "0",
+	    PGC_SUSET, 0, check_clock_offset, assign_clock_offset, NULL);
+	DefineCustomStringVariable(
+	    "pg_wallet.hold_expiry", "Sets how long a hold lasts that names no end.",
+	    "An interval; a day is 24 hours, a month 30 days.", &hold_expiry_text, "7 days", PGC_SUSET,
+	    0, check_hold_expiry, assign_hold_expiry, NULL);
 }
 
 void
@@ -70,6 +125,7 @@ settings_define(void)
 	                         "Allows to drop the extension while its journal holds transfers.",
 	                         "Meant to be set in the one session that does it.",
 	                         &setting_allow_drop, false, PGC_SUSET, 0, NULL, NULL, NULL);
+	define_intervals();
 	if (process_shared_preload_libraries_in_progress)
 		DefineCustomIntVariable(
 		    "pg_wallet.max_workers", "Sets how many databases may have a worker at the same time.",

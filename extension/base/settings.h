@@ -19,6 +19,9 @@ extern int setting_queue_limit; /* pg_wallet.queue_limit */
 /* pg_wallet.request_retention; 0: for ever */
 extern int setting_request_retention_s;
 
+extern int64 setting_clock_offset_us; /* pg_wallet.clock_offset */
+extern int64 setting_hold_expiry_us;  /* pg_wallet.hold_expiry */
+
 /* Whether pg_wallet.databases names this database, or names none and so allows all. */
 extern bool setting_allows_database(const char *database);
 

@@ -234,6 +234,10 @@ LANGUAGE c AS 'MODULE_PATHNAME', 'wallet_monotonic_clock';
 COMMENT ON FUNCTION wallet.monotonic_clock() IS
     'a clock that nobody sets, from some moment before the server''s start';
 
+CREATE FUNCTION wallet.clock() RETURNS timestamptz
+LANGUAGE c AS 'MODULE_PATHNAME', 'wallet_clock';
+COMMENT ON FUNCTION wallet.clock() IS 'the ledger''s clock: the server''s, shifted by pg_wallet.clock_offset';
+
 CREATE TABLE wallet.expiry_clock (
     job text COLLATE "C" PRIMARY KEY,
     counted_until timestamptz NOT NULL,

@@ -14,9 +14,9 @@
 
 #include "miscadmin.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 
 #include "base/chosen.h"
+#include "base/clock.h"
 #include "base/ids.h"
 #include "tables/currencies.h"
 #include "tables/journal.h"
@@ -184,7 +184,7 @@ ledger_load(Ledger *ledger, LockMode mode)
 	load_wallets(ledger, mode);
 	if (ledger->set.loaded_count < ledger->set.touched_count)
 		load_users(ledger, mode);
-	ledger->effects.moment = GetCurrentTimestamp();
+	ledger->effects.moment = ledger_now();
 }
 
 /*
