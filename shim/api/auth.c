@@ -29,10 +29,11 @@ read_token(const char *value, const char **token, size_t *length)
 	return *length > 0 && (*token)[*length + strspn(*token + *length, " \t")] == '\0';
 }
 
-static Scope
-needed_scope(const Request *request)
+/* One of the scopes of this set is needed; 0: none is. */
+static unsigned
+needed_scopes(const Request *request)
 {
-	return request->method == METHOD_POST ? request->route->kind->scope
+	return request->method == METHOD_POST ? request->route->kind->scopes
 	                                      : request->route->read_scope;
 }
 
@@ -48,9 +49,11 @@ static void
 refuse_scope(Request *request)
 {
 	char challenge[128];
+	char names[SCOPE_NAMES_SIZE];
 
+	scope_names(needed_scopes(request), names);
 	snprintf(challenge, sizeof(challenge), REALM ", error=\"insufficient_scope\", scope=\"%s\"",
-	         scope_name(needed_scope(request)));
+	         names);
 	reply_problem(&request->client, CODE_INSUFFICIENT_SCOPE, NULL);
 	reply_field(&request->client, MHD_HTTP_HEADER_WWW_AUTHENTICATE, challenge);
 }
@@ -59,10 +62,10 @@ refuse_scope(Request *request)
 static bool
 suffices(Request *request)
 {
-	assert(needed_scope(request) != 0);
+	assert(needed_scopes(request) != 0);
 	if (request->key.scopes == 0)
 		refuse_key(request, true);
-	else if (!(request->key.scopes & (needed_scope(request) | SCOPE_OPERATOR)))
+	else if (!(request->key.scopes & (needed_scopes(request) | SCOPE_OPERATOR)))
 		refuse_scope(request);
 	else
 		return true;
@@ -123,7 +126,7 @@ asks_early(const Request *request)
 static bool
 needs_key(const Request *request)
 {
-	return request_api(request)->keys != NULL && needed_scope(request) != 0;
+	return request_api(request)->keys != NULL && needed_scopes(request) != 0;
 }
 
 void

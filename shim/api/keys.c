@@ -8,6 +8,7 @@
 #include "api/keys.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,10 +29,9 @@ static const struct
 {
 	const char *name;
 	Scope scope;
-} scopes[] = {{"read", SCOPE_READ},
-              {"transfer", SCOPE_TRANSFER},
-              {"deposit", SCOPE_DEPOSIT},
-              {"operator", SCOPE_OPERATOR}};
+} scopes[] = {{"read", SCOPE_READ},       {"transfer", SCOPE_TRANSFER},
+              {"deposit", SCOPE_DEPOSIT}, {"capture", SCOPE_CAPTURE},
+              {"reverse", SCOPE_REVERSE}, {"operator", SCOPE_OPERATOR}};
 
 #define SCOPE_COUNT (sizeof(scopes) / sizeof(scopes[0]))
 
@@ -41,14 +41,17 @@ keys_create(void)
 	return calloc(1, sizeof(KeyCache));
 }
 
-const char *
-scope_name(Scope scope)
+void
+scope_names(unsigned set, char names[SCOPE_NAMES_SIZE])
 {
-	size_t i = 0;
+	size_t length = 0;
 
-	while (i < SCOPE_COUNT - 1 && scopes[i].scope != scope)
-		i++;
-	return scopes[i].name;
+	names[0] = '\0';
+	for (size_t i = 0; i < SCOPE_COUNT; i++)
+		if (set & scopes[i].scope)
+			length += (size_t) snprintf(names + length, SCOPE_NAMES_SIZE - length, "%s%s",
+			                            length > 0 ? " " : "", scopes[i].name);
+	assert(length < SCOPE_NAMES_SIZE);
 }
 
 static const Key *
@@ -125,10 +128,12 @@ void
 keys_keep(KeyCache *cache, Key *key, const DbResult *result)
 {
 	const char *user_id = db_value(result, 0, KEY_USER_ID);
+	const char *max_amount = db_value(result, 0, KEY_MAX_AMOUNT);
 
 	assert(key->checked_at_ms != 0);
 	key->scopes = read_scopes(db_value(result, 0, KEY_SCOPES));
 	key->user_id = user_id ? strtoll(user_id, NULL, 10) : 0;
+	snprintf(key->max_amount, sizeof(key->max_amount), "%s", max_amount ? max_amount : "");
 	key->fresh_until_ms = key->checked_at_ms + fresh_ms(db_value(result, 0, KEY_EXPIRES_IN_MS));
 	table_keep(key->scopes ? &cache->known : &cache->unknown, key);
 }

@@ -20,17 +20,22 @@ typedef enum Scope
 	SCOPE_READ = 1,
 	SCOPE_TRANSFER = 2,
 	SCOPE_DEPOSIT = 4,
-	SCOPE_OPERATOR = 8 /* all of the others */
+	SCOPE_OPERATOR = 8, /* all of the others */
+	SCOPE_CAPTURE = 16,
+	SCOPE_REVERSE = 32
 } Scope;
+
+#define MAX_AMOUNT_SIZE 32 /* 19 digits, a point, 8 decimals, the end */
 
 /* What the database said of a key. */
 typedef struct Key
 {
 	unsigned char hash[KEY_HASH_SIZE];
-	unsigned scopes;        /* a set; 0: the key is not known, or revoked, or has expired */
-	int64_t user_id;        /* for whom alone it acts; 0: for anybody */
-	int64_t checked_at_ms;  /* when the database was asked; 0: never */
-	int64_t fresh_until_ms; /* until then this is taken for what the database would say */
+	unsigned scopes; /* a set; 0: the key is not known, or revoked, or has expired */
+	int64_t user_id; /* for whom alone it acts; 0: for anybody */
+	char max_amount[MAX_AMOUNT_SIZE]; /* what one row may move or hold; "": there is no bound */
+	int64_t checked_at_ms;            /* when the database was asked; 0: never */
+	int64_t fresh_until_ms;           /* until then this is taken for what the database would say */
 } Key;
 
 typedef struct KeyCache KeyCache;
@@ -44,7 +49,8 @@ const Key *keys_find(KeyCache *cache, const unsigned char *hash, int64_t now_ms)
 /* Fills a key, whose hash and checked_at_ms are set, from the database's answer, and keeps it. */
 void keys_keep(KeyCache *cache, Key *key, const DbResult *result);
 
-/* The name of a scope. */
-const char *scope_name(Scope scope);
+/* Writes the names of a set of scopes, with blanks between them. */
+#define SCOPE_NAMES_SIZE 64
+void scope_names(unsigned scopes, char names[SCOPE_NAMES_SIZE]);
 
 #endif /* WALLET_SHIM_KEYS_H */

@@ -12,8 +12,8 @@
 typedef struct Kind
 {
 	const char *name;
-	Scope scope; /* what the API key of a POST must have */
-	Shape shape; /* of the answer */
+	unsigned scopes; /* one of this set the API key of a POST must have */
+	Shape shape;     /* of the answer */
 } Kind;
 
 /* Indexed by a kind's number. */

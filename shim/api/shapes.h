@@ -10,11 +10,13 @@
 #include "base/buffer.h"
 #include "db/db.h"
 
-/* Which of the two shapes an answer has. */
+/* Which shape an answer has. */
 typedef enum Shape
 {
 	SHAPE_WALLET,
-	SHAPE_TRANSACTION
+	SHAPE_TRANSACTION,
+	SHAPE_OPERATION, /* that of a transaction, and more at its end */
+	SHAPE_GROUP
 } Shape;
 
 /* Writes the answer to a queued request: every member is null but the handshake. */

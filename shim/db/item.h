@@ -86,7 +86,8 @@ enum DbKeyColumn
 	KEY_ORDINAL,
 	KEY_SCOPES,
 	KEY_USER_ID,
-	KEY_EXPIRES_IN_MS
+	KEY_EXPIRES_IN_MS,
+	KEY_MAX_AMOUNT
 };
 
 enum DbReadyColumn

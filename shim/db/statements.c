@@ -27,7 +27,8 @@
 	"SELECT transfer_id, kind, source_wallet_id, destination_wallet_id, amount, balance, "         \
 	"posted_at FROM "
 #define KEY_COLUMNS                                                                                \
-	"SELECT ordinal, pg_catalog.array_to_string(scopes, ' '), user_id, expires_in_ms FROM "
+	"SELECT ordinal, pg_catalog.array_to_string(scopes, ' '), user_id, expires_in_ms, max_amount " \
+	"FROM "
 #define READY_COLUMNS "SELECT worker_alive, detail, pg_catalog.pg_is_in_recovery() FROM "
 
 /* One prepared statement: columns, the schema and a dot, call. */

@@ -61,8 +61,8 @@ LANGUAGE sql AS 'SELECT NULL::$quoted.answer LIMIT 0';
 CREATE FUNCTION wallet_history_page(bigint, bigint, bigint, int) RETURNS TABLE (transfer_id bigint,
     kind text, source_wallet_id bigint, destination_wallet_id bigint, amount text, balance text, posted_at text)
 LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION USING errcode = ''57014''; END';
-CREATE FUNCTION wallet_api_key_check_many(bytea[]) RETURNS TABLE (ordinal int, scopes text[], user_id bigint, expires_in_ms int)
-LANGUAGE sql AS 'SELECT NULL::int, NULL::text[], NULL::bigint, NULL::int LIMIT 0';
+CREATE FUNCTION wallet_api_key_check_many(bytea[]) RETURNS TABLE (ordinal int, scopes text[], user_id bigint, expires_in_ms int, max_amount numeric)
+LANGUAGE sql AS 'SELECT NULL::int, NULL::text[], NULL::bigint, NULL::int, NULL::numeric LIMIT 0';
 CREATE FUNCTION wallet_ready(OUT worker_alive boolean, OUT detail text)
 LANGUAGE sql AS 'SELECT false, ''nobody works here''::text';
 SQL

@@ -37,6 +37,20 @@ SELECT throws_ok(format('SELECT wallet_api_key_create(%L, %L, NULL, %L)', 'k', '
     FROM (VALUES ('-infinity'), ('2020-01-01'), ((clock_timestamp() - interval '1 second')::text)) AS v (t);
 DELETE FROM made WHERE name IN ('soon', 'late', 'never');
 
+-- The scopes of captures and reversals, and the most that one row may move for a key.
+SELECT lives_ok($$INSERT INTO made VALUES ('till', wallet_api_key_create('till', '{reverse,capture}', 7, max_amount => 250.500)),
+    ('most', wallet_api_key_create('most', '{operator}', max_amount => 9223372036854775807))$$, 'with a bound');
+SELECT results_eq($$SELECT name, scopes, max_amount::text FROM wallet_api_keys() WHERE name IN ('till', 'most', 'app') ORDER BY name$$,
+    $$VALUES ('app', '{read,transfer}'::text[], NULL::text), ('most', '{operator}', '9223372036854775807'), ('till', '{capture,reverse}', '250.5')$$, 'which the list shows');
+SELECT results_eq($$SELECT m.name, c.scopes, c.user_id, c.max_amount::text FROM made AS m, wallet_api_key_check_many(ARRAY[sha256(convert_to(m.key, 'UTF8'))]) AS c
+    WHERE m.name IN ('till', 'most') ORDER BY m.name$$, $$VALUES ('most', '{operator}'::text[], NULL::bigint, '9223372036854775807'), ('till', '{capture,reverse}', 7, '250.5')$$,
+    'and which the HTTP server is told');
+SELECT throws_ok(format('SELECT wallet_api_key_create(%L, %L, max_amount => %L)', 'k', '{read}', bound), sqlstate, NULL, bound || ' is no bound')
+    FROM (VALUES ('0', 'PW201'), ('-1', 'PW201'), ('NaN', 'PW109'), ('Infinity', 'PW109'), ('-Infinity', 'PW109'), ('9223372036854775807.1', 'PW214'), ('0.000000001', 'PW213'))
+        AS v (bound, sqlstate);
+SELECT throws_ok($$UPDATE wallet.api_key SET max_amount = NULL$$, 'PW903', NULL, 'a bound stays');
+DELETE FROM made WHERE name IN ('till', 'most');
+
 -- What is looked up is in use: that is noted once an hour.
 SELECT ok(last_used_at IS NULL, 'a key that was made and not used') FROM wallet_api_keys() WHERE name = 'app';
 SELECT count(*) FROM wallet_api_key_check_many((SELECT array_agg(sha256(convert_to(key, 'UTF8'))) FROM made WHERE name <> 'back office'));
