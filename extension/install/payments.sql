@@ -36,11 +36,23 @@ CREATE TYPE wallet.request_info AS (
     updated_at timestamptz,
     transfer_id bigint,
     source_wallet_id bigint,
-    destination_wallet_id bigint
+    destination_wallet_id bigint,
+    kind text,
+    link_id bigint,
+    group_id bigint,
+    leg integer,
+    rows jsonb
 );
-COMMENT ON TYPE wallet.request_info IS 'how a request stands: queued, processed or rejected';
+COMMENT ON TYPE wallet.request_info IS
+    'how a request stands: queued, processed or rejected; amount is the wallet''s balance, or what the transfer moved, reserved or released';
 
-/* One row of wallet_lookup_many and wallet_read_many: amounts and times as JSON shows them. */
+/*
+ * One row of wallet_lookup_many and wallet_read_many: amounts and times as JSON shows them.  amount is
+ * the wallet's balance, or what the transfer moved, reserved or released.  link_id is the hold of a
+ * capture, void or extension, and the original of a reversal.  A group has group_id and rows, the rows
+ * of the journal in their order, and its transfer_id is that of its first row.  leg is the leg that a
+ * group was refused for, from 0.
+ */
 CREATE TYPE wallet.answer AS (
     ordinal integer,
     state text,
@@ -54,7 +66,12 @@ CREATE TYPE wallet.answer AS (
     updated_at text,
     transfer_id bigint,
     source_wallet_id bigint,
-    destination_wallet_id bigint
+    destination_wallet_id bigint,
+    kind text,
+    link_id bigint,
+    group_id bigint,
+    leg integer,
+    rows jsonb
 );
 COMMENT ON TYPE wallet.answer IS 'how a request stands, with amounts and times as JSON shows them';
 

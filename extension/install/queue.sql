@@ -55,14 +55,20 @@ BEGIN
     info.message := answer.message;
     info.wallet_id := answer.wallet_id;
     info.wallet_status := answer.wallet_status;
-    info.amount := round(answer.amount::numeric,
-        (SELECT c.minor_digits FROM wallet.currency AS c WHERE c.code = answer.currency));
+    info.amount := CASE WHEN answer.currency IS NULL THEN answer.amount::numeric
+        ELSE round(answer.amount::numeric,
+                   (SELECT c.minor_digits FROM wallet.currency AS c WHERE c.code = answer.currency)) END;
     info.currency := answer.currency;
     info.created_at := answer.created_at::timestamp AT TIME ZONE 'UTC';
     info.updated_at := answer.updated_at::timestamp AT TIME ZONE 'UTC';
     info.transfer_id := answer.transfer_id;
     info.source_wallet_id := answer.source_wallet_id;
     info.destination_wallet_id := answer.destination_wallet_id;
+    info.kind := answer.kind;
+    info.link_id := answer.link_id;
+    info.group_id := answer.group_id;
+    info.leg := answer.leg;
+    info.rows := answer.rows;
     RETURN info;
 END
 $$;
@@ -94,18 +100,20 @@ BEGIN
                code.name,
                wallet.code_message(code.name),
                w.wallet_id, w.status::text,
-               wallet.amount_text(w.balance, c.minor_digits), w.currency,
+               wallet.amount_text(coalesce(w.balance, t.amount), c.minor_digits), w.currency,
                wallet.time_text(w.created_at), wallet.time_text(w.updated_at),
                t.transfer_id,
                nullif(greatest(t.source_wallet_id, 0), 0),
-               nullif(greatest(t.destination_wallet_id, 0), 0)
+               nullif(greatest(t.destination_wallet_id, 0), 0),
+               wallet.kind_name(t.kind), NULL::bigint, NULL::bigint, NULL::integer, NULL::jsonb
             FROM unnest(kinds, user_ids, ids) WITH ORDINALITY AS a (kind, user_id, id, ordinal)
                 LEFT JOIN wallet.wallet AS w ON a.kind = 'wallet' AND w.wallet_id = a.id AND w.user_id = a.user_id
-                LEFT JOIN wallet.currency AS c ON c.code = w.currency
                 LEFT JOIN wallet.transfer AS t ON a.kind = 'transaction' AND t.transfer_id = a.id
                     AND EXISTS (SELECT FROM wallet.wallet AS own
                                     WHERE own.wallet_id IN (t.source_wallet_id, t.destination_wallet_id)
                                         AND own.user_id = a.user_id)
+                LEFT JOIN wallet.wallet AS side ON side.wallet_id = greatest(t.source_wallet_id, t.destination_wallet_id)
+                LEFT JOIN wallet.currency AS c ON c.code = coalesce(w.currency, side.currency)
                 CROSS JOIN LATERAL (SELECT coalesce(w.wallet_id, t.transfer_id)) AS found (id)
                 CROSS JOIN LATERAL (SELECT CASE WHEN found.id IS NOT NULL THEN 'processed'
                                                 WHEN a.kind = 'wallet' THEN 'wallet_not_found'

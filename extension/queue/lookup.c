@@ -28,8 +28,9 @@ PG_FUNCTION_INFO_V1(wallet_lookup_many);
 /*
  * The columns are those of wallet.answer.  A request that has an outcome shows the wallet of its
  * outcome, if there is one: what the outcome says of the wallet (a queued read), or else the
- * wallet as it is now (a new wallet).  A request that has no outcome shows its transfer.  Users
- * who have a wallet already are told which one.
+ * wallet as it is now (a new wallet).  A request that has no outcome shows its transfer.  Such a
+ * transfer moves what was asked for, so the request has the amount, and the currency need not be
+ * looked for.  Users who have a wallet already are told which one.
  */
 static Statement find_answers = {
     "SELECT a.position::integer, "
@@ -37,12 +38,15 @@ static Statement find_answers = {
     "WHEN code.name = 'processed' THEN 'processed' ELSE 'rejected' END, "
     "code.name, wallet.code_message(code.name), w.wallet_id::bigint, "
     "CASE WHEN o.updated_at IS NULL THEN w.status::text ELSE o.status::text END, "
-    "wallet.amount_text(CASE WHEN o.updated_at IS NULL THEN w.balance::bigint "
-    "ELSE o.balance::bigint END, c.minor_digits::integer), "
+    "wallet.amount_text(CASE WHEN t.transfer_id IS NOT NULL THEN r.amount::bigint "
+    "WHEN o.updated_at IS NULL THEN w.balance::bigint ELSE o.balance::bigint END, "
+    "CASE WHEN t.transfer_id IS NOT NULL THEN r.amount_scale::integer "
+    "ELSE c.minor_digits::integer END), "
     "w.currency::text, wallet.time_text(w.created_at::timestamptz), "
     "wallet.time_text(coalesce(o.updated_at::timestamptz, w.updated_at::timestamptz)), "
     "t.transfer_id::bigint, nullif(greatest(t.source_wallet_id::bigint, 0), 0), "
-    "nullif(greatest(t.destination_wallet_id::bigint, 0), 0) "
+    "nullif(greatest(t.destination_wallet_id::bigint, 0), 0), "
+    "wallet.kind_name(r.kind::smallint), NULL::bigint, NULL::bigint, NULL::integer, NULL::jsonb "
     "FROM unnest($1) WITH ORDINALITY AS a (request_id, position) "
     "LEFT JOIN wallet.request AS r ON r.request_id = a.request_id "
     "LEFT JOIN wallet.outcome AS o ON o.request_id = r.request_id "
