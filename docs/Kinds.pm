@@ -3,8 +3,9 @@ package Kinds;
 use strict;
 use warnings;
 
-# read_kinds(FILE): the kinds in their order: {symbol, number, name, path ('' where HTTP takes no POST), scope, shape,
-# transfers, meaning, members => [{name, type, required, meaning}...]}. Every line that looks like a row has to be one.
+# read_kinds(FILE): the kinds in their order: {symbol, number, name, path ('' where HTTP takes no POST), scope (one of
+# these, with blanks between them), shape, transfers, uses ({request, leg, journal}), meaning, members => [{name, type,
+# required, meaning}...]}. What the journal alone has has no members. Every line that looks like a row has to be one.
 sub read_kinds
 {
     my ($file) = @_;
@@ -21,10 +22,15 @@ sub read_kinds
         }
         elsif (/^\tX\(/)
         {
-            /^\tX\(KIND_(\w+), (\d+), "(\w+)", (?:"([^"]+)"|NULL), SCOPE_(\w+), SHAPE_(\w+), (\d+), (\w+),(?:.*,)? "([^"]+)"\)/
+            /^\tX\(KIND_(\w+), (\d+), "(\w+)", (?:"([^"]+)"|NULL), ([A-Z_ |]+), SHAPE_(\w+), (\w+), (\w+), \w+,(?: ([A-Z_ |]+),)? "([^"]+)"\)/
                 or die "$file, line $.: no row of a kind: $_";
-            push @kinds, { symbol => $1, number => $2, name => $3, path => $4 // '', scope => lc $5, shape => lc $6, transfers => $7,
-                members => $members{$8} || die("$file, line $.: the members of $8 come before\n"), meaning => $9 };
+            my ($scopes, $uses) = ($5, $9 // 'USE_REQUEST');
+            my %kind = (symbol => $1, number => $2, name => $3, path => $4 // '', shape => lc $6, transfers => $7, meaning => $10,
+                members => $members{$8} || die("$file, line $.: the members of $8 come before\n"));
+            $kind{scope} = join ' ', map { lc } $scopes =~ /SCOPE_(\w+)/g;
+            $kind{uses} = { map { (lc $_ => 1) } $uses =~ /USE_(\w+)/g };
+            $kind{members} = [] if !$kind{uses}{request} && !$kind{uses}{leg};
+            push @kinds, \%kind;
         }
     }
     return @kinds;
