@@ -126,7 +126,10 @@ CREATE SEQUENCE wallet.wallet_id_seq;
 CREATE TABLE wallet.wallet (
     wallet_id bigint PRIMARY KEY CHECK (wallet_id > 0),
     user_id bigint NOT NULL CONSTRAINT wallet_user_id_key UNIQUE CHECK (user_id > 0),
-    balance bigint NOT NULL CHECK (balance >= 0),
+    balance bigint NOT NULL,
+    held bigint NOT NULL DEFAULT 0 CHECK (held >= 0),
+    floor bigint NOT NULL DEFAULT 0,
+    ceiling bigint NOT NULL DEFAULT 9223372036854775807 CHECK (floor <= ceiling),
     last_transfer_id bigint NOT NULL,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
@@ -137,6 +140,9 @@ ALTER SEQUENCE wallet.wallet_id_seq OWNED BY wallet.wallet.wallet_id;
 COMMENT ON SEQUENCE wallet.wallet_id_seq IS 'ids of wallets';
 COMMENT ON TABLE wallet.wallet IS 'one wallet per user';
 COMMENT ON COLUMN wallet.wallet.balance IS 'in minor units';
+COMMENT ON COLUMN wallet.wallet.held IS 'what its open holds reserve, in minor units; those that are due are still in it';
+COMMENT ON COLUMN wallet.wallet.floor IS 'a debit must leave so much, in minor units; negative: a credit line';
+COMMENT ON COLUMN wallet.wallet.ceiling IS 'a credit may make no more of the balance, in minor units; 9223372036854775807: there is none';
 COMMENT ON COLUMN wallet.wallet.currency IS
     'one of wallet.currency, whose rows never go; no foreign key, since pg_restore -j loads tables in any order';
 COMMENT ON COLUMN wallet.wallet.last_transfer_id IS 'where the chain of this wallet''s transfers begins; 0: none yet';
@@ -157,7 +163,8 @@ CREATE TABLE wallet.request (
     enqueued_at timestamptz NOT NULL,
     kind smallint NOT NULL,
     amount_scale smallint,
-    currency text COLLATE "C" NOT NULL DEFAULT ''
+    currency text COLLATE "C" NOT NULL DEFAULT '',
+    extra bytea NOT NULL DEFAULT ''
 ) PARTITION BY RANGE (request_id);
 ALTER SEQUENCE wallet.request_id_seq OWNED BY wallet.request.request_id;
 COMMENT ON SEQUENCE wallet.request_id_seq IS 'ids of requests, in the order in which they were asked';
@@ -165,6 +172,9 @@ COMMENT ON TABLE wallet.request IS 'what was asked for through the queue; append
 COMMENT ON COLUMN wallet.request.kind IS 'what is asked for: a number of wallet.kind';
 COMMENT ON COLUMN wallet.request.amount IS
     'digits of the amount, which is amount / 10^amount_scale: exact in a currency that may not be known yet';
+COMMENT ON COLUMN wallet.request.user_id IS 'who asks; 0: an operator, for nobody in particular';
+COMMENT ON COLUMN wallet.request.extra IS
+    'the members that have no column, such as the legs of a group: wallet.request_extra() shows them; empty for most, where a null would make the row longer';
 COMMENT ON COLUMN wallet.request.currency IS
     'of a new wallet; empty otherwise: a null would make every row eight bytes longer';
 
@@ -178,13 +188,20 @@ CREATE TABLE wallet.transfer (
     request_id bigint,
     source_wallet_id bigint NOT NULL,
     destination_wallet_id bigint NOT NULL,
-    amount bigint NOT NULL CHECK (amount > 0),
+    amount bigint NOT NULL CHECK (amount >= 0),
     source_balance bigint,
     destination_balance bigint,
     source_previous bigint,
     destination_previous bigint,
     posted_at timestamptz NOT NULL,
     kind smallint NOT NULL,
+    group_size smallint,
+    overdraw boolean,
+    held bigint,
+    link_id bigint,
+    group_id bigint,
+    expires_at timestamptz,
+    max_capture bigint,
     metadata jsonb,
     CHECK (source_wallet_id <> destination_wallet_id)
 );
@@ -193,13 +210,20 @@ CREATE UNIQUE INDEX transfer_request_id_key ON wallet.transfer (request_id)
     WITH (fillfactor = 100) WHERE request_id IS NOT NULL;
 ALTER SEQUENCE wallet.transfer_id_seq OWNED BY wallet.transfer.transfer_id;
 COMMENT ON SEQUENCE wallet.transfer_id_seq IS 'ids of transfers, drawn with the wallets locked';
-COMMENT ON TABLE wallet.transfer IS 'the journal: every movement of money; append-only';
+COMMENT ON TABLE wallet.transfer IS 'the journal: every operation on record; most move money, the rows of a hold reserve or release it; append-only';
 COMMENT ON COLUMN wallet.transfer.request_id IS
     'the request that made the transfer; null for a direct call, and for all rows but the first of several that one request makes';
 COMMENT ON COLUMN wallet.transfer.kind IS 'a number of wallet.kind';
-COMMENT ON COLUMN wallet.transfer.amount IS 'in minor units';
+COMMENT ON COLUMN wallet.transfer.amount IS 'in minor units: what was moved, or what a hold''s row reserves or releases; 0 for an extension of the time alone';
 COMMENT ON COLUMN wallet.transfer.source_balance IS 'after this transfer, in minor units; null for the outside';
 COMMENT ON COLUMN wallet.transfer.destination_balance IS 'after this transfer, in minor units; null for the outside';
+COMMENT ON COLUMN wallet.transfer.held IS 'what the source''s holds reserve after this transfer, in minor units; null: nothing';
+COMMENT ON COLUMN wallet.transfer.link_id IS 'the hold of a hold''s row or a capture, or the transfer that is reversed';
+COMMENT ON COLUMN wallet.transfer.group_id IS 'the first row of the group that this one belongs to';
+COMMENT ON COLUMN wallet.transfer.group_size IS 'on the first row of a group: how many rows the group has';
+COMMENT ON COLUMN wallet.transfer.expires_at IS 'of a hold or its extension: when the hold ends from then on; infinity: never';
+COMMENT ON COLUMN wallet.transfer.max_capture IS 'of a hold or its extension: how much may be captured in all from then on, in minor units';
+COMMENT ON COLUMN wallet.transfer.overdraw IS 'true: a reversal that an operator let take more than was available';
 COMMENT ON COLUMN wallet.transfer.source_previous IS
     'the source wallet''s transfer before this one: its history is a chain that needs no index';
 COMMENT ON COLUMN wallet.transfer.destination_previous IS 'the destination wallet''s transfer before this one';
@@ -211,12 +235,66 @@ CREATE TABLE wallet.outcome (
     updated_at timestamptz,
     posted_at timestamptz NOT NULL,
     status wallet.status,
+    leg smallint,
     code text COLLATE "C" NOT NULL
 ) PARTITION BY RANGE (request_id);
 COMMENT ON TABLE wallet.outcome IS
     'how each request ended that has no transfer of its own: refusals, new wallets and queued reads; append-only, partitioned as wallet.request';
+COMMENT ON COLUMN wallet.outcome.leg IS 'of a group that was refused: the leg that failed, from 0 on';
 COMMENT ON COLUMN wallet.outcome.balance IS 'what a queued read saw, in minor units';
 COMMENT ON COLUMN wallet.outcome.code IS 'processed, or why it was rejected';
+
+/*
+ * The present state of each hold, which follows from the journal's rows that link to it.  Whoever
+ * changes a row has changed the source wallet before: its lock is the hold's.
+ */
+CREATE TABLE wallet.hold (
+    hold_id bigint PRIMARY KEY,
+    source_wallet_id bigint NOT NULL,
+    destination_wallet_id bigint NOT NULL,
+    rest bigint NOT NULL CHECK (rest >= 0),
+    captured bigint NOT NULL CHECK (captured >= 0),
+    max_capture bigint NOT NULL CHECK (max_capture >= captured),
+    expires_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    state smallint NOT NULL CHECK (state BETWEEN 0 AND 3),
+    CHECK ((state = 0) = (rest > 0))
+) WITH (fillfactor = 80);
+CREATE INDEX hold_by_source ON wallet.hold (source_wallet_id, expires_at) WHERE state = 0;
+CREATE INDEX hold_by_destination ON wallet.hold (destination_wallet_id) WHERE state = 0;
+CREATE INDEX hold_by_expires_at ON wallet.hold (expires_at) WHERE state = 0;
+COMMENT ON TABLE wallet.hold IS 'the present state of each hold: its total is captured + rest';
+COMMENT ON COLUMN wallet.hold.hold_id IS 'the transfer_id of the row that made the hold';
+COMMENT ON COLUMN wallet.hold.destination_wallet_id IS 'who may capture; negative: the outside';
+COMMENT ON COLUMN wallet.hold.rest IS 'what is still reserved, in minor units; a hold whose rest is 0 is over';
+COMMENT ON COLUMN wallet.hold.captured IS 'what has been captured, in minor units';
+COMMENT ON COLUMN wallet.hold.max_capture IS 'how much may be captured in all, in minor units';
+COMMENT ON COLUMN wallet.hold.expires_at IS 'from then on the hold counts nowhere; infinity: it has no end';
+COMMENT ON COLUMN wallet.hold.state IS '0 open, 1 captured, 2 voided, 3 expired: what took the last of the rest';
+
+CREATE TABLE wallet.reversed (
+    transfer_id bigint PRIMARY KEY,
+    amount bigint NOT NULL CHECK (amount > 0)
+) WITH (fillfactor = 90);
+COMMENT ON TABLE wallet.reversed IS 'how much of a transfer has been reversed; no row: nothing';
+COMMENT ON COLUMN wallet.reversed.amount IS 'in minor units: what its reversals add up to';
+
+CREATE TABLE wallet.limit_change (
+    change_id bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+    wallet_id bigint NOT NULL,
+    floor_before bigint NOT NULL,
+    floor_after bigint NOT NULL,
+    ceiling_before bigint NOT NULL,
+    ceiling_after bigint NOT NULL,
+    last_transfer_id bigint NOT NULL,
+    changed_at timestamptz NOT NULL,
+    changed_by text COLLATE "C" NOT NULL
+);
+CREATE INDEX limit_change_by_wallet ON wallet.limit_change (wallet_id, last_transfer_id);
+COMMENT ON TABLE wallet.limit_change IS 'who has changed a wallet''s floor and ceiling, and when; append-only';
+COMMENT ON COLUMN wallet.limit_change.last_transfer_id IS
+    'the wallet''s last transfer at that moment: the change is in force for its transfers with larger ids';
+COMMENT ON COLUMN wallet.limit_change.changed_by IS 'the role that asked';
 
 CREATE TABLE wallet.expiry (
     expired_below bigint PRIMARY KEY,
@@ -475,6 +553,10 @@ SELECT pg_catalog.pg_extension_config_dump('wallet.request_1', '');
 SELECT pg_catalog.pg_extension_config_dump('wallet.request_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('wallet.transfer', '');
 SELECT pg_catalog.pg_extension_config_dump('wallet.transfer_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('wallet.hold', '');
+SELECT pg_catalog.pg_extension_config_dump('wallet.reversed', '');
+SELECT pg_catalog.pg_extension_config_dump('wallet.limit_change', '');
+SELECT pg_catalog.pg_extension_config_dump('wallet.limit_change_change_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('wallet.outcome_0', '');
 SELECT pg_catalog.pg_extension_config_dump('wallet.outcome_1', '');
 SELECT pg_catalog.pg_extension_config_dump('wallet.expiry', '');

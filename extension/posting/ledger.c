@@ -22,7 +22,7 @@
 #include "tables/journal.h"
 #include "tables/outcomes.h"
 
-StaticAssertDecl(lengthof(((LedgerRoom *) 0)->touched) > OPERATION_KEYS_MAX + 1,
+StaticAssertDecl(lengthof(((LedgerRoom *) 0)->touched) > PLAIN_KEYS_MAX + 1,
                  "one element of a hash table stays free");
 
 /* Ids of the present ledger's transfers. */
@@ -69,17 +69,19 @@ ledger_open(Ledger *ledger, const Operation *operations, int count)
 {
 	WorkingSet *set = &ledger->set;
 	int transfers_max = 0;
+	int keys_max = 0;
 
+	for (int i = 0; i < count; i++)
+		keys_max += operation_keys_max(&operations[i]);
 	*ledger = (Ledger){
-	    .set = {.touched_max = touched_room(OPERATION_KEYS_MAX * count), .hash = chosen_hash},
+	    .set = {.touched_max = touched_room(keys_max), .hash = chosen_hash},
 	};
 	set->touched = make_room(sizeof(Touched), set->touched_max, MCXT_ALLOC_ZERO);
 	for (int i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		working_set_touch(set, &operations[i]);
-		if (kind_is_known(operations[i].kind))
-			transfers_max += kind_infos[operations[i].kind].transfers_max;
+		transfers_max += operation_transfers_max(&operations[i]);
 	}
 	/* A user who is touched gets one wallet at the most. */
 	set->wallets_max = set->touched_count;
@@ -184,7 +186,7 @@ ledger_load(Ledger *ledger, LockMode mode)
 	load_wallets(ledger, mode);
 	if (ledger->set.loaded_count < ledger->set.touched_count)
 		load_users(ledger, mode);
-	ledger->effects.moment = ledger_now();
+	effects_begin(&ledger->effects, &ledger->set, ledger_now());
 }
 
 /*
@@ -198,8 +200,12 @@ restore_wallets(Ledger *ledger, const EffectsMark *mark, int count)
 
 	for (int i = 0; i < set->before_count; i++)
 	{
-		set->befores[i].before.row = set->befores[i].wallet->row;
-		set->befores[i].before.changes = set->befores[i].wallet->changes;
+		Before *before = &set->befores[i];
+
+		if (before->wallet == NULL)
+			continue;
+		before->as_wallet.row = before->wallet->row;
+		before->as_wallet.changes = before->wallet->changes;
 	}
 	ledger_undo(ledger, mark);
 	(void) wallets_update(set->wallets, count);

@@ -24,14 +24,14 @@ typedef struct Ledger
 	int64 *ids; /* room for an id of all that is touched */
 } Ledger;
 
-/* The memory of a ledger for one operation, on the stack of a direct call. */
+/* The memory of a ledger for one plain operation, on the stack of a direct call. */
 typedef struct LedgerRoom
 {
-	Touched touched[4]; /* touched_room(OPERATION_KEYS_MAX) */
-	int64 ids[OPERATION_KEYS_MAX];
-	Wallet wallets[OPERATION_KEYS_MAX];
-	WalletBefore befores[2 * KIND_TRANSFERS_MAX];
-	Transfer transfers[KIND_TRANSFERS_MAX];
+	Touched touched[4]; /* touched_room(PLAIN_KEYS_MAX) */
+	int64 ids[PLAIN_KEYS_MAX];
+	Wallet wallets[PLAIN_KEYS_MAX];
+	Before befores[2];
+	Transfer transfers[1];
 } LedgerRoom;
 
 /* Finds what the operations touch.  The memory is the current context's. */

@@ -10,6 +10,7 @@
  * queue's rule about dead gaps rests on this (see queue.c).  Before that it locks
  * the table, so that the partition that an id belongs to stays until its row is in.
  */
+#include "base/clock.h"
 #include "base/version.h"
 
 #include "access/xact.h"
@@ -162,7 +163,7 @@ check_amount(EnqueueItem *item)
 static void
 check_item(EnqueueItem *item)
 {
-	WalletCode code = operation_check(&item->request);
+	WalletCode code = operation_check(&item->request, ledger_now());
 
 	if (item->key_code != CODE_OK)
 		refuse_item(item, item->key_code);

@@ -192,10 +192,30 @@ read_currency(Parser *parser, const KindMember *member, JsonTokenType token)
 	return CODE_OK;
 }
 
+/* A member of a type that is not read yet. */
+static WalletCode
+read_nothing(Parser *parser, const KindMember *member, JsonTokenType token)
+{
+	(void) token;
+	return complain(parser, CODE_UNKNOWN_MEMBER, member->name, strlen(member->name),
+	                "is not known");
+}
+
 typedef WalletCode (*MemberReader)(Parser *parser, const KindMember *member, JsonTokenType token);
 
 static const MemberReader readers[] = {
     [TYPE_ID] = read_id,
+    [TYPE_USER] = read_id,
+    [TYPE_TIME] = read_nothing,
+    [TYPE_DEADLINE] = read_nothing,
+    [TYPE_INTERVAL] = read_nothing,
+    [TYPE_FLAG] = read_nothing,
+    [TYPE_NEGATED_FLAG] = read_nothing,
+    [TYPE_AMOUNT_MODE] = read_nothing,
+    [TYPE_SHORTFALL] = read_nothing,
+    [TYPE_HANDSHAKE] = read_nothing,
+    [TYPE_LEGS] = read_nothing,
+    [TYPE_SPLIT] = read_nothing,
     [TYPE_AMOUNT] = read_amount,
     [TYPE_AMOUNT_OR_ZERO] = read_amount,
     [TYPE_CURRENCY] = read_currency,
@@ -334,8 +354,12 @@ set_defaults(RequestKind kind, Request *request)
 
 	for (int i = 0; i < info->member_count; i++)
 	{
+		void *value = (char *) request + info->members[i].offset;
+
 		if (info->members[i].type == TYPE_CURRENCY)
-			strcpy((char *) request + info->members[i].offset, "usd");
+			strcpy(value, "usd");
+		if (info->members[i].type == TYPE_AMOUNT)
+			*(Amount *) value = AMOUNT_NONE;
 	}
 }
 

@@ -43,6 +43,11 @@
 	X(CODE_INVALID_IDEMPOTENCY_KEY, "invalid_idempotency_key", "PW110", 0, 422, "an idempotency key must have 1 to 255 characters", "") \
 	X(CODE_UNTRANSLATABLE_CHARACTER, "untranslatable_character", "PW114", 0, 422, "the text has a character that the encoding of the database lacks", "Use characters that the encoding of the database has: the letters and digits of ASCII are in each.") \
 	X(CODE_INVALID_HANDSHAKE, "invalid_handshake", "PW111", 0, 422, "a handshake must have 64 hexadecimal digits", "") \
+	X(CODE_INVALID_LEGS, "invalid_legs", "PW115", 0, 422, "a group must have 1 to 64 legs", "A leg is an object with a kind that may stand in a group; the shares of a split count as legs.") \
+	X(CODE_INVALID_SPLIT, "invalid_split", "PW116", 0, 422, "the shares of the split do not fit together", "Give each share one of amount, parts_per_million and rest; with parts_per_million one share must be the rest.") \
+	X(CODE_INVALID_AMOUNT_MODE, "invalid_amount_mode", "PW117", 0, 422, "the amount mode is unknown, or does not fit the amount", "The modes are exact, up_to and all; all takes no amount.") \
+	X(CODE_INVALID_SHORTFALL, "invalid_shortfall", "PW118", 0, 422, "unknown way of a shortfall", "The ways are refuse, available and overdraw.") \
+	X(CODE_INVALID_EXPIRY, "invalid_expiry", "PW119", 0, 422, "the end of a hold must lie in the future, and be given once", "Give either expires_in or expires_at.") \
 	/* arguments of a call that moves no money, read before any wallet */ \
 	X(CODE_UNKNOWN_STATUS, "unknown_status", "PW217", 0, 422, "unknown wallet status", "The statuses are active, frozen and closed.") \
 	X(CODE_INVALID_LIMIT, "invalid_limit", "PW305", 0, 422, "a page must have 1 to 1000 rows", "") \
@@ -50,28 +55,43 @@
 	X(CODE_AMOUNT_NOT_POSITIVE, "amount_not_positive", "PW201", 0, 422, "an amount must be greater than zero", "") \
 	X(CODE_AMOUNT_NEGATIVE, "amount_negative", "PW202", 0, 422, "an initial amount must not be negative", "") \
 	X(CODE_SAME_WALLET, "same_wallet", "PW203", 0, 422, "source and destination are the same wallet", "") \
+	X(CODE_INVALID_MAX_CAPTURE, "invalid_max_capture", "PW120", 0, 422, "max_capture must not be less than the amount", "") \
+	X(CODE_IDEMPOTENCY_MISMATCH, "idempotency_mismatch", "PW301", 0, 422, "the idempotency key was used with another payload", "Use a new key for a new request.") \
+	X(CODE_IDEMPOTENCY_IN_PROGRESS, "idempotency_in_progress", "PW306", 1, 409, "another transaction that has not ended yet uses the idempotency key", "Send the same request again later.") \
+	X(CODE_REQUEST_EXPIRED, "request_expired", "PW310", 0, 409, "the request was reached after its valid_until", "Nothing was moved: send a new request.") \
 	X(CODE_UNKNOWN_CURRENCY, "unknown_currency", "PW204", 0, 422, "the currency is not known", "The table wallet.currency lists the currencies.") \
 	X(CODE_WALLET_EXISTS, "wallet_exists", "PW205", 0, 409, "the user has a wallet already", "A user has one wallet.") \
 	X(CODE_WALLET_NOT_FOUND, "wallet_not_found", "PW206", 1, 404, "there is no such wallet", "") \
 	X(CODE_SOURCE_NOT_FOUND, "source_wallet_not_found", "PW207", 1, 404, "there is no such source wallet", "") \
 	X(CODE_DESTINATION_NOT_FOUND, "destination_wallet_not_found", "PW208", 1, 404, "there is no such destination wallet", "") \
+	X(CODE_HOLD_NOT_FOUND, "hold_not_found", "PW219", 1, 404, "there is no such hold", "The id of a hold is the transfer_id of the row that made it.") \
+	X(CODE_TRANSACTION_NOT_FOUND, "transaction_not_found", "PW303", 1, 404, "there is no such transaction of this user", "") \
 	X(CODE_NOT_OWNER, "not_owner", "PW209", 0, 403, "the wallet does not belong to the user", "") \
+	X(CODE_HOLD_CAPTURED, "hold_captured", "PW220", 0, 409, "the hold has been captured already", "") \
+	X(CODE_HOLD_VOIDED, "hold_voided", "PW221", 0, 409, "the hold has been voided already", "") \
+	X(CODE_HOLD_EXPIRED, "hold_expired", "PW222", 0, 409, "the hold has expired", "") \
+	X(CODE_NOT_REVERSIBLE, "not_reversible", "PW223", 0, 409, "an operation of this kind cannot be reversed", "Void a hold that is open; a reversal is undone by a new transfer.") \
+	X(CODE_ALREADY_REVERSED, "already_reversed", "PW224", 0, 409, "nothing of the transfer is left to reverse", "") \
 	X(CODE_WALLET_CLOSED, "wallet_closed", "PW210", 0, 409, "the wallet is closed", "") \
 	X(CODE_WALLET_FROZEN, "wallet_frozen", "PW211", 1, 409, "the wallet is frozen", "An operator can unfreeze it with wallet_set_status.") \
 	X(CODE_CURRENCY_MISMATCH, "currency_mismatch", "PW212", 0, 409, "the wallets hold different currencies", "") \
 	X(CODE_AMOUNT_PRECISION, "amount_precision", "PW213", 0, 422, "the amount has more decimals than the currency", "Amounts are never rounded: round the amount before it is sent.") \
 	X(CODE_AMOUNT_TOO_LARGE, "amount_too_large", "PW214", 0, 422, "the amount does not fit into 64 bits of the smallest unit", "The largest amount is 9223372036854775807 of the currency's smallest unit.") \
+	X(CODE_FLOOR_ABOVE_CEILING, "floor_above_ceiling", "PW225", 0, 422, "the floor is above the ceiling", "") \
+	X(CODE_SPLIT_MISMATCH, "split_mismatch", "PW226", 0, 422, "the shares of the split do not add up to its amount", "") \
+	X(CODE_EXCEEDS_HOLD, "exceeds_hold", "PW227", 0, 409, "the amount is more than the hold has left", "") \
+	X(CODE_EXCEEDS_REVERSIBLE, "exceeds_reversible", "PW228", 0, 409, "the amount is more than is left to reverse", "") \
+	X(CODE_BELOW_HOLD, "below_hold", "PW229", 0, 409, "an extension must raise the amount of the hold or move its end later, and lower neither", "To lower the amount, void a part of it.") \
+	X(CODE_AMOUNT_ABOVE_LIMIT, "amount_above_limit", "PW230", 0, 403, "the amount is more than the asker may move at once", "") \
 	X(CODE_INSUFFICIENT_FUNDS, "insufficient_funds", "PW215", 1, 409, "the source wallet does not hold enough money", "") \
-	X(CODE_BALANCE_LIMIT, "balance_limit", "PW216", 1, 409, "the destination wallet's balance would not fit into 64 bits", "") \
+	X(CODE_BALANCE_LIMIT, "balance_limit", "PW216", 1, 409, "the balance would leave what the wallet allows, or 64 bits", "") \
+	X(CODE_WALLET_HAS_HOLDS, "wallet_has_holds", "PW231", 1, 409, "the wallet has open holds", "Capture or void them first.") \
 	X(CODE_WALLET_NOT_EMPTY, "wallet_not_empty", "PW218", 1, 409, "the wallet still holds money", "A wallet can be closed only when its balance is zero.") \
 	/* the queue */ \
-	X(CODE_IDEMPOTENCY_MISMATCH, "idempotency_mismatch", "PW301", 0, 422, "the idempotency key was used with another payload", "Use a new key for a new request.") \
-	X(CODE_IDEMPOTENCY_IN_PROGRESS, "idempotency_in_progress", "PW306", 1, 409, "another transaction that has not ended yet uses the idempotency key", "Send the same request again later.") \
 	X(CODE_QUEUE_FULL, "queue_full", "PW308", 1, 503, "too many requests wait in the queue", "Nothing was stored: send the same request again later.") \
 	X(CODE_REFUSED_BY_DATABASE, "refused_by_database", "PW309", 0, 422, "a constraint or a trigger of this database refuses the request", "The server's log has the cause.") \
 	X(CODE_HANDSHAKE_UNKNOWN, "handshake_unknown", "PW302", 0, 404, "there is no such request of this user", "") \
 	X(CODE_HANDSHAKE_EXPIRED, "handshake_expired", "PW307", 0, 410, "the request is older than requests are kept", "Money that it moved is in the wallet's history.") \
-	X(CODE_TRANSACTION_NOT_FOUND, "transaction_not_found", "PW303", 1, 404, "there is no such transaction of this user", "") \
 	X(CODE_INVALID_CURSOR, "invalid_cursor", "PW304", 0, 422, "the cursor is not an operation of this wallet", "Pass the transfer_id of the last row of the previous page.") \
 	X(CODE_INTERNAL_ERROR, "internal_error", "PW901", 0, 500, "the request could not be carried out", "The server's log has the cause.") \
 	X(CODE_MONEY_KEPT, "money_kept", "PW902", 0, 500, "cannot drop the extension pg_wallet: its journal holds transfers", "Set pg_wallet.allow_drop = on in this session to drop it with all its money.") \

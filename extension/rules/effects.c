@@ -7,36 +7,54 @@
 #include <assert.h>
 
 void
+effects_begin(Effects *effects, const WorkingSet *set, int64_t clock)
+{
+	effects->clock = clock;
+	effects->moment = clock < set->newest_updated_at ? set->newest_updated_at : clock;
+}
+
+/* The next element of befores, where somebody wants to undo what follows. */
+static Before *
+remember(WorkingSet *set)
+{
+	assert(set->before_count < set->befores_max);
+	return &set->befores[set->before_count++];
+}
+
+void
 effects_change(WorkingSet *set, Effects *effects, Wallet *wallet, WalletChange change)
 {
 	if (is_outside(wallet))
 		return;
 	if (set->is_marked)
-	{
-		assert(set->before_count < set->befores_max);
-		set->befores[set->before_count++] = (WalletBefore){wallet, *wallet};
-	}
-	if (effects->moment < wallet->updated_at)
-		effects->moment = wallet->updated_at;
+		*remember(set) = (Before){.wallet = wallet, .as_wallet = *wallet};
+	assert(effects->moment >= wallet->updated_at);
 	wallet->changes |= change;
 }
 
 void
-effects_move(WorkingSet *set, Effects *effects, const Operation *operation, int64_t amount,
-             Wallet *source, Wallet *destination)
+effects_touch_hold(WorkingSet *set, Effects *effects, Hold *hold)
+{
+	if (set->is_marked)
+		*remember(set) = (Before){.hold = hold, .as_hold = *hold};
+	hold->is_changed = true;
+	hold->updated_at = effects->moment;
+}
+
+/* A row of the journal; the caller changes what is special about it. */
+static Transfer *
+add_row(Effects *effects, const Operation *operation, RequestKind kind, int64_t amount,
+        Wallet *source, Wallet *destination)
 {
 	/* A place until the transfer gets its id: -1 is that of the first. */
 	int64_t transfer_id = -1 - effects->transfer_count;
+	Transfer *row = &effects->transfers[effects->transfer_count++];
 
-	assert(amount > 0 && effects->transfer_count < effects->transfers_max);
-	effects_change(set, effects, source, CHANGE_MONEY);
-	effects_change(set, effects, destination, CHANGE_MONEY);
-	source->balance -= is_outside(source) ? 0 : amount;
-	destination->balance += is_outside(destination) ? 0 : amount;
-	effects->transfers[effects->transfer_count++] = (Transfer){
+	assert(effects->transfer_count <= effects->transfers_max);
+	*row = (Transfer){
 	    .transfer_id = transfer_id,
 	    .request_id = operation->request_id,
-	    .kind = operation->kind == KIND_WALLET ? KIND_DEPOSIT : operation->kind,
+	    .kind = kind,
 	    .source_wallet_id = source->wallet_id,
 	    .destination_wallet_id = destination->wallet_id,
 	    .amount = amount,
@@ -44,8 +62,101 @@ effects_move(WorkingSet *set, Effects *effects, const Operation *operation, int6
 	    .destination_balance = destination->balance,
 	    .source_previous = source->last_transfer_id,
 	    .destination_previous = destination->last_transfer_id,
+	    .held = source->held,
 	};
-	source->last_transfer_id = destination->last_transfer_id = transfer_id;
+	source->last_transfer_id = transfer_id;
+	return row;
+}
+
+Transfer *
+effects_move(WorkingSet *set, Effects *effects, const Operation *operation, RequestKind kind,
+             int64_t amount, Wallet *source, Wallet *destination)
+{
+	Transfer *row;
+
+	assert(amount > 0);
+	effects_change(set, effects, source, CHANGE_MONEY);
+	effects_change(set, effects, destination, CHANGE_MONEY);
+	source->balance -= is_outside(source) ? 0 : amount;
+	destination->balance += is_outside(destination) ? 0 : amount;
+	row = add_row(effects, operation, kind, amount, source, destination);
+	destination->last_transfer_id = row->transfer_id;
+	return row;
+}
+
+void
+effects_change_hold(WorkingSet *set, Effects *effects, Hold *hold, Wallet *source, int64_t rest,
+                    int64_t captured)
+{
+	effects_touch_hold(set, effects, hold);
+	effects_change(set, effects, source, CHANGE_MONEY);
+	hold->rest += rest;
+	hold->captured += captured;
+	source->held += rest;
+	assert(hold->rest >= 0 && source->held >= 0);
+}
+
+Hold *
+effects_make_hold(WorkingSet *set, Effects *effects, int64_t source_wallet_id,
+                  int64_t destination_wallet_id)
+{
+	Hold *hold = &set->holds[set->hold_count];
+
+	assert(set->hold_count < set->holds_max);
+	set->hold_count++;
+	*hold = (Hold){
+	    .hold_id = -1 - effects->transfer_count,
+	    .source_wallet_id = source_wallet_id,
+	    .destination_wallet_id = destination_wallet_id,
+	    .updated_at = effects->moment,
+	};
+	return hold;
+}
+
+Transfer *
+effects_note(WorkingSet *set, Effects *effects, const Operation *operation, RequestKind kind,
+             int64_t amount, Wallet *source, const Hold *hold)
+{
+	Wallet destination = {.wallet_id = hold->destination_wallet_id};
+	Transfer *row;
+
+	effects_change(set, effects, source, CHANGE_MONEY);
+	row = add_row(effects, operation, kind, amount, source, &destination);
+	row->link_id = hold->hold_id;
+	return row;
+}
+
+void
+effects_expire_due(WorkingSet *set, Effects *effects, Wallet *wallet)
+{
+	static const Operation nobody = {.kind = KIND_EXPIRY};
+
+	if (wallet->due == 0)
+		return;
+	effects_change(set, effects, wallet, CHANGE_MONEY);
+	while (wallet->first_due != 0)
+	{
+		Hold *hold = &set->holds[wallet->first_due - 1];
+		int64_t rest = hold->rest;
+
+		assert(hold->state == HOLD_OPEN && hold->expires_at <= effects->moment);
+		effects_change_hold(set, effects, hold, wallet, -rest, 0);
+		hold->state = HOLD_STATE_EXPIRED;
+		wallet->due -= rest;
+		wallet->first_due = hold->next_due;
+		effects_note(set, effects, &nobody, KIND_EXPIRY, rest, wallet, hold);
+	}
+	assert(wallet->due == 0);
+}
+
+void
+effects_reverse(WorkingSet *set, Effects *effects, Original *original, int64_t amount)
+{
+	(void) effects;
+	if (set->is_marked)
+		*remember(set) = (Before){.original = original, .as_original = *original};
+	original->reversed += amount;
+	original->is_changed = true;
 }
 
 Wallet *
@@ -55,6 +166,7 @@ effects_make_wallet(WorkingSet *set, Effects *effects, int64_t user_id, const Cu
 	    .wallet_id = effects->draw_wallet_id(),
 	    .user_id = user_id,
 	    .currency = *currency,
+	    .ceiling = NO_CEILING,
 	    .status = STATUS_ACTIVE,
 	    .changes = CHANGE_MONEY | CHANGE_STATUS,
 	};
@@ -91,6 +203,8 @@ settle_transfer(const Effects *effects, Transfer *transfer, int to_come)
 	assert(transfer->transfer_id < 0);
 	transfer->transfer_id = effects->draw_transfer_id(newest, to_come);
 	assert(transfer->transfer_id > newest);
+	transfer->link_id = settled_id(effects, transfer->link_id);
+	transfer->group_id = settled_id(effects, transfer->group_id);
 	transfer->source_previous = source_previous;
 	transfer->destination_previous = destination_previous;
 	transfer->posted_at = effects->moment;
@@ -112,6 +226,8 @@ effects_settle(WorkingSet *set, Effects *effects)
 		if (i >= set->loaded_count)
 			wallet->created_at = effects->moment;
 	}
+	for (int i = set->loaded_holds; i < set->hold_count; i++)
+		set->holds[i].hold_id = settled_id(effects, set->holds[i].hold_id);
 	for (int i = 0; i < effects->outcome_count; i++)
 	{
 		if (effects->outcomes[i].sees_changes)
@@ -125,14 +241,14 @@ effects_mark(WorkingSet *set, const Effects *effects)
 	assert(!set->is_marked && set->before_count == 0);
 	set->is_marked = true;
 	return (EffectsMark){
-	    .moment = effects->moment,
 	    .transfer_count = effects->transfer_count,
 	    .outcome_count = effects->outcome_count,
 	    .wallet_count = set->wallet_count,
+	    .hold_count = set->hold_count,
 	};
 }
 
-/* A wallet that was changed several times ends as it was before the first change. */
+/* What was changed several times ends as it was before the first change. */
 void
 effects_undo(WorkingSet *set, Effects *effects, const EffectsMark *mark)
 {
@@ -140,12 +256,17 @@ effects_undo(WorkingSet *set, Effects *effects, const EffectsMark *mark)
 	       effects->outcome_count >= mark->outcome_count);
 	while (set->before_count > 0)
 	{
-		const WalletBefore *before = &set->befores[--set->before_count];
+		const Before *before = &set->befores[--set->before_count];
 
-		*before->wallet = before->before;
+		if (before->wallet != NULL)
+			*before->wallet = before->as_wallet;
+		else if (before->hold != NULL)
+			*before->hold = before->as_hold;
+		else
+			*before->original = before->as_original;
 	}
 	working_set_unmake(set, mark->wallet_count);
-	effects->moment = mark->moment;
+	set->hold_count = mark->hold_count;
 	effects->transfer_count = mark->transfer_count;
 	effects->outcome_count = mark->outcome_count;
 	set->is_marked = false;

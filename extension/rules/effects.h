@@ -14,19 +14,25 @@
 
 typedef struct Effects
 {
+	int64_t clock; /* what the clock says; valid_until is compared with it */
+
 	/*
-	 * All that is written has this moment: what the clock says, or the newest updated_at of a
-	 * wallet that is written where that is later, since somebody may have set the clock back.  So
-	 * posted_at never goes back along a wallet's chain.
+	 * All that is written has this moment: what the clock says, or the newest updated_at of the
+	 * wallets that are written where that is later, since somebody may have set the clock back.
+	 * So posted_at never goes back along a wallet's chain, and what expires_at is compared with is
+	 * what the rows say.
 	 */
 	int64_t moment;
 
+	int64_t hold_expiry; /* how long a hold lasts that names no end, in microseconds */
+
 	Transfer *transfers;
 	int transfer_count;
-	int transfers_max; /* the sum of transfers_max (kinds.h) of the operations' kinds */
+	int transfers_max; /* of operation_transfers_max() the sum, and one for each due hold */
 	Outcome *outcomes;
 	int outcome_count;
 	int outcomes_max; /* one for each operation with a request */
+	int failed_leg;   /* of the group that was refused last: from 1 on; 0: it was no leg's fault */
 
 	/*
 	 * The next id.  That of a transfer is larger than above, the newest of the two wallets';
@@ -36,12 +42,42 @@ typedef struct Effects
 	int64_t (*draw_wallet_id)(void);
 } Effects;
 
+/* Sets the moment, once the wallets are loaded and before the holds are. */
+extern void effects_begin(Effects *effects, const WorkingSet *set, int64_t clock);
+
 /*
  * Records a movement of money and changes both wallets.  The source has the money, and the
- * destination has room for it.  The transfer gets its id in effects_settle().
+ * destination has room for it.  The transfer gets its id in effects_settle().  Returns the row, for
+ * what is special about it.
  */
-extern void effects_move(WorkingSet *set, Effects *effects, const Operation *operation,
-                         int64_t amount, Wallet *source, Wallet *destination);
+extern Transfer *effects_move(WorkingSet *set, Effects *effects, const Operation *operation,
+                              RequestKind kind, int64_t amount, Wallet *source,
+                              Wallet *destination);
+
+/*
+ * Changes a hold and what its source wallet holds: by so much rest and captured grow, or shrink.
+ * The row that says so is recorded by effects_note(), or by effects_move() of a capture, which
+ * comes after this.
+ */
+extern void effects_change_hold(WorkingSet *set, Effects *effects, Hold *hold, Wallet *source,
+                                int64_t rest, int64_t captured);
+
+/* Marks a hold as changed in this moment. */
+extern void effects_touch_hold(WorkingSet *set, Effects *effects, Hold *hold);
+
+/* Makes an open hold of nothing yet, whose id is that of the next row. */
+extern Hold *effects_make_hold(WorkingSet *set, Effects *effects, int64_t source_wallet_id,
+                               int64_t destination_wallet_id);
+
+/* Records a row that moves no money, in the chain of the source alone. */
+extern Transfer *effects_note(WorkingSet *set, Effects *effects, const Operation *operation,
+                              RequestKind kind, int64_t amount, Wallet *source, const Hold *hold);
+
+/* The due holds of a wallet expire, before something is written that counts on what they free. */
+extern void effects_expire_due(WorkingSet *set, Effects *effects, Wallet *wallet);
+
+/* So much more of an original is reversed. */
+extern void effects_reverse(WorkingSet *set, Effects *effects, Original *original, int64_t amount);
 
 /* Makes an empty wallet for the user of the operation, who has none. */
 extern Wallet *effects_make_wallet(WorkingSet *set, Effects *effects, int64_t user_id,
@@ -70,10 +106,10 @@ extern void effects_settle(WorkingSet *set, Effects *effects);
  */
 typedef struct EffectsMark
 {
-	int64_t moment;
 	int transfer_count;
 	int outcome_count;
 	int wallet_count;
+	int hold_count;
 } EffectsMark;
 
 extern EffectsMark effects_mark(WorkingSet *set, const Effects *effects);

@@ -44,8 +44,44 @@ put_currency(const void *value, unsigned char *bytes)
 	return bytes[0] == '\0' ? 0 : size;
 }
 
+static size_t
+put_byte(const void *value, unsigned char *bytes)
+{
+	bytes[0] = *(const unsigned char *) value;
+	return bytes[0] == 0 ? 0 : 1;
+}
+
+static size_t
+put_handshake(const void *value, unsigned char *bytes)
+{
+	static const unsigned char none[HANDSHAKE_SIZE];
+
+	memcpy(bytes, value, HANDSHAKE_SIZE);
+	return memcmp(bytes, none, HANDSHAKE_SIZE) == 0 ? 0 : HANDSHAKE_SIZE;
+}
+
+/* What is no part of what is asked for. */
+static size_t
+put_nothing(const void *value, unsigned char *bytes)
+{
+	(void) value;
+	(void) bytes;
+	return 0;
+}
+
 static const ValueWriter writers[] = {
     [TYPE_ID] = put_id,
+    [TYPE_USER] = put_id,
+    [TYPE_TIME] = put_id,
+    [TYPE_INTERVAL] = put_id,
+    [TYPE_DEADLINE] = put_nothing,
+    [TYPE_FLAG] = put_byte,
+    [TYPE_NEGATED_FLAG] = put_byte,
+    [TYPE_AMOUNT_MODE] = put_byte,
+    [TYPE_SHORTFALL] = put_byte,
+    [TYPE_HANDSHAKE] = put_handshake,
+    [TYPE_LEGS] = put_nothing,
+    [TYPE_SPLIT] = put_nothing,
     [TYPE_AMOUNT] = put_amount,
     [TYPE_AMOUNT_OR_ZERO] = put_amount,
     [TYPE_CURRENCY] = put_currency,

@@ -11,7 +11,7 @@
 #include "rules/operation.h"
 
 /* Bytes of the largest value of a member. */
-#define OPERATION_VALUE_MAX 9
+#define OPERATION_VALUE_MAX 32
 
 /* Bytes of the largest operation: its kind, then for each member a name with its end and a value.
  */

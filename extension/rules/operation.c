@@ -12,12 +12,37 @@ const char *const status_names[STATUS_COUNT] = {
     [STATUS_CLOSED] = "closed",
 };
 
+const char *const hold_state_names[HOLD_STATE_COUNT] = {
+    [HOLD_OPEN] = "open",
+    [HOLD_STATE_CAPTURED] = "captured",
+    [HOLD_STATE_VOIDED] = "voided",
+    [HOLD_STATE_EXPIRED] = "expired",
+};
+
+const char *const amount_mode_names[MODE_COUNT] = {
+    [MODE_EXACT] = "exact",
+    [MODE_UP_TO] = "up_to",
+    [MODE_ALL] = "all",
+};
+
+const char *const shortfall_names[SHORTFALL_COUNT] = {
+    [SHORTFALL_REFUSE] = "refuse",
+    [SHORTFALL_AVAILABLE] = "available",
+    [SHORTFALL_OVERDRAW] = "overdraw",
+};
+
 /* clang-format off */
 /* Each member's field has the C type that a value of its MemberType is read into. */
 #define MEMBER_FITS(name, type, required, field, meaning)                                          \
 	_Static_assert(_Generic(((Operation *) 0)->field,                                                \
-	                        int64_t: (type) == TYPE_ID,                                            \
+	                        int64_t: (type) == TYPE_ID || (type) == TYPE_USER ||                   \
+	                                 (type) == TYPE_TIME || (type) == TYPE_DEADLINE ||             \
+	                                 (type) == TYPE_INTERVAL,                                      \
 	                        Amount: (type) == TYPE_AMOUNT || (type) == TYPE_AMOUNT_OR_ZERO,        \
+	                        bool: (type) == TYPE_FLAG || (type) == TYPE_NEGATED_FLAG,              \
+	                        uint8_t: (type) == TYPE_AMOUNT_MODE || (type) == TYPE_SHORTFALL,       \
+	                        unsigned char *: (type) == TYPE_HANDSHAKE,                             \
+	                        struct Parts *: (type) == TYPE_LEGS || (type) == TYPE_SPLIT,           \
 	                        char *: (type) == TYPE_CURRENCY),                                      \
 	               "member " name " is kept in a field of another type");
 /* clang-format on */
@@ -34,10 +59,13 @@ WALLET_KINDS(MEMBER_ROWS)
 #define OR_IS_AMOUNT(name, type, ...) || (type) == TYPE_AMOUNT || (type) == TYPE_AMOUNT_OR_ZERO
 
 const KindInfo kind_infos[KIND_END] = {
-#define KIND_ROW(symbol, number, name, path, scope, shape, transfers, members, ...)                \
-	[number] = {name, members_of_##symbol,                                                         \
+#define KIND_ROW(symbol, number, name, path, scope, shape, transfers, members, rule, uses, ...)    \
+	[number] = {name,                                                                              \
+	            members_of_##symbol,                                                               \
 	            sizeof(members_of_##symbol) / sizeof(members_of_##symbol[0]),                      \
-	            false members(OR_IS_AMOUNT), transfers},
+	            false members(OR_IS_AMOUNT),                                                       \
+	            transfers,                                                                         \
+	            uses},
     WALLET_KINDS(KIND_ROW)
 #undef KIND_ROW
 };
@@ -97,58 +125,298 @@ status_from_name(const char *name, WalletStatus *status)
 	return false;
 }
 
+/* ---- The parts of a group ---- */
+
+size_t
+parts_size(int leg_count, int share_count)
+{
+	return sizeof(Parts) + (size_t) leg_count * sizeof(Operation) +
+	       (size_t) share_count * sizeof(Share);
+}
+
+/* Makes the pointers of a block that is in its place. */
+static void
+point_into_block(Parts *parts)
+{
+	parts->legs = (Operation *) (parts + 1);
+	parts->shares = (Share *) (parts->legs + parts->leg_count);
+	for (int i = 0; i < parts->leg_count; i++)
+		parts->legs[i].parts = parts->legs[i].share_count > 0 ? parts : NULL;
+}
+
+Parts *
+parts_init(void *block, int leg_count, int share_count)
+{
+	Parts *parts = block;
+
+	memset(block, 0, parts_size(leg_count, share_count));
+	parts->size = parts_size(leg_count, share_count);
+	parts->leg_count = leg_count;
+	parts->share_count = share_count;
+	point_into_block(parts);
+	return parts;
+}
+
+Parts *
+parts_copy(void *block, const Parts *parts)
+{
+	memcpy(block, parts, parts->size);
+	point_into_block(block);
+	return block;
+}
+
+/* ---- What an operation says by itself ---- */
+
+/* Is a less than b?  Both are at most 64 bits with MINOR_DIGITS_MAX decimals. */
+static bool
+amount_is_less(Amount a, Amount b)
+{
+	__extension__ __int128 a_digits = a.digits, b_digits = b.digits;
+
+	for (int i = a.scale; i < b.scale; i++)
+		a_digits *= 10;
+	for (int i = b.scale; i < a.scale; i++)
+		b_digits *= 10;
+	return a_digits < b_digits;
+}
+
 static WalletCode
 check_member(const Operation *operation, const KindMember *member)
 {
 	const void *value = (const char *) operation + member->offset;
+	const Amount *amount = value;
 
 	switch (member->type)
 	{
 		case TYPE_AMOUNT:
-			return ((const Amount *) value)->digits > 0 ? CODE_OK : CODE_AMOUNT_NOT_POSITIVE;
+			return !AMOUNT_IS_GIVEN(*amount) || amount->digits > 0 ? CODE_OK
+			                                                       : CODE_AMOUNT_NOT_POSITIVE;
 		case TYPE_AMOUNT_OR_ZERO:
-			return ((const Amount *) value)->digits >= 0 ? CODE_OK : CODE_AMOUNT_NEGATIVE;
+			return amount->digits >= 0 ? CODE_OK : CODE_AMOUNT_NEGATIVE;
 		default:
 			return CODE_OK;
 	}
 }
 
-WalletCode
-operation_check(const Operation *operation)
+static bool
+has_member(const Operation *operation, MemberType type)
 {
-	const KindInfo *kind;
+	const KindInfo *kind = &kind_infos[operation->kind];
 
-	/* A row of a newer version, or one that an owner has written. */
-	if (!kind_is_known(operation->kind))
-		return CODE_UNKNOWN_KIND;
-	kind = &kind_infos[operation->kind];
 	for (int i = 0; i < kind->member_count; i++)
 	{
-		WalletCode code = check_member(operation, &kind->members[i]);
-
-		if (code != CODE_OK)
-			return code;
+		if (kind->members[i].type == type)
+			return true;
 	}
+	return false;
+}
+
+/* A mode takes the place of the amount, or not; a split takes none. */
+static WalletCode
+check_amount_mode(const Operation *operation)
+{
+	if (operation->amount_mode >= MODE_COUNT)
+		return CODE_INVALID_AMOUNT_MODE;
+	if (operation->amount_mode != MODE_EXACT && operation->share_count > 0)
+		return CODE_INVALID_AMOUNT_MODE;
+	if ((operation->amount_mode == MODE_ALL) == AMOUNT_IS_GIVEN(operation->amount))
+		return operation->amount_mode == MODE_ALL ? CODE_INVALID_AMOUNT_MODE : CODE_MISSING_MEMBER;
+	return CODE_OK;
+}
+
+/* The end of a hold is given once, and lies in the future; or it is not given. */
+static WalletCode
+check_expiry(const Operation *operation, int64_t moment)
+{
+	if (operation->expires_in != 0 && operation->expires_at != 0)
+		return CODE_INVALID_EXPIRY;
+	if (operation->expires_in < 0 || operation->expires_in > NO_END - 1 - moment)
+		return CODE_INVALID_EXPIRY;
+	if (operation->expires_at != 0 && operation->expires_at <= moment)
+		return CODE_INVALID_EXPIRY;
+	return CODE_OK;
+}
+
+/* What stands for a hold, or for a transfer, is given. */
+static WalletCode
+check_link(const Operation *operation)
+{
+	switch (operation->kind)
+	{
+		case KIND_CAPTURE:
+		case KIND_VOID:
+		case KIND_HOLD_EXTEND:
+			return operation->link_id != 0 || operation->has_handshake ? CODE_OK
+			                                                           : CODE_MISSING_MEMBER;
+		case KIND_REVERSAL:
+		case KIND_GROUP_REVERSAL:
+			return operation->link_id != 0 ? CODE_OK : CODE_MISSING_MEMBER;
+		default:
+			return CODE_OK;
+	}
+}
+
+static WalletCode
+check_split(const Operation *operation)
+{
+	const Share *shares = operation->parts->shares + operation->share_first;
+	int rests = 0;
+	bool has_parts = false;
+	int64_t parts = 0;
+
+	for (int i = 0; i < operation->share_count; i++)
+	{
+		const Share *share = &shares[i];
+
+		if ((share->is_rest ? 1 : 0) + (share->has_parts ? 1 : 0) +
+		        (AMOUNT_IS_GIVEN(share->amount) ? 1 : 0) !=
+		    1)
+			return CODE_INVALID_SPLIT;
+		if (share->has_parts &&
+		    (share->parts_per_million <= 0 || share->parts_per_million > 1000000))
+			return CODE_INVALID_SPLIT;
+		rests += share->is_rest ? 1 : 0;
+		has_parts = has_parts || share->has_parts;
+		parts += share->parts_per_million;
+	}
+	if (rests > 1 || (has_parts && rests == 0) || parts > 1000000)
+		return CODE_INVALID_SPLIT;
+	for (int i = 0; i < operation->share_count; i++)
+	{
+		if (AMOUNT_IS_GIVEN(shares[i].amount) && shares[i].amount.digits <= 0)
+			return CODE_AMOUNT_NOT_POSITIVE;
+	}
+	for (int i = 0; i < operation->share_count; i++)
+	{
+		if (shares[i].destination_wallet_id == operation->source_wallet_id)
+			return CODE_SAME_WALLET;
+	}
+	return CODE_OK;
+}
+
+/* The checks that do not tell a leg from a request, in the order of codes.h. */
+static WalletCode
+check_alone(const Operation *operation, int64_t moment)
+{
+	const KindInfo *kind = &kind_infos[operation->kind];
+	WalletCode code = check_link(operation);
+
+	if (code == CODE_OK && operation->kind == KIND_HOLD_EXTEND &&
+	    !AMOUNT_IS_GIVEN(operation->amount) && operation->expires_in == 0 &&
+	    operation->expires_at == 0)
+		code = CODE_MISSING_MEMBER;
+	if (code == CODE_OK && operation->share_count > 0)
+		code = check_split(operation);
+	if (code == CODE_OK && has_member(operation, TYPE_AMOUNT_MODE))
+		code = check_amount_mode(operation);
+	if (code == CODE_OK && operation->shortfall >= SHORTFALL_COUNT)
+		code = CODE_INVALID_SHORTFALL;
+	if (code == CODE_OK && has_member(operation, TYPE_INTERVAL))
+		code = check_expiry(operation, moment);
+	for (int i = 0; code == CODE_OK && i < kind->member_count; i++)
+		code = check_member(operation, &kind->members[i]);
+	if (code != CODE_OK)
+		return code;
 	if (operation->source_wallet_id > 0 &&
 	    operation->source_wallet_id == operation->destination_wallet_id)
 		return CODE_SAME_WALLET;
+	if (operation->kind == KIND_HOLD && AMOUNT_IS_GIVEN(operation->max_capture) &&
+	    amount_is_less(operation->max_capture, operation->amount))
+		return CODE_INVALID_MAX_CAPTURE;
 	return CODE_OK;
+}
+
+static int
+count_legs(const Parts *parts)
+{
+	int count = 0;
+
+	for (int i = 0; i < parts->leg_count; i++)
+		count += parts->legs[i].share_count > 0 ? parts->legs[i].share_count : 1;
+	return count;
+}
+
+WalletCode
+operation_check(const Operation *operation, int64_t moment)
+{
+	const Parts *parts = operation->parts;
+	WalletCode code;
+
+	/* A row of a newer version, or one that an owner has written. */
+	if (!kind_is_known(operation->kind) || !(kind_infos[operation->kind].uses & USE_REQUEST))
+		return CODE_UNKNOWN_KIND;
+	if (operation->kind != KIND_GROUP)
+		return operation->share_count > 0 ? CODE_UNKNOWN_MEMBER : check_alone(operation, moment);
+	if (parts == NULL || parts->leg_count < 1 || count_legs(parts) > LEGS_MAX)
+		return CODE_INVALID_LEGS;
+	for (int i = 0; i < parts->leg_count; i++)
+	{
+		if (!kind_is_known(parts->legs[i].kind) ||
+		    !(kind_infos[parts->legs[i].kind].uses & USE_LEG) || parts->legs[i].has_handshake)
+			return CODE_INVALID_LEGS;
+	}
+	for (int i = 0; i < parts->leg_count; i++)
+	{
+		code = check_alone(&parts->legs[i], moment);
+		if (code != CODE_OK)
+			return code;
+	}
+	return CODE_OK;
+}
+
+int
+operation_transfers_max(const Operation *operation)
+{
+	if (operation->parts != NULL)
+		return count_legs(operation->parts);
+	return kind_is_known(operation->kind) ? kind_infos[operation->kind].transfers_max : 0;
+}
+
+bool
+operation_writes_destination(const Operation *operation)
+{
+	return operation->kind != KIND_WALLET_READ && kind_moves_money(operation->kind);
+}
+
+/* Adds a key unless it is there, and returns how many there are then. */
+static int
+add_key(int64_t *keys, int count, int64_t key)
+{
+	for (int i = 0; i < count; i++)
+	{
+		if (keys[i] == key)
+			return count;
+	}
+	keys[count] = key;
+	return count + 1;
+}
+
+static int
+add_wallets(const Operation *operation, int64_t *keys, int count)
+{
+	if (operation->source_wallet_id > 0)
+		count = add_key(keys, count, operation->source_wallet_id);
+	if (operation->destination_wallet_id > 0)
+		count = add_key(keys, count, operation->destination_wallet_id);
+	for (int i = 0; i < operation->share_count; i++)
+		count = add_key(keys, count,
+		                operation->parts->shares[operation->share_first + i].destination_wallet_id);
+	return count;
 }
 
 int
 operation_keys(const Operation *operation, int64_t *keys)
 {
-	int count = 0;
+	const Parts *parts = operation->parts;
+	int count;
 
 	if (operation->kind == KIND_WALLET)
 	{
 		keys[0] = -operation->user_id;
 		return 1;
 	}
-	if (operation->source_wallet_id > 0)
-		keys[count++] = operation->source_wallet_id;
-	if (operation->destination_wallet_id > 0 &&
-	    operation->destination_wallet_id != operation->source_wallet_id)
-		keys[count++] = operation->destination_wallet_id;
+	count = add_wallets(operation, keys, 0);
+	for (int i = 0; parts != NULL && i < parts->leg_count; i++)
+		count = add_wallets(&parts->legs[i], keys, count);
 	return count;
 }

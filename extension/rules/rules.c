@@ -6,8 +6,21 @@
 
 #include <assert.h>
 
+#include "rules/group.h"
+#include "rules/hold.h"
+#include "rules/reversal.h"
 #include "rules/transfer.h"
 #include "rules/wallet.h"
+
+/* Of kinds that nobody asks for. */
+static WalletCode
+rule_none(const Operation *operation, WorkingSet *set, Effects *effects)
+{
+	(void) operation;
+	(void) set;
+	(void) effects;
+	return CODE_UNKNOWN_KIND;
+}
 
 /* By the kind's number. */
 static Rule *const rules[KIND_END] = {
@@ -18,20 +31,25 @@ static Rule *const rules[KIND_END] = {
 };
 
 WalletCode
+rules_carry_out(const Operation *operation, WorkingSet *set, Effects *effects)
+{
+	assert(kind_is_known(operation->kind));
+	return rules[operation->kind](operation, set, effects);
+}
+
+WalletCode
 rules_judge(const Operation *operation, WorkingSet *set, Effects *effects)
 {
-	WalletCode code = CODE_UNKNOWN_KIND;
+	WalletCode code = operation_check(operation, effects->moment);
 
-	if (kind_is_known(operation->kind))
-	{
-		int transfers_max = effects->transfer_count + kind_infos[operation->kind].transfers_max;
-
-		code = rules[operation->kind](operation, set, effects);
-		assert(effects->transfer_count <= transfers_max);
-		(void) transfers_max;
-	}
+	effects->failed_leg = 0;
+	if (code == CODE_OK && operation->valid_until != 0 && operation->valid_until < effects->clock)
+		code = CODE_REQUEST_EXPIRED;
+	if (code == CODE_OK)
+		code = rules_carry_out(operation, set, effects);
 	if (code != CODE_OK)
-		rules_refuse(operation, code, effects);
+		effects_add_outcome(effects, operation,
+		                    (Outcome){.code = code, .failed_leg = effects->failed_leg});
 	return code;
 }
 

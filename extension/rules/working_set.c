@@ -5,6 +5,7 @@
 #include "rules/working_set.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 uint32_t
@@ -64,14 +65,30 @@ touch(WorkingSet *set, int64_t key)
 	return touched;
 }
 
+/* A group's legs are touched one by one, each with the wallets that it writes. */
+static void
+touch_operation(WorkingSet *set, const Operation *operation)
+{
+	if (operation->kind == KIND_WALLET)
+		(void) touch(set, -operation->user_id);
+	if (operation->source_wallet_id > 0)
+		touch(set, operation->source_wallet_id)->is_written |= operation->kind != KIND_WALLET_READ;
+	if (operation->destination_wallet_id > 0)
+		touch(set, operation->destination_wallet_id)->is_written |=
+		    operation_writes_destination(operation);
+	for (int i = 0; i < operation->share_count; i++)
+		touch(set, operation->parts->shares[operation->share_first + i].destination_wallet_id)
+		    ->is_written = true;
+}
+
 void
 working_set_touch(WorkingSet *set, const Operation *operation)
 {
-	int64_t keys[OPERATION_KEYS_MAX];
-	int count = operation_keys(operation, keys);
+	const Parts *parts = operation->parts;
 
-	for (int i = 0; i < count; i++)
-		(void) touch(set, keys[i]);
+	touch_operation(set, operation);
+	for (int i = 0; parts != NULL && i < parts->leg_count; i++)
+		touch_operation(set, &parts->legs[i]);
 }
 
 void
@@ -86,8 +103,74 @@ working_set_load(WorkingSet *set, int count)
 		assert(touched != NULL && set->wallets[i].changes == 0);
 		touched->wallet = i + 1;
 		touched->is_there = true;
+		if (touched->is_written && set->wallets[i].updated_at > set->newest_updated_at)
+			set->newest_updated_at = set->wallets[i].updated_at;
 	}
 	set->loaded_count = set->wallet_count = count;
+}
+
+void
+working_set_load_holds(WorkingSet *set, int count, int64_t moment)
+{
+	assert(set->hold_count == 0 && count <= set->holds_max);
+	for (int i = count - 1; i >= 0; i--)
+	{
+		Hold *hold = &set->holds[i];
+		Wallet *source = working_set_wallet(set, hold->source_wallet_id);
+
+		assert(i == 0 || hold[-1].hold_id < hold->hold_id);
+		if (source == NULL || hold->state != HOLD_OPEN || hold->expires_at > moment)
+			continue;
+		source->due += hold->rest;
+		hold->next_due = source->first_due;
+		source->first_due = i + 1;
+	}
+	set->loaded_holds = set->hold_count = count;
+}
+
+void
+working_set_load_originals(WorkingSet *set, int count)
+{
+	assert(count <= set->originals_max);
+	for (int i = 1; i < count; i++)
+		assert(set->originals[i - 1].transfer_id < set->originals[i].transfer_id);
+	set->original_count = count;
+}
+
+static int
+compare_with_hold(const void *id, const void *hold)
+{
+	int64_t wanted = *(const int64_t *) id;
+	int64_t found = ((const Hold *) hold)->hold_id;
+
+	return (wanted > found) - (wanted < found);
+}
+
+static int
+compare_with_original(const void *id, const void *original)
+{
+	int64_t wanted = *(const int64_t *) id;
+	int64_t found = ((const Original *) original)->transfer_id;
+
+	return (wanted > found) - (wanted < found);
+}
+
+Hold *
+working_set_hold(const WorkingSet *set, int64_t hold_id)
+{
+	if (set->loaded_holds == 0)
+		return NULL;
+	return bsearch(&hold_id, set->holds, (size_t) set->loaded_holds, sizeof(Hold),
+	               compare_with_hold);
+}
+
+Original *
+working_set_original(const WorkingSet *set, int64_t transfer_id)
+{
+	if (set->original_count == 0)
+		return NULL;
+	return bsearch(&transfer_id, set->originals, (size_t) set->original_count, sizeof(Original),
+	               compare_with_original);
 }
 
 Wallet *

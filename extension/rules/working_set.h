@@ -2,14 +2,17 @@
  * working_set.h
  *		The wallets and users that operations touch.
  *
- * Whoever carries out operations (posting/ledger.c, or a test) makes a working set in four steps:
+ * Whoever carries out operations (posting/ledger.c, or a test) makes a working set in five steps:
  *
  * 1. Zero the set and give it memory: touched (zeroed) and touched_max.
  * 2. working_set_touch() for each operation.  Now touched has the keys of all that is touched.
  * 3. Give memory for wallets: as many as touched_count is enough.  Fill it with the wallets that
  *    exist, in the order of their ids, and call working_set_load().  Set is_there of the users who
  *    have a wallet, and is_busy of what another transaction holds.  Give find_currency.
- * 4. For each operation in order: rules_judge() (rules.h), unless working_set_must_wait() says that
+ * 4. Begin with effects_begin() (effects.h), which decides the moment.  Then fill holds and
+ *    originals, where operations refer to some or wallets hold something, and call
+ *    working_set_load_holds() and working_set_load_originals().
+ * 5. For each operation in order: rules_judge() (rules.h), unless working_set_must_wait() says that
  *    the operation has to wait.  Afterwards the wallets with changes are to be stored.
  *
  * Nothing here allocates memory, so the sizes are the caller's to get right: every one is asserted.
@@ -22,18 +25,26 @@
 /* A wallet, or a user who wants one, that an operation touches. */
 typedef struct Touched
 {
-	int64_t key;    /* as in operation_keys(); 0: nobody uses this element */
-	int32_t wallet; /* its place in wallets, from 1; 0 where there is no wallet */
-	bool is_there;  /* the table has the wallet, or a wallet of the user */
-	bool is_busy;   /* who touches this has to wait */
+	int64_t key;     /* as in operation_keys(); 0: nobody uses this element */
+	int32_t wallet;  /* its place in wallets, from 1; 0 where there is no wallet */
+	bool is_there;   /* the table has the wallet, or a wallet of the user */
+	bool is_busy;    /* who touches this has to wait */
+	bool is_written; /* an operation would write the wallet, were it carried out */
 } Touched;
 
-/* A wallet as it was before an operation changed it. */
-typedef struct WalletBefore
+/* A wallet, a hold or an original as it was before an operation changed it. */
+typedef struct Before
 {
-	Wallet *wallet;
-	Wallet before;
-} WalletBefore;
+	Wallet *wallet; /* NULL: hold or original is set */
+	Hold *hold;
+	Original *original;
+	union
+	{
+		Wallet as_wallet;
+		Hold as_hold;
+		Original as_original;
+	};
+} Before;
 
 typedef struct WorkingSet
 {
@@ -51,9 +62,24 @@ typedef struct WorkingSet
 	int wallets_max;
 	int loaded_count;
 	int wallet_count;
+	int64_t newest_updated_at; /* of the loaded wallets that are written */
+
+	/*
+	 * First the holds that were loaded, in the order of their ids: those that operations name, and
+	 * the due ones of wallets that hold something; then those that were made.
+	 */
+	Hold *holds;
+	int holds_max;
+	int loaded_holds;
+	int hold_count;
+
+	/* The transfers that operations want to reverse, in the order of their ids. */
+	Original *originals;
+	int originals_max;
+	int original_count;
 
 	/* What effects_undo() restores; no memory where nobody calls effects_mark(). */
-	WalletBefore *befores;
+	Before *befores;
 	int befores_max;
 	int before_count;
 	bool is_marked;
@@ -75,6 +101,17 @@ extern void working_set_touch(WorkingSet *set, const Operation *operation);
 
 /* Enters the first count elements of wallets, which have been read from the table. */
 extern void working_set_load(WorkingSet *set, int count);
+
+/*
+ * Enters the first count elements of holds, which have been read from the table, and finds the due
+ * holds of each wallet; the originals likewise.
+ */
+extern void working_set_load_holds(WorkingSet *set, int count, int64_t moment);
+extern void working_set_load_originals(WorkingSet *set, int count);
+
+/* NULL where the table has no such hold, or no such transfer. */
+extern Hold *working_set_hold(const WorkingSet *set, int64_t hold_id);
+extern Original *working_set_original(const WorkingSet *set, int64_t transfer_id);
 
 /* The next element of wallets becomes a new wallet, of a user who wants one. */
 extern Wallet *working_set_make(WorkingSet *set, const Wallet *wallet);

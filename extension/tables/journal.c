@@ -15,11 +15,19 @@
 	X(destination_wallet_id, BIGINT, t->destination_wallet_id, false, 0)                           \
 	X(amount, BIGINT, t->amount, false, 0)                                                         \
 	X(source_balance, BIGINT, t->source_balance, t->source_wallet_id < 0, 0)                       \
-	X(destination_balance, BIGINT, t->destination_balance, t->destination_wallet_id < 0, 0)        \
+	X(destination_balance, BIGINT, t->destination_balance,                                         \
+	  t->destination_wallet_id < 0 || !kind_moves_money(t->kind), 0)                               \
 	X(source_previous, BIGINT, t->source_previous, t->source_previous == 0, 0)                     \
 	X(destination_previous, BIGINT, t->destination_previous, t->destination_previous == 0, 0)      \
 	X(posted_at, TIME, t->posted_at, false, 0)                                                     \
 	X(kind, SMALLINT, t->kind, false, 0)                                                           \
+	X(group_size, SMALLINT, t->group_size, t->group_size == 0, 0)                                  \
+	X(overdraw, BOOLEAN, t->overdraw, !t->overdraw, 0)                                             \
+	X(held, BIGINT, t->held, t->held == 0, 0)                                                      \
+	X(link_id, BIGINT, t->link_id, t->link_id == 0, 0)                                             \
+	X(group_id, BIGINT, t->group_id, t->group_id == 0, 0)                                          \
+	X(expires_at, TIME, t->expires_at, t->expires_at == 0, 0)                                      \
+	X(max_capture, BIGINT, t->max_capture, t->max_capture == 0, 0)                                 \
 	X(metadata, UNREAD_JSONB, metadata == NULL ? (Datum) 0 : *metadata, metadata == NULL, 0)
 
 static const RowColumn transfer_columns[] = {TRANSFER_COLUMNS(MAP_COLUMN)};

@@ -98,6 +98,14 @@ typedef struct RowOut
 #define MAP_PUT_UNREAD_JSONB(value) (value)
 #define MAP_GET_UNREAD_JSONB(value)
 
+#define MAP_TYPE_BOOLEAN BOOLOID, true
+#define MAP_PUT_BOOLEAN(value) BoolGetDatum(value)
+#define MAP_GET_BOOLEAN(member) member = DatumGetBool(*values)
+
+#define MAP_TYPE_UNREAD_BYTEA BYTEAOID, false
+#define MAP_PUT_UNREAD_BYTEA(value) (value)
+#define MAP_GET_UNREAD_BYTEA(value)
+
 /* Look up what the table's column of type wallet.status may have for values, where it has one. */
 static inline void
 map_load_status(const RowLayout *layout, TupleDesc columns)

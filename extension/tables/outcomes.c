@@ -14,6 +14,7 @@
 	X(updated_at, TIME, o->updated_at, o->updated_at == 0, 0)                                      \
 	X(posted_at, TIME, Max(posted_at, o->updated_at), false, 0)                                    \
 	X(status, STATUS, o->status, o->updated_at == 0, 0)                                            \
+	X(leg, SMALLINT, o->failed_leg - 1, o->failed_leg == 0, 0)                                     \
 	X(code, TEXT, wallet_codes[o->code].name, false, 0)
 
 static const RowColumn outcome_columns[] = {OUTCOME_COLUMNS(MAP_COLUMN)};

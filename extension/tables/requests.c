@@ -24,13 +24,19 @@
 	X(user_id, BIGINT, r->user_id, false, 0)                                                       \
 	X(source_wallet_id, BIGINT, r->source_wallet_id, r->source_wallet_id == 0, 0)                  \
 	X(destination_wallet_id, BIGINT, r->destination_wallet_id, r->destination_wallet_id == 0, 0)   \
-	X(amount, BIGINT, r->amount.digits, !has_amount, 0)                                            \
+	X(amount, BIGINT, r->amount.digits, !has_amount || r->amount.scale < 0, 0)                     \
 	X(enqueued_at, UNREAD_TIME, enqueued_at, false, 0)                                             \
 	X(kind, SMALLINT, r->kind, false, 0)                                                           \
-	X(amount_scale, SMALLINT, r->amount.scale, !has_amount, 0)                                     \
-	X(currency, TEXT, r->currency, false, 0)
+	X(amount_scale, SMALLINT, r->amount.scale, !has_amount || r->amount.scale < 0, 0)              \
+	X(currency, TEXT, r->currency, false, 0)                                                       \
+	X(extra, UNREAD_BYTEA, PointerGetDatum(&no_extra), false, 0)
 
 static const RowColumn request_columns[] = {REQUEST_COLUMNS(MAP_COLUMN)};
+
+struct RequestPlaces
+{
+	REQUEST_COLUMNS(MAP_PLACE)
+};
 
 static void
 request_to_row(const void *from, RowOut *out, Datum *values, bool *nulls)
@@ -38,6 +44,13 @@ request_to_row(const void *from, RowOut *out, Datum *values, bool *nulls)
 	const Request *r = from;
 	TimestampTz enqueued_at = *(const TimestampTz *) out->given;
 	bool has_amount = kind_infos[r->kind].has_amount;
+	static union
+	{
+		struct varlena head;
+		varattrib_4b room;
+	} no_extra;
+
+	SET_VARSIZE(&no_extra, VARHDRSZ);
 
 	REQUEST_COLUMNS(MAP_PUT)
 }
@@ -46,8 +59,12 @@ static void
 request_from_row(const Datum *values, const bool *nulls, void *to)
 {
 	Request *r = to;
+	bool has_amount = !nulls[offsetof(struct RequestPlaces, amount_scale)];
 
+	*r = (Request){0};
 	REQUEST_COLUMNS(MAP_GET)
+	if (!has_amount)
+		r->amount = AMOUNT_NONE;
 }
 
 static Statement insert_requests;

@@ -37,9 +37,12 @@
 	X(wallet_id, BIGINT, w->wallet_id, false, 0)                                                   \
 	X(user_id, BIGINT, w->user_id, false, 0)                                                       \
 	X(balance, BIGINT, w->balance, false, CHANGE_MONEY)                                            \
+	X(held, BIGINT, w->held, false, CHANGE_MONEY)                                                  \
+	X(floor, BIGINT, w->floor, false, CHANGE_LIMITS)                                               \
+	X(ceiling, BIGINT, w->ceiling, false, CHANGE_LIMITS)                                           \
 	X(last_transfer_id, BIGINT, w->last_transfer_id, false, CHANGE_MONEY)                          \
 	X(created_at, TIME, w->created_at, false, 0)                                                   \
-	X(updated_at, TIME, w->updated_at, false, CHANGE_MONEY | CHANGE_STATUS)                        \
+	X(updated_at, TIME, w->updated_at, false, CHANGE_MONEY | CHANGE_STATUS | CHANGE_LIMITS)        \
 	X(status, STATUS, w->status, false, CHANGE_STATUS)                                             \
 	X(currency, TEXT, w->currency.code, false, 0)
 
@@ -100,7 +103,7 @@ static MapSelect find_wallet_row = {"wallet.wallet AS t WHERE t.wallet_id = $1",
                                     {NULL, 1, {INT8OID}}};
 
 /* By what has changed: a trigger of the user's may fire on an update of one column alone. */
-static Statement updates[(CHANGE_MONEY | CHANGE_STATUS) + 1];
+static Statement updates[(CHANGE_MONEY | CHANGE_STATUS | CHANGE_LIMITS) + 1];
 
 static Statement find_wallet_ids = {
     "SELECT w.wallet_id::bigint FROM wallet.wallet AS w WHERE w.wallet_id = ANY ($1)",

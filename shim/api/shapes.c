@@ -90,7 +90,7 @@ shape_write_outcome(Buffer *out, Shape shape, const char *handshake_id, const Db
 		write_transaction(out, rejected, result);
 	if (rejected)
 		put_info(out, db_value(result, 0, LOOKUP_MESSAGE), db_value(result, 0, LOOKUP_CODE));
-	else if (shape == SHAPE_TRANSACTION)
+	else if (shape != SHAPE_WALLET)
 	{
 		buffer_puts(out, ",\"info\":{\"msg\":\"");
 		buffer_puts(out, wallet_codes[CODE_OK].message);

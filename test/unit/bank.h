@@ -12,7 +12,8 @@
 #include "rules/rules.h"
 
 #define BANK_OPERATIONS 64
-#define BANK_KEYS (BANK_OPERATIONS * OPERATION_KEYS_MAX)
+#define BANK_KEYS (BANK_OPERATIONS * PLAIN_KEYS_MAX)
+#define BANK_HOLDS 256
 
 typedef struct TestBank
 {
@@ -20,14 +21,19 @@ typedef struct TestBank
 	Effects effects;
 	Touched touched[256];
 	Wallet wallets[BANK_KEYS];
-	WalletBefore befores[BANK_KEYS];
-	Transfer transfers[BANK_OPERATIONS];
+	Hold holds[BANK_HOLDS];
+	Original originals[BANK_HOLDS];
+	Before befores[BANK_KEYS + 4 * BANK_HOLDS];
+	Transfer transfers[BANK_OPERATIONS + BANK_HOLDS];
 	Outcome outcomes[BANK_OPERATIONS];
 } TestBank;
 
 /* The last ids that were drawn; the stored wallets of a test have smaller ids. */
 static int64_t bank_last_transfer_id;
 static int64_t bank_last_wallet_id = 1000;
+
+/* What the clock says when a bank is opened. */
+static int64_t bank_clock;
 
 static int64_t
 bank_draw_transfer_id(int64_t above, int to_come)
@@ -57,12 +63,15 @@ bank_open(TestBank *bank, const Operation *operations, int count, const Wallet *
 	        {
 	            .touched_max = sizeof(bank->touched) / sizeof(bank->touched[0]),
 	            .wallets_max = BANK_KEYS,
-	            .befores_max = BANK_KEYS,
+	            .holds_max = BANK_HOLDS,
+	            .originals_max = BANK_HOLDS,
+	            .befores_max = BANK_KEYS + 4 * BANK_HOLDS,
 	            .find_currency = find_currency,
 	        },
 	    .effects =
 	        {
-	            .transfers_max = BANK_OPERATIONS,
+	            .hold_expiry = INT64_C(7) * 24 * 3600 * 1000000,
+	            .transfers_max = BANK_OPERATIONS + BANK_HOLDS,
 	            .outcomes_max = BANK_OPERATIONS,
 	            .draw_transfer_id = bank_draw_transfer_id,
 	            .draw_wallet_id = bank_draw_wallet_id,
@@ -70,6 +79,8 @@ bank_open(TestBank *bank, const Operation *operations, int count, const Wallet *
 	};
 	bank->set.touched = bank->touched;
 	bank->set.wallets = bank->wallets;
+	bank->set.holds = bank->holds;
+	bank->set.originals = bank->originals;
 	bank->set.befores = bank->befores;
 	bank->effects.transfers = bank->transfers;
 	bank->effects.outcomes = bank->outcomes;
@@ -85,6 +96,7 @@ bank_open(TestBank *bank, const Operation *operations, int count, const Wallet *
 			user->is_there = true;
 	}
 	working_set_load(&bank->set, loaded);
+	effects_begin(&bank->effects, &bank->set, bank_clock);
 }
 
 #endif /* PG_WALLET_TEST_BANK_H */

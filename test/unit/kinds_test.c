@@ -49,6 +49,10 @@ set_member(Request *request, const KindMember *member, int number)
 	switch (member->type)
 	{
 		case TYPE_ID:
+		case TYPE_USER:
+		case TYPE_TIME:
+		case TYPE_DEADLINE:
+		case TYPE_INTERVAL:
 			*(int64_t *) value = INT64_MAX - number;
 			break;
 		case TYPE_AMOUNT:
@@ -58,6 +62,20 @@ set_member(Request *request, const KindMember *member, int number)
 		case TYPE_CURRENCY:
 			snprintf(value, 4, "%c%c%c", 'a' + number / 676 % 26, 'a' + number / 26 % 26,
 			         'a' + number % 26);
+			break;
+		case TYPE_FLAG:
+		case TYPE_NEGATED_FLAG:
+			*(bool *) value = number != 100;
+			break;
+		case TYPE_AMOUNT_MODE:
+		case TYPE_SHORTFALL:
+			*(uint8_t *) value = number == 100 ? 1 : 2;
+			break;
+		case TYPE_HANDSHAKE:
+			memset(value, number, HANDSHAKE_SIZE);
+			break;
+		case TYPE_LEGS:
+		case TYPE_SPLIT:
 			break;
 		default:
 			ok(false, "member %s has a type that this test does not know", member->name);
@@ -84,9 +102,24 @@ clear_member(Request *request, const KindMember *member)
 	    [TYPE_AMOUNT] = sizeof(Amount),
 	    [TYPE_AMOUNT_OR_ZERO] = sizeof(Amount),
 	    [TYPE_CURRENCY] = 4,
+	    [TYPE_USER] = sizeof(int64_t),
+	    [TYPE_TIME] = sizeof(int64_t),
+	    [TYPE_INTERVAL] = sizeof(int64_t),
+	    [TYPE_FLAG] = sizeof(bool),
+	    [TYPE_NEGATED_FLAG] = sizeof(bool),
+	    [TYPE_AMOUNT_MODE] = sizeof(uint8_t),
+	    [TYPE_SHORTFALL] = sizeof(uint8_t),
+	    [TYPE_HANDSHAKE] = HANDSHAKE_SIZE,
 	};
 
 	memset((char *) request + member->offset, 0, sizes[member->type]);
+}
+
+/* A deadline is no part of what is asked for; parts are tried by themselves. */
+static bool
+is_asked_for(MemberType type)
+{
+	return type != TYPE_DEADLINE && type != TYPE_LEGS && type != TYPE_SPLIT;
 }
 
 /* The key of one operation never stands for another one. */
@@ -104,6 +137,8 @@ test_operations(RequestKind kind)
 		const KindMember *member = &info->members[i];
 		Request other = full;
 
+		if (!is_asked_for(member->type))
+			continue;
 		set_member(&other, member, 100);
 		ok(!is_same(&full, &other), "%s: another %s is another operation", info->name,
 		   member->name);
@@ -111,7 +146,7 @@ test_operations(RequestKind kind)
 		ok(!is_same(&full, &other), "%s: so is one without %s", info->name, member->name);
 		for (int j = 0; j < i; j++)
 		{
-			if (info->members[j].type != member->type)
+			if (info->members[j].type != member->type || member->type == TYPE_FLAG)
 				continue;
 			other = full;
 			set_member(&other, &info->members[j], i + 1);

@@ -49,8 +49,8 @@ test_unknown_kind(void)
 	Operation none = {.source_wallet_id = 1};
 	Operation unknown = {.request_id = 7, .kind = (RequestKind) KIND_END};
 
-	ok_code(operation_check(&none), CODE_UNKNOWN_KIND, "no kind");
-	ok_code(operation_check(&unknown), CODE_UNKNOWN_KIND, "a kind of another version");
+	ok_code(operation_check(&none, 0), CODE_UNKNOWN_KIND, "no kind");
+	ok_code(operation_check(&unknown, 0), CODE_UNKNOWN_KIND, "a kind of another version");
 	ok_code(judge(&unknown, NULL, 0), CODE_UNKNOWN_KIND, "a kind without a rule");
 	ok(bank.effects.outcome_count == 1, "is refused");
 }
@@ -212,8 +212,8 @@ test_read(void)
 
 	wallet.status = STATUS_ACTIVE;
 	wallet.updated_at = 1000;
-	bank_open(&bank, &read, 1, &wallet, 1, find_currency);
-	bank.effects.moment = 900;
+	bank_clock = 900;
+	bank_open(&bank, &deposit, 1, &wallet, 1, find_currency);
 	rules_judge(&deposit, &bank.set, &bank.effects);
 	rules_judge(&read, &bank.set, &bank.effects);
 	ok(bank.outcomes[0].balance == 101 && bank.outcomes[0].sees_changes &&
@@ -245,8 +245,8 @@ test_status(void)
 
 		wallet.last_transfer_id = 5;
 		wallet.updated_at = 10;
+		bank_clock = 20;
 		bank_open(&bank, &touching, 1, &wallet, 1, find_currency);
-		bank.effects.moment = 20;
 		code = rule_status(1, cases[i].to, &bank.set, &bank.effects);
 		effects_settle(&bank.set, &bank.effects);
 		ok(code == cases[i].code, "%s to %s: %s", status_names[cases[i].from],
@@ -276,8 +276,8 @@ test_move(void)
 
 	wallets[0].last_transfer_id = 3;
 	bank_last_transfer_id = 9;
+	bank_clock = 1000;
 	bank_open(&bank, &operation, 1, wallets, 2, find_currency);
-	bank.effects.moment = 1000;
 	ok_code(rules_judge(&operation, &bank.set, &bank.effects), CODE_OK, "transaction");
 	ok_code(rules_judge(&operation, &bank.set, &bank.effects), CODE_OK, "another one");
 	operation.amount.digits = 200;

@@ -28,6 +28,7 @@ make_wallet(int64_t wallet_id, int64_t balance, WalletStatus status, const Curre
 	    .wallet_id = wallet_id,
 	    .user_id = wallet_id,
 	    .balance = balance,
+	    .ceiling = NO_CEILING,
 	    .status = status,
 	    .currency = *currency,
 	};

@@ -1,0 +1,143 @@
+/*
+ * group.c
+ *		The rules of groups: operations that are carried out all or none.
+ *
+ * The legs are judged in their order, and each sees what the legs before it did.  When one fails,
+ * what the others did is undone; where somebody has set a mark before, the caller undoes it.
+ */
+#include "rules/group.h"
+
+#include "rules/reversal.h"
+#include "rules/rules.h"
+
+/* A leg asks for what it says, for the one who asks for the group. */
+static Operation
+leg_of(const Operation *group, int number)
+{
+	Operation leg = group->parts->legs[number];
+
+	leg.request_id = 0;
+	leg.user_id = group->user_id;
+	leg.may_reverse = group->may_reverse;
+	leg.max_amount = group->max_amount;
+	return leg;
+}
+
+/*
+ * Joins the rows from this one on: the first carries the request and the size.  An expiry that a
+ * leg has brought about belongs to nobody's request.
+ */
+static void
+join_rows(const Operation *group, Effects *effects, int from)
+{
+	Transfer *first = NULL;
+
+	for (int i = from; i < effects->transfer_count; i++)
+	{
+		Transfer *row = &effects->transfers[i];
+
+		if (row->kind == KIND_EXPIRY)
+			continue;
+		if (first == NULL)
+		{
+			first = row;
+			first->request_id = group->request_id;
+		}
+		row->group_id = first->transfer_id;
+		first->group_size++;
+	}
+}
+
+/* Says which leg has failed, and takes back what the others did. */
+static WalletCode
+fail(int leg, WalletCode code, const EffectsMark *mark, WorkingSet *set, Effects *effects)
+{
+	if (mark != NULL)
+		effects_undo(set, effects, mark);
+	effects->failed_leg = leg + 1;
+	return code;
+}
+
+WalletCode
+rule_group(const Operation *group, WorkingSet *set, Effects *effects)
+{
+	bool is_ours = !set->is_marked;
+	EffectsMark mark;
+	int from = effects->transfer_count;
+
+	if (is_ours)
+		mark = effects_mark(set, effects);
+	for (int i = 0; i < group->parts->leg_count; i++)
+	{
+		Operation leg = leg_of(group, i);
+		WalletCode code = rules_carry_out(&leg, set, effects);
+
+		if (code != CODE_OK)
+			return fail(i, code, is_ours ? &mark : NULL, set, effects);
+	}
+	if (is_ours)
+		effects_keep(set);
+	join_rows(group, effects, from);
+	return CODE_OK;
+}
+
+/* Of a fee that stays, or a row that is no transfer or has nothing left, nothing is reversed. */
+static bool
+is_passed_over(const Operation *group, const Original *original)
+{
+	return original != NULL &&
+	       (!is_reversible(original->kind) || original->reversed >= original->amount ||
+	        (group->keep_fees && original->kind == KIND_FEE));
+}
+
+/* Is there something to reverse at all?  Who may not reverse is not told what is left. */
+static WalletCode
+check_group(const Operation *group, const WorkingSet *set)
+{
+	WalletCode answer = CODE_NOT_REVERSIBLE;
+
+	if (group->parts == NULL)
+		return CODE_TRANSACTION_NOT_FOUND;
+	for (int i = 0; i < group->parts->leg_count; i++)
+	{
+		Operation leg = leg_of(group, i);
+		const Original *original = working_set_original(set, leg.link_id);
+		WalletCode code = reversal_check(&leg, set);
+
+		if (!is_passed_over(group, original))
+			return CODE_OK;
+		if (is_reversible(original->kind) && answer != CODE_NOT_OWNER)
+			answer = code == CODE_NOT_OWNER ? code : CODE_ALREADY_REVERSED;
+	}
+	return answer;
+}
+
+WalletCode
+rule_group_reversal(const Operation *group, WorkingSet *set, Effects *effects)
+{
+	bool is_ours = !set->is_marked;
+	EffectsMark mark;
+	int from = effects->transfer_count;
+	int reversals = 0;
+	WalletCode code = check_group(group, set);
+
+	if (code != CODE_OK)
+		return code;
+	if (is_ours)
+		mark = effects_mark(set, effects);
+	for (int i = 0; i < group->parts->leg_count; i++)
+	{
+		Operation leg = leg_of(group, i);
+
+		if (is_passed_over(group, working_set_original(set, leg.link_id)))
+			continue;
+		code = rule_reversal(&leg, set, effects);
+		if (code != CODE_OK)
+			return fail(reversals, code, is_ours ? &mark : NULL, set, effects);
+		reversals++;
+	}
+	if (is_ours)
+		effects_keep(set);
+	join_rows(group, effects, from);
+	return CODE_OK;
+}
