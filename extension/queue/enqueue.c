@@ -10,7 +10,6 @@
  * queue's rule about dead gaps rests on this (see queue.c).  Before that it locks
  * the table, so that the partition that an id belongs to stays until its row is in.
  */
-#include "base/clock.h"
 #include "base/version.h"
 
 #include "access/xact.h"
@@ -24,6 +23,7 @@
 #include "utils/timestamp.h"
 
 #include "base/apart.h"
+#include "base/clock.h"
 #include "base/encoding.h"
 #include "base/ids.h"
 #include "base/refusal.h"
