@@ -304,10 +304,13 @@ extern int operation_transfers_max(const Operation *operation);
 #define OPERATION_KEYS_MAX (2 * LEGS_MAX)
 extern int operation_keys(const Operation *operation, int64_t *keys);
 
+/* Room for the keys of this operation, and more for some. */
 static inline int
 operation_keys_max(const Operation *operation)
 {
-	return operation->parts == NULL ? PLAIN_KEYS_MAX : OPERATION_KEYS_MAX;
+	const Parts *parts = operation->parts;
+
+	return parts == NULL ? PLAIN_KEYS_MAX : PLAIN_KEYS_MAX * parts->leg_count + parts->share_count;
 }
 
 /* Does the operation, which is no group, write the wallet that it names as its destination? */
