@@ -219,9 +219,9 @@ check_amount_mode(const Operation *operation)
 		return CODE_INVALID_AMOUNT_MODE;
 	if (operation->amount_mode != MODE_EXACT && operation->share_count > 0)
 		return CODE_INVALID_AMOUNT_MODE;
-	if ((operation->amount_mode == MODE_ALL) == AMOUNT_IS_GIVEN(operation->amount))
-		return operation->amount_mode == MODE_ALL ? CODE_INVALID_AMOUNT_MODE : CODE_MISSING_MEMBER;
-	return CODE_OK;
+	return operation->amount_mode == MODE_ALL && AMOUNT_IS_GIVEN(operation->amount)
+	           ? CODE_INVALID_AMOUNT_MODE
+	           : CODE_OK;
 }
 
 /* The end of a hold is given once, and lies in the future; or it is not given. */
@@ -294,6 +294,25 @@ check_split(const Operation *operation)
 	return CODE_OK;
 }
 
+/* An extension takes the time alone, too; other amounts that may be missing stand for the rest. */
+static bool
+lacks_amount(const Operation *operation)
+{
+	if (AMOUNT_IS_GIVEN(operation->amount) || operation->amount_mode == MODE_ALL)
+		return false;
+	switch (operation->kind)
+	{
+		case KIND_HOLD_EXTEND:
+			return operation->expires_in == 0 && operation->expires_at == 0;
+		case KIND_CAPTURE:
+		case KIND_VOID:
+		case KIND_REVERSAL:
+			return false;
+		default:
+			return kind_infos[operation->kind].has_amount;
+	}
+}
+
 /* The checks that do not tell a leg from a request, in the order of codes.h. */
 static WalletCode
 check_alone(const Operation *operation, int64_t moment)
@@ -301,9 +320,7 @@ check_alone(const Operation *operation, int64_t moment)
 	const KindInfo *kind = &kind_infos[operation->kind];
 	WalletCode code = check_link(operation);
 
-	if (code == CODE_OK && operation->kind == KIND_HOLD_EXTEND &&
-	    !AMOUNT_IS_GIVEN(operation->amount) && operation->expires_in == 0 &&
-	    operation->expires_at == 0)
+	if (code == CODE_OK && lacks_amount(operation))
 		code = CODE_MISSING_MEMBER;
 	if (code == CODE_OK && operation->share_count > 0)
 		code = check_split(operation);
