@@ -48,6 +48,9 @@ one_run() {
     for figure in drain drain_hot drain_hot drain drain_hot drain drain drain_hot; do
         sample "$figure" "take_$figure"
     done
+    for figure in drain holds groups drain; do sample "$figure" "take_$figure"; done
+    sample many_1000 many_1000
+    sample many_8000 many_8000
     sample get get "$WALLET_URL"
     sample get_bare get_bare
     sample whole whole
@@ -56,7 +59,7 @@ one_run() {
     sample post post
     ! wanted latency_p50 || latency "$(tail -n 1 "$notes/post")"
     sample shim_memory shim_memory
-    for figure in enqueue whole bulk; do pair "$figure" tpcb 2; done
+    for figure in enqueue whole bulk many_1000 many_8000; do pair "$figure" tpcb 2; done
     pair drain_many tpcb 2 2
     pair drain tpcb 2 4
     pair direct bare_insert 2 2
@@ -64,6 +67,8 @@ one_run() {
     pair direct_hot tpcb_hot 2 2
     pair drain_many_hot drain_many 2 2
     pair drain_hot drain 4 4
+    pair holds drain
+    pair groups drain
     pair post post_bare
     pair get get_bare
     verify

@@ -83,6 +83,34 @@ whole() {
     rate "$transfers" "$from" "$EPOCHREALTIME"
 }
 
+# The worker alone on a queue of COUNT requests of this kind: the seconds that it takes.
+seconds_of() { # KIND COUNT
+    local from
+    worker off
+    sql -v kind="$1" -v count="$2" -v wallets="$some" -f "$TOP/bench/operations.sql"
+    from=$EPOCHREALTIME
+    drain "$2" >/dev/null
+    calc "$EPOCHREALTIME - $from"
+}
+
+# Holds, and then their captures: both are counted.
+take_holds() {
+    local holds captures
+    holds=$(seconds_of hold $((transfers / 2)))
+    captures=$(seconds_of capture $((transfers / 2)))
+    rate "$transfers" 0 "$(calc "$holds + $captures")"
+}
+
+# Groups of two transfers: the transfers are counted.
+take_groups() { rate "$transfers" 0 "$(seconds_of group $((transfers / 2)))"; }
+
+# wallet_transfer_many() in one session, each call its own commit.
+many_at_once() { # SIZE
+    rate "$transfers" 0 "$(sql -v count="$transfers" -v size="$1" -v wallets="$some" -f "$TOP/bench/many.sql")"
+}
+many_1000() { many_at_once 1000; }
+many_8000() { many_at_once 8000; }
+
 take_drain() { drain_of "$some" 0 "$transfers"; }
 take_drain_hot() { drain_of "$some" 90 "$transfers"; }
 take_drain_many() { drain_of "$many" 0 "$transfers"; }

@@ -96,6 +96,10 @@ rows() {
     within 15 worker_memory MB 256 256 "memory of the worker, $count queued"
     within '' shim_memory MB 256 256 "memory of the shim, $(shown idle) idle connections"
     against 16 whole tpcb 72 108 "$count requests, from the call to the last outcome"
+    against 17 many_8000 tpcb 75 120 'wallet_transfer_many(), 8,000 a call, one session'
+    against '' many_1000 tpcb 50 72 'wallet_transfer_many(), 1,000 a call, one session'
+    against 18 holds drain 0.7 0.9 'posting holds and their captures, beside transfers'
+    against 19 groups drain 0.8 1.0 'posting groups of two transfers, beside transfers'
 }
 
 heading() {
