@@ -22,9 +22,9 @@ sub read_kinds
         }
         elsif (/^\tX\(/)
         {
-            /^\tX\(KIND_(\w+), (\d+), "(\w+)", (?:"([^"]+)"|NULL), ([A-Z_ |]+), SHAPE_(\w+), (\w+), (\w+), \w+,(?: ([A-Z_ |]+),)? "([^"]+)"\)/
+            /^\tX\(KIND_(\w+), (\d+), "(\w+)", (?:"([^"]+)"|NULL), ([A-Z_ |]+), SHAPE_(\w+), (\w+), (\w+), \w+, ([A-Z_ |]+), "([^"]+)"\)/
                 or die "$file, line $.: no row of a kind: $_";
-            my ($scopes, $uses) = ($5, $9 // 'USE_REQUEST');
+            my ($scopes, $uses) = ($5, $9);
             my %kind = (symbol => $1, number => $2, name => $3, path => $4 // '', shape => lc $6, transfers => $7, meaning => $10,
                 members => $members{$8} || die("$file, line $.: the members of $8 come before\n"));
             $kind{scope} = join ' ', map { lc } $scopes =~ /SCOPE_(\w+)/g;

@@ -185,9 +185,8 @@ for my $kind (@posted)
         or die "$file: the POST of $kind->{path} does not take $schema\n";
 }
 my @legs = grep { $_->{uses}{leg} } @kinds;
-@posted = () if !@legs;
 put_schema(camel($_->{name}) . 'Leg', leg($_)) for @legs;
-put_schema('Leg', references(map { camel($_->{name}) . 'Leg' } @legs)) if @legs;
+put_schema('Leg', references(map { camel($_->{name}) . 'Leg' } @legs));
 put_schema(camel($_->{name}) . 'Item', payload($_, kind_member($_))) for @posted;
-put_schema('Item', references(map { camel($_->{name}) . 'Item' } @posted)) if @posted;
+put_schema('Item', references(map { camel($_->{name}) . 'Item' } @posted));
 print $text;

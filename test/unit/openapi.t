@@ -178,6 +178,8 @@ for my $name (sort keys %patterns) {
 my ($listed) = $manual =~ /^## Paths\n(.*?)^## /ms;
 my @documented = map { m{^/api} ? s{^/api/v1}{}r : $_ } sort keys %routes;
 ok($listed =~ /`(?:GET )?\Q$_\E`/, "docs/http.md lists $_") for @documented;
+my %listed = map { ($_ => 1) } $listed =~ /^\| `(\/[^`]+)` /mg;
+is_deeply([ grep { !$routes{"/api/v1$_"} } sort keys %listed ], [], 'docs/http.md lists no other paths');
 
 my ($flags) = $manual =~ /^## The process\n(.*)/ms;
 my %in_manual = map { ($_ => 1) } $flags =~ /^\| `--([\w-]+)` /mg;
