@@ -58,12 +58,17 @@ WALLET_KINDS(MEMBER_ROWS)
 
 #define OR_IS_AMOUNT(name, type, ...) || (type) == TYPE_AMOUNT || (type) == TYPE_AMOUNT_OR_ZERO
 
+#define OR_IS_MODE(name, type, ...) || (type) == TYPE_AMOUNT_MODE
+#define OR_IS_INTERVAL(name, type, ...) || (type) == TYPE_INTERVAL
+
 const KindInfo kind_infos[KIND_END] = {
 #define KIND_ROW(symbol, number, name, path, scope, shape, transfers, members, rule, uses, ...)    \
 	[number] = {name,                                                                              \
 	            members_of_##symbol,                                                               \
 	            sizeof(members_of_##symbol) / sizeof(members_of_##symbol[0]),                      \
 	            false members(OR_IS_AMOUNT),                                                       \
+	            false members(OR_IS_MODE),                                                         \
+	            false members(OR_IS_INTERVAL),                                                     \
 	            transfers,                                                                         \
 	            uses},
     WALLET_KINDS(KIND_ROW)
@@ -198,19 +203,6 @@ check_member(const Operation *operation, const KindMember *member)
 	}
 }
 
-static bool
-has_member(const Operation *operation, MemberType type)
-{
-	const KindInfo *kind = &kind_infos[operation->kind];
-
-	for (int i = 0; i < kind->member_count; i++)
-	{
-		if (kind->members[i].type == type)
-			return true;
-	}
-	return false;
-}
-
 /* A mode takes the place of the amount, or not; a split takes none. */
 static WalletCode
 check_amount_mode(const Operation *operation)
@@ -324,11 +316,11 @@ check_alone(const Operation *operation, int64_t moment)
 		code = CODE_MISSING_MEMBER;
 	if (code == CODE_OK && operation->share_count > 0)
 		code = check_split(operation);
-	if (code == CODE_OK && has_member(operation, TYPE_AMOUNT_MODE))
+	if (code == CODE_OK && kind->has_mode)
 		code = check_amount_mode(operation);
 	if (code == CODE_OK && operation->shortfall >= SHORTFALL_COUNT)
 		code = CODE_INVALID_SHORTFALL;
-	if (code == CODE_OK && has_member(operation, TYPE_INTERVAL))
+	if (code == CODE_OK && kind->has_expiry)
 		code = check_expiry(operation, moment);
 	for (int i = 0; code == CODE_OK && i < kind->member_count; i++)
 		code = check_member(operation, &kind->members[i]);

@@ -266,6 +266,8 @@ typedef struct KindInfo
 	const KindMember *members;
 	int member_count;
 	bool has_amount; /* one of the members is an amount */
+	bool has_mode;   /* ... an amount mode */
+	bool has_expiry; /* ... an interval until the end of a hold */
 	int transfers_max;
 	int uses; /* KindUse, or-ed together */
 } KindInfo;
