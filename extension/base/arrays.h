@@ -34,6 +34,9 @@ member_rises(const void *structs, int count, size_t size, size_t offset)
 #define MEMBER_RISES(structs, count, type, member)                                                 \
 	member_rises(structs, count, sizeof(type), offsetof(type, member))
 
+/* Sorts ids and leaves each once.  Returns how many are left. */
+extern int sort_ids(int64 *ids, int count);
+
 extern Datum int64_array(const int64 *values, int count);
 extern Datum text_array(const char *const *values, int count);
 

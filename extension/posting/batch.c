@@ -135,7 +135,10 @@ try_batch(const Job *job, LockMode mode)
 		job->fates[i] = post_request(&ledger, &job->requests[i], job->culprit);
 	}
 	ledger_settle(&ledger);
-	written = mode == LOCK_LATER ? try_update(&ledger) : ledger_update(&ledger, NULL);
+	if (mode == LOCK_LATER)
+		written = ledger_is_current(&ledger) && try_update(&ledger);
+	else
+		written = ledger_update(&ledger, NULL);
 	if (written && !ledger_insert(&ledger, NULL))
 		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 		                errmsg("another transaction has made a wallet for the same user")));

@@ -305,8 +305,9 @@ try_to_move_money(const Operation *operation, const char *key, const Datum *meta
 	if (!ledger_update(&ledger, &mark))
 		return false;
 	(void) ledger_insert(&ledger, metadata);
-	*transfer = room.transfers[0];
-	*currency = room.wallets[0].currency; /* all of them have the same */
+	/* The row of the operation comes after those of holds that have expired. */
+	*transfer = ledger.effects.transfers[ledger.effects.transfer_count - 1];
+	*currency = ledger.set.wallets[0].currency; /* all of them have the same */
 	if (key != NULL)
 		store_key(&call, transfer->transfer_id);
 	return true;

@@ -2,12 +2,13 @@
  * ledger.h
  *		Carries out operations on the tables: the same steps for a batch and for a direct call.
  *
+ *	resolve_links	finds the wallets of holds and transfers that are referred to (resolve.h)
  *	ledger_open		finds what the operations touch
- *	ledger_load		reads that and locks the wallets
+ *	ledger_load		reads that, locks the wallets and sets the moment of all that follows
  *	rules_judge		for each operation in order (rules.h)
- *	ledger_settle	gives all of them one moment, and the transfers their ids
+ *	ledger_settle	gives the transfers their ids
  *	ledger_update	stores the wallets that have changed
- *	ledger_insert	stores what is new: wallets, transfers, outcomes
+ *	ledger_insert	stores what is new, and the holds that have changed
  */
 #ifndef PG_WALLET_LEDGER_H
 #define PG_WALLET_LEDGER_H
@@ -21,20 +22,46 @@ typedef struct Ledger
 {
 	WorkingSet set;
 	Effects effects;
-	int64 *ids; /* room for an id of all that is touched */
+	const Operation *operations;
+	int count;
+	struct LedgerRoom *room; /* the caller's memory, or NULL */
+	int64 *ids;              /* room for an id of all that is touched */
+
+	/* How many operations and legs of these sorts there are. */
+	int holds_to_make;
+	int holds_named;
+	int originals_named;
+
+	int rows_max;   /* of all operations, without those of due holds */
+	int marked_max; /* the same of those that are undone together: of a group, or after a mark */
+	int due_max;    /* so many due holds are read at the most; 0: all */
+	int due_count;  /* so many have been read */
 } Ledger;
 
-/* The memory of a ledger for one plain operation, on the stack of a direct call. */
+/*
+ * One row changes two wallets and a hold, and the hold's source once more (a capture).  With a row
+ * a wallet may get another status.
+ */
+#define BEFORES_OF_ROW 5
+
+/*
+ * The memory of a ledger for one operation that is no group, on the stack of a direct call.  Where
+ * that is not enough, the ledger takes memory of the current context.
+ */
 typedef struct LedgerRoom
 {
 	Touched touched[4]; /* touched_room(PLAIN_KEYS_MAX) */
 	int64 ids[PLAIN_KEYS_MAX];
 	Wallet wallets[PLAIN_KEYS_MAX];
-	Before befores[2];
+	Before befores[2 * BEFORES_OF_ROW];
 	Transfer transfers[1];
 } LedgerRoom;
 
-/* Finds what the operations touch.  The memory is the current context's. */
+/*
+ * Finds what the operations touch.  The wallets of holds and transfers that they refer to are
+ * known: resolve.h.  The memory is the current context's.  The operations stay where they are
+ * while the ledger is used.
+ */
 extern void ledger_open(Ledger *ledger, const Operation *operations, int count);
 
 /* The same for one operation, with memory of the caller's, and room for a mark. */
@@ -42,7 +69,8 @@ extern void ledger_open_one(Ledger *ledger, LedgerRoom *room, const Operation *o
 
 /*
  * Reads what is touched, and locks wallets as the mode says.  With a mode that does not wait, what
- * another transaction holds is busy then.  The moment of the effects is that of this call.
+ * another transaction holds is busy then.  Then sets the moment, and reads what the operations
+ * refer to and the holds of these wallets that are due at that moment.
  */
 extern void ledger_load(Ledger *ledger, LockMode mode);
 
@@ -57,8 +85,16 @@ extern void ledger_settle(Ledger *ledger);
 extern bool ledger_update(Ledger *ledger, const EffectsMark *mark);
 
 /*
- * Stores new wallets, transfers and outcomes.  metadata: one jsonb for all transfers, or NULL.
- * False when another transaction has made a wallet for the same user: the caller rolls back.
+ * Have the wallets that were read without a lock stayed as they were, so that what was judged by
+ * their holds is true?  Only what was refused or read needs this look: what changes a wallet is
+ * found out by ledger_update().
+ */
+extern bool ledger_is_current(const Ledger *ledger);
+
+/*
+ * Stores new wallets, transfers, outcomes, and holds and originals that have changed.  metadata:
+ * one jsonb for all transfers, or NULL. False when another transaction has made a wallet for the
+ * same user: the caller rolls back.
  */
 extern bool ledger_insert(Ledger *ledger, const Datum *metadata);
 

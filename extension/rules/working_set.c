@@ -103,6 +103,7 @@ working_set_load(WorkingSet *set, int count)
 		assert(touched != NULL && set->wallets[i].changes == 0);
 		touched->wallet = i + 1;
 		touched->is_there = true;
+		set->holders += set->wallets[i].held > 0 ? 1 : 0;
 		if (touched->is_written && set->wallets[i].updated_at > set->newest_updated_at)
 			set->newest_updated_at = set->wallets[i].updated_at;
 	}

@@ -62,6 +62,7 @@ typedef struct WorkingSet
 	int wallets_max;
 	int loaded_count;
 	int wallet_count;
+	int holders;               /* loaded wallets that hold something */
 	int64_t newest_updated_at; /* of the loaded wallets that are written */
 
 	/*

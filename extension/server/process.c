@@ -18,6 +18,7 @@
 #include "base/locks.h"
 #include "base/settings.h"
 #include "base/wake.h"
+#include "posting/expire.h"
 #include "queue/backlog.h"
 #include "queue/queue.h"
 #include "queue/recovery.h"
@@ -94,8 +95,64 @@ process_round(Queue *queue, int requests_max, bool has_settled, Round *round,
 }
 
 /*
+ * Runs a step of the expirer in a subtransaction.  Logs an error, after which the expirer leaves
+ * out the wallet that has caused the error.
+ */
+static void
+process_expiry(Expirer *expirer)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		CommandCounterIncrement();
+		PushActiveSnapshot(GetTransactionSnapshot());
+		expirer_step(expirer);
+		PopActiveSnapshot();
+		ReleaseCurrentSubTransaction();
+		expirer_committed(expirer, 0);
+	}
+	PG_CATCH();
+	{
+		ErrorData *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) ==
+		    ERRCODE_TO_CATEGORY(ERRCODE_OPERATOR_INTERVENTION))
+			ReThrowError(error);
+		error->elevel = LOG;
+		ThrowErrorData(error);
+		expirer_failed(expirer);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+}
+
+/* Expires all holds that are due, but for those of wallets that another transaction holds. */
+static void
+process_due_holds(void)
+{
+	Expirer *expirer = expirer_make(CurrentMemoryContext);
+
+	while (!expirer_is_idle(expirer))
+	{
+		CHECK_FOR_INTERRUPTS();
+		process_expiry(expirer);
+	}
+	expirer_free(expirer);
+}
+
+/*
  * wallet_process(max_requests integer) → bigint: how many requests got their outcome. Posts what
- * is queued, in the caller's transaction; the worker posts nothing until that transaction ends.
+ * is queued, and expires the holds that are due, in the caller's transaction; the worker posts
+ * nothing until that transaction ends.
  * When no request could be settled, raises the last error.
  */
 Datum
@@ -134,6 +191,8 @@ wallet_process(PG_FUNCTION_ARGS)
 		settled += round.posted + round.refused;
 	} while (settled < requests_max && (!done || round.more || round.posted + round.refused > 0));
 	queue_free(queue);
+	if (!round.closed)
+		process_due_holds();
 	if (settled == 0 && error != NULL)
 		ReThrowError(error);
 	if (round.closed)

@@ -28,6 +28,7 @@
 #include "base/locks.h"
 #include "base/session.h"
 #include "base/settings.h"
+#include "posting/expire.h"
 #include "queue/backlog.h"
 #include "queue/handshake.h"
 #include "queue/queue.h"
@@ -66,8 +67,17 @@
 /* The interval of heartbeats while the worker sleeps; wallet_ready() expects them. */
 #define HEARTBEAT_MS 5000
 
+/*
+ * For so long the worker expires due holds between two looks at the queue.  A step takes about half
+ * of that; see posting/expire.c.
+ */
+#define EXPIRY_US 20000
+
 /* The pause after the last round, when it failed; 0 when it did not fail. */
 static int backoff_ms = 0;
+
+/* The last round was allowed to post, so that holds may expire. */
+static bool may_expire = false;
 
 typedef enum RoundEnd
 {
@@ -200,6 +210,66 @@ run_round(Queue *queue, Round *round, Recovery *recovery)
 	return end;
 }
 
+/* Runs a step of the expirer in a transaction of its own.  False when nothing may be posted now. */
+static bool
+try_to_expire(Expirer *expirer)
+{
+	int64 started_us = monotonic_us();
+
+	if (begin() != ROUND_DONE)
+		return false;
+	pgstat_report_activity(STATE_RUNNING, "expiring holds");
+	expirer_step(expirer);
+	commit();
+	expirer_committed(expirer, monotonic_us() - started_us);
+	return true;
+}
+
+/* Runs a step of the expirer.  Logs an error, after which the expirer pauses. */
+static bool
+run_expirer(Expirer *expirer)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile bool done = false;
+
+	PG_TRY();
+	{
+		done = try_to_expire(expirer);
+	}
+	PG_CATCH();
+	{
+		HOLD_INTERRUPTS();
+		EmitErrorReport();
+		AbortCurrentTransaction();
+		FlushErrorState();
+		expirer_failed(expirer);
+		RESUME_INTERRUPTS();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	return done;
+}
+
+/*
+ * Expires due holds, for about EXPIRY_US at the most.  Returns for how many milliseconds there is
+ * nothing to do then; no more than most_ms.
+ */
+static long
+expire_due(Expirer *expirer, long most_ms)
+{
+	int64 until_us = monotonic_us() + EXPIRY_US;
+
+	while (may_expire && expirer_pause_ms(expirer) == 0)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!run_expirer(expirer))
+			return Min(most_ms, LOCKED_RETRY_MS);
+		if (monotonic_us() >= until_us)
+			return 0;
+	}
+	return may_expire ? Min(most_ms, expirer_pause_ms(expirer)) : most_ms;
+}
+
 /*
  * Another transaction holds queue_lock: it has called wallet_process() and is still open.  The
  * condition is noted only when that has lasted for EXCLUDED_MS.
@@ -270,7 +340,7 @@ round_interval_ms(int64 settled)
 
 /* After a busy round that has left no request: waits until the interval is over. */
 static void
-gather(const Round *round, int64 started_us)
+gather(const Round *round, int64 started_us, Expirer *expirer)
 {
 	int64 settled = round->posted + round->refused;
 
@@ -280,8 +350,8 @@ gather(const Round *round, int64 started_us)
 
 		if (left_ms <= 0)
 			return;
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, left_ms,
-		                 PG_WAIT_EXTENSION);
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+		                 expire_due(expirer, left_ms), PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}
@@ -333,7 +403,7 @@ report_failing(const Queue *queue)
 
 /* Runs a round; returns for how many milliseconds to sleep before the next one. */
 static int
-work(Queue *queue)
+work(Queue *queue, Expirer *expirer)
 {
 	Round round = {0};
 	Recovery recovery = RECOVERY_LATER;
@@ -345,6 +415,7 @@ work(Queue *queue)
 	workers_looks();
 	end = run_round(queue, &round, &recovery);
 
+	may_expire = end == ROUND_DONE && !round.closed;
 	report_failing(queue);
 	if (end != ROUND_DONE)
 		queue_give_claims_back(queue);
@@ -367,16 +438,20 @@ work(Queue *queue)
 		condition_note(round.closed ? CONDITION_CLOSED : CONDITION_POSTING);
 	workers_report(&round, monotonic_us() - started_us);
 	backlog_round_done(&round, admitted_before);
-	gather(&round, started_us);
+	(void) expire_due(expirer, 0);
+	gather(&round, started_us, expirer);
 	/* A commit that waits for a standby may swallow a wake-up, so look once more before a sleep. */
 	if (round.more || round.posted + round.refused > 0)
 		return 0;
 	return round.retry_ms < 0 ? setting_poll_ms : Min(round.retry_ms, setting_poll_ms);
 }
 
-/* Sleeps until the time is over or the latch is set; after a failed round only the time counts. */
+/*
+ * Sleeps until the time is over or the latch is set; after a failed round only the time counts.
+ * Meanwhile holds expire.
+ */
 static void
-wait_for_work(int sleep_ms)
+wait_for_work(int sleep_ms, Expirer *expirer)
 {
 	int64 now_ms = monotonic_ms();
 	int64 until_ms = now_ms + sleep_ms;
@@ -384,9 +459,9 @@ wait_for_work(int sleep_ms)
 
 	while (!woken && !ConfigReloadPending && now_ms < until_ms)
 	{
-		long left_ms = until_ms - now_ms;
-		int events = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-		                       Min(left_ms, HEARTBEAT_MS), PG_WAIT_EXTENSION);
+		long left_ms = expire_due(expirer, Min(until_ms - now_ms, HEARTBEAT_MS));
+		int events = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, left_ms,
+		                       PG_WAIT_EXTENSION);
 
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
@@ -406,6 +481,7 @@ pg_wallet_worker_main(Datum argument)
 	Oid database;
 	char *name;
 	Queue *queue;
+	Expirer *expirer;
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
@@ -426,6 +502,7 @@ pg_wallet_worker_main(Datum argument)
 	MemoryContextSwitchTo(
 	    AllocSetContextCreate(TopMemoryContext, "pg_wallet worker", ALLOCSET_DEFAULT_SIZES));
 	queue = queue_make(TopMemoryContext, true);
+	expirer = expirer_make(TopMemoryContext);
 	keep_key();
 
 	for (;;)
@@ -434,12 +511,12 @@ pg_wallet_worker_main(Datum argument)
 
 		CHECK_FOR_INTERRUPTS();
 		reload_settings(name, queue);
-		sleep_ms = work(queue);
+		sleep_ms = work(queue, expirer);
 		pgstat_report_stat(false);
 		if (sleep_ms > 0)
 		{
 			pgstat_report_activity(STATE_IDLE, condition_activity());
-			wait_for_work(sleep_ms);
+			wait_for_work(sleep_ms, expirer);
 		}
 		MemoryContextReset(CurrentMemoryContext);
 	}

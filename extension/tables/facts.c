@@ -47,6 +47,7 @@
 #include "catalog/pg_opfamily.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
+#include "commands/defrem.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
@@ -54,6 +55,7 @@
 #include "optimizer/optimizer.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
+#include "utils/fmgroids.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -275,10 +277,15 @@ index_is_simple(Relation index, const IndexInfo *info)
 	       is_usable((Node *) info->ii_Predicate);
 }
 
-/* Is the simple index on nothing but columns that an update leaves as they are? */
+/*
+ * Can an update not break the simple index?  So it is where the index is not unique, or on nothing
+ * but columns that an update leaves as they are.
+ */
 static bool
 index_is_fixed(const IndexInfo *info, const RowLayout *layout)
 {
+	if (!info->ii_Unique)
+		return true;
 	if (info->ii_Predicate != NIL)
 		return false;
 	for (int i = 0; i < info->ii_NumIndexAttrs; i++)
@@ -304,13 +311,24 @@ index_is_key(Relation index, const RowLayout *layout)
 	       index->rd_indoption[0] == 0;
 }
 
-/* Is the simple index on a single bigint in ascending order? */
+/* Is the simple index on bigints and times alone, in ascending order, and valid? */
 static bool
-index_takes_runs(Relation index)
+index_is_ordered(Relation index)
 {
-	return RelationGetNumberOfAttributes(index) == 1 && index->rd_index->indkey.values[0] > 0 &&
-	       index->rd_opfamily[0] == INTEGER_BTREE_FAM_OID && index->rd_opcintype[0] == INT8OID &&
-	       index->rd_indoption[0] == 0;
+	int count = index->rd_index->indnkeyatts;
+
+	if (RelationGetNumberOfAttributes(index) != count)
+		return false;
+	for (int i = 0; i < count; i++)
+	{
+		Oid type = index->rd_opcintype[i];
+
+		if ((type != INT8OID && type != TIMESTAMPTZOID) || index->rd_indoption[i] != 0 ||
+		    index->rd_index->indkey.values[i] <= 0 ||
+		    index->rd_opfamily[i] != get_opclass_family(GetDefaultOpClass(type, BTREE_AM_OID)))
+			return false;
+	}
+	return index->rd_index->indisvalid;
 }
 
 /* Look at all indexes, and compile their predicates. */
@@ -336,7 +354,9 @@ look_at_indexes(TableFacts *facts, Relation heap, const RowLayout *layout)
 		facts->is_simple = facts->is_simple && index_is_simple(index, simple->info);
 		facts->is_fixed =
 		    facts->is_simple && facts->is_fixed && index_is_fixed(simple->info, layout);
-		simple->takes_runs = facts->is_simple && index_takes_runs(index);
+		simple->is_ordered = facts->is_simple && index_is_ordered(index);
+		simple->takes_runs = simple->is_ordered && RelationGetNumberOfAttributes(index) == 1 &&
+		                     index->rd_opcintype[0] == INT8OID;
 		if (facts->is_simple && simple->info->ii_Predicate != NIL)
 			simple->predicate = ExecInitQual(
 			    (List *) expression_planner((Expr *) simple->info->ii_Predicate), NULL);
@@ -482,6 +502,43 @@ index_covers(const TableFacts *facts, const SimpleIndex *index, TupleTableSlot *
 	covers = ExecQual(index->predicate, facts->expressions);
 	ResetExprContext(facts->expressions);
 	return covers;
+}
+
+/* Is the predicate that this smallint column is 0? */
+static bool
+is_column_zero(const List *predicate, int column)
+{
+	const OpExpr *equals = list_length(predicate) == 1 ? linitial(predicate) : NULL;
+	const Var *left;
+	const Const *right;
+
+	if (equals == NULL || !IsA(equals, OpExpr) || list_length(equals->args) != 2 ||
+	    get_opcode(equals->opno) != F_INT24EQ)
+		return false;
+	left = linitial(equals->args);
+	right = lsecond(equals->args);
+	return IsA(left, Var) && left->varattno == column && IsA(right, Const) && !right->constisnull &&
+	       DatumGetInt32(right->constvalue) == 0;
+}
+
+Oid
+second_index(const TableFacts *facts, const RowLayout *layout)
+{
+	const SecondKey *key = layout->second_key;
+
+	Assert(key != NULL);
+	for (int i = 0; facts->is_simple && i < facts->index_count; i++)
+	{
+		const SimpleIndex *index = &facts->indexes[i];
+		const IndexInfo *info = index->info;
+
+		if (index->is_ordered && info->ii_NumIndexAttrs == 2 &&
+		    info->ii_IndexAttrNumbers[0] == key->id_column &&
+		    info->ii_IndexAttrNumbers[1] == key->time_column &&
+		    is_column_zero(info->ii_Predicate, key->state_column))
+			return index->oid;
+	}
+	return InvalidOid;
 }
 
 static bool

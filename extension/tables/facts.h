@@ -25,6 +25,7 @@ typedef struct SimpleIndex
 	IndexInfo *info;
 	ExprState *predicate; /* NULL: there is an entry for every row */
 	bool takes_runs;      /* see runs.h */
+	bool is_ordered; /* a scan finds all its rows in the usual order of whole numbers and times */
 } SimpleIndex;
 
 typedef struct TableFacts
@@ -36,7 +37,7 @@ typedef struct TableFacts
 	bool is_bare[CMD_INSERT + 1]; /* nothing hangs on it that is only done in such a statement */
 	bool is_immediate;            /* no constraint is checked at the end of a transaction */
 	bool is_simple;               /* all indexes are simple */
-	bool is_fixed;                /* and on nothing but columns that an update leaves as they are */
+	bool is_fixed;                /* and the unique ones on columns that an update leaves alone */
 	TupleDesc columns;            /* as those of the table, and nobody counts who refers to them */
 	int index_count;
 	SimpleIndex *indexes; /* when simple */
@@ -57,6 +58,12 @@ typedef struct TableFacts
  */
 extern const TableFacts *plain_facts(Relation parent, Relation heap, const RowLayout *layout,
                                      CmdType command);
+
+/*
+ * Returns the index on the layout's second key, as CREATE EXTENSION has made it; InvalidOid where
+ * there is none.
+ */
+extern Oid second_index(const TableFacts *facts, const RowLayout *layout);
 
 /* Is the row one of those that the index has entries for? */
 extern bool index_covers(const TableFacts *facts, const SimpleIndex *index, TupleTableSlot *slot);

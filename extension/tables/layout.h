@@ -18,6 +18,17 @@ typedef struct RowColumn
 	int changes;  /* the updates that change the column, or-ed together; 0: none does */
 } RowColumn;
 
+/*
+ * The columns of an index on a bigint and a time, for the rows whose smallint state is 0.  The
+ * numbers of the columns begin with 1.
+ */
+typedef struct SecondKey
+{
+	int id_column;
+	int time_column;
+	int state_column;
+} SecondKey;
+
 /* The first column is the primary key. */
 typedef struct RowLayout
 {
@@ -27,6 +38,8 @@ typedef struct RowLayout
 	bool is_read_once; /* its rows are read by the queue, and seldom after that */
 	int status_column; /* the number of a column of type wallet.status, from 1 on; 0 for none */
 	size_t struct_size;
+	size_t row_offset;           /* of a uint64 that says where the table's row is; 0: no member */
+	const SecondKey *second_key; /* or NULL */
 
 	/* Fills the values and nulls of all columns from a struct, and the struct from them. */
 	void (*to_row)(const void *from, struct RowOut *out, Datum *values, bool *nulls);

@@ -2,9 +2,9 @@
  * map.c
  *		Rows in and out of a table by the list of its columns.
  *
- * Without a statement where the table is as we made it (rows.c); else by statements whose texts are
- * made here from the layout, once in a session.  Columns are cast to the types that we read, since
- * their own may have been altered.
+ * Without a statement where the table is as we made it (rows.c); else by statements whose texts
+ * are made here from the layout, once in a session.  Columns are cast to the types that we read,
+ * since their own may have been altered.
  */
 #include "tables/map.h"
 
@@ -16,7 +16,9 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 
+#include "base/arrays.h"
 #include "tables/rows.h"
 
 Datum
@@ -265,6 +267,88 @@ map_insert(const RowLayout *layout, const void *structs, int count, const void *
 			map_load_status(layout, slot->tts_tupleDescriptor);
 		layout->to_row((const char *) structs + i * layout->struct_size, &out, slot->tts_values,
 		               slot->tts_isnull);
+	}
+	writer_close(&writer);
+}
+
+/* What a struct keeps of the place of its row; 0 where a statement has read the row. */
+static uint64 *
+row_of(const RowLayout *layout, void *structs, int i)
+{
+	Assert(layout->row_offset > 0);
+	return (uint64 *) ((char *) structs + i * layout->struct_size + layout->row_offset);
+}
+
+void
+map_take(const RowLayout *layout, TupleTableSlot *slot, void *to)
+{
+	slot_getallattrs(slot);
+	layout->from_row(slot->tts_values, slot->tts_isnull, to);
+	if (layout->row_offset == 0)
+		return;
+	*row_of(layout, to, 0) = 0;
+	memcpy(row_of(layout, to, 0), &slot->tts_tid, sizeof(ItemPointerData));
+}
+
+int
+map_find(const RowLayout *layout, MapSelect *select, const int64 *keys, int count, void *structs)
+{
+	RowReader reader;
+	int found = 0;
+
+	Assert(count > 0 && ActiveSnapshotSet());
+	Assert(member_rises(keys, count, sizeof(int64), 0));
+	if (!reader_open(&reader, layout, AccessShareLock))
+		return map_select(layout, select, (Datum[]){int64_array(keys, count)}, true, structs,
+		                  count);
+	for (int i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		reader_seek(&reader, keys[i]);
+		if (reader_next(&reader))
+			map_take(layout, reader.slot, (char *) structs + found++ * layout->struct_size);
+	}
+	reader_close(&reader);
+	return found;
+}
+
+/* Has each row been read without a statement? */
+static bool
+have_places(const RowLayout *layout, void *structs, int count)
+{
+	for (int i = 0; i < count; i++)
+	{
+		if (*row_of(layout, structs, i) == 0)
+			return false;
+	}
+	return true;
+}
+
+void
+map_update(const RowLayout *layout, Statement *statement, int changes, void *structs, int count)
+{
+	RowOut out = {0};
+	RowWriter writer;
+
+	Assert(count > 0);
+	if (!have_places(layout, structs, count) || !writer_open(&writer, layout, CMD_UPDATE))
+	{
+		map_update_by_statement(layout, statement, changes, structs, count);
+		return;
+	}
+	for (int i = 0; i < count; i++)
+	{
+		TupleTableSlot *slot = writer_next(&writer);
+		ItemPointerData tid;
+
+		CHECK_FOR_INTERRUPTS();
+		memcpy(&tid, row_of(layout, structs, i), sizeof(tid));
+		layout->to_row((const char *) structs + i * layout->struct_size, &out, slot->tts_values,
+		               slot->tts_isnull);
+		if (!writer_update(&writer, &tid, true))
+			elog(ERROR, "a row of wallet.%s has changed although its wallet is locked",
+			     layout->table);
+		memcpy(row_of(layout, structs, i), &slot->tts_tid, sizeof(tid));
 	}
 	writer_close(&writer);
 }

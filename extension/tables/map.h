@@ -11,9 +11,9 @@
  *	changes		for a table with updates: which of them change the column, 0 for none
  *
  * From the list come the layout that facts.c compares with the table (MAP_COLUMN), the code that
- * fills a row's values (MAP_PUT) and the code that reads them (MAP_GET).  These run in the same way
- * whether rows are written and read through slots (rows.c), or by the statements that map.c makes
- * from the layout for a table that a user has changed.  So both ways write the same columns.
+ * fills a row's values (MAP_PUT) and the code that reads them (MAP_GET).  These run in the same
+ * way whether rows are written and read through slots (rows.c), or by the statements that map.c
+ * makes from the layout for a table that a user has changed.  So both ways write the same columns.
  *
  * Locking: see docs/posting.md, "Rows without statements".
  */
@@ -25,6 +25,7 @@
 #include "access/tupdesc.h"
 #include "catalog/pg_type.h"
 #include "datatype/timestamp.h"
+#include "executor/tuptable.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -76,6 +77,10 @@ typedef struct RowOut
 #define MAP_PUT_SMALLINT(value) Int16GetDatum(value)
 #define MAP_GET_SMALLINT(member) member = DatumGetInt16(*values)
 
+#define MAP_TYPE_BOOLEAN BOOLOID, true
+#define MAP_PUT_BOOLEAN(value) BoolGetDatum(value)
+#define MAP_GET_BOOLEAN(member) member = DatumGetBool(*values)
+
 #define MAP_TYPE_STATUS InvalidOid, true
 #define MAP_PUT_STATUS(value) row_put_status(out, value)
 #define MAP_GET_STATUS(member) member = status_of_value(DatumGetObjectId(*values))
@@ -97,10 +102,6 @@ typedef struct RowOut
 #define MAP_TYPE_UNREAD_JSONB JSONBOID, false
 #define MAP_PUT_UNREAD_JSONB(value) (value)
 #define MAP_GET_UNREAD_JSONB(value)
-
-#define MAP_TYPE_BOOLEAN BOOLOID, true
-#define MAP_PUT_BOOLEAN(value) BoolGetDatum(value)
-#define MAP_GET_BOOLEAN(member) member = DatumGetBool(*values)
 
 #define MAP_TYPE_UNREAD_BYTEA BYTEAOID, false
 #define MAP_PUT_UNREAD_BYTEA(value) (value)
@@ -143,6 +144,13 @@ extern int map_insert_by_statement(const RowLayout *layout, const void *structs,
 extern void map_update_by_statement(const RowLayout *layout, Statement *statement, int changes,
                                     const void *structs, int count);
 
+/*
+ * The same without a statement where that is possible: each struct says at row_offset where its
+ * row was read, and this transaction keeps others from changing the row.
+ */
+extern void map_update(const RowLayout *layout, Statement *statement, int changes, void *structs,
+                       int count);
+
 /* A statement that reads rows of a layout, which it calls t. */
 typedef struct MapSelect
 {
@@ -156,5 +164,16 @@ typedef struct MapSelect
  */
 extern int map_select(const RowLayout *layout, MapSelect *select, Datum *arguments, bool read_only,
                       void *structs, int room);
+
+/*
+ * Read the rows with these keys, which rise, by the active snapshot: without a statement, or by
+ * the statement, whose one argument is the array of the keys.  Fills structs, which has room for
+ * count, in the order of the keys, and returns how many rows there are.
+ */
+extern int map_find(const RowLayout *layout, MapSelect *select, const int64 *keys, int count,
+                    void *structs);
+
+/* Fill a struct from the row in a reader's slot. */
+extern void map_take(const RowLayout *layout, TupleTableSlot *slot, void *to);
 
 #endif /* PG_WALLET_MAP_H */

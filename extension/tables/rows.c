@@ -161,8 +161,8 @@ make_entry(RowWriter *writer, int i, TupleTableSlot *slot)
 }
 
 /*
- * Makes the entries of the first slots in runs, as long as that is faster.  Returns how many.  What
- * does not fit the last page twice, one entry after the other, does not belong there.
+ * Makes the entries of the first slots in runs, as long as that is faster.  Returns how many.
+ * What does not fit the last page twice, one entry after the other, does not belong there.
  */
 static int
 make_runs(RowWriter *writer, int i, TupleTableSlot **slots, int count)
@@ -419,12 +419,28 @@ reader_open_from(RowReader *reader, const RowLayout *layout, int64 key, LOCKMODE
 		return false;
 	}
 	reader->key_index = facts->key_index;
+	reader->key_count = 1;
 	reader->index = NULL;
 	reader->slot = table_slot_create(reader->heap, NULL);
 	reader->is_read_once = layout->is_read_once;
 	reader->block_count = InvalidBlockNumber;
 	reader->buffer = InvalidBuffer;
 	return true;
+}
+
+bool
+reader_open_second(RowReader *reader, const RowLayout *layout, LOCKMODE lock)
+{
+	if (!reader_open(reader, layout, lock))
+		return false;
+	Assert(!layout->is_read_once);
+	reader->key_index =
+	    second_index(plain_facts(reader->parent, reader->heap, layout, CMD_SELECT), layout);
+	reader->key_count = 2;
+	if (reader->parent == NULL && OidIsValid(reader->key_index))
+		return true;
+	reader_close(reader);
+	return false;
 }
 
 bool
@@ -533,9 +549,11 @@ open_index(RowReader *reader)
 {
 	reader->index = index_open(reader->key_index, AccessShareLock);
 #if PG_VERSION_NUM >= 180000
-	reader->scan = index_beginscan(reader->heap, reader->index, GetActiveSnapshot(), NULL, 1, 0);
+	reader->scan = index_beginscan(reader->heap, reader->index, GetActiveSnapshot(), NULL,
+	                               reader->key_count, 0);
 #else
-	reader->scan = index_beginscan(reader->heap, reader->index, GetActiveSnapshot(), 1, 0);
+	reader->scan =
+	    index_beginscan(reader->heap, reader->index, GetActiveSnapshot(), reader->key_count, 0);
 #endif
 	/* reader_step wants the keys. */
 	reader->scan->xs_want_itup = reader->is_read_once;
@@ -546,7 +564,7 @@ seek(RowReader *reader, StrategyNumber strategy, RegProcedure procedure, Datum k
 {
 	ScanKeyData scan_key;
 
-	Assert(ActiveSnapshotSet());
+	Assert(ActiveSnapshotSet() && reader->key_count == 1);
 	if (reader->index == NULL)
 		open_index(reader);
 	reader->direction =
@@ -572,6 +590,21 @@ void
 reader_seek_text(RowReader *reader, const char *key)
 {
 	seek(reader, BTEqualStrategyNumber, F_TEXTEQ, CStringGetTextDatum(key));
+}
+
+void
+reader_seek_second(RowReader *reader, int64 id, TimestampTz until)
+{
+	ScanKeyData keys[2];
+
+	Assert(ActiveSnapshotSet() && reader->key_count == 2);
+	if (reader->index == NULL)
+		open_index(reader);
+	reader->direction = ForwardScanDirection;
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(id));
+	ScanKeyInit(&keys[1], 2, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
+	            TimestampTzGetDatum(until));
+	index_rescan(reader->scan, keys, 2, NULL, 0);
 }
 
 bool

@@ -82,13 +82,17 @@ extern bool writer_update(RowWriter *writer, ItemPointer tid, bool is_locked);
 /* Writes the rows that are left.  Later commands see the rows. */
 extern void writer_close(RowWriter *writer);
 
-/* A scan of a primary key of one column, used again for one key after the other. */
+/*
+ * A scan of a primary key of one column, or of a second key, used again for one key after the
+ * other.
+ */
 typedef struct RowReader
 {
 	Relation parent; /* NULL when the table is not partitioned */
 	int64 end;       /* keys from here on are in the partitions after this one; else PG_INT64_MAX */
 	Relation heap;
 	Oid key_index;
+	int key_count;  /* columns of the key: 1, or 2 of a second key */
 	Relation index; /* of it; NULL before the first seek */
 	IndexScanDesc scan;
 	ScanDirection direction;
@@ -116,6 +120,9 @@ extern RowHolder row_holder(TupleTableSlot *slot);
 /* Reads with the active snapshot.  False when a statement has to do the work. */
 extern bool reader_open(RowReader *reader, const RowLayout *layout, LOCKMODE lock);
 
+/* Opens a table, which has no partitions, to read it by the second key of its layout. */
+extern bool reader_open_second(RowReader *reader, const RowLayout *layout, LOCKMODE lock);
+
 /*
  * Opens a table for keys that are at least this key.  Of a partitioned table, opens the first
  * partition that may hold such a key.  The caller reads the whole partition, closes the reader,
@@ -140,6 +147,9 @@ extern bool reader_may_update(RowReader *reader, const RowLayout *layout);
 extern void reader_seek(RowReader *reader, int64 key);
 extern void reader_seek_from(RowReader *reader, int64 key);
 extern void reader_seek_text(RowReader *reader, const char *key);
+
+/* Go to the rows whose second key has this bigint and a time up to this one. */
+extern void reader_seek_second(RowReader *reader, int64 id, TimestampTz until);
 
 /* The next row is in the slot, in the order of the key; false when there is none. */
 extern bool reader_next(RowReader *reader);

@@ -119,15 +119,6 @@ static Statement find_user_ids = {
     NULL,
 };
 
-static int
-compare_ids(const void *a, const void *b)
-{
-	int64 left = *(const int64 *) a;
-	int64 right = *(const int64 *) b;
-
-	return left < right ? -1 : left > right;
-}
-
 /* What belongs to the wallet's currency, which most wallets share with the one before. */
 static void
 set_currency(Wallet *wallet, Currency *last)
@@ -275,7 +266,7 @@ count_to_lock(const RowHolder *holders, int count, LockMode mode)
 static int
 wait_for_wallets(RowReader *reader, const int64 *ids, int count, LockMode mode, Wallet *wallets)
 {
-	RowHolder few[OPERATION_KEYS_MAX]; /* enough for a direct call */
+	RowHolder few[PLAIN_KEYS_MAX]; /* enough for a direct call */
 	RowHolder *holders = count <= lengthof(few) ? few : palloc(sizeof(RowHolder) * count);
 	Currency currency = {0};
 	int found = 0;
@@ -331,7 +322,7 @@ wallets_lock(int64 *ids, int count, LockMode mode, Wallet *wallets)
 	if (!reader_may_update(&reader, &wallet_layout))
 		mode = lock_waits(mode) ? LOCK_WAIT : LOCK_SKIP_LOCKED;
 	map_load_status(&wallet_layout, reader.slot->tts_tupleDescriptor);
-	qsort(ids, count, sizeof(int64), compare_ids);
+	(void) sort_ids(ids, count);
 	found = lock_waits(mode) ? wait_for_wallets(&reader, ids, count, mode, wallets)
 	                         : take_wallets(&reader, ids, count, mode, wallets);
 	reader_close(&reader);
@@ -395,6 +386,30 @@ wallets_update(Wallet *wallets, int count)
 	}
 	writer_close(&writer);
 	return updated;
+}
+
+bool
+wallets_are_current(const Wallet *wallets, int count)
+{
+	RowReader reader;
+	bool are_current = true;
+
+	if (count == 0 || wallets[0].row == 0)
+		return true;
+	push_new_snapshot();
+	if (!reader_open(&reader, &wallet_layout, AccessShareLock))
+		elog(ERROR, "table wallet.wallet has been altered while it was locked");
+	for (int i = 0; i < count && are_current; i++)
+	{
+		RowPlace place = row_place(&wallets[i]);
+
+		CHECK_FOR_INTERRUPTS();
+		if (wallets[i].changes == 0 && !place.locked)
+			are_current = reader_fetch(&reader, &place.tid);
+	}
+	reader_close(&reader);
+	PopActiveSnapshot();
+	return are_current;
 }
 
 /* Runs a statement of one array of ids that returns some of these ids, and returns how many. */

@@ -32,6 +32,12 @@ lock_waits(LockMode mode)
  */
 extern int wallets_lock(int64 *ids, int count, LockMode mode, Wallet *wallets);
 
+/*
+ * Are the wallets that wallets_lock() has left unlocked, and that have no changes, still as they
+ * were read?
+ */
+extern bool wallets_are_current(const Wallet *wallets, int count);
+
 /* Which of these wallets exist?  No lock.  Returns how many, and their ids in found. */
 extern int wallets_existing(const int64 *wallet_ids, int count, int64 *found);
 
