@@ -126,6 +126,13 @@ typedef enum WalletCode
 #undef WALLET_CODE_SYMBOL
 } WalletCode;
 
+/* Of two rules that are broken, or not (CODE_OK), the one that stands first. */
+static inline WalletCode
+code_first(WalletCode code, WalletCode other)
+{
+	return code == CODE_OK || (other != CODE_OK && other < code) ? other : code;
+}
+
 typedef struct WalletCodeInfo
 {
 	const char *name;

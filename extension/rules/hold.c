@@ -139,8 +139,9 @@ rule_hold(const Operation *operation, WorkingSet *set, Effects *effects)
 		return CODE_CURRENCY_MISMATCH;
 	code = amount_to_minor(operation->amount, source->currency.minor_digits, &amount);
 	max_capture = amount;
-	if (code == CODE_OK && AMOUNT_IS_GIVEN(operation->max_capture))
-		code = amount_to_minor(operation->max_capture, source->currency.minor_digits, &max_capture);
+	if (AMOUNT_IS_GIVEN(operation->max_capture))
+		code = code_first(code, amount_to_minor(operation->max_capture,
+		                                        source->currency.minor_digits, &max_capture));
 	if (code == CODE_OK)
 		code = check_reserving(operation, source, amount);
 	if (code != CODE_OK)

@@ -271,19 +271,39 @@ check_split(const Operation *operation)
 		has_parts = has_parts || share->has_parts;
 		parts += share->parts_per_million;
 	}
-	if (rests > 1 || (has_parts && rests == 0) || parts > 1000000)
-		return CODE_INVALID_SPLIT;
+	return rests > 1 || (has_parts && rests == 0) || parts > 1000000 ? CODE_INVALID_SPLIT : CODE_OK;
+}
+
+static WalletCode
+check_amounts(const Operation *operation)
+{
+	const KindInfo *kind = &kind_infos[operation->kind];
+	WalletCode code = CODE_OK;
+
+	for (int i = 0; code == CODE_OK && i < kind->member_count; i++)
+		code = check_member(operation, &kind->members[i]);
+	for (int i = 0; code == CODE_OK && i < operation->share_count; i++)
+	{
+		const Share *share = &operation->parts->shares[operation->share_first + i];
+
+		if (AMOUNT_IS_GIVEN(share->amount) && share->amount.digits <= 0)
+			code = CODE_AMOUNT_NOT_POSITIVE;
+	}
+	return code;
+}
+
+/* Is the source a destination, too? */
+static bool
+is_same_wallet(const Operation *operation)
+{
+	int64_t source = operation->source_wallet_id;
+
 	for (int i = 0; i < operation->share_count; i++)
 	{
-		if (AMOUNT_IS_GIVEN(shares[i].amount) && shares[i].amount.digits <= 0)
-			return CODE_AMOUNT_NOT_POSITIVE;
+		if (operation->parts->shares[operation->share_first + i].destination_wallet_id == source)
+			return true;
 	}
-	for (int i = 0; i < operation->share_count; i++)
-	{
-		if (shares[i].destination_wallet_id == operation->source_wallet_id)
-			return CODE_SAME_WALLET;
-	}
-	return CODE_OK;
+	return source > 0 && source == operation->destination_wallet_id;
 }
 
 /* An extension takes the time alone, too; other amounts that may be missing stand for the rest. */
@@ -322,12 +342,11 @@ check_alone(const Operation *operation, int64_t moment)
 		code = CODE_INVALID_SHORTFALL;
 	if (code == CODE_OK && kind->has_expiry)
 		code = check_expiry(operation, moment);
-	for (int i = 0; code == CODE_OK && i < kind->member_count; i++)
-		code = check_member(operation, &kind->members[i]);
+	if (code == CODE_OK)
+		code = check_amounts(operation);
 	if (code != CODE_OK)
 		return code;
-	if (operation->source_wallet_id > 0 &&
-	    operation->source_wallet_id == operation->destination_wallet_id)
+	if (is_same_wallet(operation))
 		return CODE_SAME_WALLET;
 	if (operation->kind == KIND_HOLD && AMOUNT_IS_GIVEN(operation->max_capture) &&
 	    amount_is_less(operation->max_capture, operation->amount))
@@ -349,7 +368,7 @@ WalletCode
 operation_check(const Operation *operation, int64_t moment)
 {
 	const Parts *parts = operation->parts;
-	WalletCode code;
+	WalletCode code = CODE_OK;
 
 	/* A row of a newer version, or one that an owner has written. */
 	if (!kind_is_known(operation->kind) || !(kind_infos[operation->kind].uses & USE_REQUEST))
@@ -364,13 +383,10 @@ operation_check(const Operation *operation, int64_t moment)
 		    !(kind_infos[parts->legs[i].kind].uses & USE_LEG) || parts->legs[i].has_handshake)
 			return CODE_INVALID_LEGS;
 	}
+	/* The payload is judged as a whole: of several legs with faults, the first rule counts. */
 	for (int i = 0; i < parts->leg_count; i++)
-	{
-		code = check_alone(&parts->legs[i], moment);
-		if (code != CODE_OK)
-			return code;
-	}
-	return CODE_OK;
+		code = code_first(code, check_alone(&parts->legs[i], moment));
+	return code;
 }
 
 int

@@ -177,11 +177,12 @@ divide(const Operation *operation, const Wallet *source, Split *split)
 	Wide remaining;
 	int rest = -1;
 
-	for (int i = 0; i < split->count && code == CODE_OK; i++)
+	for (int i = 0; i < split->count; i++)
 	{
 		split->amounts[i] = 0;
 		if (AMOUNT_IS_GIVEN(split->shares[i].amount))
-			code = amount_to_minor(split->shares[i].amount, digits, &split->amounts[i]);
+			code = code_first(code,
+			                  amount_to_minor(split->shares[i].amount, digits, &split->amounts[i]));
 	}
 	if (code != CODE_OK)
 		return code;

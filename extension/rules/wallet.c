@@ -158,8 +158,9 @@ rule_limits(int64_t wallet_id, const Limits *limits, WorkingSet *set, Effects *e
 	ceiling = limits->no_ceiling ? NO_CEILING : wallet->ceiling;
 	if (AMOUNT_IS_GIVEN(limits->floor))
 		code = amount_to_minor(limits->floor, wallet->currency.minor_digits, &floor);
-	if (code == CODE_OK && AMOUNT_IS_GIVEN(limits->ceiling))
-		code = amount_to_minor(limits->ceiling, wallet->currency.minor_digits, &ceiling);
+	if (AMOUNT_IS_GIVEN(limits->ceiling))
+		code = code_first(
+		    code, amount_to_minor(limits->ceiling, wallet->currency.minor_digits, &ceiling));
 	if (code == CODE_OK && (floor == INT64_MIN || ceiling == INT64_MIN))
 		code = CODE_AMOUNT_TOO_LARGE;
 	if (code == CODE_OK && floor > ceiling)
