@@ -55,7 +55,7 @@ INSERT INTO tried (statement) VALUES
     ('SELECT nextval(''wallet.request_id_seq'')'),
     ('SELECT last_value FROM wallet.transfer_id_seq'),
     ('SELECT wallet_grant(''regress_wallet_nobody'', ''client'')'),
-    ('SELECT wallet.history(1, NULL, 1)'),
+    ('SELECT wallet.history(1, NULL, 1, true)'),
     ('SELECT wallet.amount(1, 2)'),
     ('SELECT wallet.refuse(''wallet_closed'')'),
     ('SELECT wallet.announce()'),

@@ -12,6 +12,8 @@
 
 PG_FUNCTION_INFO_V1(wallet_amount);
 PG_FUNCTION_INFO_V1(wallet_amount_text);
+PG_FUNCTION_INFO_V1(wallet_available_amount);
+PG_FUNCTION_INFO_V1(wallet_number_text);
 
 /*
  * Only the value of a numeric counts, and not its scale: 12.50 and 12.5000 are both accepted for a
@@ -62,4 +64,30 @@ wallet_amount_text(PG_FUNCTION_ARGS)
 
 	amount_format(PG_GETARG_INT64(0), minor_digits_argument(PG_GETARG_INT32(1)), buffer);
 	PG_RETURN_TEXT_P(cstring_to_text(buffer));
+}
+
+/*
+ * wallet.available(balance bigint, held bigint, floor bigint, minor_digits integer) → numeric:
+ * balance - held - floor, which may be more than 64 bits.
+ */
+Datum
+wallet_available_amount(PG_FUNCTION_ARGS)
+{
+	int minor_digits = minor_digits_argument(PG_GETARG_INT32(3));
+	Datum rest = NumericGetDatum(amount_to_numeric(PG_GETARG_INT64(0), minor_digits));
+
+	for (int i = 1; i <= 2; i++)
+		rest = DirectFunctionCall2(
+		    numeric_sub, rest,
+		    NumericGetDatum(amount_to_numeric(PG_GETARG_INT64(i), minor_digits)));
+	PG_RETURN_DATUM(rest);
+}
+
+/* wallet.number_text(amount numeric) → text: as JSON shows an amount */
+Datum
+wallet_number_text(PG_FUNCTION_ARGS)
+{
+	char *text = numeric_normalize(PG_GETARG_NUMERIC(0));
+
+	PG_RETURN_TEXT_P(cstring_to_text(strchr(text, '.') != NULL ? text : psprintf("%s.0", text)));
 }

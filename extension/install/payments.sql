@@ -9,9 +9,14 @@ CREATE TYPE wallet.wallet_info AS (
     amount numeric,
     currency text,
     created_at timestamptz,
-    updated_at timestamptz
+    updated_at timestamptz,
+    held numeric,
+    floor numeric,
+    ceiling numeric,
+    available numeric
 );
-COMMENT ON TYPE wallet.wallet_info IS 'a wallet as users see it';
+COMMENT ON TYPE wallet.wallet_info IS
+    'a wallet as users see it: amount is its balance, held what open holds reserve, available what it may spend; without a ceiling that is null';
 
 CREATE TYPE wallet.transfer_info AS (
     transfer_id bigint,
@@ -41,7 +46,11 @@ CREATE TYPE wallet.request_info AS (
     link_id bigint,
     group_id bigint,
     leg integer,
-    rows jsonb
+    rows jsonb,
+    held numeric,
+    floor numeric,
+    ceiling numeric,
+    available numeric
 );
 COMMENT ON TYPE wallet.request_info IS
     'how a request stands: queued, processed or rejected; amount is the wallet''s balance, or what the transfer moved, reserved or released';
@@ -71,7 +80,11 @@ CREATE TYPE wallet.answer AS (
     link_id bigint,
     group_id bigint,
     leg integer,
-    rows jsonb
+    rows jsonb,
+    held text,
+    floor text,
+    ceiling text,
+    available text
 );
 COMMENT ON TYPE wallet.answer IS 'how a request stands, with amounts and times as JSON shows them';
 
@@ -83,10 +96,39 @@ CREATE FUNCTION wallet.amount_text(minor_units bigint, minor_digits integer) RET
 LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'wallet_amount_text';
 COMMENT ON FUNCTION wallet.amount_text(bigint, integer) IS 'minor units as JSON shows an amount';
 
+CREATE FUNCTION wallet.available(balance bigint, held bigint, floor bigint, minor_digits integer) RETURNS numeric
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'wallet_available_amount';
+COMMENT ON FUNCTION wallet.available(bigint, bigint, bigint, integer) IS
+    'what a wallet may spend: balance - held - floor, from minor units, as a number with the currency''s decimals';
+
+CREATE FUNCTION wallet.number_text(amount numeric) RETURNS text
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'wallet_number_text';
+COMMENT ON FUNCTION wallet.number_text(numeric) IS 'a number as JSON shows an amount';
+
 CREATE FUNCTION wallet.time_text(moment timestamptz) RETURNS text
 LANGUAGE sql STRICT SET search_path = pg_catalog, pg_temp
-AS $$ SELECT to_char(moment AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') $$;
-COMMENT ON FUNCTION wallet.time_text(timestamptz) IS 'a moment as JSON shows it: UTC, without a zone';
+AS $$ SELECT CASE WHEN isfinite(moment) THEN to_char(moment AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') ELSE moment::text END $$;
+COMMENT ON FUNCTION wallet.time_text(timestamptz) IS 'a moment as JSON shows it: UTC, without a zone; or infinity';
+
+/*
+ * A hold that is due counts nowhere, though nobody may have recorded yet that it has expired.  The moment
+ * of a read is the ledger's clock, or when the wallet was changed last where that is later.
+ */
+CREATE FUNCTION wallet.held(wallet_id bigint, held bigint, updated_at timestamptz) RETURNS bigint
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN held - (SELECT coalesce(sum(h.rest), 0) FROM wallet.hold AS h
+                       WHERE h.source_wallet_id = wallet_id AND h.state = 0 AND h.expires_at <= greatest(wallet.clock(), updated_at));
+END
+$$;
+COMMENT ON FUNCTION wallet.held(bigint, bigint, timestamptz) IS
+    'what a wallet''s holds reserve, in minor units: of what the wallet''s row says, that which is not due';
+
+CREATE FUNCTION wallet.moves_money(kind smallint) RETURNS boolean
+LANGUAGE c IMMUTABLE STRICT AS 'MODULE_PATHNAME', 'wallet_moves_money';
+COMMENT ON FUNCTION wallet.moves_money(smallint) IS
+    'whether a transfer of this kind moves money; the others reserve or release it, and stand in the chain of their source alone';
 
 /* ---- Direct calls: in the caller's own transaction ---- */
 
@@ -128,9 +170,13 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp A
 DECLARE
     info wallet.wallet_info;
 BEGIN
-    SELECT w.wallet_id, w.user_id, w.status, wallet.amount(w.balance, c.minor_digits), w.currency, w.created_at, w.updated_at
+    SELECT w.wallet_id, w.user_id, w.status, wallet.amount(w.balance, c.minor_digits), w.currency, w.created_at, w.updated_at,
+           wallet.amount(h.held, c.minor_digits), wallet.amount(w.floor, c.minor_digits),
+           wallet.amount(nullif(w.ceiling, 9223372036854775807), c.minor_digits),
+           wallet.available(w.balance, h.held, w.floor, c.minor_digits)
         INTO info
         FROM wallet.wallet AS w JOIN wallet.currency AS c ON c.code = w.currency
+            CROSS JOIN LATERAL (SELECT CASE WHEN w.held = 0 THEN 0 ELSE wallet.held(w.wallet_id, w.held, w.updated_at) END OFFSET 0) AS h (held)
         WHERE w.wallet_id = wallet_get.wallet_id;
     IF NOT FOUND THEN
         PERFORM wallet.refuse('wallet_not_found', format('Wallet %s.', wallet_get.wallet_id));
@@ -149,13 +195,18 @@ COMMENT ON FUNCTION @extschema@.wallet_of(bigint) IS 'the id of a user''s one wa
 /*
  * A wallet's operations, newest first, in minor units: from its last transfer, or from the one
  * before the cursor, along the chain of previous transfers.  Each step is one primary-key lookup.
+ * The rows of a hold that move no money stand in the chain of the source alone, and are left out
+ * unless they are asked for.  After 1,000 steps the page ends with what has been found, be it
+ * nothing: then the only row has no operation.  next: the cursor of the page after this one; null
+ * where the chain has ended.
  */
-CREATE FUNCTION wallet.history(wallet_id bigint, before bigint, max_rows integer)
-RETURNS TABLE (operation wallet.transfer, balance bigint)
+CREATE FUNCTION wallet.history(wallet_id bigint, before bigint, max_rows integer, include_holds boolean)
+RETURNS TABLE (operation wallet.transfer, balance bigint, next bigint)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 #variable_conflict use_variable
 DECLARE
     next_id bigint;
+    found_rows wallet.transfer[] := '{}';
 BEGIN
     IF max_rows IS NULL OR max_rows NOT BETWEEN 1 AND 1000 THEN
         PERFORM wallet.refuse('invalid_limit');
@@ -169,7 +220,8 @@ BEGIN
         SELECT coalesce(CASE history.wallet_id WHEN t.source_wallet_id THEN t.source_previous ELSE t.destination_previous END, 0)
             INTO next_id
             FROM wallet.transfer AS t
-            WHERE t.transfer_id = before AND history.wallet_id IN (t.source_wallet_id, t.destination_wallet_id);
+            WHERE t.transfer_id = before
+                AND (history.wallet_id = t.source_wallet_id OR history.wallet_id = t.destination_wallet_id AND wallet.moves_money(t.kind));
         IF NOT FOUND THEN
             IF NOT EXISTS (SELECT FROM wallet.wallet AS w WHERE w.wallet_id = history.wallet_id) THEN
                 PERFORM wallet.refuse('wallet_not_found', format('Wallet %s.', history.wallet_id));
@@ -177,23 +229,32 @@ BEGIN
             PERFORM wallet.refuse('invalid_cursor', format('Transfer %s, wallet %s.', before, history.wallet_id));
         END IF;
     END IF;
-    FOR i IN 1 .. max_rows LOOP
+    FOR i IN 1 .. 1000 LOOP
         SELECT t.* INTO operation FROM wallet.transfer AS t WHERE t.transfer_id = next_id;
         EXIT WHEN NOT FOUND;
-        IF operation.source_wallet_id = history.wallet_id THEN
-            balance := operation.source_balance;
-            next_id := operation.source_previous;
-        ELSE
-            balance := operation.destination_balance;
-            next_id := operation.destination_previous;
+        next := operation.transfer_id;
+        next_id := CASE history.wallet_id WHEN operation.source_wallet_id THEN operation.source_previous ELSE operation.destination_previous END;
+        IF include_holds OR wallet.moves_money(operation.kind) THEN
+            found_rows := found_rows || operation;
+            EXIT WHEN cardinality(found_rows) = max_rows;
         END IF;
+    END LOOP;
+    IF cardinality(found_rows) < max_rows AND next_id IS NULL THEN
+        next := NULL;
+    END IF;
+    IF cardinality(found_rows) = 0 AND next IS NOT NULL THEN
+        operation := NULL;
+        RETURN NEXT;
+    END IF;
+    FOREACH operation IN ARRAY found_rows LOOP
+        balance := CASE history.wallet_id WHEN operation.source_wallet_id THEN operation.source_balance ELSE operation.destination_balance END;
         RETURN NEXT;
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION wallet.history(bigint, bigint, integer) IS 'a wallet''s operations, newest first, in minor units';
+COMMENT ON FUNCTION wallet.history(bigint, bigint, integer, boolean) IS 'a wallet''s operations, newest first, in minor units';
 
-CREATE FUNCTION @extschema@.wallet_history(wallet_id bigint, before bigint DEFAULT NULL, max_rows integer DEFAULT 50)
+CREATE FUNCTION @extschema@.wallet_history(wallet_id bigint, before bigint DEFAULT NULL, max_rows integer DEFAULT 50, include_holds boolean DEFAULT false)
 RETURNS TABLE (
     transfer_id bigint,
     kind text,
@@ -203,23 +264,45 @@ RETURNS TABLE (
     balance numeric,
     metadata jsonb,
     request_id bigint,
-    posted_at timestamptz
+    posted_at timestamptz,
+    link_id bigint,
+    group_id bigint,
+    held numeric,
+    expires_at timestamptz,
+    overdraw boolean,
+    reversed numeric,
+    reversals bigint[],
+    next bigint
 )
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
     SELECT (h.operation).transfer_id, wallet.kind_name((h.operation).kind),
            nullif(greatest((h.operation).source_wallet_id, 0), 0),
            nullif(greatest((h.operation).destination_wallet_id, 0), 0),
            wallet.amount((h.operation).amount, digits.minor),
            wallet.amount(h.balance, digits.minor),
-           (h.operation).metadata, (h.operation).request_id, (h.operation).posted_at
-        FROM wallet.history($1, $2, $3) AS h
+           (h.operation).metadata, (h.operation).request_id, (h.operation).posted_at,
+           (h.operation).link_id, (h.operation).group_id,
+           CASE WHEN (h.operation).source_wallet_id = $1 THEN wallet.amount(coalesce((h.operation).held, 0), digits.minor) END,
+           (h.operation).expires_at, (h.operation).overdraw,
+           wallet.amount(v.amount, digits.minor),
+           CASE WHEN v.amount > 0 THEN wallet.reversals((h.operation).transfer_id) END,
+           h.next
+        FROM wallet.history($1, $2, $3, $4) AS h
             CROSS JOIN (SELECT (SELECT c.minor_digits
                                     FROM wallet.wallet AS w JOIN wallet.currency AS c ON c.code = w.currency
                                     WHERE w.wallet_id = $1)) AS digits (minor)
+            LEFT JOIN LATERAL (SELECT r.amount FROM wallet.reversed AS r WHERE r.transfer_id = (h.operation).transfer_id OFFSET 0) AS v ON true
         ORDER BY 1 DESC
 $$;
-COMMENT ON FUNCTION @extschema@.wallet_history(bigint, bigint, integer) IS
-    'a wallet''s operations, newest first, with the balance after each; before is the transfer_id of the previous page''s last row';
+COMMENT ON FUNCTION @extschema@.wallet_history(bigint, bigint, integer, boolean) IS
+    'a wallet''s operations, newest first, with the balance after each; before is next of the page before, or the transfer_id of its last row';
+
+CREATE FUNCTION wallet.reversals(transfer_id bigint) RETURNS bigint[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+    SELECT array_agg(t.transfer_id ORDER BY t.transfer_id) FROM wallet.transfer AS t
+        WHERE t.link_id = $1 AND t.kind = wallet.kind_number('reversal')
+$$;
+COMMENT ON FUNCTION wallet.reversals(bigint) IS 'the reversals of a transfer; null when there is none';
 
 /*
  * The journal as wallets see it, for questions that wallet_history does not answer.  A wallet's own
@@ -230,21 +313,27 @@ CREATE VIEW wallet.operation AS
     SELECT side.wallet_id, side.transfer_id, k.name AS kind, side.other_wallet_id,
            wallet.amount(side.change, c.minor_digits) AS change,
            wallet.amount(side.balance, c.minor_digits) AS balance,
-           w.currency, side.metadata, side.request_id, side.posted_at
+           w.currency, side.metadata, side.request_id, side.posted_at,
+           wallet.amount(side.amount, c.minor_digits) AS amount,
+           wallet.amount(side.held, c.minor_digits) AS held,
+           side.link_id, side.group_id
         FROM (
             SELECT t.source_wallet_id AS wallet_id, t.transfer_id, t.kind, nullif(greatest(t.destination_wallet_id, 0), 0) AS other_wallet_id,
-                   - t.amount AS change, t.source_balance AS balance, t.metadata, t.request_id, t.posted_at
+                   CASE WHEN wallet.moves_money(t.kind) THEN - t.amount ELSE 0 END AS change, t.source_balance AS balance, t.metadata, t.request_id,
+                   t.posted_at, t.amount, coalesce(t.held, 0) AS held, t.link_id, t.group_id
                 FROM wallet.transfer AS t WHERE t.source_wallet_id > 0
             UNION ALL
             SELECT t.destination_wallet_id, t.transfer_id, t.kind, nullif(greatest(t.source_wallet_id, 0), 0),
-                   t.amount, t.destination_balance, t.metadata, t.request_id, t.posted_at
-                FROM wallet.transfer AS t WHERE t.destination_wallet_id > 0
+                   t.amount, t.destination_balance, t.metadata, t.request_id, t.posted_at, t.amount, NULL, t.link_id, t.group_id
+                FROM wallet.transfer AS t WHERE t.destination_wallet_id > 0 AND wallet.moves_money(t.kind)
         ) AS side
             JOIN wallet.wallet AS w ON w.wallet_id = side.wallet_id
             JOIN wallet.currency AS c ON c.code = w.currency
             LEFT JOIN wallet.kind AS k ON k.number = side.kind;
 COMMENT ON VIEW wallet.operation IS
-    'every transfer once for each wallet that it touches; without an index by wallet a question about one reads the whole journal';
-COMMENT ON COLUMN wallet.operation.change IS 'what the wallet gained, or, negative, lost';
+    'every transfer once for each wallet in whose chain it stands; without an index by wallet a question about one reads the whole journal';
+COMMENT ON COLUMN wallet.operation.change IS 'what the wallet gained, or, negative, lost; 0 where money was only reserved or released';
+COMMENT ON COLUMN wallet.operation.amount IS 'what was moved, reserved or released';
+COMMENT ON COLUMN wallet.operation.held IS 'what the wallet''s holds reserve after the transfer; null where the wallet is the destination, which changes none of it';
 COMMENT ON COLUMN wallet.operation.balance IS 'the wallet''s balance after the transfer';
 COMMENT ON COLUMN wallet.operation.other_wallet_id IS 'the wallet on the other side; null for the outside';

@@ -44,6 +44,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     answer wallet.answer;
     info wallet.request_info;
+    digits integer;
 BEGIN
     SELECT * INTO answer
         FROM wallet.lookup_many(ARRAY[kind], ARRAY[user_id], ARRAY[handshake_id]);
@@ -55,9 +56,8 @@ BEGIN
     info.message := answer.message;
     info.wallet_id := answer.wallet_id;
     info.wallet_status := answer.wallet_status;
-    info.amount := CASE WHEN answer.currency IS NULL THEN answer.amount::numeric
-        ELSE round(answer.amount::numeric,
-                   (SELECT c.minor_digits FROM wallet.currency AS c WHERE c.code = answer.currency)) END;
+    digits := (SELECT c.minor_digits FROM wallet.currency AS c WHERE c.code = answer.currency);
+    info.amount := CASE WHEN answer.currency IS NULL THEN answer.amount::numeric ELSE round(answer.amount::numeric, digits) END;
     info.currency := answer.currency;
     info.created_at := answer.created_at::timestamp AT TIME ZONE 'UTC';
     info.updated_at := answer.updated_at::timestamp AT TIME ZONE 'UTC';
@@ -69,6 +69,10 @@ BEGIN
     info.group_id := answer.group_id;
     info.leg := answer.leg;
     info.rows := answer.rows;
+    info.held := round(answer.held::numeric, digits);
+    info.floor := round(answer.floor::numeric, digits);
+    info.ceiling := round(answer.ceiling::numeric, digits);
+    info.available := round(answer.available::numeric, digits);
     RETURN info;
 END
 $$;
@@ -105,7 +109,10 @@ BEGIN
                t.transfer_id,
                nullif(greatest(t.source_wallet_id, 0), 0),
                nullif(greatest(t.destination_wallet_id, 0), 0),
-               wallet.kind_name(t.kind), NULL::bigint, NULL::bigint, NULL::integer, NULL::jsonb
+               wallet.kind_name(t.kind), t.link_id, t.group_id, NULL::integer, NULL::jsonb,
+               wallet.amount_text(h.held, c.minor_digits), wallet.amount_text(w.floor, c.minor_digits),
+               wallet.amount_text(nullif(w.ceiling, 9223372036854775807), c.minor_digits),
+               wallet.number_text(wallet.available(w.balance, h.held, w.floor, c.minor_digits))
             FROM unnest(kinds, user_ids, ids) WITH ORDINALITY AS a (kind, user_id, id, ordinal)
                 LEFT JOIN wallet.wallet AS w ON a.kind = 'wallet' AND w.wallet_id = a.id AND w.user_id = a.user_id
                 LEFT JOIN wallet.transfer AS t ON a.kind = 'transaction' AND t.transfer_id = a.id
@@ -114,6 +121,7 @@ BEGIN
                                         AND own.user_id = a.user_id)
                 LEFT JOIN wallet.wallet AS side ON side.wallet_id = greatest(t.source_wallet_id, t.destination_wallet_id)
                 LEFT JOIN wallet.currency AS c ON c.code = coalesce(w.currency, side.currency)
+                CROSS JOIN LATERAL (SELECT CASE WHEN w.held <> 0 THEN wallet.held(w.wallet_id, w.held, w.updated_at) ELSE w.held END OFFSET 0) AS h (held)
                 CROSS JOIN LATERAL (SELECT coalesce(w.wallet_id, t.transfer_id)) AS found (id)
                 CROSS JOIN LATERAL (SELECT CASE WHEN found.id IS NOT NULL THEN 'processed'
                                                 WHEN a.kind = 'wallet' THEN 'wallet_not_found'
@@ -126,7 +134,7 @@ END
 $$;
 COMMENT ON FUNCTION @extschema@.wallet_read_many(text[], bigint[], bigint[]) IS 'wallets and transactions as the tables have them now';
 
-CREATE FUNCTION @extschema@.wallet_history_page(user_id bigint, wallet_id bigint, before bigint, max_rows integer)
+CREATE FUNCTION @extschema@.wallet_history_page(user_id bigint, wallet_id bigint, before bigint, max_rows integer, include_holds boolean DEFAULT false)
 RETURNS TABLE (
     transfer_id bigint,
     kind text,
@@ -134,9 +142,17 @@ RETURNS TABLE (
     destination_wallet_id bigint,
     amount text,
     balance text,
-    posted_at text
+    posted_at text,
+    link_id bigint,
+    group_id bigint,
+    held text,
+    expires_at text,
+    overdraw boolean,
+    reversed text,
+    reversals bigint[],
+    next bigint
 )
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
 #variable_conflict use_variable
 DECLARE
     digits integer;
@@ -156,13 +172,20 @@ BEGIN
                nullif(greatest((h.operation).source_wallet_id, 0), 0),
                nullif(greatest((h.operation).destination_wallet_id, 0), 0),
                wallet.amount_text((h.operation).amount, digits), wallet.amount_text(h.balance, digits),
-               wallet.time_text((h.operation).posted_at)
-            FROM wallet.history(wallet_history_page.wallet_id, wallet_history_page.before, wallet_history_page.max_rows) AS h
+               wallet.time_text((h.operation).posted_at),
+               (h.operation).link_id, (h.operation).group_id,
+               CASE WHEN (h.operation).source_wallet_id = wallet_history_page.wallet_id THEN wallet.amount_text(coalesce((h.operation).held, 0), digits) END,
+               wallet.time_text((h.operation).expires_at), (h.operation).overdraw,
+               wallet.amount_text(v.amount, digits),
+               CASE WHEN v.amount > 0 THEN wallet.reversals((h.operation).transfer_id) END,
+               h.next
+            FROM wallet.history(wallet_history_page.wallet_id, wallet_history_page.before, wallet_history_page.max_rows, wallet_history_page.include_holds) AS h
+                LEFT JOIN LATERAL (SELECT r.amount FROM wallet.reversed AS r WHERE r.transfer_id = (h.operation).transfer_id OFFSET 0) AS v ON true
             ORDER BY 1 DESC;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.wallet_history_page(bigint, bigint, bigint, integer) IS
-    'a page of the history of a user''s own wallet, with amounts and times as JSON shows them';
+COMMENT ON FUNCTION @extschema@.wallet_history_page(bigint, bigint, bigint, integer, boolean) IS
+    'a page of the history of a user''s own wallet, with amounts and times as JSON shows them; next: where the next page goes on, null where there is none';
 
 CREATE FUNCTION @extschema@.wallet_process(max_requests integer DEFAULT NULL) RETURNS bigint
 LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp

@@ -50,6 +50,7 @@
 	X(CODE_INVALID_EXPIRY, "invalid_expiry", "PW119", 0, 422, "the end of a hold must lie in the future, and be given once", "Give either expires_in or expires_at.") \
 	/* arguments of a call that moves no money, read before any wallet */ \
 	X(CODE_UNKNOWN_STATUS, "unknown_status", "PW217", 0, 422, "unknown wallet status", "The statuses are active, frozen and closed.") \
+	X(CODE_UNKNOWN_STATE, "unknown_state", "PW232", 0, 422, "unknown state of a hold", "The states are open, captured, voided and expired.") \
 	X(CODE_INVALID_LIMIT, "invalid_limit", "PW305", 0, 422, "a page must have 1 to 1000 rows", "") \
 	/* the rules of posting, in their order */ \
 	X(CODE_AMOUNT_NOT_POSITIVE, "amount_not_positive", "PW201", 0, 422, "an amount must be greater than zero", "") \

@@ -95,10 +95,10 @@ my @calls = (
     sub { 'wallet_history_page(' . join(', ', map { one_of(@number) } 1 .. 3) . ', ' . one_of(qw(0 1 50 1000 1001 -1 NULL)) . ')' },
     sub { 'wallet_ready()' },
     # Not for a client: must be refused, whatever the arguments.
-    (map { my $f = $_; sub { "$f(" . one_of(@number) . ')' } } 'wallet_get', 'wallet_history'),
+    (map { my $f = $_; sub { "$f(" . one_of(@number) . ')' } } 'wallet_get', 'wallet_history', 'wallet_holds', 'wallet_hold_get'),
     (map { my $f = $_; sub { "$f(" . join(', ', one_of(@number), one_of(qw(1 0 -1 NULL 'NaN' 'Infinity' 1e131071))) . ')' } } 'wallet_deposit', 'wallet_withdraw', 'wallet_create'),
     sub { 'wallet_transfer(1, 2, 1)' },
-    sub { one_of('wallet_process()', 'wallet_audit()', 'wallet_verify()', q{wallet_grant('smith', 'operator')}, 'wallet.history(1, NULL, 5)', 'wallet.verify()', 'wallet.announce()') });
+    sub { one_of('wallet_process()', 'wallet_audit()', 'wallet_verify()', q{wallet_grant('smith', 'operator')}, 'wallet.history(1, NULL, 5, true)', 'wallet.verify()', 'wallet.announce()') });
 my @around = (
     sub { "SELECT * FROM $_[0];" },
     sub { "SELECT $_[0] FROM generate_series(1, 3);" },
