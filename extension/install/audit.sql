@@ -3,8 +3,8 @@
 /* ---- Part by part, in the snapshot of the statement that calls these ---- */
 
 /*
- * Verifies the transfers above an id, block by block.  Returns faults, and sums: of the areas transfer
- * and wallet up to settled, and of the area ahead for the wallets beyond it.
+ * Verifies the transfers above an id, block by block.  Returns faults, and sums: of the areas transfer,
+ * wallet, hold and reversed up to settled, and of the last three beyond it, as "ahead wallet" and so on.
  */
 CREATE FUNCTION wallet.examine_transfers(above bigint, settled bigint)
 RETURNS SETOF wallet.finding
@@ -29,8 +29,8 @@ BEGIN
                 RETURN NEXT finding;
             ELSIF last <= settled THEN
                 sums := sums || finding;
-            ELSIF finding.area = 'wallet' THEN
-                finding.area := 'ahead';
+            ELSIF finding.area <> 'transfer' THEN
+                finding.area := 'ahead ' || finding.area;
                 sums := sums || finding;
             END IF;
         END LOOP;
@@ -95,42 +95,102 @@ END
 $$;
 COMMENT ON FUNCTION wallet.examine_requests(bigint, bigint, bigint, integer) IS 'faults and sums of all requests above an id';
 
+/* What the journal says of wallets, holds or sums of reversals: the sums of one area, settled and beyond. */
+CREATE FUNCTION wallet.journal_sums(sums wallet.finding[], what text) RETURNS wallet.finding[]
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT wallet.add_up(ARRAY(SELECT s FROM unnest(journal_sums.sums) AS s
+                                   WHERE s.area IN (journal_sums.what, 'ahead ' || journal_sums.what)))
+$$;
+COMMENT ON FUNCTION wallet.journal_sums(wallet.finding[], text) IS 'the sums of wallets, of holds or of reversals, as the journal says';
+
+CREATE FUNCTION wallet.verified_sums(what text) RETURNS wallet.finding[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT ARRAY(SELECT wallet.sum_of(v.area, v.block, v.currency, 0, v.balance, v.digest) FROM wallet.verified AS v WHERE v.area = $1)
+$$;
+COMMENT ON FUNCTION wallet.verified_sums(text) IS 'what the verified transfers say of wallets, of holds or of reversals';
+
+CREATE FUNCTION wallet.faulty_blocks(what text) RETURNS bigint[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT ARRAY(SELECT DISTINCT v.block FROM wallet.verified AS v WHERE v.area = $1 AND NOT v.ok AND v.block >= 0)
+$$;
+COMMENT ON FUNCTION wallet.faulty_blocks(text) IS 'the blocks that every audit reads until they are well again';
+
 /*
- * Compares wallets with what the journal says: those blocks that differed the last time, and the next
- * ones in turn, from a block on and once around.  Then all money: what the journal says of each block,
- * put right by what has just been read of the wallets.
+ * The blocks of wallets, holds or sums of reversals (what) that are compared with what the journal says:
+ * those that differed the last time, and the next ones in turn, from a block on and once around; blocks:
+ * so many, or all where it is null.
+ */
+CREATE FUNCTION wallet.blocks_in_turn(what text, journal wallet.finding[], start bigint, blocks integer, again bigint[],
+                                      OUT turn bigint[], OUT next_start bigint)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    next bigint;
+    around boolean := false;
+BEGIN
+    turn := again;
+    next_start := start;
+    WHILE blocks IS NULL OR cardinality(turn) < blocks + cardinality(again) LOOP
+        next := least(CASE what
+                      WHEN 'wallet' THEN (SELECT w.wallet_id >> 17 FROM wallet.wallet AS w WHERE w.wallet_id >= next_start << 17 ORDER BY w.wallet_id LIMIT 1)
+                      WHEN 'hold' THEN (SELECT h.hold_id >> 17 FROM wallet.hold AS h WHERE h.hold_id >= next_start << 17 ORDER BY h.hold_id LIMIT 1)
+                      ELSE (SELECT v.transfer_id >> 17 FROM wallet.reversed AS v WHERE v.transfer_id >= next_start << 17 ORDER BY v.transfer_id LIMIT 1)
+                      END,
+                      (SELECT min(j.block) FROM unnest(journal) AS j WHERE j.block >= greatest(next_start, 0)));
+        EXIT WHEN around AND (next IS NULL OR next >= start);
+        IF next IS NULL THEN
+            around := true;
+            next_start := 0;
+        ELSE
+            turn := turn || next;
+            next_start := next + 1;
+        END IF;
+    END LOOP;
+    turn := ARRAY(SELECT DISTINCT t.block FROM unnest(turn) AS t (block) ORDER BY 1);
+END
+$$;
+COMMENT ON FUNCTION wallet.blocks_in_turn(text, wallet.finding[], bigint, integer, bigint[]) IS
+    'which blocks are compared with the journal, and with which the next audit begins';
+
+/* Compares blocks of holds, or of sums of reversals, with what the journal says. */
+CREATE FUNCTION wallet.examine_states(what text, journal wallet.finding[], start bigint, blocks integer, again bigint[])
+RETURNS SETOF wallet.finding
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    chosen CONSTANT record := wallet.blocks_in_turn(what, journal, start, blocks, again);
+    number bigint;
+BEGIN
+    FOREACH number IN ARRAY chosen.turn LOOP
+        RETURN QUERY SELECT * FROM wallet.compare_states(what, number, journal);
+    END LOOP;
+    RETURN NEXT wallet.sum_of('reached', chosen.next_start, what, 0);
+END
+$$;
+COMMENT ON FUNCTION wallet.examine_states(text, wallet.finding[], bigint, integer, bigint[]) IS
+    'faults of blocks of holds, or of sums of reversals';
+
+/*
+ * Compares blocks of wallets with what the journal says.  Then all money: what the journal says of each
+ * block, put right by what has just been read of the wallets.
  */
 CREATE FUNCTION wallet.examine_wallets(journal wallet.finding[], start bigint, blocks integer, again bigint[])
 RETURNS SETOF wallet.finding
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
-    turn bigint[] := again;
-    first bigint := start;
+    chosen CONSTANT record := wallet.blocks_in_turn('wallet', journal, start, blocks, again);
     next bigint;
-    around boolean := false;
     findings wallet.finding[];
     difference wallet.finding[] := '{}';
 BEGIN
-    WHILE blocks IS NULL OR cardinality(turn) < blocks + cardinality(again) LOOP
-        next := least((SELECT w.wallet_id >> 17 FROM wallet.wallet AS w WHERE w.wallet_id >= first << 17 ORDER BY w.wallet_id LIMIT 1),
-                      (SELECT min(j.block) FROM unnest(journal) AS j WHERE j.block >= greatest(first, 0)));
-        EXIT WHEN around AND (next IS NULL OR next >= start);
-        IF next IS NULL THEN
-            around := true;
-            first := 0;
-        ELSE
-            turn := turn || next;
-            first := next + 1;
-        END IF;
-    END LOOP;
-    FOR next IN SELECT DISTINCT t.block FROM unnest(turn) AS t (block) ORDER BY 1 LOOP
+    FOREACH next IN ARRAY chosen.turn LOOP
         findings := ARRAY(SELECT v FROM wallet.compare_wallets(next, journal) AS v);
         RETURN QUERY SELECT * FROM unnest(findings) AS n WHERE n.name IS NOT NULL;
         difference := difference || ARRAY(SELECT n FROM unnest(findings) AS n WHERE n.name IS NULL AND n.balance <> 0);
         RETURN NEXT wallet.sum_of('read', next, 'wallet', (SELECT coalesce(sum(n.row_count), 0) FROM unnest(findings) AS n));
     END LOOP;
-    RETURN NEXT wallet.sum_of('reached', first, 'wallet', 0);
+    RETURN NEXT wallet.sum_of('reached', chosen.next_start, 'wallet', 0);
     RETURN QUERY
         SELECT f.*
             FROM (SELECT d.currency, coalesce(sum(d.balance) FILTER (WHERE d.block >= 0), 0) AS inside,
@@ -236,7 +296,9 @@ BEGIN
     RETURN QUERY SELECT * FROM unnest(journal);
     RETURN QUERY SELECT * FROM wallet.examine_requests(greatest(0, expired - 1), 0,
         (SELECT p.low_water FROM wallet.queue_position AS p ORDER BY p.highest DESC, p.low_water DESC, p.opener LIMIT 1), 0);
-    RETURN QUERY SELECT * FROM wallet.examine_wallets(ARRAY(SELECT j FROM unnest(journal) AS j WHERE j.area = 'ahead'), 0, NULL, '{}');
+    RETURN QUERY SELECT * FROM wallet.examine_wallets(wallet.journal_sums(journal, 'wallet'), 0, NULL, '{}');
+    RETURN QUERY SELECT * FROM wallet.examine_states('hold', wallet.journal_sums(journal, 'hold'), 0, NULL, '{}');
+    RETURN QUERY SELECT * FROM wallet.examine_states('reversed', wallet.journal_sums(journal, 'reversed'), 0, NULL, '{}');
 END
 $$;
 COMMENT ON FUNCTION wallet.examine_all() IS 'the faults of all rows, from the tables alone';
@@ -294,12 +356,14 @@ BEGIN
     RETURN QUERY SELECT * FROM wallet.examine_requests(greatest(kept.request_id, expired - 1), settled_request, low_water, waiting);
 
     RETURN QUERY
-        SELECT * FROM wallet.examine_wallets(
-            wallet.add_up(ARRAY(SELECT t FROM unnest(transfers) AS t WHERE t.area IN ('wallet', 'ahead'))
-                          || ARRAY(SELECT wallet.sum_of(v.area, v.block, v.currency, 0, v.balance, v.digest)
-                                       FROM wallet.verified AS v WHERE v.area = 'wallet')),
-            kept.next_wallet_block, wallet_blocks,
-            ARRAY(SELECT v.block FROM wallet.verified AS v WHERE v.area = 'wallet' AND NOT v.ok AND v.block >= 0));
+        SELECT * FROM wallet.examine_wallets(wallet.journal_sums(transfers || wallet.verified_sums('wallet'), 'wallet'), kept.next_wallet_block, wallet_blocks,
+                                             wallet.faulty_blocks('wallet'));
+    RETURN QUERY
+        SELECT * FROM wallet.examine_states('hold', wallet.journal_sums(transfers || wallet.verified_sums('hold'), 'hold'), kept.next_hold_block, wallet_blocks,
+                                            wallet.faulty_blocks('hold'));
+    RETURN QUERY
+        SELECT * FROM wallet.examine_states('reversed', wallet.journal_sums(transfers || wallet.verified_sums('reversed'), 'reversed'), kept.next_reversed_block, wallet_blocks,
+                                            wallet.faulty_blocks('reversed'));
 
     -- Currencies never change.
     RETURN QUERY
@@ -321,8 +385,9 @@ RETURNS TABLE (name text, ok boolean, detail text)
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT checks.check_name, count(f.name) = 0,
            CASE WHEN count(f.name) > 0 THEN format('%s faults, such as %s', sum(f.faults), min(f.detail)) END
-        FROM unnest(ARRAY['money_conserved', 'balance_matches_journal', 'outside_known', 'kind_known', 'journal_chain', 'posted_at_rises',
-                          'balance_floor', 'one_currency', 'one_outcome', 'outcome_fits_request',
+        FROM unnest(ARRAY['money_conserved', 'balance_matches_journal', 'held_matches_journal', 'hold_matches_journal', 'reversed_matches_journal',
+                          'outside_known', 'kind_known', 'row_fits_kind', 'group_whole', 'journal_chain', 'posted_at_rises',
+                          'balance_floor', 'limits_match_changes', 'one_currency', 'one_outcome', 'outcome_fits_request',
                           'all_settled_below_low_water', 'verified_unchanged']) WITH ORDINALITY AS checks (check_name, position)
             LEFT JOIN unnest(findings) AS f ON f.name = checks.check_name
         WHERE with_past OR checks.check_name <> 'verified_unchanged'
@@ -399,14 +464,15 @@ BEGIN
                                                       seen_transfer_id, seen_request_id, seen_xid) AS e
                    UNION ALL
                    SELECT e FROM wallet.examine_all() AS e WHERE in_full AND e.name IS NOT NULL);
-    SELECT format('%s; of the past %s transfers, %s requests and outcomes; %s wallets',
+    SELECT format('%s; of the past %s transfers, %s requests and outcomes; %s wallets; %s holds',
                   CASE WHEN in_full THEN 'everything; then ' ELSE '' END
                   || format('transfers above %s up to %s, requests above %s up to %s', kept.transfer_id,
                             max(f.row_count) FILTER (WHERE f.area = 'reached' AND f.currency = 'transfer'), kept.request_id,
                             coalesce(max(f.row_count) FILTER (WHERE f.area = 'reached' AND f.currency = 'request'), kept.request_id)),
                   coalesce(sum(f.row_count) FILTER (WHERE f.area = 'read' AND f.currency = 'transfer'), 0),
                   coalesce(sum(f.row_count) FILTER (WHERE f.area = 'read' AND f.currency = 'request'), 0),
-                  coalesce(sum(f.row_count) FILTER (WHERE f.area = 'read' AND f.currency = 'wallet'), 0))
+                  coalesce(sum(f.row_count) FILTER (WHERE f.area = 'read' AND f.currency = 'wallet'), 0),
+                  coalesce(sum(f.row_count) FILTER (WHERE f.area = 'read' AND f.currency = 'hold'), 0))
         INTO covers FROM unnest(findings) AS f;
     INSERT INTO wallet.audit (checked_at, name, ok, detail, covered)
         SELECT moment, r.name, r.ok, r.detail, covers FROM wallet.report(findings, true) AS r;
@@ -441,7 +507,9 @@ BEGIN
     UPDATE wallet.checkpoint
         SET next_transfer_block = coalesce((SELECT f.block FROM unnest(findings) AS f WHERE f.area = 'reached' AND f.currency = 'past transfer'), next_transfer_block),
             next_request_block = coalesce((SELECT f.block FROM unnest(findings) AS f WHERE f.area = 'reached' AND f.currency = 'past request'), next_request_block),
-            next_wallet_block = (SELECT f.block FROM unnest(findings) AS f WHERE f.area = 'reached' AND f.currency = 'wallet');
+            next_wallet_block = (SELECT f.block FROM unnest(findings) AS f WHERE f.area = 'reached' AND f.currency = 'wallet'),
+            next_hold_block = coalesce((SELECT f.block FROM unnest(findings) AS f WHERE f.area = 'reached' AND f.currency = 'hold'), next_hold_block),
+            next_reversed_block = coalesce((SELECT f.block FROM unnest(findings) AS f WHERE f.area = 'reached' AND f.currency = 'reversed'), next_reversed_block);
     DELETE FROM wallet.verified AS v
         WHERE v.area IN ('request', 'outcome') AND v.block < wallet.expired_below() >> 17;
     IF EXISTS (SELECT FROM unnest(findings) AS f WHERE f.name IS NOT NULL AND f.area = 'new') THEN
@@ -451,7 +519,7 @@ BEGIN
     INSERT INTO wallet.verified AS v (area, block, currency, row_count, balance, digest)
         SELECT f.area, f.block, f.currency, f.row_count, f.balance, f.digest
             FROM unnest(findings) AS f
-            WHERE f.name IS NULL AND f.area IN ('transfer', 'request', 'outcome', 'wallet')
+            WHERE f.name IS NULL AND f.area IN ('transfer', 'request', 'outcome', 'wallet', 'hold', 'reversed')
                 AND (f.row_count <> 0 OR f.balance <> 0 OR f.digest <> 0)
         ON CONFLICT (area, block, currency) DO UPDATE
             SET row_count = v.row_count + excluded.row_count, balance = v.balance + excluded.balance, digest = v.digest + excluded.digest;

@@ -233,7 +233,7 @@ BEGIN
     END IF;
     FOR job, schedule, command IN VALUES
         ('pg_wallet audit', '7 * * * *', 'SELECT wallet.run_audit()'),
-        ('pg_wallet analyze', '23 * * * *', 'ANALYZE wallet.wallet, wallet.request, wallet.transfer, wallet.outcome, wallet.idempotency_key'),
+        ('pg_wallet analyze', '23 * * * *', 'ANALYZE wallet.wallet, wallet.request, wallet.transfer, wallet.outcome, wallet.hold, wallet.reversed, wallet.idempotency_key'),
         ('pg_wallet expire idempotency keys', '41 * * * *', 'SELECT wallet.expire_idempotency_keys()'),
         ('pg_wallet expire requests', '53 * * * *', 'SELECT wallet.expire_requests()')
     LOOP
@@ -262,12 +262,13 @@ DECLARE
         'wallet_enqueue(text, json, text)', 'wallet_enqueue_many(text[], text[], text[])',
         'wallet_enqueue_utf8(text[], bytea[], bytea[])',
         'wallet_lookup(text, bigint, text)', 'wallet_lookup_many(text[], bigint[], text[])',
-        'wallet_read_many(text[], bigint[], bigint[])', 'wallet_history_page(bigint, bigint, bigint, integer)',
+        'wallet_read_many(text[], bigint[], bigint[])', 'wallet_history_page(bigint, bigint, bigint, integer, boolean)',
+        'wallet_holds_page(bigint, bigint, bigint, text, bigint, integer)',
         'wallet_of(bigint)', 'wallet_ready()'];
     shim CONSTANT text[] := client || ARRAY['wallet_api_key_check_many(bytea[])'];
     reader CONSTANT text[] := ARRAY[
-        'wallet_get(bigint)', 'wallet_of(bigint)', 'wallet_history(bigint, bigint, integer)', 'wallet_verify()', 'wallet_ready()',
-        'wallet_api_keys()'];
+        'wallet_get(bigint)', 'wallet_of(bigint)', 'wallet_history(bigint, bigint, integer, boolean)', 'wallet_holds(bigint, text)',
+        'wallet_hold_get(bigint)', 'wallet_verify()', 'wallet_ready()', 'wallet_api_keys()'];
     operator CONSTANT text[] := ARRAY[
         'wallet_create(bigint, numeric, text)', 'wallet_deposit(bigint, numeric, jsonb, text)',
         'wallet_withdraw(bigint, numeric, jsonb, text)', 'wallet_transfer(bigint, bigint, numeric, jsonb, text)',
@@ -302,8 +303,9 @@ BEGIN
     END IF;
     IF duty = 'auditor' THEN
         EXECUTE format('GRANT SELECT ON wallet.wallet, wallet.request, wallet.transfer, wallet.outcome, '
-                       'wallet.operation, wallet.idempotency_key, wallet.queue_position, wallet.expiry TO %s', role);
-        EXECUTE format('GRANT EXECUTE ON FUNCTION wallet.amount(bigint, integer) TO %s', role);
+                       'wallet.operation, wallet.hold, wallet.reversed, wallet.limit_change, wallet.idempotency_key, wallet.queue_position, '
+                       'wallet.expiry TO %s', role);
+        EXECUTE format('GRANT EXECUTE ON FUNCTION wallet.amount(bigint, integer), wallet.moves_money(smallint) TO %s', role);
     END IF;
     -- Handshakes are among the parameters of its statements: they stay out of the server's log, whatever that logs.
     IF duty IN ('client', 'shim', 'operator') AND current_setting('is_superuser')::boolean THEN

@@ -18,6 +18,8 @@ CREATE TABLE wallet.checkpoint (
     next_transfer_block bigint NOT NULL DEFAULT 0,
     next_request_block bigint NOT NULL DEFAULT 0,
     next_wallet_block bigint NOT NULL DEFAULT 0,
+    next_hold_block bigint NOT NULL DEFAULT 0,
+    next_reversed_block bigint NOT NULL DEFAULT 0,
     currencies jsonb NOT NULL DEFAULT '{}'
 );
 COMMENT ON TABLE wallet.checkpoint IS 'up to which ids wallet_audit() has verified everything; for the owner alone';
@@ -32,16 +34,19 @@ COMMENT ON COLUMN wallet.checkpoint.seen_xid IS 'the next transaction id when th
 COMMENT ON COLUMN wallet.checkpoint.next_transfer_block IS 'where the next audit goes on in the past of the journal';
 COMMENT ON COLUMN wallet.checkpoint.next_request_block IS 'where it goes on in the past of requests and outcomes';
 COMMENT ON COLUMN wallet.checkpoint.next_wallet_block IS 'where it goes on among the wallets';
+COMMENT ON COLUMN wallet.checkpoint.next_hold_block IS 'where it goes on among the holds';
+COMMENT ON COLUMN wallet.checkpoint.next_reversed_block IS 'where it goes on among the sums of reversals';
 COMMENT ON COLUMN wallet.checkpoint.currencies IS 'number and decimals of each currency that there was';
 
 /*
  * What the verified rows came to, by blocks of 2^17 ids.  Of transfers, requests and outcomes: their
  * number and the sum of their digests.  Of wallets, by currency: what the journal says that their
- * balances add up to, and the sum of the digests of (wallet_id, last_transfer_id, balance).  Block -1
- * of the wallets is the outside.
+ * balances add up to, and the sum of the digests of (wallet_id, last_transfer_id, balance), and of
+ * (wallet_id, held) where something is held.  Block -1 of the wallets is the outside.  Of holds and
+ * of reversed: the sum of the digests of the rows that the journal says the table has.
  */
 CREATE TABLE wallet.verified (
-    area text COLLATE "C" NOT NULL CHECK (area IN ('transfer', 'request', 'outcome', 'wallet')),
+    area text COLLATE "C" NOT NULL CHECK (area IN ('transfer', 'request', 'outcome', 'wallet', 'hold', 'reversed')),
     block bigint NOT NULL,
     currency text COLLATE "C" NOT NULL DEFAULT '',
     row_count numeric NOT NULL,
@@ -120,26 +125,67 @@ COMMENT ON FUNCTION wallet.add_up(wallet.finding[]) IS 'one sum for each block a
  * wallet is followed inside the block by sorting, and at its beginning by looking up the transfer that
  * it goes on from.  That no other transfer goes on from the same one is what the digests of the wallets
  * say: each chain takes the digest of the state that it starts from and gives that of its last one.
+ * A row of a hold that moves no money stands in the source's chain alone.  What holds, limits, links
+ * and groups demand is verified where there are some; while nobody has held or limited anything, no
+ * balance is below zero.
  */
 CREATE FUNCTION wallet.verify_transfers(first bigint, last bigint)
 RETURNS SETOF wallet.finding
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH t AS MATERIALIZED (
         SELECT j.transfer_id, j.source_wallet_id, j.destination_wallet_id, j.amount, j.source_balance, j.destination_balance,
-               j.source_previous, j.destination_previous, j.posted_at, j.kind,
+               j.source_previous, j.destination_previous, j.posted_at, j.kind, wallet.moves_money(j.kind) AS moves,
+               NOT ROW(j.held, j.link_id, j.group_id, j.group_size, j.expires_at, j.max_capture, j.overdraw) IS NULL AS is_rare,
+               CASE
+               WHEN ROW(j.held, j.link_id, j.group_id, j.group_size, j.expires_at, j.max_capture, j.overdraw) IS NULL THEN
+                   j.amount > 0
+                   AND CASE j.kind
+                       WHEN wallet.kind_number('transaction') THEN j.source_wallet_id > 0 AND j.destination_wallet_id > 0
+                       WHEN wallet.kind_number('deposit') THEN j.source_wallet_id < 0 AND j.destination_wallet_id > 0
+                       WHEN wallet.kind_number('withdrawal') THEN j.source_wallet_id > 0 AND j.destination_wallet_id < 0
+                       WHEN wallet.kind_number('sweep') THEN j.source_wallet_id > 0 AND j.destination_wallet_id > 0 AND j.source_balance = 0
+                       ELSE wallet.kind_name(j.kind) IS NULL
+                       END
+               ELSE
+                   (j.amount > 0 OR j.amount = 0 AND j.kind = wallet.kind_number('hold_extend'))
+                   AND CASE j.kind
+                       WHEN wallet.kind_number('deposit') THEN j.source_wallet_id < 0 AND j.destination_wallet_id > 0 AND j.held IS NULL
+                       WHEN wallet.kind_number('withdrawal') THEN j.source_wallet_id > 0 AND j.destination_wallet_id < 0
+                       WHEN wallet.kind_number('reversal') THEN greatest(j.source_wallet_id, j.destination_wallet_id) > 0
+                                                                AND (j.source_wallet_id > 0 OR j.held IS NULL)
+                       WHEN wallet.kind_number('transaction') THEN j.source_wallet_id > 0 AND j.destination_wallet_id > 0
+                       WHEN wallet.kind_number('fee') THEN j.source_wallet_id > 0 AND j.destination_wallet_id > 0 AND j.group_id IS NOT NULL
+                       WHEN wallet.kind_number('sweep') THEN j.source_wallet_id > 0 AND j.destination_wallet_id > 0 AND j.source_balance = 0 AND j.held IS NULL
+                       ELSE j.source_wallet_id > 0
+                       END
+                   AND (wallet.moves_money(j.kind) OR ROW(j.destination_balance, j.destination_previous) IS NULL)
+                   AND (j.link_id IS NOT NULL) = (NOT wallet.moves_money(j.kind)
+                                                  OR j.kind IN (wallet.kind_number('capture'), wallet.kind_number('reversal')))
+                   AND (j.expires_at IS NOT NULL) = (j.kind IN (wallet.kind_number('hold'), wallet.kind_number('hold_extend')))
+                   AND (j.max_capture IS NOT NULL) = (j.expires_at IS NOT NULL)
+                   AND (j.overdraw IS NULL OR j.kind = wallet.kind_number('reversal'))
+                   AND (j.group_size IS NOT NULL) = coalesce(j.group_id = j.transfer_id, false)
+                   AND (j.group_id IS NULL OR j.group_id <= j.transfer_id AND (j.request_id IS NULL OR j.group_size IS NOT NULL))
+                   AND (j.kind <> wallet.kind_number('expiry') OR ROW(j.request_id, j.group_id) IS NULL)
+               END AS fits,
                wallet.digest(ROW(j.transfer_id, j.request_id, j.source_wallet_id, j.destination_wallet_id, j.amount,
                                  j.source_balance, j.destination_balance, j.source_previous, j.destination_previous,
-                                 j.posted_at, j.kind, j.metadata)) AS digest
+                                 j.posted_at, j.kind, j.metadata, j.held, j.link_id, j.group_id, j.group_size,
+                                 j.expires_at, j.max_capture, j.overdraw)) AS digest
             FROM wallet.transfer AS j WHERE j.transfer_id > verify_transfers.first AND j.transfer_id <= verify_transfers.last
+    ), special AS MATERIALIZED (
+        SELECT rare.is_there, rare.is_there OR EXISTS (SELECT FROM wallet.limit_change)
+                   OR coalesce((SELECT h.hold_id FROM wallet.hold AS h ORDER BY h.hold_id LIMIT 1) <= verify_transfers.last, false) AS is_judged
+            FROM (SELECT EXISTS (SELECT FROM t WHERE t.is_rare)) AS rare (is_there)
     ), ordered AS (
         SELECT s.*, lag(s.transfer_id) OVER by_wallet AS before_id, lag(s.balance) OVER by_wallet AS before_balance,
                lag(s.posted_at) OVER by_wallet AS before_posted_at, lead(s.transfer_id) OVER by_wallet IS NULL AS is_last
-            FROM (SELECT t.transfer_id, t.source_wallet_id AS wallet_id, - t.amount AS change, t.source_balance AS balance,
-                         t.source_previous AS previous, t.posted_at
+            FROM (SELECT t.transfer_id, t.source_wallet_id AS wallet_id, CASE WHEN t.moves THEN - t.amount ELSE 0 END AS change,
+                         t.source_balance AS balance, t.source_previous AS previous, t.posted_at
                       FROM t WHERE t.source_wallet_id > 0
                   UNION ALL
                   SELECT t.transfer_id, t.destination_wallet_id, t.amount, t.destination_balance, t.destination_previous, t.posted_at
-                      FROM t WHERE t.destination_wallet_id > 0) AS s
+                      FROM t WHERE t.destination_wallet_id > 0 AND t.moves) AS s
             WINDOW by_wallet AS (PARTITION BY s.wallet_id ORDER BY s.transfer_id)
     ), chain AS MATERIALIZED (
         SELECT o.transfer_id, o.wallet_id, o.change, o.balance, o.previous, o.posted_at, o.is_last,
@@ -153,7 +199,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
                            CASE o.wallet_id WHEN j.source_wallet_id THEN j.source_balance ELSE j.destination_balance END AS balance
                         FROM wallet.transfer AS j
                         WHERE o.before_id IS NULL AND j.transfer_id = o.previous AND j.transfer_id <= verify_transfers.first
-                            AND o.wallet_id IN (j.source_wallet_id, j.destination_wallet_id)
+                            AND (o.wallet_id = j.source_wallet_id OR o.wallet_id = j.destination_wallet_id AND wallet.moves_money(j.kind))
                         OFFSET 0) AS p ON true
     ), touched AS MATERIALIZED (
         SELECT h.wallet_id, h.transfer_id, h.balance AS journal_balance, w.currency, w.balance, w.last_transfer_id
@@ -165,7 +211,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         SELECT s.wallet_id, sum(s.change) AS balance
             FROM (SELECT t.source_wallet_id AS wallet_id, - t.amount AS change FROM t WHERE t.source_wallet_id <= 0
                   UNION ALL
-                  SELECT t.destination_wallet_id, t.amount FROM t WHERE t.destination_wallet_id <= 0) AS s
+                  SELECT t.destination_wallet_id, t.amount FROM t WHERE t.destination_wallet_id <= 0 AND t.moves) AS s
             GROUP BY s.wallet_id
     ), fault (name, detail) AS (
         SELECT 'balance_matches_journal', format('wallet %s', u.wallet_id)
@@ -180,13 +226,15 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         SELECT 'kind_known', format('transfer %s', t.transfer_id)
             FROM t WHERE NOT EXISTS (SELECT FROM wallet.kind AS k WHERE k.number = t.kind)
         UNION ALL
+        SELECT 'row_fits_kind', format('transfer %s', t.transfer_id) FROM t WHERE t.fits IS NOT TRUE
+        UNION ALL
         SELECT broken.name, format(broken.template, h.wallet_id, h.transfer_id)
             FROM chain AS h
                 CROSS JOIN LATERAL (VALUES
                     ('journal_chain', 'wallet %s at transfer %s', h.balance IS DISTINCT FROM h.before_balance + h.change
                                                                   OR h.previous IS DISTINCT FROM h.expected_previous),
                     ('posted_at_rises', 'wallet %s at transfer %s', h.posted_at < h.before_posted_at),
-                    ('balance_floor', 'wallet %s', h.balance < 0)) AS broken (name, template, found)
+                    ('balance_floor', 'wallet %s', h.balance < 0 AND NOT (SELECT x.is_judged FROM special AS x))) AS broken (name, template, found)
             WHERE (h.balance = h.before_balance + h.change AND h.previous IS NOT DISTINCT FROM h.expected_previous
                    AND coalesce(h.posted_at >= h.before_posted_at, true) AND h.balance >= 0) IS NOT TRUE
                 AND broken.found
@@ -214,6 +262,14 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT NULL, NULL, NULL, 'wallet', -1, coalesce(c.code, ''), 0, sum(x.balance), 0
         FROM outside AS x LEFT JOIN wallet.currency AS c ON c.outside_wallet_id = x.wallet_id
         GROUP BY coalesce(c.code, '')
+    UNION ALL
+    SELECT v.* FROM special AS x CROSS JOIN LATERAL wallet.verify_held(verify_transfers.first, verify_transfers.last) AS v WHERE x.is_judged
+    UNION ALL
+    SELECT v.* FROM special AS x CROSS JOIN LATERAL wallet.verify_holds(verify_transfers.first, verify_transfers.last) AS v WHERE x.is_there
+    UNION ALL
+    SELECT v.* FROM special AS x CROSS JOIN LATERAL wallet.verify_reversals(verify_transfers.first, verify_transfers.last) AS v WHERE x.is_there
+    UNION ALL
+    SELECT v.* FROM special AS x CROSS JOIN LATERAL wallet.verify_groups(verify_transfers.first, verify_transfers.last) AS v WHERE x.is_there
 $$;
 COMMENT ON FUNCTION wallet.verify_transfers(bigint, bigint) IS 'faults and sums of the transfers above one id, up to another';
 
@@ -227,11 +283,11 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH r AS MATERIALIZED (
         SELECT q.request_id, q.user_id, q.source_wallet_id, q.destination_wallet_id, q.amount, q.amount_scale, q.kind,
                wallet.digest(ROW(q.request_id, q.user_id, q.source_wallet_id, q.destination_wallet_id, q.amount,
-                                 q.enqueued_at, q.kind, q.amount_scale, q.currency)) AS digest
+                                 q.enqueued_at, q.kind, q.amount_scale, q.currency, q.extra)) AS digest
             FROM wallet.request AS q WHERE q.request_id > verify_requests.first AND q.request_id <= verify_requests.last
     ), o AS MATERIALIZED (
         SELECT q.request_id, q.wallet_id, q.code,
-               wallet.digest(ROW(q.request_id, q.wallet_id, q.balance, q.updated_at, q.posted_at, q.status, q.code)) AS digest
+               wallet.digest(ROW(q.request_id, q.wallet_id, q.balance, q.updated_at, q.posted_at, q.status, q.code, q.leg)) AS digest
             FROM wallet.outcome AS q WHERE q.request_id > verify_requests.first AND q.request_id <= verify_requests.last
     ), t AS MATERIALIZED (
         SELECT j.request_id, j.transfer_id, j.source_wallet_id, j.destination_wallet_id, j.amount, j.kind,
@@ -297,21 +353,29 @@ $$;
 COMMENT ON FUNCTION wallet.verify_requests(bigint, bigint, bigint) IS
     'faults, sums and waiting requests of the requests above one id, up to another';
 
-/* What the wallets of a block are, by currency, beside what the journal says. */
+/*
+ * What the wallets of a block are, by currency, beside what the journal says; what they hold; and their
+ * limits beside the last change of each.
+ */
 CREATE FUNCTION wallet.compare_wallets(number bigint, journal wallet.finding[])
 RETURNS SETOF wallet.finding
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    WITH side AS MATERIALIZED (
+    WITH own AS MATERIALIZED (
         SELECT w.currency, count(*) AS row_count, sum(w.balance) AS balance,
-               coalesce(sum(wallet.digest(ROW(w.wallet_id, w.last_transfer_id, w.balance))) FILTER (WHERE w.last_transfer_id <> 0), 0) AS digest
+               coalesce(sum(wallet.digest(ROW(w.wallet_id, w.last_transfer_id, w.balance))) FILTER (WHERE w.last_transfer_id <> 0), 0) AS digest,
+               coalesce(sum(wallet.digest(ROW(w.wallet_id, w.held))) FILTER (WHERE w.held <> 0), 0) AS held,
+               coalesce(sum(wallet.digest(ROW(w.wallet_id, w.floor, w.ceiling))) FILTER (WHERE w.floor <> 0 OR w.ceiling <> 9223372036854775807), 0) AS limits
             FROM wallet.wallet AS w
             WHERE w.wallet_id >= compare_wallets.number << 17 AND w.wallet_id < (compare_wallets.number + 1) << 17
             GROUP BY w.currency
-        UNION ALL
-        SELECT f.currency, 0, - f.balance, - f.digest FROM unnest(compare_wallets.journal) AS f WHERE f.block = compare_wallets.number
+    ), said AS MATERIALIZED (
+        SELECT f.currency, f.balance, f.digest FROM unnest(compare_wallets.journal) AS f WHERE f.block = compare_wallets.number
     ), total AS MATERIALIZED (
         SELECT s.currency, sum(s.row_count) AS row_count, sum(s.balance) AS balance, sum(s.digest) AS digest
-            FROM side AS s GROUP BY s.currency
+            FROM (SELECT o.currency, o.row_count, o.balance, o.digest FROM own AS o
+                  UNION ALL
+                  SELECT f.currency, 0, - f.balance, - f.digest FROM said AS f WHERE f.currency <> 'held') AS s
+            GROUP BY s.currency
     )
     SELECT NULL, NULL::bigint, NULL, 'difference', compare_wallets.number, t.currency, t.row_count, t.balance, t.digest FROM total AS t
     UNION ALL
@@ -328,9 +392,20 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
                format('wallets %s to %s', compare_wallets.number << 17, ((compare_wallets.number + 1) << 17) - 1)),
            'wallet', compare_wallets.number, NULL, NULL, NULL, NULL
         FROM total AS t WHERE t.balance <> 0 OR t.digest <> 0 HAVING count(*) > 0
+    UNION ALL
+    SELECT 'held_matches_journal', 1,
+           coalesce('wallet ' || (
+               SELECT min(w.wallet_id) FROM wallet.wallet AS w
+                   WHERE w.wallet_id >= compare_wallets.number << 17 AND w.wallet_id < (compare_wallets.number + 1) << 17
+                       AND w.held IS DISTINCT FROM wallet.held_after(w.wallet_id, nullif(w.last_transfer_id, 0))),
+               format('wallets %s to %s', compare_wallets.number << 17, ((compare_wallets.number + 1) << 17) - 1)),
+           'wallet', compare_wallets.number, NULL, NULL, NULL, NULL
+        WHERE coalesce((SELECT sum(o.held) FROM own AS o), 0) <> coalesce((SELECT sum(f.digest) FROM said AS f WHERE f.currency = 'held'), 0)
+    UNION ALL
+    SELECT v.* FROM wallet.verify_limits(compare_wallets.number, coalesce((SELECT sum(o.limits) FROM own AS o), 0)) AS v
 $$;
 COMMENT ON FUNCTION wallet.compare_wallets(bigint, wallet.finding[]) IS
-    'how the wallets of a block differ from what the journal says: sums for each currency, and a fault if they do';
+    'how the wallets of a block differ from what the journal and the changes of limits say: sums for each currency, and a fault if they do';
 
 /* ---- The past ---- */
 
@@ -351,7 +426,8 @@ BEGIN
     SELECT count(*) AS row_count,
            coalesce(sum(wallet.digest(ROW(j.transfer_id, j.request_id, j.source_wallet_id, j.destination_wallet_id, j.amount,
                                           j.source_balance, j.destination_balance, j.source_previous, j.destination_previous,
-                                          j.posted_at, j.kind, j.metadata))), 0) AS digest
+                                          j.posted_at, j.kind, j.metadata, j.held, j.link_id, j.group_id, j.group_size,
+                                          j.expires_at, j.max_capture, j.overdraw))), 0) AS digest
         INTO now.row_count, now.digest
         FROM wallet.transfer AS j WHERE j.transfer_id >= first AND j.transfer_id <= last;
     SELECT coalesce(sum(v.row_count), 0), coalesce(sum(v.digest), 0) INTO kept.row_count, kept.digest
@@ -384,10 +460,10 @@ DECLARE
     kept wallet.finding[];
 BEGIN
     SELECT count(*), coalesce(sum(wallet.digest(ROW(q.request_id, q.user_id, q.source_wallet_id, q.destination_wallet_id, q.amount,
-                                                    q.enqueued_at, q.kind, q.amount_scale, q.currency))), 0)
+                                                    q.enqueued_at, q.kind, q.amount_scale, q.currency, q.extra))), 0)
         INTO asked.row_count, asked.digest
         FROM wallet.request AS q WHERE q.request_id >= first AND q.request_id <= last;
-    SELECT count(*), coalesce(sum(wallet.digest(ROW(q.request_id, q.wallet_id, q.balance, q.updated_at, q.posted_at, q.status, q.code))), 0),
+    SELECT count(*), coalesce(sum(wallet.digest(ROW(q.request_id, q.wallet_id, q.balance, q.updated_at, q.posted_at, q.status, q.code, q.leg))), 0),
            count(*) FILTER (WHERE q.code = 'processed'
                AND (SELECT w.user_id FROM wallet.wallet AS w WHERE w.wallet_id = q.wallet_id)
                    IS DISTINCT FROM (SELECT r.user_id FROM wallet.request AS r WHERE r.request_id = q.request_id))

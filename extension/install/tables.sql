@@ -208,6 +208,8 @@ CREATE TABLE wallet.transfer (
 /* Nulls would be the last in it, so that no new id were. */
 CREATE UNIQUE INDEX transfer_request_id_key ON wallet.transfer (request_id)
     WITH (fillfactor = 100) WHERE request_id IS NOT NULL;
+/* The rows of a hold, and the reversals of a transfer; a plain transfer has no entry. */
+CREATE INDEX transfer_by_link ON wallet.transfer (link_id) WHERE link_id IS NOT NULL;
 ALTER SEQUENCE wallet.transfer_id_seq OWNED BY wallet.transfer.transfer_id;
 COMMENT ON SEQUENCE wallet.transfer_id_seq IS 'ids of transfers, drawn with the wallets locked';
 COMMENT ON TABLE wallet.transfer IS 'the journal: every operation on record; most move money, the rows of a hold reserve or release it; append-only';
@@ -279,8 +281,9 @@ CREATE TABLE wallet.reversed (
 COMMENT ON TABLE wallet.reversed IS 'how much of a transfer has been reversed; no row: nothing';
 COMMENT ON COLUMN wallet.reversed.amount IS 'in minor units: what its reversals add up to';
 
+CREATE SEQUENCE wallet.limit_change_id_seq;
 CREATE TABLE wallet.limit_change (
-    change_id bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+    change_id bigint PRIMARY KEY DEFAULT nextval('wallet.limit_change_id_seq'),
     wallet_id bigint NOT NULL,
     floor_before bigint NOT NULL,
     floor_after bigint NOT NULL,
@@ -291,6 +294,8 @@ CREATE TABLE wallet.limit_change (
     changed_by text COLLATE "C" NOT NULL
 );
 CREATE INDEX limit_change_by_wallet ON wallet.limit_change (wallet_id, last_transfer_id);
+ALTER SEQUENCE wallet.limit_change_id_seq OWNED BY wallet.limit_change.change_id;
+COMMENT ON SEQUENCE wallet.limit_change_id_seq IS 'ids of changes of limits, drawn with the wallet locked';
 COMMENT ON TABLE wallet.limit_change IS 'who has changed a wallet''s floor and ceiling, and when; append-only';
 COMMENT ON COLUMN wallet.limit_change.last_transfer_id IS
     'the wallet''s last transfer at that moment: the change is in force for its transfers with larger ids';
@@ -464,6 +469,19 @@ CREATE TRIGGER refuse_change BEFORE UPDATE OF wallet_id, user_id, created_at, cu
     FOR EACH STATEMENT EXECUTE FUNCTION wallet.refuse_change();
 CREATE TRIGGER refuse_row_change BEFORE DELETE ON wallet.wallet
     FOR EACH ROW EXECUTE FUNCTION wallet.refuse_change();
+/* Nor do the operations of a hold change what it is for, or those of a reversal what is reversed. */
+CREATE TRIGGER refuse_change BEFORE UPDATE OF hold_id, source_wallet_id, destination_wallet_id OR DELETE OR TRUNCATE ON wallet.hold
+    FOR EACH STATEMENT EXECUTE FUNCTION wallet.refuse_change();
+CREATE TRIGGER refuse_row_change BEFORE DELETE ON wallet.hold
+    FOR EACH ROW EXECUTE FUNCTION wallet.refuse_change();
+CREATE TRIGGER refuse_change BEFORE UPDATE OF transfer_id OR DELETE OR TRUNCATE ON wallet.reversed
+    FOR EACH STATEMENT EXECUTE FUNCTION wallet.refuse_change();
+CREATE TRIGGER refuse_row_change BEFORE DELETE ON wallet.reversed
+    FOR EACH ROW EXECUTE FUNCTION wallet.refuse_change();
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON wallet.limit_change
+    FOR EACH STATEMENT EXECUTE FUNCTION wallet.refuse_change();
+CREATE TRIGGER refuse_row_change BEFORE UPDATE OR DELETE ON wallet.limit_change
+    FOR EACH ROW EXECUTE FUNCTION wallet.refuse_change();
 CREATE TRIGGER refuse_change BEFORE DELETE OR TRUNCATE ON wallet.queue_position
     FOR EACH STATEMENT EXECUTE FUNCTION wallet.refuse_change();
 /* A restored key takes the place of another one: replace_secret deletes that. */
@@ -484,6 +502,12 @@ ALTER TABLE wallet.currency ENABLE ALWAYS TRIGGER refuse_change;
 ALTER TABLE wallet.audit ENABLE ALWAYS TRIGGER refuse_change;
 ALTER TABLE wallet.wallet ENABLE ALWAYS TRIGGER refuse_change;
 ALTER TABLE wallet.wallet ENABLE ALWAYS TRIGGER refuse_row_change;
+ALTER TABLE wallet.hold ENABLE ALWAYS TRIGGER refuse_change;
+ALTER TABLE wallet.hold ENABLE ALWAYS TRIGGER refuse_row_change;
+ALTER TABLE wallet.reversed ENABLE ALWAYS TRIGGER refuse_change;
+ALTER TABLE wallet.reversed ENABLE ALWAYS TRIGGER refuse_row_change;
+ALTER TABLE wallet.limit_change ENABLE ALWAYS TRIGGER refuse_change;
+ALTER TABLE wallet.limit_change ENABLE ALWAYS TRIGGER refuse_row_change;
 ALTER TABLE wallet.queue_position ENABLE ALWAYS TRIGGER refuse_change;
 ALTER TABLE wallet.secret ENABLE ALWAYS TRIGGER refuse_change;
 ALTER TABLE wallet.idempotency_key ENABLE ALWAYS TRIGGER refuse_change;
@@ -556,7 +580,7 @@ SELECT pg_catalog.pg_extension_config_dump('wallet.transfer_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('wallet.hold', '');
 SELECT pg_catalog.pg_extension_config_dump('wallet.reversed', '');
 SELECT pg_catalog.pg_extension_config_dump('wallet.limit_change', '');
-SELECT pg_catalog.pg_extension_config_dump('wallet.limit_change_change_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('wallet.limit_change_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('wallet.outcome_0', '');
 SELECT pg_catalog.pg_extension_config_dump('wallet.outcome_1', '');
 SELECT pg_catalog.pg_extension_config_dump('wallet.expiry', '');

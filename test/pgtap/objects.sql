@@ -10,10 +10,10 @@ CREATE TEMPORARY VIEW function AS
     SELECT p.* FROM pg_proc AS p JOIN member AS m ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid;
 
 SELECT has_extension('pg_wallet');
-SELECT tables_are('wallet', ARRAY['addition', 'api_key', 'audit', 'checkpoint', 'currency', 'expiry', 'expiry_clock', 'idempotency_key', 'kind', 'made', 'outcome', 'outcome_0', 'outcome_1', 'queue_position', 'request', 'request_0', 'request_1', 'secret', 'transfer', 'verified', 'wallet']);
+SELECT tables_are('wallet', ARRAY['addition', 'api_key', 'audit', 'checkpoint', 'currency', 'expiry', 'expiry_clock', 'hold', 'idempotency_key', 'kind', 'limit_change', 'made', 'outcome', 'outcome_0', 'outcome_1', 'queue_position', 'request', 'request_0', 'request_1', 'reversed', 'secret', 'transfer', 'verified', 'wallet']);
 SELECT views_are('wallet', ARRAY['operation', 'queue']);
 SELECT materialized_views_are('wallet', ARRAY['opening']);
-SELECT sequences_are('wallet', ARRAY['request_id_seq', 'transfer_id_seq', 'wallet_id_seq']);
+SELECT sequences_are('wallet', ARRAY['limit_change_id_seq', 'request_id_seq', 'transfer_id_seq', 'wallet_id_seq']);
 SELECT enums_are('wallet', ARRAY['status']);
 SELECT enum_has_labels('wallet', 'status', ARRAY['active', 'frozen', 'closed']);
 
@@ -41,16 +41,22 @@ SELECT is(f.prosecdef,
 SELECT is(f.proparallel, 'u', f.oid::regprocedure || ' is not for parallel workers') FROM function AS f ORDER BY f.oid::regprocedure::text;
 SELECT results_eq(
     $$SELECT f.oid::regprocedure::text COLLATE "C" FROM function AS f WHERE f.provolatile <> 'v' ORDER BY 1$$,
-    $$VALUES ('wallet.add_up(wallet.finding[])'::text COLLATE "C"), ('wallet.addition_needs()'), ('wallet.additions_are_trusted()'), ('wallet.compare_requests(bigint,bigint,bigint,wallet.finding[])'),
-             ('wallet.compare_transfers(bigint,bigint)'), ('wallet.compare_wallets(bigint,wallet.finding[])'), ('wallet.digest(record)'),
+    $$VALUES ('wallet.add_up(wallet.finding[])'::text COLLATE "C"), ('wallet.addition_needs()'), ('wallet.additions_are_trusted()'),
+             ('wallet.blocks_in_turn(text,wallet.finding[],bigint,integer,bigint[])'), ('wallet.check_hold_state(text)'), ('wallet.compare_requests(bigint,bigint,bigint,wallet.finding[])'),
+             ('wallet.compare_states(text,bigint,wallet.finding[])'), ('wallet.compare_transfers(bigint,bigint)'), ('wallet.compare_wallets(bigint,wallet.finding[])'),
+             ('wallet.describe_hold(wallet.hold)'), ('wallet.digest(record)'),
              ('wallet.examine_all()'), ('wallet.examine_past(text,bigint,bigint,bigint,bigint,bigint,wallet.finding[])'),
              ('wallet.examine_requests(bigint,bigint,bigint,integer)'),
-             ('wallet.examine_since(wallet.checkpoint,integer,bigint,bigint,bigint,xid8)'), ('wallet.examine_transfers(bigint,bigint)'),
+             ('wallet.examine_since(wallet.checkpoint,integer,bigint,bigint,bigint,xid8)'), ('wallet.examine_states(text,wallet.finding[],bigint,integer,bigint[])'), ('wallet.examine_transfers(bigint,bigint)'),
              ('wallet.examine_wallets(wallet.finding[],bigint,integer,bigint[])'), ('wallet.fault(text,text,text,bigint,text)'),
-             ('wallet.history(bigint,bigint,integer)'), ('wallet.is_used(oid,oid)'), ('wallet.kind_name(smallint)'), ('wallet.kind_number(text)'), ('wallet.next_past_block(text,bigint,bigint)'), ('wallet.partition_start(bigint)'), ('wallet.present_additions()'), ('wallet.report(wallet.finding[],boolean)'),
-             ('wallet.shape()'), ('wallet.sum_of(text,bigint,text,numeric,numeric,numeric)'), ('wallet.verify()'), ('wallet.verify_requests(bigint,bigint,bigint)'),
-             ('wallet.verify_transfers(bigint,bigint)'), ('wallet_api_keys()'), ('wallet_get(bigint)'),
-             ('wallet_history(bigint,bigint,integer)'), ('wallet_history_page(bigint,bigint,bigint,integer)'), ('wallet_of(bigint)'),
+             ('wallet.faulty_blocks(text)'), ('wallet.held(bigint,bigint,timestamp with time zone)'), ('wallet.held_after(bigint,bigint)'),
+             ('wallet.history(bigint,bigint,integer,boolean)'), ('wallet.hold_rows(bigint[])'), ('wallet.hold_state(smallint)'),
+             ('wallet.holds(bigint,text,bigint,bigint,bigint)'), ('wallet.is_used(oid,oid)'), ('wallet.journal_sums(wallet.finding[],text)'), ('wallet.kind_name(smallint)'), ('wallet.kind_number(text)'), ('wallet.moves_money(smallint)'), ('wallet.next_past_block(text,bigint,bigint)'), ('wallet.partition_start(bigint)'), ('wallet.present_additions()'), ('wallet.report(wallet.finding[],boolean)'), ('wallet.reversals(bigint)'),
+             ('wallet.shape()'), ('wallet.sum_of(text,bigint,text,numeric,numeric,numeric)'), ('wallet.verified_sums(text)'), ('wallet.verify()'),
+             ('wallet.verify_groups(bigint,bigint)'), ('wallet.verify_held(bigint,bigint)'), ('wallet.verify_holds(bigint,bigint)'), ('wallet.verify_limits(bigint,numeric)'),
+             ('wallet.verify_requests(bigint,bigint,bigint)'), ('wallet.verify_reversals(bigint,bigint)'), ('wallet.verify_transfers(bigint,bigint)'), ('wallet_api_keys()'), ('wallet_get(bigint)'),
+             ('wallet_history(bigint,bigint,integer,boolean)'), ('wallet_history_page(bigint,bigint,bigint,integer,boolean)'), ('wallet_hold_get(bigint)'),
+             ('wallet_holds(bigint,text)'), ('wallet_holds_page(bigint,bigint,bigint,text,bigint,integer)'), ('wallet_of(bigint)'),
              ('wallet_read_many(text[],bigint[],bigint[])'), ('wallet_verify()')$$,
     'what only reads is stable, all else is volatile');
 SELECT is_empty($$SELECT f.oid::regprocedure FROM function AS f WHERE f.proleakproof$$, 'nothing is leakproof');
