@@ -13,8 +13,8 @@ CREATE FUNCTION own.leave_alone() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RET
 CREATE FUNCTION pg_temp.do_all() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM wallet_create(3, 10, 'eur');
-    PERFORM wallet_transfer(1, 2, 1, '{"order": 7}', 'key');
-    PERFORM wallet_transfer(1, 2, 1, '{"order": 7}', 'key');
+    PERFORM wallet_transfer(1, 2, 1, 'exact', '{"order": 7}', 'key');
+    PERFORM wallet_transfer(1, 2, 1, 'exact', '{"order": 7}', 'key');
     PERFORM wallet_deposit(1, 5);
     PERFORM wallet_withdraw(2, 6);
     PERFORM wallet_set_status(2, 'frozen');

@@ -6,7 +6,7 @@ SELECT wallet_id FROM wallet_create(2);
 SELECT wallet_id FROM wallet_create(3, 7, 'jpy');
 SELECT wallet_id FROM wallet_create(4);
 
-SELECT transfer_id FROM wallet_transfer(1, 2, 10, '{"n": 1}');
+SELECT transfer_id FROM wallet_transfer(1, 2, 10, 'exact', '{"n": 1}');
 SELECT transfer_id FROM wallet_transfer(2, 1, 2.5);
 SELECT transfer_id FROM wallet_deposit(3, 1000);
 SELECT transfer_id FROM wallet_withdraw(1, 0.01);

@@ -64,29 +64,29 @@ SELECT wallet_process();
 SELECT count(*) AS deposits FROM wallet.request WHERE kind = wallet.kind_number('deposit') AND user_id = 1;
 
 -- Direct calls: the first result, again.
-SELECT transfer_id, amount, source_balance, destination_balance FROM wallet_transfer(1, 2, 5, '{"for": "tea"}', 'direct-1');
+SELECT transfer_id, amount, source_balance, destination_balance FROM wallet_transfer(1, 2, 5, 'exact', '{"for": "tea"}', 'direct-1');
 SELECT transfer_id FROM wallet_deposit(1, 1);
-SELECT transfer_id, amount, source_balance, destination_balance FROM wallet_transfer(1, 2, 5.00, '{ "for" : "tea" }', 'direct-1');
+SELECT transfer_id, amount, source_balance, destination_balance FROM wallet_transfer(1, 2, 5.00, 'exact', '{ "for" : "tea" }', 'direct-1');
 SELECT statement, pg_temp.attempt(statement) FROM (VALUES
-    (1, 'SELECT wallet_transfer(1, 2, 5.01, ''{"for": "tea"}'', ''direct-1'')'),
-    (2, 'SELECT wallet_transfer(1, 2, 5, ''{"for": "coffee"}'', ''direct-1'')'),
-    (3, 'SELECT wallet_transfer(1, 2, 5, NULL, ''direct-1'')'),
-    (4, 'SELECT wallet_withdraw(1, 5, ''{"for": "tea"}'', ''direct-1'')'),
+    (1, 'SELECT wallet_transfer(1, 2, 5.01, ''exact'', ''{"for": "tea"}'', ''direct-1'')'),
+    (2, 'SELECT wallet_transfer(1, 2, 5, ''exact'', ''{"for": "coffee"}'', ''direct-1'')'),
+    (3, 'SELECT wallet_transfer(1, 2, 5, ''exact'', NULL, ''direct-1'')'),
+    (4, 'SELECT wallet_withdraw(1, 5, ''exact'', ''{"for": "tea"}'', ''direct-1'')'),
     (5, 'SELECT wallet_deposit(1, 5, ''{"for": "tea"}'', ''direct-1'')'),
     -- a queued request has that key
-    (6, 'SELECT wallet_withdraw(1, 1000, NULL, ''too much'')'),
+    (6, 'SELECT wallet_withdraw(1, 1000, ''exact'', NULL, ''too much'')'),
     -- the key belongs to the user of the source wallet
-    (7, 'SELECT wallet_transfer(2, 1, 5, NULL, ''direct-1'')'),
+    (7, 'SELECT wallet_transfer(2, 1, 5, ''exact'', NULL, ''direct-1'')'),
     -- a refused call leaves no key
-    (8, 'SELECT wallet_withdraw(1, 100000, NULL, ''direct-2'')'),
-    (9, 'SELECT wallet_withdraw(1, 1, NULL, ''direct-2'')')) AS t (n, statement) ORDER BY n;
+    (8, 'SELECT wallet_withdraw(1, 100000, ''exact'', NULL, ''direct-2'')'),
+    (9, 'SELECT wallet_withdraw(1, 1, ''exact'', NULL, ''direct-2'')')) AS t (n, statement) ORDER BY n;
 SELECT pg_temp.attempt($$SELECT wallet_enqueue('withdrawal', '{"user_id":1,"wallet_id":1,"amount":1}', 'direct-2')$$);
 SELECT count(*) AS transfers FROM wallet.transfer WHERE metadata IS NOT NULL;
 
 -- A repeated call is answered even when it could not be made any more.
-SELECT source_balance > 0 AS had FROM wallet_withdraw(2, 1, NULL, 'before it froze');
+SELECT source_balance > 0 AS had FROM wallet_withdraw(2, 1, 'exact', NULL, 'before it froze');
 SELECT status FROM wallet_set_status(2, 'frozen');
-SELECT amount FROM wallet_withdraw(2, 1, NULL, 'before it froze');
+SELECT amount FROM wallet_withdraw(2, 1, 'exact', NULL, 'before it froze');
 
 -- Keys expire: after that the key is new.
 SELECT count(*) AS keys FROM wallet.idempotency_key \gset

@@ -37,12 +37,12 @@ SELECT count(*) FROM wallet.transfer WHERE amount >= 5000 AND amount < 7000;
 
 -- So have indexes of other sorts: of an expression, with another access method, with a predicate of the user's.
 CREATE INDEX own_order ON wallet.transfer ((metadata->>'order'));
-SELECT transfer_id > 0 AS paid FROM wallet_transfer(1, 2, 60, '{"order": "A1"}');
+SELECT transfer_id > 0 AS paid FROM wallet_transfer(1, 2, 60, 'exact', '{"order": "A1"}');
 SELECT amount FROM wallet.transfer WHERE metadata->>'order' = 'A1';
 SELECT bt_index_check('wallet.own_order', true);
 DROP INDEX wallet.own_order;
 CREATE INDEX own_metadata ON wallet.transfer USING gin (metadata);
-SELECT transfer_id > 0 AS paid FROM wallet_transfer(1, 2, 60, '{"order": "A2"}');
+SELECT transfer_id > 0 AS paid FROM wallet_transfer(1, 2, 60, 'exact', '{"order": "A2"}');
 SELECT amount FROM wallet.transfer WHERE metadata @> '{"order": "A2"}';
 DROP INDEX wallet.own_metadata;
 CREATE FUNCTION pg_temp.is_large(amount bigint) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT amount >= 5000';

@@ -31,8 +31,8 @@ END
 $$;
 SELECT count(*) > 50 AS many FROM pg_temp.names();
 
-SELECT transfer_id, amount FROM wallet_transfer(1, 2, 5, NULL, 'a key');
-SELECT transfer_id, amount FROM wallet_transfer(1, 2, 5, NULL, 'a key');
+SELECT transfer_id, amount FROM wallet_transfer(1, 2, 5, 'exact', NULL, 'a key');
+SELECT transfer_id, amount FROM wallet_transfer(1, 2, 5, 'exact', NULL, 'a key');
 SELECT wallet_enqueue('transaction', '{"user_id":1,"source_wallet_id":1,"dest_wallet_id":2,"trans_sum":2.50}', 'its key') AS handshake \gset
 SELECT wallet_enqueue('wallet', '{"user_id":3,"amount":7}') AS made \gset
 SELECT wallet_process();

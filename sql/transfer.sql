@@ -9,7 +9,7 @@ SELECT transfer_id, source_wallet_id, destination_wallet_id, amount, source_bala
 SELECT transfer_id, source_wallet_id, destination_wallet_id, amount, source_balance, destination_balance FROM wallet_withdraw(2, 778);
 SELECT wallet_id, amount FROM wallet_get(1) UNION ALL SELECT wallet_id, amount FROM wallet_get(2);
 SELECT amount, metadata FROM wallet_history(1, max_rows => 1);
-SELECT transfer_id FROM wallet_transfer(1, 2, 0.12, '{"order": [7, null], "text": "naïve \"quotes\""}');
+SELECT transfer_id FROM wallet_transfer(1, 2, 0.12, 'exact', '{"order": [7, null], "text": "naïve \"quotes\""}');
 SELECT amount, metadata FROM wallet_history(1, max_rows => 1);
 
 -- The moment is that of the call, and the wallet says when its money moved.

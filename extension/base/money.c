@@ -19,16 +19,24 @@ PG_FUNCTION_INFO_V1(wallet_number_text);
  * Only the value of a numeric counts, and not its scale: 12.50 and 12.5000 are both accepted for a
  * currency with two decimals.  NaN and infinity are refused.
  */
+WalletCode
+amount_read_numeric(Numeric value, Amount *amount)
+{
+	char *text = numeric_normalize(value);
+	WalletCode code = amount_parse(text, strlen(text), amount);
+
+	pfree(text);
+	return code;
+}
+
 Amount
 amount_from_numeric(Numeric value)
 {
-	char *text = numeric_normalize(value);
 	Amount amount;
-	WalletCode code = amount_parse(text, strlen(text), &amount);
+	WalletCode code = amount_read_numeric(value, &amount);
 
 	if (code != CODE_OK)
-		refuse(code, psprintf("The amount is %.40s.", text));
-	pfree(text);
+		refuse(code, psprintf("The amount is %.40s.", numeric_normalize(value)));
 	return amount;
 }
 

@@ -11,6 +11,9 @@
 
 #include "rules/number.h"
 
+/* Reads a numeric by its value; its scale does not count.  Returns why it is no amount. */
+extern WalletCode amount_read_numeric(Numeric value, Amount *amount);
+
 /* Reads a numeric by its value; its scale does not count.  Raises an error when it is no amount. */
 extern Amount amount_from_numeric(Numeric value);
 

@@ -4,10 +4,10 @@
  *
  * SET search_path in a function's definition costs 10,800 instructions a call: a sixth of what a
  * direct payment needs.  So the functions that are called most have no such clause:
- * wallet_transfer, wallet_deposit, wallet_withdraw, wallet_enqueue, wallet_enqueue_many,
- * wallet_enqueue_utf8 and wallet_lookup_many.  They run with the caller's search_path, and pin it
- * only around what the search_path can matter for.  This comment lists all that these functions do
- * on their way.
+ * wallet_transfer, wallet_deposit, wallet_withdraw, wallet_hold, wallet_capture, wallet_void,
+ * wallet_enqueue, wallet_enqueue_many, wallet_enqueue_utf8 and wallet_lookup_many.  They run with
+ * the caller's search_path, and pin it only around what the search_path can matter for.  This
+ * comment lists all that these functions do on their way.
  *
  * Behind a pin, because functions of somebody's may run:
  *

@@ -271,8 +271,13 @@ DECLARE
         'wallet_hold_get(bigint)', 'wallet_verify()', 'wallet_ready()', 'wallet_api_keys()'];
     operator CONSTANT text[] := ARRAY[
         'wallet_create(bigint, numeric, text)', 'wallet_deposit(bigint, numeric, jsonb, text)',
-        'wallet_withdraw(bigint, numeric, jsonb, text)', 'wallet_transfer(bigint, bigint, numeric, jsonb, text)',
-        'wallet_set_status(bigint, text)', 'wallet_process(integer)', 'wallet_audit(boolean, bigint)',
+        'wallet_withdraw(bigint, numeric, text, jsonb, text)', 'wallet_transfer(bigint, bigint, numeric, text, jsonb, text)',
+        'wallet_hold(bigint, bigint, numeric, interval, numeric, timestamp with time zone, jsonb, text)',
+        'wallet_capture(bigint, numeric, boolean, jsonb, text)', 'wallet_void(bigint, numeric, jsonb, text)',
+        'wallet_hold_extend(bigint, numeric, interval, timestamp with time zone, jsonb, text)',
+        'wallet_reverse(bigint, numeric, text, jsonb, text)', 'wallet_reverse_group(bigint, boolean, jsonb, text)',
+        'wallet_transfer_many(bigint[], bigint[], numeric[], text[], boolean)',
+        'wallet_set_status(bigint, text)', 'wallet_set_limits(bigint, numeric, numeric)', 'wallet_close(bigint, bigint)', 'wallet_process(integer)', 'wallet_audit(boolean, bigint)',
         'wallet_expire_idempotency_keys()', 'wallet_rotate_requests()', 'wallet_expire_requests()'];
     functions text[];
     granted regprocedure;

@@ -25,7 +25,14 @@ CREATE TYPE wallet.transfer_info AS (
     amount numeric,
     source_balance numeric,
     destination_balance numeric,
-    posted_at timestamptz
+    posted_at timestamptz,
+    kind text,
+    held numeric,
+    link_id bigint,
+    group_id bigint,
+    expires_at timestamptz,
+    max_capture numeric,
+    overdraw boolean
 );
 COMMENT ON TYPE wallet.transfer_info IS 'a transfer as users see it: the outside is null';
 
@@ -145,23 +152,81 @@ LANGUAGE c SECURITY DEFINER
 AS 'MODULE_PATHNAME', 'wallet_deposit';
 COMMENT ON FUNCTION @extschema@.wallet_deposit(bigint, numeric, jsonb, text) IS 'moves money from the outside into a wallet';
 
-CREATE FUNCTION @extschema@.wallet_withdraw(wallet_id bigint, amount numeric, metadata jsonb DEFAULT NULL, idempotency_key text DEFAULT NULL)
+CREATE FUNCTION @extschema@.wallet_withdraw(wallet_id bigint, amount numeric, amount_mode text DEFAULT 'exact', metadata jsonb DEFAULT NULL, idempotency_key text DEFAULT NULL)
 RETURNS wallet.transfer_info
 LANGUAGE c SECURITY DEFINER
 AS 'MODULE_PATHNAME', 'wallet_withdraw';
-COMMENT ON FUNCTION @extschema@.wallet_withdraw(bigint, numeric, jsonb, text) IS 'moves money from a wallet to the outside';
+COMMENT ON FUNCTION @extschema@.wallet_withdraw(bigint, numeric, text, jsonb, text) IS 'moves money from a wallet to the outside';
 
-CREATE FUNCTION @extschema@.wallet_transfer(source_wallet_id bigint, destination_wallet_id bigint, amount numeric, metadata jsonb DEFAULT NULL, idempotency_key text DEFAULT NULL)
+CREATE FUNCTION @extschema@.wallet_transfer(source_wallet_id bigint, destination_wallet_id bigint, amount numeric, amount_mode text DEFAULT 'exact', metadata jsonb DEFAULT NULL, idempotency_key text DEFAULT NULL)
 RETURNS wallet.transfer_info
 LANGUAGE c SECURITY DEFINER
 AS 'MODULE_PATHNAME', 'wallet_transfer';
-COMMENT ON FUNCTION @extschema@.wallet_transfer(bigint, bigint, numeric, jsonb, text) IS 'moves money from one wallet to another';
+COMMENT ON FUNCTION @extschema@.wallet_transfer(bigint, bigint, numeric, text, jsonb, text) IS 'moves money from one wallet to another';
+
+CREATE FUNCTION @extschema@.wallet_hold(source_wallet_id bigint, destination_wallet_id bigint, amount numeric, expires_in interval DEFAULT NULL, max_capture numeric DEFAULT NULL, expires_at timestamptz DEFAULT NULL, metadata jsonb DEFAULT NULL, idempotency_key text DEFAULT NULL)
+RETURNS wallet.transfer_info
+LANGUAGE c SECURITY DEFINER
+AS 'MODULE_PATHNAME', 'wallet_hold';
+COMMENT ON FUNCTION @extschema@.wallet_hold(bigint, bigint, numeric, interval, numeric, timestamptz, jsonb, text) IS 'reserves money on a wallet for another one, or, without one, for the outside; the transfer_id is the hold''s id';
+
+CREATE FUNCTION @extschema@.wallet_capture(hold_id bigint, amount numeric DEFAULT NULL, final boolean DEFAULT true, metadata jsonb DEFAULT NULL, idempotency_key text DEFAULT NULL)
+RETURNS wallet.transfer_info
+LANGUAGE c SECURITY DEFINER
+AS 'MODULE_PATHNAME', 'wallet_capture';
+COMMENT ON FUNCTION @extschema@.wallet_capture(bigint, numeric, boolean, jsonb, text) IS 'moves money that a hold has reserved, and releases what is left unless final is false';
+
+CREATE FUNCTION @extschema@.wallet_void(hold_id bigint, amount numeric DEFAULT NULL, metadata jsonb DEFAULT NULL, idempotency_key text DEFAULT NULL)
+RETURNS wallet.transfer_info
+LANGUAGE c SECURITY DEFINER
+AS 'MODULE_PATHNAME', 'wallet_void';
+COMMENT ON FUNCTION @extschema@.wallet_void(bigint, numeric, jsonb, text) IS 'releases what a hold has reserved, or a part of it';
+
+CREATE FUNCTION @extschema@.wallet_hold_extend(hold_id bigint, amount numeric DEFAULT NULL, expires_in interval DEFAULT NULL, expires_at timestamptz DEFAULT NULL, metadata jsonb DEFAULT NULL, idempotency_key text DEFAULT NULL)
+RETURNS wallet.transfer_info
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'wallet_hold_extend';
+COMMENT ON FUNCTION @extschema@.wallet_hold_extend(bigint, numeric, interval, timestamptz, jsonb, text) IS 'raises the total of a hold to the amount, or moves its end later';
+
+CREATE FUNCTION @extschema@.wallet_reverse(transfer_id bigint, amount numeric DEFAULT NULL, shortfall text DEFAULT 'refuse', metadata jsonb DEFAULT NULL, idempotency_key text DEFAULT NULL)
+RETURNS wallet.transfer_info
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'wallet_reverse';
+COMMENT ON FUNCTION @extschema@.wallet_reverse(bigint, numeric, text, jsonb, text) IS 'moves money of a transfer back, what is left of it or a part';
+
+CREATE FUNCTION @extschema@.wallet_reverse_group(group_id bigint, keep_fees boolean DEFAULT false, metadata jsonb DEFAULT NULL, idempotency_key text DEFAULT NULL)
+RETURNS SETOF wallet.transfer_info
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'wallet_reverse_group';
+COMMENT ON FUNCTION @extschema@.wallet_reverse_group(bigint, boolean, jsonb, text) IS 'moves back the money of all that is left of a group';
+
+CREATE FUNCTION @extschema@.wallet_transfer_many(sources bigint[], destinations bigint[], amounts numeric[], "references" text[] DEFAULT NULL, all_or_nothing boolean DEFAULT false)
+RETURNS TABLE (ordinal integer, transfer_id bigint, code text, message text)
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'wallet_transfer_many';
+COMMENT ON FUNCTION @extschema@.wallet_transfer_many(bigint[], bigint[], numeric[], text[], boolean) IS
+    'moves money between many wallets at once: a row for each transfer, with its id or why it was refused';
 
 CREATE FUNCTION @extschema@.wallet_set_status(wallet_id bigint, status text)
 RETURNS wallet.wallet_info
 LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'wallet_set_status';
-COMMENT ON FUNCTION @extschema@.wallet_set_status(bigint, text) IS 'freezes, unfreezes or closes a wallet; closing needs a balance of zero';
+COMMENT ON FUNCTION @extschema@.wallet_set_status(bigint, text) IS
+    'freezes, unfreezes, closes or reopens a wallet; closing needs a balance of zero and no open hold';
+
+CREATE FUNCTION @extschema@.wallet_close(wallet_id bigint, sweep_to bigint DEFAULT NULL)
+RETURNS wallet.wallet_info
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'wallet_close';
+COMMENT ON FUNCTION @extschema@.wallet_close(bigint, bigint) IS
+    'closes a wallet, after the whole balance has been moved to another one where sweep_to is given';
+
+CREATE FUNCTION @extschema@.wallet_set_limits(wallet_id bigint, floor numeric DEFAULT NULL, ceiling numeric DEFAULT NULL)
+RETURNS wallet.wallet_info
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'wallet_set_limits';
+COMMENT ON FUNCTION @extschema@.wallet_set_limits(bigint, numeric, numeric) IS
+    'sets what must stay on a wallet (negative: a credit line) and what its balance may be at the most (infinity: anything)';
 
 CREATE FUNCTION @extschema@.wallet_get(wallet_id bigint)
 RETURNS wallet.wallet_info

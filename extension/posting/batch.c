@@ -41,13 +41,8 @@
 /* Batches since the last conflict; more than QUIET_BATCHES make no difference. */
 static int quiet_batches = QUIET_BATCHES;
 
-/*
- * Updates the changed wallets in a subtransaction.  Returns false, and nothing of the update is
- * left, when another transaction has changed one of the wallets or holds it for longer than
- * OVERTAKEN_WAIT.  Throws other errors as they are.
- */
-static bool
-try_update(Ledger *ledger)
+bool
+batch_try_update(Ledger *ledger, const char *lock_timeout)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -60,8 +55,9 @@ try_update(Ledger *ledger)
 	{
 		int nest_level = NewGUCNestLevel();
 
-		(void) set_config_option("lock_timeout", OVERTAKEN_WAIT, PGC_USERSET, PGC_S_SESSION,
-		                         GUC_ACTION_SAVE, true, 0, false);
+		if (lock_timeout != NULL)
+			(void) set_config_option("lock_timeout", lock_timeout, PGC_USERSET, PGC_S_SESSION,
+			                         GUC_ACTION_SAVE, true, 0, false);
 		written = ledger_update(ledger, NULL);
 		AtEOXact_GUC(true, nest_level);
 	}
@@ -78,7 +74,7 @@ try_update(Ledger *ledger)
 		RollbackAndReleaseCurrentSubTransaction();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
-	if (error != NULL && error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+	if (error != NULL && (lock_timeout == NULL || error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE))
 		ReThrowError(error);
 	return written;
 }
@@ -136,7 +132,7 @@ try_batch(const Job *job, LockMode mode)
 	}
 	ledger_settle(&ledger);
 	if (mode == LOCK_LATER)
-		written = ledger_is_current(&ledger) && try_update(&ledger);
+		written = ledger_is_current(&ledger) && batch_try_update(&ledger, OVERTAKEN_WAIT);
 	else
 		written = ledger_update(&ledger, NULL);
 	if (written && !ledger_insert(&ledger, NULL))

@@ -7,6 +7,7 @@
 
 #include "base/version.h"
 
+#include "posting/ledger.h"
 #include "rules/codes.h"
 #include "rules/operation.h"
 
@@ -37,5 +38,12 @@ extern int batch_size(void);
  */
 extern bool batch_post(const Request *requests, int count, const Culprit *culprit,
                        RequestFate *fates);
+
+/*
+ * Updates the changed wallets in a subtransaction.  Returns false, and nothing of the update is
+ * left, when another transaction has changed one of the wallets, or holds one for longer than
+ * lock_timeout; without one (NULL) that is waited for.  Throws other errors as they are.
+ */
+extern bool batch_try_update(Ledger *ledger, const char *lock_timeout);
 
 #endif /* PG_WALLET_BATCH_H */

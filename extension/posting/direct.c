@@ -1,129 +1,31 @@
 /*
  * direct.c
- *		Payments inside the caller's own transaction, past the queue.
+ *		Payments and holds inside the caller's own transaction, past the queue.
  *
- * One operation goes through the same ledger and the same rules as a batch of the worker's.  A
- * refusal is an error, so the caller's transaction keeps nothing of it.
- *
- * Locking: docs/posting.md, "Lock modes".
+ * Each function reads its arguments into an operation; calls.c carries the operation out.
  */
 #include "base/version.h"
 
-#include "access/htup_details.h"
-#include "access/xact.h"
-#include "catalog/pg_type.h"
 #include "executor/spi.h"
-#include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/formatting.h"
-#include "utils/jsonb.h"
-#include "utils/lsyscache.h"
-#include "utils/timestamp.h"
-#include "utils/typcache.h"
 
-#include "base/money.h"
 #include "base/refusal.h"
-#include "base/result.h"
 #include "base/statement.h"
-#include "posting/ledger.h"
-#include "rules/wallet.h"
-#include "tables/idempotency.h"
-#include "tables/journal.h"
+#include "posting/calls.h"
+#include "posting/results.h"
 
 PG_FUNCTION_INFO_V1(wallet_create);
 PG_FUNCTION_INFO_V1(wallet_deposit);
 PG_FUNCTION_INFO_V1(wallet_withdraw);
 PG_FUNCTION_INFO_V1(wallet_transfer);
-PG_FUNCTION_INFO_V1(wallet_set_status);
-
-/* The function's result: a tuple of its composite type with these columns. */
-static Datum
-form_result(FunctionCallInfo fcinfo, const Oid *types, int count, Datum *values, bool *nulls)
-{
-	/* Who calls from SQL has said the type; to look it up costs 400 instructions. */
-	Oid type = get_fn_expr_rettype(fcinfo->flinfo);
-	TupleDesc columns;
-	HeapTuple row;
-
-	if (!OidIsValid(type))
-		type = get_func_rettype(fcinfo->flinfo->fn_oid);
-	columns = lookup_rowtype_tupdesc(type, -1);
-	row = result_row(columns, types, count, values, nulls);
-	ReleaseTupleDesc(columns);
-	return HeapTupleGetDatum(row);
-}
-
-/* As wallet.wallet_info. */
-static Datum
-wallet_result(FunctionCallInfo fcinfo, const Wallet *wallet)
-{
-	static const Oid types[] = {INT8OID, INT8OID,        TEXTOID,       NUMERICOID,
-	                            TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
-	bool nulls[lengthof(types)] = {false};
-	Datum values[lengthof(types)] = {
-	    Int64GetDatum(wallet->wallet_id),
-	    Int64GetDatum(wallet->user_id),
-	    CStringGetTextDatum(status_names[wallet->status]),
-	    NumericGetDatum(amount_to_numeric(wallet->balance, wallet->currency.minor_digits)),
-	    CStringGetTextDatum(wallet->currency.code),
-	    TimestampTzGetDatum(wallet->created_at),
-	    TimestampTzGetDatum(wallet->updated_at),
-	};
-
-	return form_result(fcinfo, types, lengthof(types), values, nulls);
-}
-
-/* As wallet.transfer_info: the outside is null. */
-static Datum
-transfer_result(FunctionCallInfo fcinfo, const Transfer *transfer, const Currency *currency)
-{
-	static const Oid types[] = {INT8OID,    INT8OID,    INT8OID,       NUMERICOID,
-	                            NUMERICOID, NUMERICOID, TIMESTAMPTZOID};
-	bool from_outside = transfer->source_wallet_id < 0;
-	bool to_outside = transfer->destination_wallet_id < 0;
-	int digits = currency->minor_digits;
-	bool nulls[lengthof(types)] = {false,        from_outside, to_outside, false,
-	                               from_outside, to_outside,   false};
-	Datum values[lengthof(types)] = {
-	    Int64GetDatum(transfer->transfer_id),
-	    Int64GetDatum(transfer->source_wallet_id),
-	    Int64GetDatum(transfer->destination_wallet_id),
-	    NumericGetDatum(amount_to_numeric(transfer->amount, digits)),
-	    NumericGetDatum(amount_to_numeric(transfer->source_balance, digits)),
-	    NumericGetDatum(amount_to_numeric(transfer->destination_balance, digits)),
-	    TimestampTzGetDatum(transfer->posted_at),
-	};
-
-	return form_result(fcinfo, types, lengthof(types), values, nulls);
-}
-
-static void
-require_argument(FunctionCallInfo fcinfo, int argument, const char *name)
-{
-	if (PG_ARGISNULL(argument))
-		ereport(ERROR,
-		        (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("%s must not be null", name)));
-}
-
-static int64
-id_argument(FunctionCallInfo fcinfo, int argument, const char *name)
-{
-	int64 id;
-
-	require_argument(fcinfo, argument, name);
-	id = PG_GETARG_INT64(argument);
-	if (id <= 0)
-		refuse(CODE_ID_OUT_OF_RANGE, psprintf("%s is " INT64_FORMAT ".", name, id));
-	return id;
-}
-
-static Amount
-amount_argument(FunctionCallInfo fcinfo, int argument)
-{
-	require_argument(fcinfo, argument, "amount");
-	return amount_from_numeric(PG_GETARG_NUMERIC(argument));
-}
+PG_FUNCTION_INFO_V1(wallet_hold);
+PG_FUNCTION_INFO_V1(wallet_capture);
+PG_FUNCTION_INFO_V1(wallet_void);
+PG_FUNCTION_INFO_V1(wallet_hold_extend);
+PG_FUNCTION_INFO_V1(wallet_reverse);
+PG_FUNCTION_INFO_V1(wallet_reverse_group);
 
 /* The id of the user's wallet; 0 when the snapshot shows none. */
 static int64
@@ -139,27 +41,6 @@ find_wallet_of(int64 user_id)
 
 	statement_run(&find, &argument, NULL, false);
 	return SPI_processed == 0 ? 0 : result_int64(0, 1);
-}
-
-/* What the operation was about, as the detail of a refusal. */
-static char *
-describe(const Operation *operation, WalletCode code, const WorkingSet *set)
-{
-	char balance[AMOUNT_TEXT_SIZE];
-
-	if (code == CODE_INSUFFICIENT_FUNDS)
-	{
-		const Wallet *source = working_set_wallet(set, operation->source_wallet_id);
-
-		amount_format(source->balance, source->currency.minor_digits, balance);
-		return psprintf("Wallet " INT64_FORMAT " holds %s %s.", source->wallet_id, balance,
-		                source->currency.code);
-	}
-	if (operation->source_wallet_id > 0 && operation->destination_wallet_id > 0)
-		return psprintf("From wallet " INT64_FORMAT " to wallet " INT64_FORMAT ".",
-		                operation->source_wallet_id, operation->destination_wallet_id);
-	return psprintf("Wallet " INT64_FORMAT ".",
-	                Max(operation->source_wallet_id, operation->destination_wallet_id));
 }
 
 static char *
@@ -207,141 +88,31 @@ wallet_create(PG_FUNCTION_ARGS)
 	return wallet_result(fcinfo, &room.wallets[0]);
 }
 
-/* Sets metadata and returns it; returns NULL when the argument is null. */
-static const Datum *
-metadata_argument(FunctionCallInfo fcinfo, int argument, Datum *metadata)
-{
-	if (PG_ARGISNULL(argument))
-		return NULL;
-	*metadata = PG_GETARG_DATUM(argument);
-	return metadata;
-}
-
-static const char *
-metadata_text(const Datum *metadata)
-{
-	Jsonb *json;
-
-	if (metadata == NULL)
-		return NULL;
-	json = DatumGetJsonbP(*metadata);
-	return JsonbToCString(NULL, &json->root, VARSIZE(json));
-}
-
-static const char *
-key_argument(FunctionCallInfo fcinfo, int argument)
-{
-	const char *key;
-
-	if (PG_ARGISNULL(argument))
-		return NULL;
-	key = text_to_cstring(PG_GETARG_TEXT_PP(argument));
-	if (!idempotency_key_is_valid(key))
-		refuse(CODE_INVALID_IDEMPOTENCY_KEY, NULL);
-	return key;
-}
-
-/*
- * Has this call been made before?  The key belongs to the user of the own wallet: of the source, or
- * of the one wallet that the operation has.  The lock of the own wallet keeps two calls with the
- * same key apart.
- */
-static bool
-is_repeated(const Operation *operation, const char *key, const char *extra, const Wallet *own,
-            IdempotentCall *call)
-{
-	*call = (IdempotentCall){.user_id = own->user_id, .key = key, .is_direct = true};
-	idempotency_fingerprint(operation, extra, call->fingerprint);
-	idempotency_find(&call, 1);
-	if (call->mismatched)
-		refuse(CODE_IDEMPOTENCY_MISMATCH, NULL);
-	return call->repeated;
-}
-
-/* Stores the key with the transfer.  Refuses a key that a queued request uses already. */
-static void
-store_key(IdempotentCall *call, int64 transfer_id)
-{
-	call->transfer_id = transfer_id;
-	idempotency_claim(&call, 1);
-	if (call->mismatched || call->repeated)
-		refuse(CODE_IDEMPOTENCY_MISMATCH, NULL);
-}
-
-/*
- * Carries out the operation, or finds the transfer of an earlier call with the same key.  Returns
- * false, with nothing changed, when the wallets have to be locked first: another transaction has
- * changed one that was not locked, or a refusal may come from a wallet that was not locked.
- */
-static bool
-try_to_move_money(const Operation *operation, const char *key, const Datum *metadata, LockMode mode,
-                  Transfer *transfer, Currency *currency)
-{
-	Ledger ledger;
-	LedgerRoom room;
-	EffectsMark mark;
-	const Wallet *own = NULL;
-	IdempotentCall call;
-	WalletCode code;
-
-	ledger_open_one(&ledger, &room, operation);
-	ledger_load(&ledger, mode);
-	if (key != NULL)
-		own = working_set_wallet(&ledger.set, operation->source_wallet_id > 0
-		                                          ? operation->source_wallet_id
-		                                          : operation->destination_wallet_id);
-	if (own != NULL && is_repeated(operation, key, metadata_text(metadata), own, &call))
-	{
-		journal_get(call.transfer_id, transfer, currency);
-		return true;
-	}
-	mark = ledger_mark(&ledger);
-	code = rules_judge(operation, &ledger.set, &ledger.effects);
-	if (code != CODE_OK && mode == LOCK_WHAT_IS_HELD)
-		return false;
-	if (code != CODE_OK)
-		refuse(code, describe(operation, code, &ledger.set));
-	ledger_settle(&ledger);
-	if (!ledger_update(&ledger, &mark))
-		return false;
-	(void) ledger_insert(&ledger, metadata);
-	/* The row of the operation comes after those of holds that have expired. */
-	*transfer = ledger.effects.transfers[ledger.effects.transfer_count - 1];
-	*currency = ledger.set.wallets[0].currency; /* all of them have the same */
-	if (key != NULL)
-		store_key(&call, transfer->transfer_id);
-	return true;
-}
-
-/* With a key the wallets are locked first: the lock of the own wallet protects the key. */
-static void
-move_money(const Operation *operation, const char *key, const Datum *metadata, Transfer *transfer,
-           Currency *currency)
-{
-	if (key == NULL &&
-	    try_to_move_money(operation, key, metadata, LOCK_WHAT_IS_HELD, transfer, currency))
-		return;
-	if (!try_to_move_money(operation, key, metadata, LOCK_WAIT, transfer, currency))
-		elog(ERROR, "a locked wallet has changed");
-}
-
 static Datum
-post_directly(FunctionCallInfo fcinfo, Operation *operation, int amount_at)
+post_one(FunctionCallInfo fcinfo, int metadata_at, Operation *operation)
 {
-	Datum metadata;
-	const Datum *metadata_or_null = metadata_argument(fcinfo, amount_at + 1, &metadata);
-	const char *key;
-	Transfer transfer;
+	Call call;
+	Transfer row;
 	Currency currency;
 
-	if (XactReadOnly)
-		PreventCommandIfReadOnly(psprintf("%s()", get_func_name(fcinfo->flinfo->fn_oid)));
-	operation->amount = amount_argument(fcinfo, amount_at);
-	key = key_argument(fcinfo, amount_at + 2);
+	require_writes(fcinfo);
 	SPI_connect();
-	move_money(operation, key, metadata_or_null, &transfer, &currency);
+	call_post(fcinfo, metadata_at, operation, &call);
+	row = call.rows[0];
+	currency = call_currency(&call, &row);
 	SPI_finish();
-	return transfer_result(fcinfo, &transfer, &currency);
+	return transfer_result(fcinfo, &row, &currency);
+}
+
+/* An amount, and how much of it is moved: the mode "all" takes no amount, the others need one. */
+static void
+quantity_arguments(FunctionCallInfo fcinfo, int amount_at, Operation *operation)
+{
+	operation->amount_mode = (uint8) choice_argument(fcinfo, amount_at + 1, amount_mode_names,
+	                                                 MODE_COUNT, CODE_INVALID_AMOUNT_MODE);
+	operation->amount = operation->amount_mode == MODE_ALL
+	                        ? optional_amount_argument(fcinfo, amount_at)
+	                        : amount_argument(fcinfo, amount_at);
 }
 
 /* wallet_deposit(wallet_id, amount, metadata, idempotency_key) → wallet.transfer_info */
@@ -351,26 +122,33 @@ wallet_deposit(PG_FUNCTION_ARGS)
 	Operation operation = {
 	    .kind = KIND_DEPOSIT,
 	    .destination_wallet_id = id_argument(fcinfo, 0, "wallet_id"),
+	    .amount = amount_argument(fcinfo, 1),
+	    .max_capture = AMOUNT_NONE,
 	};
 
-	return post_directly(fcinfo, &operation, 1);
+	return post_one(fcinfo, 2, &operation);
 }
 
-/* wallet_withdraw(wallet_id, amount, metadata, idempotency_key) → wallet.transfer_info */
+/*
+ * wallet_withdraw(wallet_id, amount, amount_mode, metadata, idempotency_key)
+ *		→ wallet.transfer_info
+ */
 Datum
 wallet_withdraw(PG_FUNCTION_ARGS)
 {
 	Operation operation = {
 	    .kind = KIND_WITHDRAWAL,
 	    .source_wallet_id = id_argument(fcinfo, 0, "wallet_id"),
+	    .max_capture = AMOUNT_NONE,
 	};
 
-	return post_directly(fcinfo, &operation, 1);
+	quantity_arguments(fcinfo, 1, &operation);
+	return post_one(fcinfo, 3, &operation);
 }
 
 /*
- * wallet_transfer(source_wallet_id, destination_wallet_id, amount, metadata, idempotency_key)
- *		→ wallet.transfer_info
+ * wallet_transfer(source_wallet_id, destination_wallet_id, amount, amount_mode, metadata,
+ *		idempotency_key) → wallet.transfer_info
  */
 Datum
 wallet_transfer(PG_FUNCTION_ARGS)
@@ -379,33 +157,117 @@ wallet_transfer(PG_FUNCTION_ARGS)
 	    .kind = KIND_TRANSACTION,
 	    .source_wallet_id = id_argument(fcinfo, 0, "source_wallet_id"),
 	    .destination_wallet_id = id_argument(fcinfo, 1, "destination_wallet_id"),
+	    .max_capture = AMOUNT_NONE,
 	};
 
-	return post_directly(fcinfo, &operation, 2);
+	quantity_arguments(fcinfo, 2, &operation);
+	return post_one(fcinfo, 4, &operation);
 }
 
-/* wallet_set_status(wallet_id bigint, status text) → wallet.wallet_info */
+/*
+ * wallet_hold(source_wallet_id, destination_wallet_id, amount, expires_in, max_capture, expires_at,
+ *		metadata, idempotency_key) → wallet.transfer_info
+ * Without a destination it is the outside.  The hold's id is the transfer_id.
+ */
 Datum
-wallet_set_status(PG_FUNCTION_ARGS)
+wallet_hold(PG_FUNCTION_ARGS)
 {
-	Operation operation = {.source_wallet_id = id_argument(fcinfo, 0, "wallet_id")};
-	WalletStatus status;
-	Ledger ledger;
-	LedgerRoom room;
-	WalletCode code;
+	Operation operation = {
+	    .kind = KIND_HOLD,
+	    .source_wallet_id = id_argument(fcinfo, 0, "source_wallet_id"),
+	    .destination_wallet_id = optional_id_argument(fcinfo, 1, "destination_wallet_id"),
+	    .amount = amount_argument(fcinfo, 2),
+	    .expires_in = expires_in_argument(fcinfo, 3),
+	    .max_capture = optional_amount_argument(fcinfo, 4),
+	    .expires_at = expires_at_argument(fcinfo, 5),
+	};
 
-	require_argument(fcinfo, 1, "status");
-	PreventCommandIfReadOnly("wallet_set_status()");
-	if (!status_from_name(text_to_cstring(PG_GETARG_TEXT_PP(1)), &status))
-		refuse(CODE_UNKNOWN_STATUS, NULL);
-	SPI_connect();
-	ledger_open_one(&ledger, &room, &operation);
-	ledger_load(&ledger, LOCK_WAIT);
-	code = rule_status(operation.source_wallet_id, status, &ledger.set, &ledger.effects);
-	if (code != CODE_OK)
-		refuse(code, describe(&operation, code, &ledger.set));
-	ledger_settle(&ledger);
-	(void) ledger_update(&ledger, NULL);
-	SPI_finish();
-	return wallet_result(fcinfo, &room.wallets[0]);
+	return post_one(fcinfo, 6, &operation);
+}
+
+/* wallet_capture(hold_id, amount, final, metadata, idempotency_key) → wallet.transfer_info */
+Datum
+wallet_capture(PG_FUNCTION_ARGS)
+{
+	Operation operation = {
+	    .kind = KIND_CAPTURE,
+	    .link_id = id_argument(fcinfo, 0, "hold_id"),
+	    .amount = optional_amount_argument(fcinfo, 1),
+	    .keeps_rest = !flag_argument(fcinfo, 2, true),
+	    .max_capture = AMOUNT_NONE,
+	};
+
+	return post_one(fcinfo, 3, &operation);
+}
+
+/* wallet_void(hold_id, amount, metadata, idempotency_key) → wallet.transfer_info */
+Datum
+wallet_void(PG_FUNCTION_ARGS)
+{
+	Operation operation = {
+	    .kind = KIND_VOID,
+	    .link_id = id_argument(fcinfo, 0, "hold_id"),
+	    .amount = optional_amount_argument(fcinfo, 1),
+	    .max_capture = AMOUNT_NONE,
+	};
+
+	return post_one(fcinfo, 2, &operation);
+}
+
+/*
+ * wallet_hold_extend(hold_id, amount, expires_in, expires_at, metadata, idempotency_key)
+ *		→ wallet.transfer_info
+ * The amount is the new total.
+ */
+Datum
+wallet_hold_extend(PG_FUNCTION_ARGS)
+{
+	Operation operation = {
+	    .kind = KIND_HOLD_EXTEND,
+	    .link_id = id_argument(fcinfo, 0, "hold_id"),
+	    .amount = optional_amount_argument(fcinfo, 1),
+	    .expires_in = expires_in_argument(fcinfo, 2),
+	    .expires_at = expires_at_argument(fcinfo, 3),
+	    .max_capture = AMOUNT_NONE,
+	};
+
+	return post_one(fcinfo, 4, &operation);
+}
+
+/*
+ * wallet_reverse(transfer_id, amount, shortfall, metadata, idempotency_key)
+ *		→ wallet.transfer_info
+ */
+Datum
+wallet_reverse(PG_FUNCTION_ARGS)
+{
+	Operation operation = {
+	    .kind = KIND_REVERSAL,
+	    .link_id = id_argument(fcinfo, 0, "transfer_id"),
+	    .amount = optional_amount_argument(fcinfo, 1),
+	    .shortfall = (uint8) choice_argument(fcinfo, 2, shortfall_names, SHORTFALL_COUNT,
+	                                         CODE_INVALID_SHORTFALL),
+	    .max_capture = AMOUNT_NONE,
+	};
+
+	return post_one(fcinfo, 3, &operation);
+}
+
+/*
+ * wallet_reverse_group(group_id, keep_fees, metadata, idempotency_key)
+ *		→ SETOF wallet.transfer_info
+ */
+Datum
+wallet_reverse_group(PG_FUNCTION_ARGS)
+{
+	Operation operation = {
+	    .kind = KIND_GROUP_REVERSAL,
+	    .link_id = id_argument(fcinfo, 0, "group_id"),
+	    .keep_fees = flag_argument(fcinfo, 1, false),
+	    .amount = AMOUNT_NONE,
+	    .max_capture = AMOUNT_NONE,
+	};
+
+	call_post_group(fcinfo, 2, &operation);
+	return (Datum) 0;
 }

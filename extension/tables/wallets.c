@@ -87,6 +87,19 @@ static const RowLayout wallet_layout = {
 /* Sets our advisory locks apart from those of SQL, whose classes are 1 and 2. */
 #define TURN_LOCK_CLASS 3
 
+/* Who waits for more wallets than these takes no advisory locks: the lock table has little room. */
+#define TURNS_MAX 128
+
+/*
+ * With LOCK_SOME so many wallets are locked in any case.  Where two calls have many wallets in
+ * common, one of these is among them as a rule: then the second call waits before it does any
+ * work.
+ */
+#define FIRST_FEW 16
+
+/* How often a call with LOCK_SOME reads the wallets again before it locks all of them. */
+#define READINGS_MAX 4
+
 /* What is kept in Wallet.row. */
 typedef struct RowPlace
 {
@@ -99,6 +112,7 @@ typedef struct RowPlace
 static MapSelect lock_waiting = {THESE_WALLETS "FOR NO KEY UPDATE", {NULL, 1, {INT8ARRAYOID}}};
 static MapSelect lock_skipping = {THESE_WALLETS "FOR NO KEY UPDATE SKIP LOCKED",
                                   {NULL, 1, {INT8ARRAYOID}}};
+static MapSelect find_these = {THESE_WALLETS, {NULL, 1, {INT8ARRAYOID}}};
 static MapSelect find_wallet_row = {"wallet.wallet AS t WHERE t.wallet_id = $1",
                                     {NULL, 1, {INT8OID}}};
 
@@ -290,7 +304,7 @@ wait_for_wallets(RowReader *reader, const int64 *ids, int count, LockMode mode, 
 		{
 			RowPlace place = row_place(&wallets[i]);
 
-			if (holders[i] == HOLDER_OTHERS && !IsolationUsesXactSnapshot())
+			if (holders[i] == HOLDER_OTHERS && count <= TURNS_MAX && !IsolationUsesXactSnapshot())
 				wait_for_turn(wallets[i].wallet_id);
 			if (lock_row(reader, place.tid, LockWaitBlock))
 				wallet_from_slot(reader->slot, true, &wallets[taken++], &currency);
@@ -301,6 +315,71 @@ wait_for_wallets(RowReader *reader, const int64 *ids, int count, LockMode mode, 
 	return taken;
 }
 
+/*
+ * Reads wallets without a lock.  Returns how many of the ids are to be locked before all can be
+ * read: those up to the first wallet that another transaction holds; 0 where none is held, and -1
+ * where a table can only be read by statements, which do not notice a change.
+ */
+static int
+read_what_is_free(const int64 *ids, int count, Wallet *wallets, int *found)
+{
+	RowReader reader;
+	Currency currency = {0};
+	int to_lock = 0;
+
+	*found = 0;
+	push_new_snapshot();
+	if (!reader_open(&reader, &wallet_layout, RowExclusiveLock))
+	{
+		PopActiveSnapshot();
+		return -1;
+	}
+	if (!reader_may_update(&reader, &wallet_layout))
+		to_lock = -1;
+	for (int i = 0; i < count && to_lock == 0; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!find_wallet(&reader, ids[i]))
+			continue;
+		if (row_holder(reader.slot) == HOLDER_OTHERS)
+			to_lock = i + 1;
+		else
+			wallet_from_slot(reader.slot, false, &wallets[(*found)++], &currency);
+	}
+	reader_close(&reader);
+	PopActiveSnapshot();
+	return to_lock;
+}
+
+/*
+ * LOCK_SOME: locks the first few, and all up to the last one that is found to be held.  After each
+ * wait the others are read again: whoever was waited for may have changed them.
+ */
+static int
+lock_some(int64 *ids, int count, Wallet *wallets)
+{
+	int done = Min(count, FIRST_FEW);
+	int taken;
+
+	(void) sort_ids(ids, count);
+	taken = wallets_lock(ids, done, LOCK_WAIT, wallets);
+	for (int reading = 0; done < count && reading < READINGS_MAX; reading++)
+	{
+		int found;
+		int to_lock = read_what_is_free(ids + done, count - done, wallets + taken, &found);
+
+		if (to_lock == 0)
+			return taken + found;
+		if (to_lock < 0)
+			break;
+		taken += wallets_lock(ids + done, to_lock, LOCK_WAIT, wallets + taken);
+		done += to_lock;
+	}
+	if (done < count)
+		taken += wallets_lock(ids + done, count - done, LOCK_WAIT, wallets + taken);
+	return taken;
+}
+
 int
 wallets_lock(int64 *ids, int count, LockMode mode, Wallet *wallets)
 {
@@ -308,6 +387,10 @@ wallets_lock(int64 *ids, int count, LockMode mode, Wallet *wallets)
 	int found;
 
 	Assert(count > 0);
+	if (mode == LOCK_NONE)
+		return select_by_statement(&find_these, int64_array(ids, count), wallets, count);
+	if (mode == LOCK_SOME)
+		return lock_some(ids, count, wallets);
 	if (lock_waits(mode))
 		claims_obey(ids, count);
 	claims_note_lock();

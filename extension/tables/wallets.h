@@ -14,14 +14,17 @@ typedef enum LockMode
 {
 	LOCK_WAIT,         /* waits for held wallets, and locks all */
 	LOCK_WHAT_IS_HELD, /* waits for held wallets, and locks all up to the last of these */
+	LOCK_SOME,         /* the same for many wallets; also locks the first few */
+	LOCK_NONE,         /* reads wallets as they were last committed, also on a standby */
 	LOCK_SKIP_LOCKED,  /* leaves held wallets out, and locks the others */
 	LOCK_LATER         /* leaves held wallets out, and locks none that nobody holds */
 } LockMode;
 
+/* Does the mode leave no wallet out that there is?  It waits for held ones, or needs no lock. */
 static inline bool
 lock_waits(LockMode mode)
 {
-	return mode == LOCK_WAIT || mode == LOCK_WHAT_IS_HELD;
+	return mode <= LOCK_NONE;
 }
 
 /*

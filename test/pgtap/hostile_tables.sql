@@ -73,7 +73,7 @@ SELECT wallet_process() AS processed \gset
 CREATE TEMPORARY TABLE call (call text);
 INSERT INTO call SELECT replace(replace(replace(replace(c, '@a', :'a'), '@b', :'b'), '@c', :'c'), '@h', :'handshake') FROM (VALUES
     ('SELECT public.wallet_transfer(@a, @b, 1)'), ('SELECT public.wallet_deposit(@a, 1)'), ('SELECT public.wallet_withdraw(@a, 1)'),
-    ('SELECT public.wallet_transfer(@a, @b, 1, ''{"a":1}'', ''a key'')'),
+    ('SELECT public.wallet_transfer(@a, @b, 1, ''exact'', ''{"a":1}'', ''a key'')'),
     ('SELECT public.wallet_enqueue(''deposit'', ''{"user_id":901,"wallet_id":@a,"amount":1}'')'),
     ('SELECT public.wallet_enqueue(''deposit'', ''{"user_id":903,"wallet_id":@c,"amount":1.125}'', ''a key'')'),
     ('SELECT public.wallet_enqueue_many(''{deposit,transaction,none}'', ARRAY[''{"user_id":901,"wallet_id":@a,"amount":1.5}'', ''{"user_id":901,"source_wallet_id":@a,"dest_wallet_id":@b,"trans_sum":1}'', ''{''], ''{a,b,c}'')'),

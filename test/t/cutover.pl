@@ -44,7 +44,7 @@ sub step
 new_database($old, $db);
 $old->safe_psql($db, "INSERT INTO wallet.currency (code, number, minor_digits) VALUES ('pts', 1001, 4)");
 make_wallets($old, $db, 20, 1000);
-$old->safe_psql($db, q{SELECT wallet_create(21, 0.1234, 'pts'); SELECT wallet_transfer(1, 2, 3.21, '{"for": "lunch"}', 'direct')});
+$old->safe_psql($db, q{SELECT wallet_create(21, 0.1234, 'pts'); SELECT wallet_transfer(1, 2, 3.21, 'exact', '{"for": "lunch"}', 'direct')});
 my $handshake = ask($old, $db, q{SELECT wallet_enqueue('transaction', '} . transfer_json(1, 2, 77.88) . q{', 'queued')});
 becomes($old, $db, queued(), '0', 'a request is posted');
 is(ask($old, $db, 'SELECT wallet_rotate_requests()'), 't', 'a new partition');

@@ -20,7 +20,7 @@ $node->safe_psql($db,
     "INSERT INTO wallet.currency (code, number, minor_digits) VALUES ('pts', 1001, 4)");
 make_wallets($node, $db, 20, 1000);
 $node->safe_psql($db, q{SELECT wallet_create(21, 0.1234, 'pts')});
-$node->safe_psql($db, q{SELECT wallet_transfer(1, 2, 3.21, '{"for": "lunch"}', 'direct')});
+$node->safe_psql($db, q{SELECT wallet_transfer(1, 2, 3.21, 'exact', '{"for": "lunch"}', 'direct')});
 my %handshake = (
     done    => enqueue('transaction', transfer_json(1, 2, 77.88), 'key of the done'),
     made    => enqueue('wallet',      '{"user_id":30,"amount":5}'),
@@ -103,7 +103,7 @@ foreach my $restored (qw(still script archive))
     is(enqueue('transaction', transfer_json(4, 5, 1000), 'key of the queued', $restored),
         $handshake{queued}, "$restored: so does that of the queued request");
     is( ask($node, $restored,
-            q{SELECT transfer_id FROM wallet_transfer(1, 2, 3.21, '{"for": "lunch"}', 'direct')}),
+            q{SELECT transfer_id FROM wallet_transfer(1, 2, 3.21, 'exact', '{"for": "lunch"}', 'direct')}),
         ask($node, $db,
             'SELECT transfer_id FROM wallet.idempotency_key WHERE transfer_id IS NOT NULL'),
         "$restored: so does that of the direct call");

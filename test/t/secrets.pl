@@ -156,9 +156,9 @@ sub with_parameters
 my $lookup = q{SELECT * FROM wallet_lookup('deposit', :user_id, :handshake)};
 unlike(with_parameters('shop', $lookup, user_id => 1, handshake => $known), qr/ERROR/, 'a lookup with parameters');
 like(with_parameters('shop', $lookup, user_id => 9, handshake => $known), qr/ERROR/, 'one that is refused');
-like(with_parameters('clerk', 'SELECT wallet_transfer(1, 2, 1, NULL, :key) / 0', key => keep('key-with-parameter-1a', 'a key')), qr/ERROR/, 'a statement that fails');
-unlike(with_parameters('clerk', 'SELECT wallet_transfer(1, 2, 1, NULL, :key)', key => keep('key-of-clerk-1a2b', 'a key')), qr/ERROR/, 'a payment with a key');
-like(with_parameters('clerk', 'SELECT wallet_transfer(1, 2, 2, NULL, :key)', key => 'key-of-clerk-1a2b'), qr/ERROR/, 'another one with the same key');
+like(with_parameters('clerk', 'SELECT wallet_transfer(1, 2, 1, NULL, NULL, :key) / 0', key => keep('key-with-parameter-1a', 'a key')), qr/ERROR/, 'a statement that fails');
+unlike(with_parameters('clerk', 'SELECT wallet_transfer(1, 2, 1, NULL, NULL, :key)', key => keep('key-of-clerk-1a2b', 'a key')), qr/ERROR/, 'a payment with a key');
+like(with_parameters('clerk', 'SELECT wallet_transfer(1, 2, 2, NULL, NULL, :key)', key => 'key-of-clerk-1a2b'), qr/ERROR/, 'another one with the same key');
 
 # ---- A look into everything ----
 
@@ -212,8 +212,8 @@ $node->adjust_conf('postgresql.conf', $_, undef)
 $node->start;
 my $position = log_position($node);
 ask($node, $db, "SELECT wallet_lookup('deposit', 9, '$known')");
-ask($node, $db, "SELECT wallet_transfer(1, 2, 1, NULL, 'literal-key-4d')");
-ask($node, $db, "SELECT wallet_transfer(1, 2, 2, NULL, 'literal-key-4d')");
+ask($node, $db, "SELECT wallet_transfer(1, 2, 1, 'exact', NULL, 'literal-key-4d')");
+ask($node, $db, "SELECT wallet_transfer(1, 2, 2, 'exact', NULL, 'literal-key-4d')");
 ask($node, $db, q{SELECT wallet_enqueue('deposit', '{"user_id":1,"wallet_id":1,"amount":0}', 'literal-key-4d')});
 my $log = log_since($node, $position);
 like($log, qr/ERROR:  there is no such request of this user/, 'a refusal is logged');

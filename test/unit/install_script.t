@@ -31,7 +31,7 @@ sub statements {
 my $path = 'SET search_path = pg_catalog, pg_temp';
 
 # The C functions that pin their search_path by themselves, where it matters: search_path.c.
-my $pins_itself = qr/wallet_(?:transfer|deposit|withdraw|enqueue|enqueue_many|enqueue_utf8|lookup_many)/;
+my $pins_itself = qr/wallet_(?:transfer|deposit|withdraw|hold|capture|void|enqueue|enqueue_many|enqueue_utf8|lookup_many)/;
 
 # What is wrong with a statement: nothing, or a word for each thing.
 sub faults_of {

@@ -1,0 +1,481 @@
+/*
+ * calls.c
+ *		What direct calls have in common: arguments, how they are carried out, refusals.
+ *
+ * One operation goes through the same ledger and the same rules as a batch of the worker's.  A
+ * refusal is an error, so the caller's transaction keeps nothing of it.
+ *
+ * Order: what the operation says by itself is judged first, then the key, then all that needs a
+ * wallet.  So a retry with its key finds the first result, whatever has become of the wallets.
+ *
+ * Locking: docs/posting.md, "Lock modes".
+ */
+#include "posting/calls.h"
+
+#include "access/xact.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "base/interval.h"
+#include "base/money.h"
+#include "base/refusal.h"
+#include "posting/resolve.h"
+#include "posting/results.h"
+#include "rules/transfer.h"
+#include "tables/idempotency.h"
+#include "tables/journal.h"
+#include "tables/rows.h"
+
+/* Stands for an end of a hold that cannot be: 0 would mean that none is given. */
+#define NO_SUCH_END (-1)
+
+/* ---- Arguments ---- */
+
+void
+require_argument(FunctionCallInfo fcinfo, int argument, const char *name)
+{
+	if (PG_ARGISNULL(argument))
+		ereport(ERROR,
+		        (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("%s must not be null", name)));
+}
+
+void
+require_writes(FunctionCallInfo fcinfo)
+{
+	if (XactReadOnly)
+		PreventCommandIfReadOnly(psprintf("%s()", get_func_name(fcinfo->flinfo->fn_oid)));
+}
+
+int64
+optional_id_argument(FunctionCallInfo fcinfo, int argument, const char *name)
+{
+	int64 id;
+
+	if (PG_ARGISNULL(argument))
+		return 0;
+	id = PG_GETARG_INT64(argument);
+	if (id <= 0)
+		refuse(CODE_ID_OUT_OF_RANGE, psprintf("%s is " INT64_FORMAT ".", name, id));
+	return id;
+}
+
+int64
+id_argument(FunctionCallInfo fcinfo, int argument, const char *name)
+{
+	require_argument(fcinfo, argument, name);
+	return optional_id_argument(fcinfo, argument, name);
+}
+
+Amount
+optional_amount_argument(FunctionCallInfo fcinfo, int argument)
+{
+	return PG_ARGISNULL(argument) ? AMOUNT_NONE : amount_from_numeric(PG_GETARG_NUMERIC(argument));
+}
+
+Amount
+amount_argument(FunctionCallInfo fcinfo, int argument)
+{
+	require_argument(fcinfo, argument, "amount");
+	return optional_amount_argument(fcinfo, argument);
+}
+
+bool
+flag_argument(FunctionCallInfo fcinfo, int argument, bool by_default)
+{
+	return PG_ARGISNULL(argument) ? by_default : PG_GETARG_BOOL(argument);
+}
+
+int
+choice_argument(FunctionCallInfo fcinfo, int argument, const char *const *names, int count,
+                WalletCode code)
+{
+	const char *name;
+
+	if (PG_ARGISNULL(argument))
+		return 0;
+	name = text_to_cstring(PG_GETARG_TEXT_PP(argument));
+	for (int i = 0; i < count; i++)
+	{
+		if (strcmp(names[i], name) == 0)
+			return i;
+	}
+	refuse(code, psprintf("It is \"%.40s\".", name));
+}
+
+int64
+expires_in_argument(FunctionCallInfo fcinfo, int argument)
+{
+	int64 us;
+
+	if (PG_ARGISNULL(argument))
+		return 0;
+	return interval_to_us(PG_GETARG_INTERVAL_P(argument), &us) && us > 0 ? us : NO_SUCH_END;
+}
+
+int64
+expires_at_argument(FunctionCallInfo fcinfo, int argument)
+{
+	TimestampTz moment;
+
+	if (PG_ARGISNULL(argument))
+		return 0;
+	moment = PG_GETARG_TIMESTAMPTZ(argument);
+	return moment == 0 ? NO_SUCH_END : moment;
+}
+
+/* Sets metadata and returns it; returns NULL when the argument is null. */
+static const Datum *
+metadata_argument(FunctionCallInfo fcinfo, int argument, Datum *metadata)
+{
+	if (PG_ARGISNULL(argument))
+		return NULL;
+	*metadata = PG_GETARG_DATUM(argument);
+	return metadata;
+}
+
+static const char *
+metadata_text(const Datum *metadata)
+{
+	Jsonb *json;
+
+	if (metadata == NULL)
+		return NULL;
+	json = DatumGetJsonbP(*metadata);
+	return JsonbToCString(NULL, &json->root, VARSIZE(json));
+}
+
+static const char *
+key_argument(FunctionCallInfo fcinfo, int argument)
+{
+	const char *key;
+
+	if (PG_ARGISNULL(argument))
+		return NULL;
+	key = text_to_cstring(PG_GETARG_TEXT_PP(argument));
+	if (!idempotency_key_is_valid(key))
+		refuse(CODE_INVALID_IDEMPOTENCY_KEY, NULL);
+	return key;
+}
+
+/* ---- The words of a refusal ---- */
+
+static const char *
+money(int64 minor, const Currency *currency)
+{
+	char amount[AMOUNT_TEXT_SIZE];
+
+	amount_format(minor, currency->minor_digits, amount);
+	return psprintf("%s %s", amount, currency->code);
+}
+
+/* What a wallet holds, and where that differs, what of it is available. */
+static char *
+describe_funds(const Wallet *wallet)
+{
+	const char *holds = money(wallet->balance, &wallet->currency);
+	Wide available = wallet_available(wallet);
+
+	if (available == wallet->balance)
+		return psprintf("Wallet " INT64_FORMAT " holds %s.", wallet->wallet_id, holds);
+	if (available > INT64_MAX || available < -INT64_MAX)
+		return psprintf("Wallet " INT64_FORMAT " holds %s, and less is available.",
+		                wallet->wallet_id, holds);
+	return psprintf("Wallet " INT64_FORMAT " holds %s, and %s is available.", wallet->wallet_id,
+	                holds, money((int64) available, &wallet->currency));
+}
+
+static char *
+describe_hold(const Hold *hold, const Wallet *source)
+{
+	Wide most = (Wide) hold->max_capture - hold->captured;
+
+	if (hold->state != HOLD_OPEN)
+		return psprintf("Hold " INT64_FORMAT ".", hold->hold_id);
+	if (most == hold->rest)
+		return psprintf("Hold " INT64_FORMAT " has %s left.", hold->hold_id,
+		                money(hold->rest, &source->currency));
+	return psprintf("Hold " INT64_FORMAT " has %s left, and up to %s may be captured.",
+	                hold->hold_id, money(hold->rest, &source->currency),
+	                money((int64) most, &source->currency));
+}
+
+static char *
+describe_original(const Original *original, const Wallet *wallet)
+{
+	return psprintf("Of transfer " INT64_FORMAT " %s is left to reverse.", original->transfer_id,
+	                money(original->amount - original->reversed, &wallet->currency));
+}
+
+static char *
+describe_wallets(const Operation *operation)
+{
+	int64 source = operation->source_wallet_id;
+	int64 destination = operation->destination_wallet_id;
+
+	if (source > 0 && destination > 0)
+		return psprintf("From wallet " INT64_FORMAT " to wallet " INT64_FORMAT ".", source,
+		                destination);
+	if (source > 0 || destination > 0)
+		return psprintf("Wallet " INT64_FORMAT ".", Max(source, destination));
+	switch (operation->kind)
+	{
+		case KIND_CAPTURE:
+		case KIND_VOID:
+		case KIND_HOLD_EXTEND:
+			return psprintf("Hold " INT64_FORMAT ".", operation->link_id);
+		case KIND_REVERSAL:
+			return psprintf("Transfer " INT64_FORMAT ".", operation->link_id);
+		case KIND_GROUP_REVERSAL:
+			return psprintf("Group " INT64_FORMAT ".", operation->link_id);
+		default:
+			return NULL;
+	}
+}
+
+char *
+call_detail(const Operation *operation, WalletCode code, const WorkingSet *set)
+{
+	const Wallet *source =
+	    set == NULL ? NULL : working_set_wallet(set, operation->source_wallet_id);
+	const Wallet *destination =
+	    set == NULL ? NULL : working_set_wallet(set, operation->destination_wallet_id);
+	const Wallet *one = source != NULL ? source : destination;
+	const Hold *hold = set == NULL ? NULL : working_set_hold(set, operation->link_id);
+	const Original *original = set == NULL ? NULL : working_set_original(set, operation->link_id);
+
+	switch (code)
+	{
+		case CODE_INSUFFICIENT_FUNDS:
+			if (source != NULL)
+				return describe_funds(source);
+			break;
+		case CODE_BALANCE_LIMIT:
+			if (destination != NULL && destination->ceiling != NO_CEILING)
+				return psprintf("Wallet " INT64_FORMAT " holds %s, and its ceiling is %s.",
+				                destination->wallet_id,
+				                money(destination->balance, &destination->currency),
+				                money(destination->ceiling, &destination->currency));
+			break;
+		case CODE_WALLET_HAS_HOLDS:
+			if (source != NULL)
+				return psprintf("Holds of wallet " INT64_FORMAT " reserve %s.", source->wallet_id,
+				                money(source->held - source->due, &source->currency));
+			break;
+		case CODE_HOLD_CAPTURED:
+		case CODE_HOLD_VOIDED:
+		case CODE_HOLD_EXPIRED:
+			return psprintf("Hold " INT64_FORMAT ".", operation->link_id);
+		case CODE_EXCEEDS_HOLD:
+		case CODE_BELOW_HOLD:
+			if (hold != NULL && source != NULL)
+				return describe_hold(hold, source);
+			break;
+		case CODE_NOT_REVERSIBLE:
+		case CODE_ALREADY_REVERSED:
+			return psprintf("%s " INT64_FORMAT ".",
+			                operation->kind == KIND_GROUP_REVERSAL ? "Group" : "Transfer",
+			                operation->link_id);
+		case CODE_EXCEEDS_REVERSIBLE:
+			if (original != NULL && one != NULL)
+				return describe_original(original, one);
+			break;
+		default:
+			break;
+	}
+	return describe_wallets(operation);
+}
+
+/* With a group, the leg that has failed is named, and what that one was about. */
+static char *
+describe(const Operation *operation, WalletCode code, const Ledger *ledger)
+{
+	int leg = ledger->effects.failed_leg - 1;
+	char *detail;
+
+	if (leg < 0)
+		return call_detail(operation, code, &ledger->set);
+	detail = operation->kind == KIND_GROUP
+	             ? call_detail(&operation->parts->legs[leg], code, &ledger->set)
+	             : NULL;
+	return detail == NULL ? psprintf("Leg %d.", leg) : psprintf("Leg %d: %s", leg, detail);
+}
+
+/* ---- Carrying out ---- */
+
+/*
+ * The wallet whose user an idempotency key belongs to: the source, where the operation has one, or
+ * the one wallet that it has; of a group, that of its first leg.  NULL where there is none.
+ */
+static const Wallet *
+own_wallet(const Operation *operation, const WorkingSet *set)
+{
+	const Operation *first = operation->parts != NULL && operation->parts->leg_count > 0
+	                             ? &operation->parts->legs[0]
+	                             : operation;
+
+	return working_set_wallet(set, first->source_wallet_id > 0 ? first->source_wallet_id
+	                                                           : first->destination_wallet_id);
+}
+
+/* Fills the rows of an earlier call; those of a group have its first row's id in common. */
+static void
+get_rows(int64 transfer_id, Call *call)
+{
+	Currency currency;
+
+	call->is_repeated = true;
+	call->rows = &call->repeated;
+	call->row_count = 1;
+	journal_get(transfer_id, &call->repeated, &currency);
+	if (call->repeated.group_id == 0)
+		return;
+	call->rows = palloc(sizeof(Transfer) * call->repeated.group_size);
+	push_new_snapshot();
+	call->row_count = journal_find_group(transfer_id, call->rows, call->repeated.group_size);
+	PopActiveSnapshot();
+	if (call->row_count != call->repeated.group_size)
+		elog(ERROR, "group " INT64_FORMAT " lacks rows", transfer_id);
+}
+
+/*
+ * Has this call been made before?  The lock of the own wallet keeps two calls with the same key
+ * apart.
+ */
+static bool
+is_repeated(IdempotentCall *key)
+{
+	idempotency_find(&key, 1);
+	if (key->mismatched)
+		refuse(CODE_IDEMPOTENCY_MISMATCH, NULL);
+	return key->repeated;
+}
+
+/* Stores the key with the transfer.  Refuses a key that a queued request uses already. */
+static void
+store_key(IdempotentCall *key, int64 transfer_id)
+{
+	key->transfer_id = transfer_id;
+	idempotency_claim(&key, 1);
+	if (key->mismatched || key->repeated)
+		refuse(CODE_IDEMPOTENCY_MISMATCH, NULL);
+}
+
+/* The rows of the operation; those of holds that expired on the way belong to no operation. */
+static void
+collect_rows(Call *call)
+{
+	Effects *effects = &call->ledger.effects;
+	int count = effects->transfer_count;
+
+	call->is_repeated = false;
+	call->rows = effects->transfers;
+	while (count > 0 && call->rows->kind == KIND_EXPIRY)
+		call->rows++, count--;
+	call->row_count = 0;
+	for (int i = 0; i < count; i++)
+	{
+		if (call->rows[i].kind != KIND_EXPIRY)
+			call->rows[call->row_count++] = call->rows[i];
+	}
+	Assert(call->row_count > 0);
+}
+
+/*
+ * Carries out the operation, or finds the rows of an earlier call with the same key (NULL: none).
+ * Returns false, with nothing changed, when the wallets have to be locked first: another
+ * transaction has changed one that was not locked, or a refusal may come from a wallet that was
+ * not locked.
+ */
+static bool
+try_to_post(const Operation *operation, IdempotentCall *key, const Datum *metadata, LockMode mode,
+            Call *call)
+{
+	Ledger *ledger = &call->ledger;
+	const Wallet *own;
+	EffectsMark mark;
+	WalletCode code;
+
+	ledger_open_one(ledger, &call->room, operation);
+	ledger_load(ledger, mode);
+	own = key == NULL ? NULL : own_wallet(operation, &ledger->set);
+	if (own != NULL)
+	{
+		key->user_id = own->user_id;
+		if (is_repeated(key))
+		{
+			get_rows(key->transfer_id, call);
+			return true;
+		}
+	}
+	mark = ledger_mark(ledger);
+	code = rules_judge(operation, &ledger->set, &ledger->effects);
+	if (code != CODE_OK && mode == LOCK_WHAT_IS_HELD)
+		return false;
+	if (code != CODE_OK)
+		refuse(code, describe(operation, code, ledger));
+	ledger_settle(ledger);
+	if (!ledger_update(ledger, &mark))
+		return false;
+	(void) ledger_insert(ledger, metadata);
+	collect_rows(call);
+	if (key != NULL)
+		store_key(key, call->rows[0].transfer_id);
+	return true;
+}
+
+/* With a key the wallets are locked first: the lock of the own wallet protects the key. */
+void
+call_post(FunctionCallInfo fcinfo, int metadata_at, Operation *operation, Call *call)
+{
+	Datum metadata_room;
+	const Datum *metadata = metadata_argument(fcinfo, metadata_at, &metadata_room);
+	const char *key = key_argument(fcinfo, metadata_at + 1);
+	IdempotentCall repeatable = {.key = key, .is_direct = true};
+	/* Whether the end of a hold is over is judged after the key: a retry may come later. */
+	WalletCode code = operation_check(operation, 0);
+
+	if (code != CODE_OK)
+		refuse(code, call_detail(operation, code, NULL));
+	if (key != NULL)
+		idempotency_fingerprint(operation, metadata_text(metadata), repeatable.fingerprint);
+	resolve_links(operation, 1);
+	if (key == NULL && try_to_post(operation, NULL, metadata, LOCK_WHAT_IS_HELD, call))
+		return;
+	if (!try_to_post(operation, key == NULL ? NULL : &repeatable, metadata, LOCK_WAIT, call))
+		elog(ERROR, "a locked wallet has changed");
+}
+
+Currency
+call_currency(const Call *call, const Transfer *row)
+{
+	/* One of the two may be the outside, whose id is negative; both have the same currency. */
+	int64 wallet_id = Max(row->source_wallet_id, row->destination_wallet_id);
+	const Wallet *wallet = working_set_wallet(&call->ledger.set, wallet_id);
+
+	if (wallet == NULL)
+		elog(ERROR, "transfer " INT64_FORMAT " is of no wallet", row->transfer_id);
+	return wallet->currency;
+}
+
+void
+call_post_group(FunctionCallInfo fcinfo, int metadata_at, Operation *operation)
+{
+	Call call;
+
+	require_writes(fcinfo);
+	transfer_results_open(fcinfo);
+	SPI_connect();
+	call_post(fcinfo, metadata_at, operation, &call);
+	for (int i = 0; i < call.row_count; i++)
+	{
+		Currency currency = call_currency(&call, &call.rows[i]);
+
+		transfer_results_put(fcinfo, &call.rows[i], &currency);
+	}
+	SPI_finish();
+}

@@ -1,0 +1,205 @@
+/*
+ * many.c
+ *		Many transfers in one call, in the caller's transaction.
+ *
+ * The transfers of a call are one batch: all wallets are read and locked in the order of their
+ * ids, the transfers are judged one after the other, and each table is written once.
+ *
+ * Locking: docs/posting.md, "Lock modes".  As with one direct payment, the first attempt locks the
+ * wallets up to the last one that another transaction holds, and the UPDATE locks the others.
+ * When one of these has changed meanwhile, all that was written is taken back, and the second
+ * attempt locks all wallets.
+ */
+#include "base/version.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "base/money.h"
+#include "base/refusal.h"
+#include "posting/batch.h"
+#include "posting/calls.h"
+#include "posting/ledger.h"
+
+PG_FUNCTION_INFO_V1(wallet_transfer_many);
+
+/* Transfers of one call. */
+#define ROWS_MAX 65536
+
+typedef struct Many
+{
+	Operation *operations;
+	const WalletCode *wrong; /* CODE_OK, or what is wrong with the arguments of a row */
+	WalletCode *codes;       /* CODE_OK, or why a row is refused */
+	int *places;             /* of a row's transfer among those of the ledger */
+	int count;
+	bool all_or_nothing;
+} Many;
+
+/*
+ * The elements of an array argument, of type bigint or numeric, which has no null and as many
+ * elements as expected; any number when that is -1.
+ */
+static Datum *
+elements_of(FunctionCallInfo fcinfo, int argument, const char *name, int expected, int *count)
+{
+	ArrayType *array;
+	Datum *elements;
+	bool *nulls;
+
+	require_argument(fcinfo, argument, name);
+	array = PG_GETARG_ARRAYTYPE_P(argument);
+	if (array_contains_nulls(array))
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+		                errmsg("array \"%s\" must not contain a null", name)));
+	if (ARR_ELEMTYPE(array) == INT8OID)
+		deconstruct_array(array, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
+		                  &elements, &nulls, count);
+	else
+		deconstruct_array(array, NUMERICOID, -1, false, TYPALIGN_INT, &elements, &nulls, count);
+	if (expected >= 0 && *count != expected)
+		ereport(ERROR,
+		        (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+		         errmsg("array \"%s\" has %d elements instead of %d", name, *count, expected)));
+	return elements;
+}
+
+/* A reference that is given must not be lost: until there are references none is taken. */
+static void
+refuse_references(FunctionCallInfo fcinfo, int argument)
+{
+	if (!PG_ARGISNULL(argument))
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+		                errmsg("references of transfers are not supported yet"),
+		                errhint("Leave the argument \"references\" out.")));
+}
+
+static WalletCode
+read_row(Datum source, Datum destination, Datum amount, Operation *operation)
+{
+	*operation = (Operation){
+	    .kind = KIND_TRANSACTION,
+	    .source_wallet_id = DatumGetInt64(source),
+	    .destination_wallet_id = DatumGetInt64(destination),
+	    .max_capture = AMOUNT_NONE,
+	};
+	if (operation->source_wallet_id <= 0 || operation->destination_wallet_id <= 0)
+		return CODE_ID_OUT_OF_RANGE;
+	return amount_read_numeric(DatumGetNumeric(amount), &operation->amount);
+}
+
+static void
+read_rows(FunctionCallInfo fcinfo, Many *many)
+{
+	Datum *sources = elements_of(fcinfo, 0, "sources", -1, &many->count);
+	Datum *destinations = elements_of(fcinfo, 1, "destinations", many->count, &many->count);
+	Datum *amounts = elements_of(fcinfo, 2, "amounts", many->count, &many->count);
+	int room = Max(many->count, 1);
+	WalletCode *wrong;
+
+	refuse_references(fcinfo, 3);
+	if (many->count > ROWS_MAX)
+		refuse_with_message(CODE_TOO_MANY_ITEMS,
+		                    psprintf("the arrays have more than %d elements", ROWS_MAX));
+	many->operations = palloc(sizeof(Operation) * room);
+	many->codes = palloc(sizeof(WalletCode) * room);
+	many->places = palloc(sizeof(int) * room);
+	many->wrong = wrong = palloc(sizeof(WalletCode) * room);
+	for (int i = 0; i < many->count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		wrong[i] = read_row(sources[i], destinations[i], amounts[i], &many->operations[i]);
+	}
+}
+
+/*
+ * Judges the rows in their order.  Where the first refusal ends the call, raises the error of that
+ * refusal, or returns false when it may come from a wallet that was not locked.
+ */
+static bool
+judge_rows(Many *many, LockMode mode, Ledger *ledger)
+{
+	for (int i = 0; i < many->count; i++)
+	{
+		const Operation *operation = &many->operations[i];
+		WalletCode code = many->wrong[i];
+
+		CHECK_FOR_INTERRUPTS();
+		if (code == CODE_OK)
+			code = rules_judge(operation, &ledger->set, &ledger->effects);
+		if (code != CODE_OK && many->all_or_nothing && mode == LOCK_SOME)
+			return false;
+		if (code != CODE_OK && many->all_or_nothing)
+			refuse(code,
+			       many->wrong[i] != CODE_OK
+			           ? psprintf("Row %d.", i + 1)
+			           : psprintf("Row %d: %s", i + 1, call_detail(operation, code, &ledger->set)));
+		many->codes[i] = code;
+		/* Rows of holds that have expired come before the row of the transfer. */
+		many->places[i] = ledger->effects.transfer_count - 1;
+	}
+	return true;
+}
+
+/* Returns false, with nothing changed, when all wallets have to be locked first. */
+static bool
+try_rows(Many *many, LockMode mode, Ledger *ledger)
+{
+	ledger_open(ledger, many->operations, many->count);
+	ledger_load(ledger, mode);
+	if (!judge_rows(many, mode, ledger))
+		return false;
+	ledger_settle(ledger);
+	if (mode == LOCK_SOME && !(ledger_is_current(ledger) && batch_try_update(ledger, NULL)))
+		return false;
+	if (mode == LOCK_WAIT && !ledger_update(ledger, NULL))
+		elog(ERROR, "a locked wallet has changed");
+	(void) ledger_insert(ledger, NULL);
+	return true;
+}
+
+static void
+put_row(ReturnSetInfo *result, const Many *many, int i, const Ledger *ledger)
+{
+	const WalletCodeInfo *info = &wallet_codes[many->codes[i]];
+	bool is_ok = many->codes[i] == CODE_OK;
+	bool nulls[] = {false, !is_ok, false, is_ok};
+	Datum values[] = {Int32GetDatum(i + 1), (Datum) 0, CStringGetTextDatum(info->name), (Datum) 0};
+
+	if (is_ok)
+		values[1] = Int64GetDatum(ledger->effects.transfers[many->places[i]].transfer_id);
+	else
+		values[3] = CStringGetTextDatum(info->message);
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+/*
+ * wallet_transfer_many(sources bigint[], destinations bigint[], amounts numeric[],
+ *		references text[], all_or_nothing boolean) → (ordinal, transfer_id, code, message)
+ * One row for each transfer.  With all_or_nothing the first refusal raises its error.
+ */
+Datum
+wallet_transfer_many(PG_FUNCTION_ARGS)
+{
+	Many many = {.all_or_nothing = flag_argument(fcinfo, 4, false)};
+	Ledger ledger;
+
+	InitMaterializedSRF(fcinfo, 0);
+	require_writes(fcinfo);
+	SPI_connect();
+	read_rows(fcinfo, &many);
+	if (many.count > 0 && !try_rows(&many, LOCK_SOME, &ledger))
+		(void) try_rows(&many, LOCK_WAIT, &ledger);
+	for (int i = 0; i < many.count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		put_row((ReturnSetInfo *) fcinfo->resultinfo, &many, i, &ledger);
+	}
+	SPI_finish();
+	return (Datum) 0;
+}
