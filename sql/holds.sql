@@ -83,7 +83,7 @@ SELECT count(*) AS expiries FROM wallet.transfer WHERE kind = 11;
 SELECT wallet_transfer(1, 2, 100);
 SELECT count(*) AS expiries_of_a_refusal FROM wallet.transfer WHERE kind = 11;
 SELECT wallet_capture(:short);
-SELECT source_balance, held, kind FROM wallet_transfer(1, 2, 11);
+SELECT source_balance, held, kind FROM wallet_transfer(1, 2, 11, metadata => '{"order":17}');
 SELECT amount, held, link_id = :short AS linked, metadata, request_id, group_id FROM wallet.transfer WHERE kind = 11;
 SELECT state FROM wallet.hold WHERE hold_id = :short;
 SELECT wallet_void(:short);

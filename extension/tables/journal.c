@@ -44,7 +44,8 @@ static void
 transfer_to_row(const void *from, RowOut *out, Datum *values, bool *nulls)
 {
 	const Transfer *t = from;
-	const Datum *metadata = out->given;
+	/* An expiry is nobody's call, and so has nobody's metadata. */
+	const Datum *metadata = t->kind == KIND_EXPIRY ? NULL : out->given;
 
 	TRANSFER_COLUMNS(MAP_PUT)
 }
