@@ -55,6 +55,84 @@ test_unknown_kind(void)
 	ok(bank.effects.outcome_count == 1, "is refused");
 }
 
+/* What no reader of payloads lets through, since a row of the queue may have been written by hand.
+ */
+static void
+test_alone(void)
+{
+	const Amount ten = {10, 0};
+	const struct
+	{
+		const char *name;
+		WalletCode code;
+		Operation operation;
+	} cases[] = {
+	    {"a split outside a group",
+	     CODE_UNKNOWN_MEMBER,
+	     {.kind = KIND_TRANSACTION, .share_count = 1}},
+	    {"a group without parts", CODE_INVALID_LEGS, {.kind = KIND_GROUP}},
+	    {"a kind of the journal alone", CODE_UNKNOWN_KIND, {.kind = KIND_SWEEP}},
+	    {"an end given twice",
+	     CODE_INVALID_EXPIRY,
+	     {.kind = KIND_HOLD, .amount = ten, .expires_in = 5, .expires_at = 900}},
+	    {"an end beyond all time",
+	     CODE_INVALID_EXPIRY,
+	     {.kind = KIND_HOLD, .amount = ten, .expires_in = INT64_MAX - 2}},
+	    {"a hold by its handshake",
+	     CODE_OK,
+	     {.kind = KIND_VOID, .amount = ten, .has_handshake = true}},
+	    {"max_capture with more decimals",
+	     CODE_INVALID_MAX_CAPTURE,
+	     {.kind = KIND_HOLD, .amount = ten, .max_capture = {99, 1}}},
+	    {"an amount with more decimals",
+	     CODE_OK,
+	     {.kind = KIND_HOLD, .amount = {99, 1}, .max_capture = ten}},
+	};
+	const Operation none = {.kind = (RequestKind) KIND_END};
+	const Operation read = {.kind = KIND_WALLET_READ};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		ok_code(operation_check(&cases[i].operation, 100), cases[i].code, cases[i].name);
+	ok(operation_transfers_max(&none) == 0, "an unknown kind makes no rows");
+	ok(!operation_writes_destination(&read), "a read writes nothing");
+}
+
+/* A transfer whose wallets are not there, which nobody but an operator is told. */
+static void
+test_reversal(void)
+{
+	Wallet wallet = make_wallet(1, 100, STATUS_ACTIVE, &usd);
+	const Operation touching = {.kind = KIND_DEPOSIT, .destination_wallet_id = 1};
+	Operation reversal = {.kind = KIND_REVERSAL, .link_id = 5, .amount = AMOUNT_NONE};
+	const struct
+	{
+		const char *name;
+		int64_t source, destination, user_id;
+		WalletCode code;
+	} cases[] = {
+	    {"no giver", 1, 7, 0, CODE_TRANSACTION_NOT_FOUND},
+	    {"no taker", 7, 1, 0, CODE_TRANSACTION_NOT_FOUND},
+	    {"no giver, and no operator", 1, 7, 1, CODE_NOT_OWNER},
+	    {"from outside to nowhere", -840, 7, 0, CODE_TRANSACTION_NOT_FOUND},
+	    {"from outside", -840, 1, 0, CODE_OK},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+	{
+		bank_open(&bank, &touching, 1, &wallet, 1, find_currency);
+		bank.originals[0] = (Original){
+		    .transfer_id = 5,
+		    .kind = KIND_TRANSACTION,
+		    .source_wallet_id = cases[i].source,
+		    .destination_wallet_id = cases[i].destination,
+		    .amount = 10,
+		};
+		working_set_load_originals(&bank.set, 1);
+		reversal.user_id = cases[i].user_id;
+		ok_code(rules_judge(&reversal, &bank.set, &bank.effects), cases[i].code, cases[i].name);
+	}
+}
+
 /* How a case differs from a transfer of 1.00 by its owner between two good wallets. */
 typedef enum Flaw
 {
@@ -330,6 +408,8 @@ main(void)
 {
 	test_names();
 	test_unknown_kind();
+	test_alone();
+	test_reversal();
 	test_precedence();
 	test_outside();
 	test_new_wallet();
