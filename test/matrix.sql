@@ -104,6 +104,8 @@ INSERT INTO may_execute SELECT replace(f, '@', :'extension_schema')::regprocedur
     ('wallet.verify_holds(bigint, bigint)', '', 'SELECT wallet.verify_holds(0, 1)'),
     ('wallet.verify_reversals(bigint, bigint)', '', 'SELECT wallet.verify_reversals(0, 1)'),
     ('wallet.verify_groups(bigint, bigint)', '', 'SELECT wallet.verify_groups(0, 1)'),
+    ('wallet.read_extra(bytea)', '', $$SELECT wallet.read_extra('\x00')$$),
+    ('wallet.row_fits_request(bigint, smallint, bigint, bigint, numeric, jsonb, bigint, integer)', '', $$SELECT wallet.row_fits_request(1, 2::smallint, 1, 2, 1, '{}', -840, 2)$$),
     ('wallet.verify_limits(bigint, numeric)', '', 'SELECT wallet.verify_limits(0, 0)'),
     ('wallet.next_past_block(text, bigint, bigint)', '', $$SELECT wallet.next_past_block('transfer', 0, 1)$$),
     ('wallet.verify_transfers(bigint, bigint)', '', 'SELECT wallet.verify_transfers(0, 1)'),

@@ -282,11 +282,12 @@ RETURNS SETOF wallet.finding
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH r AS MATERIALIZED (
         SELECT q.request_id, q.user_id, q.source_wallet_id, q.destination_wallet_id, q.amount, q.amount_scale, q.kind,
+               CASE WHEN q.extra <> '' THEN wallet.read_extra(q.extra) END AS extra,
                wallet.digest(ROW(q.request_id, q.user_id, q.source_wallet_id, q.destination_wallet_id, q.amount,
                                  q.enqueued_at, q.kind, q.amount_scale, q.currency, q.extra)) AS digest
             FROM wallet.request AS q WHERE q.request_id > verify_requests.first AND q.request_id <= verify_requests.last
     ), o AS MATERIALIZED (
-        SELECT q.request_id, q.wallet_id, q.code,
+        SELECT q.request_id, q.wallet_id, q.code, q.leg,
                wallet.digest(ROW(q.request_id, q.wallet_id, q.balance, q.updated_at, q.posted_at, q.status, q.code, q.leg)) AS digest
             FROM wallet.outcome AS q WHERE q.request_id > verify_requests.first AND q.request_id <= verify_requests.last
     ), t AS MATERIALIZED (
@@ -301,8 +302,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
                 LEFT JOIN wallet.currency AS c ON c.code = w.currency
     ), asked AS MATERIALIZED (
         SELECT coalesce(r.request_id, o.request_id, t.request_id) AS request_id,
-               r.request_id IS NOT NULL AS is_asked, r.kind, r.user_id, r.source_wallet_id, r.destination_wallet_id, r.amount, r.amount_scale,
-               o.request_id IS NOT NULL AS has_outcome, o.code, o.wallet_id AS outcome_wallet_id,
+               r.request_id IS NOT NULL AS is_asked, r.kind, r.user_id, r.source_wallet_id, r.destination_wallet_id, r.amount, r.amount_scale, r.extra,
+               o.request_id IS NOT NULL AS has_outcome, o.code, o.leg, o.wallet_id AS outcome_wallet_id,
                t.transfer_id, t.kind AS transfer_kind, t.amount AS transfer_amount, t.inside_wallet_id,
                t.source_wallet_id AS transfer_source_id, t.destination_wallet_id AS transfer_destination_id
             FROM r FULL JOIN o ON o.request_id = r.request_id
@@ -315,19 +316,25 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         SELECT 'outcome_fits_request', format('transfer %s', a.transfer_id)
             FROM asked AS a LEFT JOIN touched AS u ON u.wallet_id = a.inside_wallet_id
             WHERE a.transfer_id IS NOT NULL
-                AND (a.transfer_amount = a.amount * 10::numeric ^ (u.minor_digits - a.amount_scale)
-                     AND CASE a.kind
-                         WHEN wallet.kind_number('wallet') THEN a.transfer_kind = wallet.kind_number('deposit') AND a.transfer_destination_id = a.outcome_wallet_id
-                         ELSE a.transfer_kind = a.kind
-                             AND coalesce(a.source_wallet_id, u.outside_wallet_id) = a.transfer_source_id
-                             AND coalesce(a.destination_wallet_id, u.outside_wallet_id) = a.transfer_destination_id
-                         END) IS NOT TRUE
+                AND CASE
+                    WHEN a.kind <> wallet.kind_number('wallet')
+                        AND (a.extra IS NOT NULL OR a.kind NOT IN (wallet.kind_number('transaction'), wallet.kind_number('deposit'), wallet.kind_number('withdrawal'))) THEN
+                        wallet.row_fits_request(a.transfer_id, a.kind, a.source_wallet_id, a.destination_wallet_id,
+                                                a.amount * 10::numeric ^ (u.minor_digits - a.amount_scale), coalesce(a.extra, '{}'), u.outside_wallet_id, u.minor_digits)
+                    ELSE a.transfer_amount = a.amount * 10::numeric ^ (u.minor_digits - a.amount_scale)
+                        AND CASE a.kind
+                            WHEN wallet.kind_number('wallet') THEN a.transfer_kind = wallet.kind_number('deposit') AND a.transfer_destination_id = a.outcome_wallet_id
+                            ELSE a.transfer_kind = a.kind
+                                AND coalesce(a.source_wallet_id, u.outside_wallet_id) = a.transfer_source_id
+                                AND coalesce(a.destination_wallet_id, u.outside_wallet_id) = a.transfer_destination_id
+                            END
+                    END IS NOT TRUE
         UNION ALL
         SELECT 'outcome_fits_request', format('outcome of request %s', a.request_id)
             FROM asked AS a LEFT JOIN touched AS u ON u.wallet_id = a.outcome_wallet_id
             WHERE a.has_outcome
                 AND CASE
-                    WHEN a.code <> 'processed' THEN a.is_asked
+                    WHEN a.code <> 'processed' THEN a.is_asked AND (a.leg IS NULL OR a.kind IN (wallet.kind_number('group'), wallet.kind_number('group_reversal')))
                     ELSE a.kind IN (wallet.kind_number('wallet'), wallet.kind_number('wallet_read')) AND u.user_id = a.user_id
                         AND (a.transfer_id IS NOT NULL) = (a.kind = wallet.kind_number('wallet') AND a.amount > 0)
                     END IS NOT TRUE

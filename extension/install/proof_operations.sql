@@ -287,6 +287,72 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION wallet.verify_groups(bigint, bigint) IS 'groups with a row among the transfers above one id, up to another, that lack a row or have one too many';
 
+/* ---- Requests with members that have no column ---- */
+
+/* Bytes that are damaged are a fault to be found, and no error. */
+CREATE FUNCTION wallet.read_extra(extra bytea) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN wallet.request_extra(extra);
+EXCEPTION WHEN data_corrupted THEN
+    RETURN '{"damaged": true}';
+END
+$$;
+COMMENT ON FUNCTION wallet.read_extra(bytea) IS 'what wallet.request_extra says; damaged where it cannot read the bytes';
+
+/*
+ * Whether the first row that a request made is what was asked for.  asked: the amount in minor units;
+ * null where none was given.  An extension asks for a new total, of which the row has the increase.  Of a
+ * group the first row is of the first leg, or of that leg's split, and there are as many rows as legs, or
+ * as shares.
+ */
+CREATE FUNCTION wallet.row_fits_request(transfer_id bigint, kind smallint, source_wallet_id bigint, destination_wallet_id bigint,
+                                        asked numeric, extra jsonb, outside_wallet_id bigint, minor_digits integer) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+#variable_conflict use_variable
+DECLARE
+    entry wallet.transfer;
+    leg jsonb := extra -> 'legs' -> 0;
+BEGIN
+    SELECT t.* INTO entry FROM wallet.transfer AS t WHERE t.transfer_id = row_fits_request.transfer_id;
+    IF extra ? 'damaged' THEN
+        RETURN false;
+    ELSIF kind = wallet.kind_number('group') THEN
+        RETURN entry.group_id = transfer_id AND entry.kind = wallet.kind_number(leg ->> 'kind')
+            AND entry.group_size >= jsonb_array_length(extra -> 'legs')
+            AND entry.group_size <= (SELECT sum(coalesce(jsonb_array_length(l.leg -> 'split'), 1)) FROM jsonb_array_elements(extra -> 'legs') AS l (leg))
+            AND wallet.row_fits_request(transfer_id, entry.kind, (leg ->> 'source_wallet_id')::bigint, (leg ->> 'dest_wallet_id')::bigint,
+                                        (leg ->> 'amount')::numeric * 10::numeric ^ minor_digits, leg, outside_wallet_id, minor_digits);
+    ELSIF kind = wallet.kind_number('group_reversal') THEN
+        RETURN entry.group_id = transfer_id AND entry.kind = wallet.kind_number('reversal')
+            AND (SELECT o.group_id FROM wallet.transfer AS o WHERE o.transfer_id = entry.link_id) = (extra ->> 'link_id')::bigint;
+    END IF;
+    RETURN entry.kind = kind
+        AND CASE
+            WHEN kind IN (wallet.kind_number('transaction'), wallet.kind_number('fee'), wallet.kind_number('deposit'),
+                          wallet.kind_number('withdrawal'), wallet.kind_number('hold')) THEN
+                entry.source_wallet_id = coalesce(source_wallet_id, outside_wallet_id)
+                AND (entry.destination_wallet_id = coalesce(destination_wallet_id, outside_wallet_id)
+                     OR EXISTS (SELECT FROM jsonb_array_elements(extra -> 'split') AS s (share)
+                                    WHERE (s.share ->> 'dest_wallet_id')::bigint = entry.destination_wallet_id))
+            ELSE entry.link_id = coalesce((extra ->> 'link_id')::bigint, entry.link_id)
+            END
+        AND CASE
+            WHEN asked IS NULL THEN
+                extra ->> 'amount_mode' = 'all'
+                OR kind IN (wallet.kind_number('capture'), wallet.kind_number('void'), wallet.kind_number('hold_extend'), wallet.kind_number('reversal'))
+            WHEN extra ? 'split' OR extra ->> 'amount_mode' = 'up_to' OR extra ->> 'shortfall' = 'available' OR kind = wallet.kind_number('hold_extend') THEN
+                entry.amount <= asked
+            ELSE entry.amount = asked
+            END
+        AND (NOT extra ? 'max_capture' OR entry.max_capture = (extra ->> 'max_capture')::numeric * 10::numeric ^ minor_digits)
+        AND (NOT extra ? 'expires_at' OR entry.expires_at = (extra ->> 'expires_at')::timestamptz)
+        AND (NOT extra ? 'expires_in' OR extract(epoch FROM entry.expires_at - entry.posted_at) = (extra ->> 'expires_in')::numeric);
+END
+$$;
+COMMENT ON FUNCTION wallet.row_fits_request(bigint, smallint, bigint, bigint, numeric, jsonb, bigint, integer) IS
+    'whether the first row that a request made is what was asked for';
+
 /* ---- Tables that follow from the journal: holds, and sums of reversals ---- */
 
 /* The rows of a block of wallet.hold, or of wallet.reversed (what), beside what the journal says. */
