@@ -45,6 +45,7 @@ new_database($old, $db);
 $old->safe_psql($db, "INSERT INTO wallet.currency (code, number, minor_digits) VALUES ('pts', 1001, 4)");
 make_wallets($old, $db, 20, 1000);
 $old->safe_psql($db, q{SELECT wallet_create(21, 0.1234, 'pts'); SELECT wallet_transfer(1, 2, 3.21, 'exact', '{"for": "lunch"}', 'direct')});
+$old->safe_psql($db, operations_sql());
 my $handshake = ask($old, $db, q{SELECT wallet_enqueue('transaction', '} . transfer_json(1, 2, 77.88) . q{', 'queued')});
 becomes($old, $db, queued(), '0', 'a request is posted');
 is(ask($old, $db, 'SELECT wallet_rotate_requests()'), 't', 'a new partition');
@@ -86,6 +87,8 @@ is(ask($new, $db, q{SELECT wallet_enqueue('deposit', '{"user_id":5,"wallet_id":5
 is(ask($new, $db, deposits_sql([ 21, 0.0001 ], [ 22, 1 ])), '2', 'the queue goes on');
 is(ask($new, $db, q{SELECT wallet_id FROM wallet_create(30, 1)}), '23', 'with new wallets');
 is(ask($new, $db, q{SELECT count(*) FROM wallet_transfer(1, 2, 1)}), '1', 'and payments');
+is(ask($new, $db, 'SELECT held FROM wallet_capture((SELECT max(hold_id) FROM wallet.hold WHERE state = 0), 5)'), '0.00', 'and holds');
+like(ask($new, $db, 'SELECT ceiling FROM wallet_set_limits(3, ceiling => 6000)'), qr/^6000/, 'and limits');
 is(ask($new, $db, 'SELECT wallet_rotate_requests()'), 't', 'and partitions');
 is(ask($new, $db, deposits_sql([ 1, 1 ])), '1', 'whose requests');
 becomes($new, $db, queued(), '0', 'are posted');

@@ -69,6 +69,21 @@ is(ask($node, 'still', queued()), '3001',            'the queue is as long as be
 is(ask($node, 'still', $settled), $before{$settled}, 'the old handshakes say what they said');
 is(ask($node, 'still', 'SELECT count(*) FROM wallet.secret'), '1', 'there is one key');
 
+# Holds, reversals and limits, in a database that has never queued anything.
+new_database($node, 'direct');
+make_wallets($node, 'direct', 4, 100);
+$node->safe_psql('direct', operations_sql());
+all_is_well($node, 'direct', 'holds and reversals');
+my $states = join ' UNION ALL ',
+    map { "SELECT '$_', md5(string_agg(t::text, E'\n' ORDER BY t::text)) FROM wallet.$_ AS t" } qw(wallet transfer hold reversed limit_change);
+my $direct_before = ask($node, 'direct', $states);
+$node->command_ok(['pg_dump', '-Fc', '-f', "$dump.direct", 'direct'], 'pg_dump of holds and reversals');
+$node->safe_psql('postgres', 'CREATE DATABASE direct_still; CREATE DATABASE direct_reordered');
+$node->command_ok(['pg_restore', '-e', '-d', 'direct_still', "$dump.direct"], 'which are restored');
+is(ask($node, 'direct_still', $states), $direct_before, 'with every row');
+is(ask($node, 'direct_still', 'SELECT state, rest FROM wallet_holds(3, NULL) WHERE source_wallet_id = 3'), 'expired|0.00', 'a hold that is due has expired');
+all_is_well($node, 'direct_still', 'the restored holds');
+
 # It is on while the others are restored: it must not start from half of the queue.
 set_conf($node, 'pg_wallet.worker' => 'on');
 becomes($node, $db, queued(), '0', 'the original goes on');
@@ -148,12 +163,28 @@ is(ask($node, 'reordered', $settled),
     $before{$settled}, 'reordered: the old handshakes say what they said');
 all_is_well($node, 'reordered', 'reordered');
 
+# Nor does the worker let a hold expire in half a database.
+my ($direct_list) = run_command(['pg_restore', '-l', "$dump.direct"]);
+append_to_file("$early.direct", join "\n", grep { !/$is_late|SEQUENCE SET/ } split /\n/, $direct_list);
+append_to_file("$late.direct",  join "\n", grep { /$is_late|SEQUENCE SET/ } split /\n/,  $direct_list);
+$node->command_ok(['pg_restore', '-e', '-d', 'direct_reordered', '-L', "$early.direct", "$dump.direct"], 'holds are restored before the journal');
+worker_pid($node, 'direct_reordered');
+$now = ask($node, 'direct_reordered', 'SELECT clock_timestamp()');
+poll_for($node, 'direct_reordered', "SELECT heartbeat > timestamptz '$now' + interval '1500 ms' FROM wallet.queue", 't');
+is(ask($node, 'direct_reordered', 'SELECT count(*) FROM wallet.transfer'), '0', 'and none expires');
+$node->command_ok(['pg_restore', '-e', '-d', 'direct_reordered', '-L', "$late.direct", "$dump.direct"], 'the journal is restored');
+becomes($node, 'direct_reordered', q{SELECT state FROM wallet.hold WHERE rest = 0 AND source_wallet_id = 3}, '3', 'then the hold that is due expires');
+is(ask($node, 'direct_reordered', 'SELECT held FROM wallet_capture((SELECT max(hold_id) FROM wallet.hold WHERE state = 0), 5)'), '0.00', 'an open one is captured');
+like(ask($node, 'direct_reordered', 'SELECT ceiling FROM wallet_set_limits(3, ceiling => 6000)'), qr/^6000/, 'and limits are changed');
+all_is_well($node, 'direct_reordered', 'holds and reversals, restored');
+
 unlike(log_since($node, $position), qr/ERROR/, 'the worker had no trouble with any of it');
 
 # A standby has no worker; promoted, it goes on with the queue.
 set_conf($node, 'pg_wallet.databases' => 'nothing');
 becomes($node, $db, 'SELECT worker_pid IS NULL FROM wallet.queue', 't', 'the primary pauses');
 $node->safe_psql($db, transfers_sql([1, 2, 1], [2, 3, 1]));
+$node->safe_psql('direct', q{SELECT wallet_hold(2, 3, 1, '1 ms')});
 $node->backup('copy');
 my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($node, 'copy', has_streaming => 1);
@@ -164,6 +195,9 @@ is(ask($standby, $db, 'SELECT queued, worker_pid IS NULL FROM wallet.queue'),
     '2|t', 'a standby shows the queue and has no worker');
 is(ask($standby, $db, 'SELECT worker_alive FROM wallet_ready()'), 'f', 'so it is not ready');
 is(ask($standby, $db, $settled), $before{$settled}, 'but handshakes can be looked up');
+is(ask($standby, 'direct', 'SELECT count(*) FROM wallet.hold WHERE state = 0 AND expires_at < now()'), '1', 'nobody records there that a hold is due');
+is(ask($standby, 'direct', 'SELECT held FROM wallet_get(2)'), '20.00', 'but it counts no more');
+all_is_well($standby, 'direct', 'holds on a standby');
 like(
     ask($standby, $db, deposits_sql([1, 1])),
     qr/read-only transaction/,
@@ -172,6 +206,8 @@ $standby->promote;
 becomes($standby, $db, queued(), '0', 'promoted, it posts what was queued');
 $standby->safe_psql($db, deposits_sql([1, 1]));
 becomes($standby, $db, queued(), '0', 'and what comes');
+becomes($standby, 'direct', 'SELECT count(*) FROM wallet.hold WHERE state = 0 AND expires_at < now()', '0', 'and the hold expires');
+all_is_well($standby, 'direct', 'holds of the promoted standby');
 all_is_well($standby, $db, 'the promoted standby');
 
 done_testing();

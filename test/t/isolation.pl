@@ -43,7 +43,7 @@ foreach my $level ('serializable', 'repeatable read')
         foreach 'wallet_expire_requests()', 'wallet_process()';
     is(ask($node, $db, $_), 't', "$level: $_") foreach
         'SELECT wallet_audit()', 'SELECT wallet_rotate_requests() IS NOT NULL', 'SELECT wallet_expire_idempotency_keys() >= 0',
-        q{SELECT wallet_transfer(1, 2, 0.01, 'exact', NULL, md5(random()::text)) IS NOT NULL}, q{SELECT wallet_set_status(3, 'active') IS NOT NULL}, 'SELECT bool_and(ok) FROM wallet_verify()',
+        q{SELECT (wallet_transfer(1, 2, 0.01, 'exact', NULL, md5(random()::text))).transfer_id IS NOT NULL}, q{SELECT (wallet_set_status(3, 'active')).wallet_id IS NOT NULL}, 'SELECT bool_and(ok) FROM wallet_verify()',
         q{SELECT length(wallet_api_key_create(md5(random()::text), '{read}')) > 60}, 'SELECT count(*) > 0 FROM wallet_history(1)';
     is(ask($node, $db, deposits_sql([ 1, 1 ], [ 2, 1 ])), '2', "$level: requests are queued");
     becomes($node, $db, queued(), '0', "$level: and posted");

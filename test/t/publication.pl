@@ -31,7 +31,7 @@ becomes($node, $db, 'SELECT max(p.low_water) >= (SELECT max(r.request_id) FROM w
 is(ask($node, $db, deposits_sql([ 1, 1 ])), '1', 'one more');
 becomes($node, $db, queued(), '0', 'which is posted');
 is(ask($node, $db, $_), 't', $_) foreach
-    'SELECT wallet_audit()', q{SELECT count(wallet_deposit(1, 1, NULL, 'k')) = 1}, q{SELECT wallet_set_status(5, 'frozen') IS NOT NULL},
+    'SELECT wallet_audit()', q{SELECT count(wallet_deposit(1, 1, NULL, 'k')) = 1}, q{SELECT (wallet_set_status(5, 'frozen')).wallet_id IS NOT NULL},
     q{UPDATE wallet.idempotency_key SET created_at = created_at - interval '1 year'; SELECT wallet_expire_idempotency_keys() = 1},
     q{SELECT wallet_api_key_create('a', '{read}') IS NOT NULL}, q{SELECT count(*) = 1 FROM wallet_api_key_check_many(ARRAY(SELECT key_hash FROM wallet.api_key))},
     q{SELECT wallet_api_key_revoke('a') IS NOT NULL},

@@ -15,7 +15,7 @@ use Time::HiRes qw(time usleep);
 
 our @EXPORT = qw(
     new_server new_database set_conf ask becomes poll_for worker_pid queued
-    make_wallets transfers_sql transfer_json deposits_sql all_is_well
+    make_wallets transfers_sql transfer_json deposits_sql operations_sql all_is_well
     log_position log_since log_becomes log_stays
 );
 
@@ -155,6 +155,25 @@ sub transfer_json
 
     return qq({"user_id":$source,"source_wallet_id":$source,)
         . qq("dest_wallet_id":$destination,"trans_sum":$amount});
+}
+
+# Statements that make holds of every state, reversals, a credit line that is used, and a swept wallet, directly:
+# with the wallets that make_wallets has made, of which 1 to 4 have 100 at least, and 4 nothing else to do.
+sub operations_sql
+{
+    return <<'SQL';
+SELECT wallet_capture((wallet_hold(1, 2, 40, '1 day', 50)).transfer_id, 10, false);
+SELECT wallet_capture(max(hold_id)) FROM wallet.hold;
+SELECT wallet_void((wallet_hold(1, NULL, 3)).transfer_id);
+SELECT wallet_hold_extend((wallet_hold(2, 3, 20, expires_at => 'infinity')).transfer_id, 25);
+SELECT wallet_void(max(hold_id), 5) FROM wallet.hold;
+SELECT wallet_hold(3, NULL, 7.5, '1 ms');
+SELECT wallet_reverse((wallet_transfer(1, 3, 20)).transfer_id, 5);
+SELECT wallet_set_limits(3, -1000, 5000);
+SELECT wallet_withdraw(3, amount_mode => 'up_to', amount => 1000);
+SELECT wallet_set_limits(3, -2);
+SELECT wallet_close(4, 2);
+SQL
 }
 
 sub enqueue_sql
