@@ -513,7 +513,7 @@ found() { # PATTERN...
 files_of() {
     case $1 in
         lint) compgen -G 'test/lint.sh' ;;
-        unit) found 'test/unit/*.t' 'test/unit/*.sh' ;;
+        unit) found 'test/unit/*.t' 'test/unit/*.sh' 'test/unit/*.py' ;;
         fuzz) compgen -G 'test/fuzz/fuzz.sh' ;;
         regress) compgen -G 'sql/*.sql' ;;
         isolation) compgen -G 'test/specs/*.spec' ;;

@@ -1,39 +1,29 @@
 """What pg_wallet promises, written down a second time: from README.md and docs/, not from the C code.
 
-Amounts are decimal.Decimal here, wallets are objects, the queue is a list, and everything happens
+Amounts are minor units here, wallets and holds are values that never change, the queue is a list, and everything happens
 at once. Rules that are broken raise Refused with the first code in the order of docs/codes.md.
+
+Nobody can foresee what the server's clock will say. A Moment that comes from the clock is one of the SLACK after `at`;
+schedule.py sees to it that no time of interest lies in between, and learns afterwards what it was.
 """
-import re
 from dataclasses import dataclass, replace
-from decimal import Decimal, getcontext
 from typing import Any, Optional
 
-getcontext().prec = 1100
+from payload import (CURRENCIES, INFINITY, PARTS, SECOND, UNITS_MAX, Moment, Operation, Refused, check_id, check_key, check_operation, is_broken, reached,
+                     read_numeric_amount, read_payload, units_of)
 
-UNITS_MAX = 2**63 - 1
-DECIMALS_MAX = 8  # of any currency
-CURRENCIES = {"usd": 2, "eur": 2, "jpy": 0, "kwd": 3, "clf": 4}
 STATUSES = ("active", "frozen", "closed")
-
-MEMBERS = {
-    "wallet": {"user_id": "id", "amount": "amount?", "currency": "currency?"},
-    "transaction": {"user_id": "id", "source_wallet_id": "id", "dest_wallet_id": "id", "trans_sum": "amount"},
-    "deposit": {"user_id": "id", "wallet_id": "id", "amount": "amount"},
-    "withdrawal": {"user_id": "id", "wallet_id": "id", "amount": "amount"},
-    "wallet_read": {"user_id": "id", "wallet_id": "id"},
-}
+HOLD_EXPIRY = 7 * 86400 * SECOND
+RESERVING = ("hold", "void", "hold_extend", "expiry")
 
 
-class Refused(Exception):
-    def __init__(self, code):
-        super().__init__(code)
-        self.code = code
+FOREVER = Moment(INFINITY)
 
 
-@dataclass(frozen=True)
-class Amount:
-    value: Decimal
-    decimals: int  # without zeros at the end
+def later(a, b):
+    if a.fuzzy and b.fuzzy:
+        return max(a, b, key=lambda moment: moment.at)
+    return a if reached(a, b) else b
 
 
 @dataclass(frozen=True)
@@ -41,340 +31,721 @@ class Wallet:
     wallet_id: int
     user_id: int
     currency: str
-    balance: Decimal
+    updated: Moment
+    balance: int = 0
     status: str = "active"
+    floor: int = 0
+    ceiling: Optional[int] = None
 
     @property
     def digits(self):
         return CURRENCIES[self.currency]
 
 
-class Transfer:
-    """A row of the journal; None is the outside. The server's id is learnt later."""
+@dataclass(frozen=True)
+class Hold:
+    source_id: int
+    destination_id: Optional[int]  # None: the outside
+    rest: int
+    max_capture: int
+    terms: Any = None  # the row that says when it ends
+    captured: int = 0
+    state: str = "open"
 
-    def __init__(self, kind, source, destination, amount, currency, metadata, request):
-        self.kind, self.amount, self.currency = kind, amount, currency
-        self.source_id = source.wallet_id if source else None
-        self.destination_id = destination.wallet_id if destination else None
-        self.source_balance = source.balance if source else None
-        self.destination_balance = destination.balance if destination else None
-        self.metadata, self.request, self.id = metadata, request, None
+    @property
+    def expires(self):
+        return self.terms.expires
 
-    def balance_of(self, wallet_id):
-        return self.source_balance if self.source_id == wallet_id else self.destination_balance
+    @property
+    def total(self):
+        return self.captured + self.rest
+
+    def is_due(self, now):
+        return self.state == "open" and reached(now, self.expires)
+
+    def shown(self, now):
+        return "expired" if self.is_due(now) else self.state
 
 
 @dataclass(eq=False)
-class Request:
-    """A stored request; its handshake and id are learnt from the server."""
+class Transfer:
+    """A row of the journal; None is the outside. The server's id and moment are learnt later."""
 
     kind: str
-    user_id: int
-    source_id: Optional[int] = None
-    destination_id: Optional[int] = None
-    amount: Optional[Amount] = None
-    currency: Optional[str] = None
-    handshake: Optional[str] = None
+    source_id: Optional[int]
+    destination_id: Optional[int]
+    amount: int
+    currency: str
+    posted: Moment
+    source_balance: Optional[int] = None
+    destination_balance: Optional[int] = None
+    held: tuple = (0, 0)  # at least, and at the most
+    link: Any = None  # the hold's row, or the transfer that was reversed
+    group: Any = None
+    group_size: Optional[int] = None
+    expires: Optional[Moment] = None
+    expires_as: Any = None  # the row that said so first
+    max_capture: Optional[int] = None
+    overdraw: bool = False
+    metadata: Optional[str] = None
+    request: Optional[Operation] = None
     id: Optional[int] = None
 
-    @property
-    def asked(self):
-        """What a second request with the same key must ask for too: 10.5 and 10.50 are the same."""
-        value = self.amount.value if self.amount else None
-        return ("queue", self.kind, self.source_id, self.destination_id, value, self.currency)
+    def balance_of(self, wallet_id):
+        return self.source_balance if self.source_id == wallet_id else self.destination_balance
 
 
 @dataclass(frozen=True)
 class Outcome:
     code: str
     wallet: Optional[Wallet] = None  # the new one, or the one that was read, as it was
-    transfer: Optional[Transfer] = None
+    rows: tuple = ()
+    leg: Optional[int] = None
 
 
-@dataclass(frozen=True)
-class Payload:
-    """Members in their order, each with the text of its value; what follows the object."""
+class State:
+    """Tables, and a log by which they can be taken back."""
 
-    members: tuple
-    tail: str = ""
-
-    @property
-    def text(self):
-        return "{" + ",".join(f'"{name}":{value}' for name, value in self.members) + "}" + self.tail
-
-
-def check_size(value, decimals):
-    """What no currency could hold is refused while it is read."""
-    if decimals > DECIMALS_MAX:
-        raise Refused("amount_precision")
-    units = value.scaleb(decimals)
-    if not -UNITS_MAX - 1 <= units <= UNITS_MAX:
-        raise Refused("amount_too_large")
-
-
-def make_amount(value):
-    """Zeros at the end of the decimals say nothing, in JSON as for numeric."""
-    decimals = max(0, -value.normalize().as_tuple().exponent)
-    check_size(value, decimals)
-    return Amount(value, decimals)
-
-
-def read_json_amount(text):
-    if not re.fullmatch(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?", text, re.ASCII):
-        raise Refused("invalid_amount")
-    return make_amount(Decimal(text))
-
-
-def read_numeric_amount(text):
-    value = Decimal(text)
-    if not value.is_finite():
-        raise Refused("invalid_amount")
-    return make_amount(value)
-
-
-def is_json_number(text):
-    return re.fullmatch(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?", text, re.ASCII) is not None
-
-
-def read_member(kind, text):
-    """The value of one member, by its type; kind ends with ? where it may be missing."""
-    is_string = text.startswith('"')
-    is_number = is_json_number(text)
-    if not is_string and not is_number and not (text in ("true", "false", "null") or text[0] in "[{"):
-        raise Refused("invalid_json")
-    if kind == "id":
-        text = text[1:-1] if is_string else text
-        if not re.fullmatch(r"-?(0|[1-9][0-9]*)(\.0+)?", text, re.ASCII):
-            raise Refused("wrong_type")
-        if not 1 <= Decimal(text) <= UNITS_MAX:
-            raise Refused("id_out_of_range")
-        return int(Decimal(text))
-    if kind == "amount?" or kind == "amount":
-        if not is_string and not is_number:
-            raise Refused("wrong_type")
-        return read_json_amount(text.strip('"'))
-    if not is_string:
-        raise Refused("wrong_type")
-    if len(text) != 5:
-        raise Refused("unknown_currency")
-    return text.strip('"').lower()
-
-
-def read_payload(kind, payload):
-    """From left to right: the first thing that is wrong counts; what is missing comes last."""
-    if kind not in MEMBERS:
-        raise Refused("unknown_kind")
-    known, values = MEMBERS[kind], {}
-    for name, text in payload.members:
-        if name not in known:
-            raise Refused("unknown_member")
-        if name in values:
-            raise Refused("duplicate_member")
-        values[name] = read_member(known[name], text)
-    if payload.tail:
-        raise Refused("invalid_json")
-    for name, member_kind in known.items():
-        if name not in values and not member_kind.endswith("?"):
-            raise Refused("missing_member")
-    return values
-
-
-def request_of(kind, values):
-    user_id, wallet_id = values["user_id"], values.get("wallet_id")
-    if kind == "wallet":
-        return Request(kind, user_id, None, None, values.get("amount", Amount(Decimal(0), 0)), values.get("currency", "usd"))
-    if kind == "transaction":
-        return Request(kind, user_id, values["source_wallet_id"], values["dest_wallet_id"], values["trans_sum"])
-    if kind == "deposit":
-        return Request(kind, user_id, None, wallet_id, values["amount"])
-    return Request(kind, user_id, wallet_id, None, values.get("amount"))
-
-
-def check_key(key):
-    if key is not None and not 1 <= len(key) <= 255:
-        raise Refused("invalid_idempotency_key")
-
-
-def check_id(value):
-    if value is not None and not 1 <= value:
-        raise Refused("id_out_of_range")
-
-
-def check_request(kind, source_id, destination_id, amount):
-    if kind == "wallet" and amount.value < 0:
-        raise Refused("amount_negative")
-    if kind in ("transaction", "deposit", "withdrawal"):
-        if amount.value <= 0:
-            raise Refused("amount_not_positive")
-        if source_id == destination_id:
-            raise Refused("same_wallet")
-
-
-def check_currency(amount, currency):
-    if amount.decimals > CURRENCIES[currency]:
-        raise Refused("amount_precision")
-    if amount.value.scaleb(CURRENCIES[currency]) > UNITS_MAX:
-        raise Refused("amount_too_large")
-
-
-class Model:
     def __init__(self):
+        self.clock = Moment(0, True)
         self.wallets: dict[int, Wallet] = {}
         self.users: dict[int, int] = {}
+        self.holds: dict[Transfer, Hold] = {}
+        self.open_holds: dict[int, tuple] = {}  # by source
+        self.swept: dict[Transfer, tuple] = {}  # an expiry that must be in the journal: its moment, and what it releases
+        self.reversed: dict[Transfer, int] = {}
         self.keys: dict[tuple, tuple[tuple, Any]] = {}
+        self.outcomes: dict[Operation, Outcome] = {}
+        self.transfers: dict[int, Transfer] = {}  # by id, once that is known
+        self.groups: dict[Transfer, list] = {}  # by the first row
         self.journal: list[Transfer] = []
-        self.requests: list[Request] = []
-        self.queue: list[Request] = []
-        self.outcomes: dict[Request, Outcome] = {}
+        self.requests: list[Operation] = []
+        self.queue: list[Operation] = []
+        self.limit_changes: list[tuple] = []
         self.next_wallet_id = 1  # a sequence: never set back
+        self.log: list[tuple] = []
+        # for those who compare, and never undone
+        self.handshakes: dict[str, Operation] = {}
+        self.hold_rows: dict[int, list] = {}  # of either side, some of which may have been undone
+        self.changed_holds: set[Transfer] = set()
+        self.changed_sums: set[Transfer] = set()
 
-    def snapshot(self):
-        return {name: value.copy() for name, value in vars(self).items() if isinstance(value, (dict, list))}
+    def put(self, table, key, value):
+        self.log.append((table, key, table.get(key)))
+        table[key] = value
 
-    def roll_back(self, snapshot):
-        vars(self).update(snapshot)
+    def mark(self):
+        return len(self.log), len(self.journal), len(self.requests), len(self.limit_changes), list(self.queue)
 
-    # --- the rules ---
+    def undo(self, mark):
+        log, journal, requests, changes, self.queue = mark
+        for table, key, value in reversed(self.log[log:]):
+            if value is None:
+                del table[key]
+            else:
+                table[key] = value
+        del self.log[log:], self.journal[journal:], self.requests[requests:], self.limit_changes[changes:]
 
-    def post(self, kind, source_id, destination_id, amount, user_id=None, metadata=None, request=None):
-        check_request(kind, source_id, destination_id, amount)
-        source, destination = self.wallets.get(source_id), self.wallets.get(destination_id)
-        if kind != "transaction" and not (source or destination):
-            raise Refused("wallet_not_found")
-        if kind == "transaction" and not source:
-            raise Refused("source_wallet_not_found")
-        if kind == "transaction" and not destination:
-            raise Refused("destination_wallet_not_found")
-        own, sides = source or destination, [side for side in (source, destination) if side]
-        if user_id is not None and user_id != own.user_id:
-            raise Refused("not_owner")
-        for status in ("closed", "frozen"):
-            if any(side.status == status for side in sides):
-                raise Refused("wallet_" + status)
-        if len({side.currency for side in sides}) > 1:
-            raise Refused("currency_mismatch")
-        check_currency(amount, own.currency)
-        if source and source.balance < amount.value:
-            raise Refused("insufficient_funds")
-        if destination and (destination.balance + amount.value).scaleb(own.digits) > UNITS_MAX:
-            raise Refused("balance_limit")
-        if source:
-            source = self.wallets[source_id] = replace(source, balance=source.balance - amount.value)
-        if destination:
-            destination = self.wallets[destination_id] = replace(destination, balance=destination.balance + amount.value)
-        transfer = Transfer(kind, source, destination, amount.value, own.currency, metadata, request)
-        self.journal.append(transfer)
-        return transfer
+    # --- what there is at a moment ---
 
-    def make_wallet(self, user_id, amount, currency, request=None):
-        check_request("wallet", None, None, amount)
-        if currency not in CURRENCIES:
-            raise Refused("unknown_currency")
-        if user_id in self.users:
-            raise Refused("wallet_exists")
-        check_currency(amount, currency)
-        wallet_id, self.next_wallet_id = self.next_wallet_id, self.next_wallet_id + 1
-        self.wallets[wallet_id] = Wallet(wallet_id, user_id, currency, Decimal(0))
-        self.users[user_id] = wallet_id
-        if amount.value > 0:
-            self.post("deposit", None, wallet_id, amount, request=request)
+    def get(self, wallet_id, code="wallet_not_found"):
+        if wallet_id not in self.wallets:
+            raise Refused(code)
         return self.wallets[wallet_id]
 
+    def moment_of(self, wallet_ids):
+        """The clock, or the last moment of these wallets where that is later."""
+        now = self.clock
+        for wallet_id in wallet_ids:
+            if wallet_id in self.wallets:
+                now = later(now, self.wallets[wallet_id].updated)
+        return now
+
+    def held(self, wallet_id, now):
+        """A due hold counts nowhere."""
+        holds = (self.holds[row] for row in self.open_holds.get(wallet_id, ()))
+        return sum(hold.rest for hold in holds if not hold.is_due(now))
+
+    def held_shown(self, wallet_id, now):
+        """What a row says: a due hold may have been released, or not yet, where nothing depends on it."""
+        return self.held(wallet_id, now), sum(self.holds[row].rest for row in self.open_holds.get(wallet_id, ()))
+
+    def available(self, wallet, now):
+        return wallet.balance - self.held(wallet.wallet_id, now) - wallet.floor
+
+    def put_hold(self, row, hold):
+        self.put(self.holds, row, hold)
+        self.changed_holds.add(row)
+        others = tuple(other for other in self.open_holds.get(hold.source_id, ()) if other is not row)
+        self.put(self.open_holds, hold.source_id, (*others, row) if hold.state == "open" else others)
+
+    def put_wallet(self, wallet_id, now, **changes):
+        self.put(self.wallets, wallet_id, replace(self.wallets[wallet_id], updated=now, **changes))
+        return self.wallets[wallet_id]
+
+    def expire(self, wallet_id, now):
+        """What is due is released before anything else is written of this wallet."""
+        for row in self.open_holds.get(wallet_id, ()):
+            hold = self.holds[row]
+            if hold.is_due(now):
+                self.put(self.swept, row, (now, hold.rest))
+                self.put_hold(row, replace(hold, state="expired", rest=0))
+
+    def history(self, wallet_id, with_holds=False):
+        """Newest first. A hold's rows stand in the source's chain alone."""
+        for row in reversed(self.journal):
+            if row.kind in RESERVING:
+                if with_holds and row.source_id == wallet_id:
+                    yield row
+            elif wallet_id in (row.source_id, row.destination_id):
+                yield row
+
+
+def may(asker, *users):
+    """A direct call and an operator may do what any of these users may."""
+    if asker.user_id and asker.user_id not in users:
+        raise Refused("not_owner")
+
+
+def operators_alone(asker):
+    may(asker)
+
+
+def check_status(*wallets):
+    for status in ("closed", "frozen"):
+        if any(wallet and wallet.status == status for wallet in wallets):
+            raise Refused("wallet_" + status)
+
+
+def all_units(currency, *amounts):
+    """Precision comes before size, over all of them."""
+    if any(amount and amount.decimals > CURRENCIES[currency] for amount in amounts):
+        raise Refused("amount_precision")
+    return [amount and units_of(amount, currency) for amount in amounts]
+
+
+def check_max_amount(asker, amount, currency):
+    """Bounds each row that moves or holds."""
+    if asker.max_amount and amount > asker.max_amount.value.scaleb(CURRENCIES[currency]):
+        raise Refused("amount_above_limit")
+
+
+def check_gain(wallet, amount):
+    if wallet and wallet.balance + amount > min(UNITS_MAX, UNITS_MAX if wallet.ceiling is None else wallet.ceiling):
+        raise Refused("balance_limit")
+
+
+def check_loss(wallet, amount):
+    if wallet and wallet.balance - amount < -UNITS_MAX:
+        raise Refused("balance_limit")
+
+
+def shares_of(operation, total, amounts):
+    """Each share of a split, floored; the one rest takes the remainder."""
+    if not operation.is_split:
+        return [total]
+    shares = [amount if share.parts is None else total * share.parts // PARTS for share, amount in zip(operation.split, amounts)]
+    left = total - sum(share for share in shares if share is not None)
+    if left < 0 or (left > 0 and None not in shares):
+        raise Refused("split_mismatch")
+    return [left if share is None else share for share in shares]
+
+
+class Rules(State):
+    """judge() carries out an operation for whoever asks, and returns the rows that it makes."""
+
+    def judge(self, operation, asker, now):
+        return getattr(self, "judge_" + operation.kind)(operation, asker, now)
+
+    def write(self, kind, source_id, destination_id, amount, now, reserves=False, **more):
+        """A row, and what it does to the wallets; a reserving one moves nothing."""
+        source, destination = self.wallets.get(source_id), self.wallets.get(destination_id)
+        currency = (source or destination).currency
+        if source:
+            source = self.put_wallet(source_id, now, balance=source.balance - (0 if reserves else amount))
+        if destination and not reserves:
+            destination = self.put_wallet(destination_id, now, balance=destination.balance + amount)
+        row = Transfer(kind, source_id, destination_id, amount, currency, now, source and source.balance,
+                       None if reserves or not destination else destination.balance,
+                       self.held_shown(source_id, now), **more)
+        self.journal.append(row)
+        return row
+
+    # --- what moves money ---
+
+    def judge_transaction(self, operation, asker, now):
+        source = self.get(operation.source_id, "source_wallet_not_found")
+        ends = [share.destination_id for share in operation.split] or [operation.destination_id]
+        return self.pay(operation, asker, now, source, [self.get(end, "destination_wallet_not_found") for end in ends])
+
+    judge_fee = judge_transaction
+
+    def judge_deposit(self, operation, asker, now):
+        return self.pay(operation, asker, now, None, [self.get(operation.destination_id)])
+
+    def judge_withdrawal(self, operation, asker, now):
+        return self.pay(operation, asker, now, self.get(operation.source_id), [])
+
+    def pay(self, operation, asker, now, source, ends):
+        own = source or ends[0]
+        may(asker, own.user_id)
+        check_status(source, *ends)
+        if any(end.currency != own.currency for end in ends):
+            raise Refused("currency_mismatch")
+        total, *amounts = all_units(own.currency, operation.amount, *(share.amount for share in operation.split))
+        if source:
+            total = self.wanted(operation.amount_mode, total, source, now)
+        shares = shares_of(operation, total, amounts)
+        for share in shares:
+            check_max_amount(asker, share, own.currency)
+        if source and (total < 1 or self.available(source, now) < total):
+            raise Refused("insufficient_funds")
+        gains = {}
+        for end, share in zip(ends, shares):
+            gains[end.wallet_id] = gains.get(end.wallet_id, 0) + share
+            check_gain(end, gains[end.wallet_id])
+        if source:
+            self.expire(source.wallet_id, now)
+        ids = [end.wallet_id for end in ends] or [None]
+        return [self.write(operation.kind, source and source.wallet_id, end, share, now) for end, share in zip(ids, shares) if share > 0]
+
+    def wanted(self, mode, amount, wallet, now):
+        available = self.available(wallet, now)
+        if mode == "up_to":
+            return min(amount, available)
+        return min(available, wallet.balance - self.held(wallet.wallet_id, now)) if mode == "all" else amount
+
+    # --- holds ---
+
+    def judge_hold(self, operation, asker, now):
+        source = self.get(operation.source_id, "source_wallet_not_found")
+        has_end = operation.destination_id is not None
+        destination = self.get(operation.destination_id, "destination_wallet_not_found") if has_end else None
+        may(asker, source.user_id)
+        check_status(source, destination)
+        if destination and destination.currency != source.currency:
+            raise Refused("currency_mismatch")
+        amount, most = all_units(source.currency, operation.amount, operation.max_capture)
+        self.reserve(source, amount, asker, now)
+        self.expire(source.wallet_id, now)
+        hold = Hold(source.wallet_id, operation.destination_id, amount, amount if most is None else most)
+        return [self.record("hold", None, hold, amount, now, self.end_of(operation, now))]
+
+    def reserve(self, source, amount, asker, now):
+        check_max_amount(asker, amount, source.currency)
+        if self.available(source, now) < amount:
+            raise Refused("insufficient_funds")
+        if self.held(source.wallet_id, now) + amount > UNITS_MAX:
+            raise Refused("balance_limit")
+
+    @staticmethod
+    def end_of(operation, now):
+        if operation.expires_at is not None:
+            return FOREVER if operation.expires_at >= INFINITY else Moment(operation.expires_at)
+        return replace(now, at=now.at + (HOLD_EXPIRY if operation.expires_in is None else operation.expires_in))
+
+    def record(self, kind, row, hold, amount, now, end=None):
+        """A row that reserves or releases, and the hold as it is afterwards."""
+        self.put_wallet(hold.source_id, now)
+        new = Transfer(kind, hold.source_id, hold.destination_id, amount, self.wallets[hold.source_id].currency, now, link=row,
+                       source_balance=self.wallets[hold.source_id].balance, expires=end, max_capture=end and hold.max_capture)
+        if row is None:
+            new.link = new
+            for side in (hold.source_id, hold.destination_id):
+                self.hold_rows.setdefault(side, []).append(new)
+        self.put_hold(row or new, replace(hold, terms=new if end else hold.terms))
+        new.held = self.held_shown(hold.source_id, now)
+        self.journal.append(new)
+        return new
+
+    def find_hold(self, operation):
+        """(the row that made it, the hold)"""
+        if operation.hold_id is not None:
+            row = self.transfers.get(operation.hold_id)
+        else:
+            named = self.handshakes.get(operation.hold_handshake)
+            row = (self.outcomes[named].rows or (None,))[0] if named in self.outcomes and named.kind == "hold" else None
+        if row not in self.holds:
+            raise Refused("hold_not_found")
+        return row, self.holds[row]
+
+    def open_hold(self, operation, asker, now):
+        row, hold = self.find_hold(operation)
+        if operation.kind == "hold_extend":
+            may(asker, self.wallets[hold.source_id].user_id)
+        elif hold.destination_id is None:
+            operators_alone(asker)
+        else:
+            may(asker, self.wallets[hold.destination_id].user_id)
+        if hold.shown(now) != "open":
+            raise Refused("hold_" + hold.shown(now))
+        return row, hold, self.wallets[hold.source_id], self.wallets.get(hold.destination_id)
+
+    def judge_capture(self, operation, asker, now):
+        row, hold, source, destination = self.open_hold(operation, asker, now)
+        check_status(source, destination)
+        (amount,) = all_units(source.currency, operation.amount)
+        amount = hold.rest if amount is None else amount
+        if amount > hold.rest + hold.max_capture - hold.total:
+            raise Refused("exceeds_hold")
+        check_max_amount(asker, amount, source.currency)
+        if amount > hold.rest and self.available(source, now) < amount - hold.rest:
+            raise Refused("insufficient_funds")
+        check_gain(destination, amount)
+        check_loss(source, amount)
+        if amount > hold.rest:
+            self.expire(source.wallet_id, now)
+        rest = max(0, hold.rest - amount)
+        if operation.final or rest == 0:
+            self.put_hold(row, replace(hold, captured=hold.captured + amount, rest=0, state="captured"))
+        else:
+            self.put_hold(row, replace(hold, captured=hold.captured + amount, rest=rest))
+        return [self.write("capture", hold.source_id, hold.destination_id, amount, now, link=row)]
+
+    def judge_void(self, operation, asker, now):
+        row, hold, source, _ = self.open_hold(operation, asker, now)
+        (amount,) = all_units(source.currency, operation.amount)
+        amount = hold.rest if amount is None else amount
+        if amount > hold.rest:
+            raise Refused("exceeds_hold")
+        rest = hold.rest - amount
+        hold = replace(hold, rest=rest, max_capture=hold.max_capture - amount, state="open" if rest else "voided")
+        return [self.record("void", row, hold, amount, now)]
+
+    def judge_hold_extend(self, operation, asker, now):
+        row, hold, source, destination = self.open_hold(operation, asker, now)
+        check_status(source, destination)
+        (total,) = all_units(source.currency, operation.amount)
+        total = hold.total if total is None else total
+        has_end = operation.expires_in is not None or operation.expires_at is not None
+        end = self.end_of(operation, now) if has_end else hold.expires
+        moves = has_end and end != hold.expires
+        if total < hold.total or (moves and not reached(end, hold.expires)) or (total == hold.total and not moves):
+            raise Refused("below_hold")
+        more = total - hold.total
+        if more > 0:
+            self.reserve(source, more, asker, now)
+            self.expire(source.wallet_id, now)
+        earlier = hold.terms
+        hold = replace(hold, rest=hold.rest + more, max_capture=max(hold.max_capture, total))
+        new = self.record("hold_extend", row, hold, more, now, end)
+        new.expires_as = None if has_end else earlier
+        return [new]
+
+    # --- reversals and groups ---
+
+    def left(self, row):
+        return row.amount - self.reversed.get(row, 0)
+
+    def judge_reversal(self, operation, asker, now):
+        row = self.transfers.get(operation.transfer_id)
+        if row is None:
+            raise Refused("transaction_not_found")
+        return self.reverse(row, operation, asker, now)
+
+    def may_reverse(self, row, operation, asker):
+        """The user of the destination gives back; what touches the outside is an operator's."""
+        if operation.shortfall == "overdraw" or None in (row.source_id, row.destination_id):
+            operators_alone(asker)
+        elif not asker.may_reverse:
+            may(asker, self.wallets[row.destination_id].user_id)
+
+    def reverse(self, row, operation, asker, now):
+        source, destination = self.wallets.get(row.destination_id), self.wallets.get(row.source_id)
+        self.may_reverse(row, operation, asker)
+        if row.kind in RESERVING or row.kind == "reversal":
+            raise Refused("not_reversible")
+        if self.left(row) == 0:
+            raise Refused("already_reversed")
+        check_status(source, destination)
+        (amount,) = all_units(row.currency, operation.amount)
+        amount = self.left(row) if amount is None else amount
+        if amount > self.left(row):
+            raise Refused("exceeds_reversible")
+        if source and operation.shortfall == "available":
+            amount = min(amount, self.available(source, now))
+        check_max_amount(asker, amount, row.currency)
+        is_short = source is not None and (amount < 1 or self.available(source, now) < amount)
+        if is_short and operation.shortfall != "overdraw":
+            raise Refused("insufficient_funds")
+        check_gain(destination, amount)
+        check_loss(source, amount)
+        if source:
+            self.expire(source.wallet_id, now)
+        self.changed_sums.add(row)
+        self.put(self.reversed, row, self.reversed.get(row, 0) + amount)
+        return [self.write("reversal", row.destination_id, row.source_id, amount, now, link=row, overdraw=is_short)]
+
+    def judge_group(self, operation, asker, now):
+        return self.all_or_none([lambda leg=leg: self.judge(leg, asker, now) for leg in operation.legs])
+
+    def judge_group_reversal(self, operation, asker, now):
+        rows = self.groups.get(self.transfers.get(operation.group_id))
+        if not rows:
+            raise Refused("transaction_not_found")
+        rows = [row for row in reversed(rows) if row.kind not in RESERVING and row.kind != "reversal"]
+        if not rows:
+            raise Refused("not_reversible")
+        left = [row for row in rows if self.left(row) > 0 and not (operation.keep_fees and row.kind == "fee")]
+        if not left:
+            for row in rows:
+                self.may_reverse(row, operation, asker)
+            raise Refused("already_reversed")
+        return self.all_or_none([lambda row=row: self.reverse(row, operation, asker, now) for row in left])
+
+    def all_or_none(self, legs):
+        rows, mark = [], self.mark()
+        for number, leg in enumerate(legs):
+            try:
+                rows += leg()
+            except Refused as refused:
+                self.undo(mark)
+                raise Refused(refused.code, number) from refused
+        for row in rows:
+            row.group = rows[0]
+        rows[0].group_size = len(rows)
+        self.put(self.groups, rows[0], rows)
+        return rows
+
+    # --- which wallets an operation writes, and whose is its key ---
+
+    def ends_of(self, operation):
+        """(source, destination...) of what moves or reserves, where they are known; a reserving one writes its source alone."""
+        if operation.kind in ("capture", "void", "hold_extend"):
+            try:
+                _, hold = self.find_hold(operation)
+            except Refused:
+                return []
+            return [hold.source_id] + ([hold.destination_id] if operation.kind == "capture" else [])
+        if operation.kind == "reversal":
+            row = self.transfers.get(operation.transfer_id)
+            return [row.destination_id, row.source_id] if row else []
+        if operation.kind == "group_reversal":
+            rows = self.groups.get(self.transfers.get(operation.group_id), [])
+            return [end for row in reversed(rows) for end in (row.destination_id, row.source_id)]
+        if operation.kind == "group":
+            return [end for leg in operation.legs for end in self.ends_of(leg)]
+        if operation.kind == "hold":
+            return [operation.source_id]
+        return [operation.source_id, operation.destination_id, *(share.destination_id for share in operation.split)]
+
+    def moment(self, *operations):
+        return self.moment_of(end for operation in operations for end in self.ends_of(operation))
+
+    def owner(self, operation):
+        """The user of the wallet that is debited, held on or gives back; of a deposit, that is credited."""
+        ends = self.ends_of(operation.legs[0] if operation.kind == "group" else operation)
+        wallets = [self.wallets.get(end) for end in ends if end is not None]
+        return wallets[0].user_id if wallets and wallets[0] else None
+
+
+class Model(Rules):
     # --- direct calls ---
 
     def create(self, user_id, amount, currency):
         check_id(user_id)
-        return self.make_wallet(user_id, read_numeric_amount(amount), currency.lower())
+        operation = Operation("wallet", user_id, amount=read_numeric_amount(amount), currency=currency.lower())
+        return self.make_wallet(operation, self.clock)
 
-    def pay(self, kind, source_id, destination_id, amount, metadata, key):
-        check_id(source_id)
-        check_id(destination_id)
-        amount = read_numeric_amount(amount)
+    def make_wallet(self, operation, now, request=None):
+        check_operation(operation)
+        if operation.user_id in self.users:
+            raise Refused("wallet_exists")
+        (units,) = all_units(operation.currency, operation.amount)
+        check_max_amount(operation, units, operation.currency)
+        wallet_id, self.next_wallet_id = self.next_wallet_id, self.next_wallet_id + 1
+        self.put(self.wallets, wallet_id, Wallet(wallet_id, operation.user_id, operation.currency, now))
+        self.put(self.users, operation.user_id, wallet_id)
+        if units > 0:
+            self.write("deposit", None, wallet_id, units, now, request=request)
+        return self.wallets[wallet_id]
+
+    def call(self, operation, key=None):
+        """A direct call; the operation's arguments have been read."""
         check_key(key)
-        asked = ("direct", kind, source_id, destination_id, amount.value, metadata)
-        own = self.wallets.get(source_id if source_id is not None else destination_id)
-        if key is not None and own is not None:
-            stored, transfer = self.keys.get((own.user_id, key), (asked, None))
+        if is_broken(operation):
+            check_operation(operation, self.clock if key else self.moment(operation))
+        asked, owner = ("direct", operation.asked), self.owner(operation)
+        if key is not None and owner is not None:
+            stored, rows = self.keys.get((owner, key), (asked, None))
             if stored != asked:
                 raise Refused("idempotency_mismatch")
-            if transfer is not None:
-                return transfer
-        transfer = self.post(kind, source_id, destination_id, amount, metadata=metadata)
+            if rows is not None:
+                return rows
+        now = self.moment(operation)
+        check_operation(operation, now)
+        rows = self.judge(operation, operation, now)
+        for row in rows:
+            row.metadata = operation.metadata
         if key is not None:
-            self.keys[own.user_id, key] = (asked, transfer)
-        return transfer
+            self.put(self.keys, (owner, key), (asked, rows))
+        return rows
+
+    def transfer_many(self, operations, all_or_nothing):
+        """[(row or None, code)] of operations that are still to be read; all of them have one moment."""
+        answers, mark, read = [], self.mark(), []
+        for make in operations:
+            try:
+                read.append(make())
+            except Refused as refused:
+                read.append(refused)
+        now = self.moment(*(operation for operation in read if not isinstance(operation, Refused)))
+        for operation in read:
+            try:
+                if isinstance(operation, Refused):
+                    raise operation
+                check_operation(operation, now)
+                answers.append((self.judge(operation, operation, now)[0], "processed"))
+            except Refused as refused:
+                if all_or_nothing:
+                    self.undo(mark)
+                    raise
+                answers.append((None, refused.code))
+        return answers
+
+    def dry_run(self, kind, payload):
+        """The code that it would end with."""
+        mark = self.mark()
+        try:
+            operation = read_payload(kind, payload)
+            now = self.moment(operation)
+            check_operation(operation, now)
+            if self.is_late(operation):
+                raise Refused("request_expired")
+            if kind == "wallet":
+                self.make_wallet(operation, self.clock)
+                self.next_wallet_id -= 1
+            elif kind == "wallet_read":
+                may(operation, self.get(operation.source_id).user_id)
+            else:
+                self.judge(operation, operation, now)
+            return "processed"
+        except Refused as refused:
+            return refused.code
+        finally:
+            self.undo(mark)
 
     def set_status(self, wallet_id, status):
         check_id(wallet_id)
         if status not in STATUSES:
             raise Refused("unknown_status")
         wallet = self.get(wallet_id)
-        if wallet.status == "closed" and status != "closed":
+        if status == "closed" and wallet.status != status:
+            return self.close(wallet_id)
+        if wallet.status == "closed" and status == "frozen":
             raise Refused("wallet_closed")
-        if status == "closed" and wallet.balance != 0:
-            raise Refused("wallet_not_empty")
-        self.wallets[wallet_id] = replace(wallet, status=status)
-        return self.wallets[wallet_id]
+        return self.put_wallet(wallet_id, self.moment_of([wallet_id]), status=status)
 
-    def get(self, wallet_id):
-        if wallet_id not in self.wallets:
-            raise Refused("wallet_not_found")
-        return self.wallets[wallet_id]
+    def close(self, wallet_id, sweep_to=None):
+        check_id(wallet_id)
+        check_id(sweep_to)
+        if wallet_id == sweep_to:
+            raise Refused("same_wallet")
+        wallet = self.get(wallet_id)
+        end = None if sweep_to is None else self.get(sweep_to, "destination_wallet_not_found")
+        if wallet.status == "closed":
+            return wallet
+        now = self.moment_of([wallet_id] if end is None else [wallet_id, sweep_to])
+        sweeps = end is not None and wallet.balance > 0
+        if sweeps:
+            check_status(wallet, end)
+            if wallet.currency != end.currency:
+                raise Refused("currency_mismatch")
+            check_gain(end, wallet.balance)
+        if self.held(wallet_id, now) > 0:
+            raise Refused("wallet_has_holds")
+        if wallet.balance != 0 and not sweeps:
+            raise Refused("wallet_not_empty")
+        self.expire(wallet_id, now)
+        if sweeps:
+            self.write("sweep", wallet_id, sweep_to, wallet.balance, now)
+        return self.put_wallet(wallet_id, now, status="closed")
+
+    def set_limits(self, wallet_id, floor, ceiling):
+        check_id(wallet_id)
+        if floor is None and ceiling is None:
+            raise Refused("missing_member")
+        amounts = [None if text in (None, "Infinity") else read_numeric_amount(text) for text in (floor, ceiling)]
+        wallet = self.get(wallet_id)
+        if wallet.status == "closed":
+            raise Refused("wallet_closed")
+        new_floor, new_ceiling = all_units(wallet.currency, *amounts)
+        new_floor = wallet.floor if floor is None else new_floor
+        new_ceiling = wallet.ceiling if ceiling is None else new_ceiling
+        new_ceiling = None if new_ceiling == UNITS_MAX else new_ceiling  # no wallet can hold more
+        if new_ceiling is not None and new_floor > new_ceiling:
+            raise Refused("floor_above_ceiling")
+        self.limit_changes.append((wallet_id, wallet.floor, new_floor, wallet.ceiling, new_ceiling))
+        return self.put_wallet(wallet_id, self.moment_of([wallet_id]), floor=new_floor, ceiling=new_ceiling)
+
+    def holds_of(self, wallet_id, state):
+        """As source or destination."""
+        self.get(wallet_id)
+        rows = [row for row in self.hold_rows.get(wallet_id, ()) if row in self.holds]
+        return [row for row in rows if state in (None, self.holds[row].shown(self.moment_of([row.source_id])))]
 
     # --- the queue ---
 
-    def enqueue(self, kind, payload, key):
+    def enqueue(self, kind, payload, key, speaks_for_all=True, may_reverse=True, max_amount=None):
         """Store the request, or find the one that was stored with the same key."""
-        request = request_of(kind, read_payload(kind, payload))
+        request = read_payload(kind, payload, needs_user=not speaks_for_all)
         check_key(key)
-        check_request(kind, request.source_id, request.destination_id, request.amount)
+        if key is None or is_broken(request):
+            check_operation(request, self.clock)
+        request.may_reverse, request.max_amount = may_reverse, max_amount
         self.check_at_once(request)
         if key is not None:
-            stored, earlier = self.keys.get((request.user_id, key), (request.asked, None))
-            if stored != request.asked:
+            asked = ("queue", request.asked)
+            stored, earlier = self.keys.get((request.user_id, key), (asked, None))
+            if stored != asked:
                 raise Refused("idempotency_mismatch")
             if earlier is not None:
                 return earlier
-            self.keys[request.user_id, key] = (request.asked, request)
+        check_operation(request, self.clock)
+        if self.is_late(request):
+            raise Refused("request_expired")
+        if key is not None:
+            self.put(self.keys, (request.user_id, key), (asked, request))
         self.requests.append(request)
         self.queue.append(request)
         return request
 
+    def is_late(self, request):
+        """At valid_until a request is still carried out."""
+        return request.valid_until is not None and reached(self.clock, Moment(request.valid_until))
+
     def check_at_once(self, request):
         """An amount whose currency is known, and that does not fit it, is not even stored."""
         if request.kind == "wallet":
-            if request.currency not in CURRENCIES:
-                raise Refused("unknown_currency")
-            check_currency(request.amount, request.currency)
+            all_units(request.currency, request.amount)
         elif request.amount is not None and request.amount.decimals > 2:
             wallet = self.wallets.get(request.source_id or request.destination_id)
             if wallet is not None:
-                check_currency(request.amount, wallet.currency)
+                all_units(wallet.currency, request.amount)
 
-    def carry_out(self, request):
+    def carry_out(self, request, now):
+        check_operation(request, now)
+        if self.is_late(request):
+            raise Refused("request_expired")
         if request.kind == "wallet":
-            wallet = self.make_wallet(request.user_id, request.amount, request.currency, request)
-            return Outcome("processed", wallet=wallet)
+            return Outcome("processed", wallet=self.make_wallet(request, now, request))
         if request.kind == "wallet_read":
             wallet = self.get(request.source_id)
-            if wallet.user_id != request.user_id:
-                raise Refused("not_owner")
+            may(request, wallet.user_id)
             return Outcome("processed", wallet=wallet)
-        transfer = self.post(request.kind, request.source_id, request.destination_id, request.amount,
-                             request.user_id, request=request)
-        return Outcome("processed", transfer=transfer)
+        rows = self.judge(request, request, now)
+        rows[0].request = request
+        return Outcome("processed", rows=tuple(rows))
 
     def process(self, requests_max=None):
-        """Give the first requests of the queue their outcomes; how many."""
+        """Give the first requests of the queue their outcomes; how many. They are one batch, and have one moment."""
         turn = self.queue[:requests_max]
         self.queue = self.queue[len(turn):]
+        now = self.moment(*(request for request in turn if request.kind != "wallet_read"))
         for request in turn:
             try:
-                self.outcomes[request] = self.carry_out(request)
+                outcome = self.carry_out(request, now)
             except Refused as refused:
-                self.outcomes[request] = Outcome(refused.code)
+                outcome = Outcome(refused.code, leg=refused.leg)
+            self.put(self.outcomes, request, outcome)
         return len(turn)
-
-    def history(self, wallet_id):
-        """Newest first."""
-        return [t for t in reversed(self.journal) if wallet_id in (t.source_id, t.destination_id)]

@@ -11,6 +11,7 @@ import time
 
 import checker
 import clients
+import deeds
 import journal
 import tap
 from system import System, wait_until
@@ -35,6 +36,8 @@ class World:
         self.url, self.conninfo = system.url, system.conninfo
         self.stop, self.faults = processes.Event(), processes.Value("i", 0)
         self.users, self.wallets = {}, []
+        # What the merchants of one process know: (id, payer, payee).
+        self.holds, self.captures = [], []
 
     def open_wallets(self, connection):
         """Returns {wallet: cents}. The last two are for the nemesis alone, so that nobody holds them."""
@@ -83,6 +86,9 @@ class Bank:
         kinds = [clients.HttpClient] * 4 + [clients.QueueClient] * 2 + [clients.DirectClient] * 2 + [clients.Reader]
         return [kind(self.world, number, len(kinds) + 2) for number, kind in enumerate(kinds)]
 
+    def merchants(self):
+        return [deeds.Merchant(self.world, number, 3) for number in range(3)]
+
     def crowd(self):
         return [clients.Crowd(self.world, 9, 11, self.keys)]
 
@@ -94,7 +100,7 @@ class Bank:
         return world, 10, 11
 
     def begin(self):
-        for make in (self.payers, self.crowd):
+        for make in (self.payers, self.merchants, self.crowd):
             child = processes.Process(target=serve, args=(make,))
             child.start()
             self.children.append(child)
@@ -113,6 +119,8 @@ class Bank:
         connection = self.system.connect()
         dry = wait_until(lambda: connection.query("SELECT queued FROM wallet.queue") == [["0"]], 60, 0.1)
         tap.ok(dry, "the queue is worked off")
+        due = "SELECT count(*) FROM wallet.hold WHERE state = 0 AND expires_at <= clock_timestamp() - interval '1 second'"
+        tap.ok(wait_until(lambda: connection.query(due) == [["0"]], 10, 0.1), "holds that are due have expired")
         connection.close()
 
     def contradictions(self):
@@ -122,8 +130,12 @@ class Bank:
         handshakes = sorted({(owner[line[2]], line[3]) for line in lines if line[0] == "ack"})
         connection = self.system.connect()
         tables = checker.read_tables(connection, self.initial, handshakes)
+        facts = deeds.read_facts(connection, lines)
         connection.close()
-        return lines, tables, checker.check(lines, tables)
+        others = [(row.source, row.destination, row.amount) for row in facts.rows
+                  if row.kind not in deeds.RESERVING and (row.kind != "transaction" or row.group_id)]  # fmt: skip
+        tap.note(f"beside them: {deeds.summary(lines, facts)}")
+        return lines, tables, checker.check(lines, tables, others) + list(deeds.check(lines, facts))
 
     def compare(self):
         lines, tables, faults = self.contradictions()

@@ -31,13 +31,15 @@ def read_tables(connection, initial, handshakes):
     return Tables(
         rows(
             "SELECT request_id, source_wallet_id, destination_wallet_id, (amount * 10::numeric ^ (2 - amount_scale))::bigint"
-            " FROM wallet.request"
+            " FROM wallet.request WHERE kind = wallet.kind_number('transaction')"
         ),
         rows(
             "SELECT transfer_id, request_id, source_wallet_id, destination_wallet_id, amount FROM wallet.transfer"
-            " WHERE kind <> wallet.kind_number('deposit')"
+            " WHERE kind = wallet.kind_number('transaction') AND group_id IS NULL"
         ),
-        [(int(request), code) for request, code in connection.query("SELECT request_id, code FROM wallet.outcome", seconds=300)],
+        [(int(request), code) for request, code in connection.query(
+            "SELECT o.request_id, o.code FROM wallet.outcome AS o JOIN wallet.request AS r USING (request_id)"
+            " WHERE r.kind = wallet.kind_number('transaction')", seconds=300)],
         dict(rows("SELECT wallet_id, balance FROM wallet.wallet")),
         initial,
         rows("SELECT cents, transfer_id FROM application"),
@@ -122,8 +124,9 @@ def check_direct(cents, payment, application):
         yield f"payment {cents}: a direct one, stored in the queue"
 
 
-def check(lines, tables):
-    """Every contradiction, in words; an empty list when all is well."""
+def check(lines, tables, others=()):
+    """Every contradiction, in words; an empty list when all is well. Others are rows of the journal that moved money and
+    are no payments: (source, destination, cents)."""
     lines = list(lines)
     payments, faults = read_payments(lines)
     faults += check_snapshots(lines, sum(tables.initial.values()))
@@ -131,6 +134,9 @@ def check(lines, tables):
     endings, application = collections.defaultdict(list), collections.defaultdict(list)
     balances = dict(tables.initial)
 
+    for source, destination, cents in others:
+        balances[source] -= cents
+        balances[destination] += cents
     for request, source, destination, cents in tables.requests:
         if cents not in payments or payments[cents].ends != (source, destination):
             faults.append(f"request {request} over {cents}: nobody asked for it")
