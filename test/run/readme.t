@@ -1,7 +1,7 @@
 #!/usr/bin/perl
-# Runs every example of README.md on a system of its own, one after the other, and compares what
-# comes out with what README.md says. Handshakes and times differ: a handshake is the same wherever
-# README.md shows the same one. What asks how a request stands is asked again until it is settled.
+# Runs every example of README.md, and then those of docs/ledger.md, on a system of its own, one after
+# the other, and compares what comes out with what the page says. Handshakes and times differ: a
+# handshake is the same wherever a page shows the same one. What asks how a request stands is asked again until it is settled.
 use strict;
 use warnings;
 
@@ -21,13 +21,14 @@ sub free_port
     return $socket->sockport;
 }
 
-# README.md's console blocks, as [command, output as shown].
+# A page's console blocks, as [command, output as shown].
 sub examples
 {
+    my ($page) = @_;
     my @examples;
     my $inside = 0;
-    open my $readme, '<', 'README.md' or die "README.md: $!";
-    while (my $line = <$readme>)
+    open my $handle, '<', $page or die "$page: $!";
+    while (my $line = <$handle>)
     {
         if ($line =~ /^```/)
         {
@@ -79,7 +80,7 @@ sub run
 sub is_question
 {
     my ($command) = @_;
-    return $command !~ /wallet_transfer|wallet_enqueue/ && ($command !~ / -d / || $command =~ /-X (?:GET|QUERY)/);
+    return $command !~ /wallet_(?:create|transfer|group|enqueue)/ && ($command !~ / -d / || $command =~ /-X (?:GET|QUERY)/);
 }
 
 my $dir = File::Temp->newdir('/tmp/pg_wallet_readme.XXXXXX');
@@ -97,7 +98,7 @@ for my $line (split /\n/, `cat $dir/run/env`)
 {
     open my $file, '<', 'README.md' or die $!;
     my $first = join '', map { scalar <$file> } 1 .. 50;
-    my @commands = grep { $_->[1] eq 'shell' } examples();
+    my @commands = grep { $_->[1] eq 'shell' } examples('README.md');
     like($first, qr/^    make run\b.*docker compose up/m, 'the first screen: how to start');
     like($first, qr/docker-compose/, 'by the other name, too');
     like($first, qr{^\$ curl .*/transaction }m, 'a payment');
@@ -107,8 +108,8 @@ for my $line (split /\n/, `cat $dir/run/env`)
     like(do { local $/; $first . <$file> }, qr/\*\*A refusal is `200` with `"status":"rejected"`\*\*/, 'in bold: what a refusal is');
 }
 
-my %actual;    # README.md's handshakes => ours
-for my $example (examples())
+my %actual;    # the handshakes of a page => ours
+for my $example (map { examples($_) } qw(README.md docs/ledger.md))
 {
     my ($command, $kind, $expected) = @$example;
     my $deadline = time + $seconds_max;

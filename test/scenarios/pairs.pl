@@ -38,7 +38,7 @@ wallet full
 wallet stranger
 limits full ceiling 0
 END
-my $statuses = "status frozen frozen\nstatus closed closed\n[queue] deposit rich 1 by rich key used\n";
+my $statuses = "status frozen frozen\nstatus closed closed\n[queue] deposit rich 2 by rich key used\n";
 
 # Two wallets, of which either may be the one that breaks a rule.
 my @of_two = (

@@ -127,4 +127,11 @@ for my $file (sort glob 'test/scenarios/*.scenario') {
         ok(scalar(grep { $_->{ways}{$way} } @found), "$file, $way");
     }
 }
+# What a program makes is what it would make now.
+for my $file (sort glob 'test/scenarios/pairs_*.scenario') {
+    my ($kind) = $file =~ /pairs_(\w+)\.scenario/;
+    open my $handle, '<', $file or die "cannot read $file: $!";
+    my $text = do { local $/; <$handle> };
+    is($text, scalar(qx($^X test/scenarios/pairs.pl $kind)), "$file is made by pairs.pl");
+}
 done_testing();

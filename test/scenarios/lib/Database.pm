@@ -62,6 +62,15 @@ BEGIN
 END
 $$;
 
+-- What the worker does once a second: the holds expire that are due in this moment.
+CREATE FUNCTION pg_temp.expire() RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('pg_wallet.clock_offset', extract(epoch FROM (SELECT c.now FROM clock AS c) - clock_timestamp()) || ' s', false);
+    PERFORM wallet_process();
+    RETURN 'processed';
+END
+$$;
+
 -- What a statement answers, or what a call's rows say.
 CREATE FUNCTION pg_temp.answer(statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -204,7 +213,8 @@ sub point_statement {
     my ($point, $base) = @_;
     my ($name, $shift) = $point =~ /^(\w*)([+-]\w+)?$/;
     my $interval = quoted(microseconds($shift // '0us') . ' us');
-    return "SELECT pg_temp.set_clock(pg_temp.moment($interval), false, $base)" if $name eq '';
+    my $stands = defined $shift && $shift =~ /us$/ ? 'true' : 'false';
+    return "SELECT pg_temp.set_clock(pg_temp.moment($interval), $stands, $base)" if $name eq '';
     return "SELECT pg_temp.set_clock((SELECT h.expires_at FROM wallet.hold AS h WHERE h.hold_id = pg_temp.id(" . quoted($name) . ")) + $interval\::interval, true, $base)";
 }
 
@@ -215,6 +225,7 @@ sub operator_statement {
     my @wallets = map { numbered($_, $number_of) } @{ $operation->{wallets} };
     return "SELECT 'processed' FROM wallet_set_status($wallets[0], " . quoted($values->{status}) . ')' if $verb eq 'status';
     return "SELECT 'processed' FROM wallet_close(" . join(', ', @wallets) . ')' if $verb eq 'close';
+    return "SELECT 'processed' FROM " . spelt_out($values->{statement}, $number_of) if $verb eq 'call';
     return point_statement($values->{moment}, $base) if $verb eq 'clock';
     return 'SELECT pg_temp.expire()' if $verb eq 'expire';
     return "SELECT pg_temp.newest($wallets[0], " . @{ $values->{rows} } . ')' if $verb eq 'journal';
@@ -269,7 +280,6 @@ sub direct_line {
     return answer_line($n, operator_statement($operation, $number_of, $base)) if $verbs{$verb}{operator};
     return answer_line($n, dry_statement($operation, $number_of)) if $operation->{is_dry};
     return answer_line($n, 'SELECT amount FROM wallet_get(' . numbered($values->{wallet}, $number_of) . ')') if $verb eq 'balance';
-    return answer_line($n, "SELECT 'processed' FROM " . spelt_out($values->{statement}, $number_of)) if $verb eq 'call';
     if ($verb eq 'wallet') {
         my @arguments = ($number_of->{ $operation->{wallets}[0] }, $values->{amount} // 0, quoted($values->{currency} // 'usd'));
         return answer_line($n, "SELECT 'processed' FROM wallet_create(" . join(', ', @arguments) . ')');
@@ -332,13 +342,15 @@ sub enqueue_line {
     }
     my @arguments = (quoted($kind), "$payload\::json", defined $values->{key} ? quoted($values->{key}) : 'NULL');
     my $statement = 'SELECT wallet_enqueue(' . join(', ', @arguments) . ')';
-    if ($values->{may_reverse} || defined $values->{most}) {
+    # Who may call wallet_enqueue() as we do may reverse anybody's transfers: here the line says so.
+    if ($verb =~ /^(?:reverse|group)/ || exists $values->{may_reverse} || defined $values->{most}) {
         my $rights = 2 * ($values->{may_reverse} // 0) + !defined $user;
         $statement = "SELECT coalesce(handshake_id, code) FROM wallet_enqueue_utf8(ARRAY[${\quoted($kind)}], ARRAY[convert_to($payload, 'UTF8')], "
-            . 'NULL, ' . "ARRAY[$rights], ARRAY[${\(defined $values->{most} ? quoted($values->{most}) : 'NULL')}]::text[])";
+            . (defined $values->{key} ? "ARRAY[convert_to(${\quoted($values->{key})}, 'UTF8')]" : 'NULL')
+            . ", ARRAY[$rights], ARRAY[${\(defined $values->{most} ? quoted($values->{most}) : 'NULL')}]::text[])";
     }
     my $name = quoted($operation->{name} // '');
-    return "INSERT INTO asked SELECT $n, $name, '$kind', ${\($user // 'NULL')}, pg_temp.answer(" . quoted($statement) . ");\n"
+    return "INSERT INTO asked SELECT $n, $name, '$kind', ${\($user // 0)}, pg_temp.answer(" . quoted($statement) . ");\n"
         . ($name eq q('') ? '' : "INSERT INTO made (name, handshake) SELECT name, handshake FROM asked WHERE n = $n AND handshake ~ '^[0-9a-f]{64}\$';\n");
 }
 
@@ -348,13 +360,14 @@ sub by_queue {
     my ($now, @operations) = @_;
     my $base = last_user();
     my $number_of = numbers($base, @operations);
-    my (@lines, %pending);
+    my (@lines, %pending, $is_pending);
     for my $n (0 .. $#operations) {
         my $operation = $operations[$n];
         my $is_operators = $verbs{ $operation->{verb} }{operator} || $operation->{is_dry};
-        if (!$operation->{while_queued} && ($is_operators || needs_ids($operation, \%pending)) && $operation->{verb} ne 'wallet') {
+        if ($is_pending && !$operation->{while_queued} && ($is_operators || needs_ids($operation, \%pending)) && $operation->{verb} ne 'wallet') {
             push @lines, $process;
             %pending = ();
+            $is_pending = 0;
         }
         if ($is_operators) {
             push @lines, answer_line($n, $operation->{is_dry} ? dry_statement($operation, $number_of) : operator_statement($operation, $number_of, $base));
@@ -362,6 +375,7 @@ sub by_queue {
         }
         $pending{ $operation->{wallets}[0] } = 1 if $operation->{verb} eq 'wallet';
         $pending{ $operation->{name} } = 1 if defined $operation->{name};
+        $is_pending = 1;
         push @lines, enqueue_line($n, $operation, $number_of);
     }
     return answers($now, @lines, $process);

@@ -144,7 +144,7 @@ sub joined {
         elsif (@expressions && !ref $expressions[-1]) { $expressions[-1] .= $piece }
         else { push @expressions, $piece }
     }
-    return 'concat(' . join(', ', map { ref $_ ? $_->[0] : quoted($_) } @expressions) . ')';
+    return q{array_to_string(ARRAY[} . join(', ', map { ref $_ ? $_->[0] : quoted($_) } @expressions) . q{], '')};
 }
 
 # The payload of a request as an expression of text; user is a number, or undef where an operator asks.

@@ -40,7 +40,7 @@ our %verbs = (
     reverse_group => { words => [qw(group:operation)], options => { keep_fees => 'flag' }, kind => 'group_reversal', call => 'wallet_reverse_group' },
     many => { words => [], options => { all_or_nothing => 'flag' }, legs => 1, ways => ['direct'] },
     ask => { words => [qw(kind:word payload:text)], ways => ['queue'] },
-    call => { words => [qw(statement:text)], ways => ['direct'] },
+    call => { words => [qw(statement:text)], operator => 1, ways => [qw(direct queue)] },
     status => { words => [qw(wallet:wallet status:word)], operator => 1 },
     limits => { words => [qw(wallet:wallet)], options => { floor => 'balance', ceiling => 'ceiling' }, operator => 1 },
     close => { words => [qw(wallet:wallet)], options => { sweep => 'wallet' }, operator => 1 },
