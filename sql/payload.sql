@@ -71,15 +71,18 @@ SELECT what, length(payload), q.code, length(q.message) < 200 AS short_message
         (4, 'a long amount', format('{"user_id":6,"amount":0.%s}', repeat('0', 100000))),
         (5, 'a long string', format('{"user_id":6,"amount":"%s"}', repeat('1', 100000))),
         (6, 'many blanks', format('{"user_id":%s7}', repeat(' ', 100000))),
-        (7, 'deep arrays', format('{"user_id":%s}', repeat('[', 100000))),
-        (8, 'deep objects', format('{"user_id":%s', repeat('{"a":', 100000))),
+        (7, 'deep arrays', format('{"user_id":%s%s}', repeat('[', 100000), repeat(']', 100000))),
+        (8, 'deep objects', format('{"user_id":%s1%s}', repeat('{"a":', 100000), repeat('}', 100000))),
+        (12, 'deep arrays that are not closed', format('{"user_id":%s}', repeat('[', 100000))),
+        (13, 'deep objects that are not closed', format('{"user_id":%s', repeat('{"a":', 100000))),
+        (14, 'deep in what is not known', format('{"user_id":6,"a":%s1%s}', repeat('[{"a":', 50000), repeat('}]', 50000))),
         (10, 'a long id', format('{"user_id":6.%s}', repeat('0', 100000))),
         (11, 'a long id in a string', format('{"user_id":"%s"}', repeat('9', 100000))),
         (9, 'a long currency', format('{"user_id":6,"currency":"%s"}', repeat('u', 100000)))) AS v (n, what, payload),
         wallet_enqueue_many(ARRAY['wallet'], ARRAY[payload]) AS q
     ORDER BY n;
 
--- Only the two that were in order have been stored.
+-- Only the three that were in order have been stored; one of them is the owner's, who speaks for all users.
 SELECT count(*) - :before_queued AS stored FROM wallet.request;
 
 -- A single call raises the same as an error; what is no JSON at all the type json refuses before.

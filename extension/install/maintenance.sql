@@ -260,12 +260,11 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     client CONSTANT text[] := ARRAY[
         'wallet_enqueue(text, json, text)', 'wallet_enqueue_many(text[], text[], text[])',
-        'wallet_enqueue_utf8(text[], bytea[], bytea[])',
         'wallet_lookup(text, bigint, text)', 'wallet_lookup_many(text[], bigint[], text[])',
         'wallet_read_many(text[], bigint[], bigint[])', 'wallet_history_page(bigint, bigint, bigint, integer, boolean)',
         'wallet_holds_page(bigint, bigint, bigint, text, bigint, integer)',
         'wallet_of(bigint)', 'wallet_ready()'];
-    shim CONSTANT text[] := client || ARRAY['wallet_api_key_check_many(bytea[])'];
+    shim CONSTANT text[] := client || ARRAY['wallet_api_key_check_many(bytea[])', 'wallet_enqueue_utf8(text[], bytea[], bytea[], integer[], text[])'];
     reader CONSTANT text[] := ARRAY[
         'wallet_get(bigint)', 'wallet_of(bigint)', 'wallet_history(bigint, bigint, integer, boolean)', 'wallet_holds(bigint, text)',
         'wallet_hold_get(bigint)', 'wallet_verify()', 'wallet_ready()', 'wallet_api_keys()'];
@@ -310,7 +309,7 @@ BEGIN
         EXECUTE format('GRANT SELECT ON wallet.wallet, wallet.request, wallet.transfer, wallet.outcome, '
                        'wallet.operation, wallet.hold, wallet.reversed, wallet.limit_change, wallet.idempotency_key, wallet.queue_position, '
                        'wallet.expiry TO %s', role);
-        EXECUTE format('GRANT EXECUTE ON FUNCTION wallet.amount(bigint, integer), wallet.moves_money(smallint) TO %s', role);
+        EXECUTE format('GRANT EXECUTE ON FUNCTION wallet.amount(bigint, integer), wallet.moves_money(smallint), wallet.request_extra(bytea) TO %s', role);
     END IF;
     -- Handshakes are among the parameters of its statements: they stay out of the server's log, whatever that logs.
     IF duty IN ('client', 'shim', 'operator') AND current_setting('is_superuser')::boolean THEN

@@ -13,12 +13,22 @@ AS 'MODULE_PATHNAME', 'wallet_enqueue_many';
 COMMENT ON FUNCTION @extschema@.wallet_enqueue_many(text[], text[], text[]) IS
     'stores many requests in one go: one that is refused does not fail the others';
 
-CREATE FUNCTION @extschema@.wallet_enqueue_utf8(kinds text[], payloads bytea[], idempotency_keys bytea[] DEFAULT NULL)
+/*
+ * For the shim, which knows who asks: rights has, for each item, 1 when the asker speaks for all users,
+ * so that user_id may be missing, and 2 when the asker may reverse anybody's transfers, added up; null:
+ * neither.  max_amounts has the most that a row of the asker's may move, in the row's currency; null: no
+ * limit.  Both are stored with the request.
+ */
+CREATE FUNCTION @extschema@.wallet_enqueue_utf8(kinds text[], payloads bytea[], idempotency_keys bytea[] DEFAULT NULL, rights integer[] DEFAULT NULL, max_amounts text[] DEFAULT NULL)
 RETURNS TABLE (ordinal integer, handshake_id text, code text, message text)
 LANGUAGE c SECURITY DEFINER
 AS 'MODULE_PATHNAME', 'wallet_enqueue_utf8';
-COMMENT ON FUNCTION @extschema@.wallet_enqueue_utf8(text[], bytea[], bytea[]) IS
-    'wallet_enqueue_many with payloads and keys in UTF-8, whatever the encoding of the database: a text that cannot be converted is its own item''s refusal';
+COMMENT ON FUNCTION @extschema@.wallet_enqueue_utf8(text[], bytea[], bytea[], integer[], text[]) IS
+    'wallet_enqueue_many with payloads and keys in UTF-8, whatever the encoding of the database, and with the rights of each asker: a text that cannot be converted is its own item''s refusal';
+
+CREATE FUNCTION wallet.request_extra(extra bytea) RETURNS jsonb
+LANGUAGE c IMMUTABLE STRICT AS 'MODULE_PATHNAME', 'wallet_request_extra';
+COMMENT ON FUNCTION wallet.request_extra(bytea) IS 'what the column extra of wallet.request says: the members that have no column of their own';
 
 CREATE FUNCTION wallet.expired_below() RETURNS bigint
 LANGUAGE c AS 'MODULE_PATHNAME', 'wallet_expired_below';

@@ -15,16 +15,13 @@
 #include "access/xact.h"
 #include "executor/spi.h"
 #include "funcapi.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 #include "base/apart.h"
 #include "base/clock.h"
-#include "base/encoding.h"
 #include "base/ids.h"
 #include "base/refusal.h"
 #include "base/relations.h"
@@ -32,203 +29,16 @@
 #include "base/wake.h"
 #include "queue/backlog.h"
 #include "queue/handshake.h"
-#include "queue/payload.h"
+#include "queue/items.h"
 #include "queue/position.h"
 #include "rules/codes.h"
-#include "rules/number.h"
 #include "rules/operation.h"
 #include "tables/idempotency.h"
-#include "tables/currencies.h"
 #include "tables/requests.h"
-#include "tables/wallets.h"
 
 PG_FUNCTION_INFO_V1(wallet_enqueue);
 PG_FUNCTION_INFO_V1(wallet_enqueue_many);
 PG_FUNCTION_INFO_V1(wallet_enqueue_utf8);
-
-/* Most currencies have so many decimals; an amount with more is checked against its wallet. */
-#define USUAL_MINOR_DIGITS 2
-
-/* Items of one call. */
-#define ITEMS_MAX 65536
-
-typedef struct EnqueueItem
-{
-	Request request;
-	WalletCode code;        /* CODE_OK, or why it is refused */
-	StringInfoData message; /* of a refusal; without data where there is none */
-	const char *key;        /* NULL without one */
-	WalletCode key_code;    /* CODE_OK, or what is wrong with it */
-	int64 drawn_id;         /* of a new request; 0 before */
-	IdempotentCall call;
-	text *handshake;
-} EnqueueItem;
-
-/* Refuse the item in the code's own words, with the name of the member where it is an amount. */
-static void
-refuse_item(EnqueueItem *item, WalletCode code)
-{
-	item->code = code;
-	initStringInfo(&item->message);
-	switch (code)
-	{
-		case CODE_AMOUNT_NOT_POSITIVE:
-		case CODE_AMOUNT_NEGATIVE:
-		case CODE_AMOUNT_PRECISION:
-		case CODE_AMOUNT_TOO_LARGE:
-			appendStringInfo(&item->message,
-			                 "member \"%s\": ", payload_amount_member(item->request.kind));
-			break;
-		case CODE_UNKNOWN_CURRENCY:
-			appendStringInfoString(&item->message, "member \"currency\": ");
-			break;
-		default:
-			break;
-	}
-	appendStringInfoString(&item->message, wallet_codes[code].message);
-}
-
-/* Does the request say itself in which currency its amount is, as that of a new wallet does? */
-static bool
-names_currency(const Request *request)
-{
-	return request->currency[0] != '\0';
-}
-
-/* Is the amount compared with what its wallet's currency has? */
-static bool
-is_about_wallet(const Request *request)
-{
-	return !names_currency(request) && request->amount.scale > USUAL_MINOR_DIGITS;
-}
-
-/*
- * Can the tables with the request's currency be read at once?  A lock that another transaction
- * holds on one of them is not waited for, since all requests of the call would wait.
- */
-static bool
-may_find_currency(const Request *request)
-{
-	if (!is_about_wallet(request))
-		return relation_lock_at_once("currency");
-	return relation_lock_at_once("wallet") && relation_lock_at_once("currency");
-}
-
-/* The currency that a request's amount is in, as far as it is known already. */
-static bool
-find_request_currency(const Request *request, Currency *currency)
-{
-	Wallet wallet;
-	int64 wallet_id =
-	    request->source_wallet_id > 0 ? request->source_wallet_id : request->destination_wallet_id;
-
-	if (names_currency(request))
-		return currency_find(request->currency, currency);
-	if (!wallets_find(wallet_id, &wallet))
-		return false;
-	*currency = wallet.currency;
-	return true;
-}
-
-/* Does the amount fit its currency?  Where that is not known yet, posting will tell. */
-static void
-check_amount(EnqueueItem *item)
-{
-	const Request *request = &item->request;
-	Currency currency;
-	int64 amount;
-	WalletCode code;
-
-	if ((!names_currency(request) && !is_about_wallet(request)) || !may_find_currency(request))
-		return;
-	if (!find_request_currency(request, &currency))
-	{
-		if (names_currency(request))
-			refuse_item(item, CODE_UNKNOWN_CURRENCY);
-		return;
-	}
-	code = amount_to_minor(request->amount, currency.minor_digits, &amount);
-	if (code == CODE_OK)
-		return;
-	refuse_item(item, code);
-	if (code == CODE_AMOUNT_PRECISION)
-		appendStringInfo(&item->message, ": %s has %d, not %d", currency.code,
-		                 currency.minor_digits, request->amount.scale);
-}
-
-/*
- * What can be known about a request before its turn comes.  Inside SPI_connect.  Posting checks
- * all of this again: here it only makes for an earlier answer.
- */
-static void
-check_item(EnqueueItem *item)
-{
-	WalletCode code = operation_check(&item->request, ledger_now());
-
-	if (item->key_code != CODE_OK)
-		refuse_item(item, item->key_code);
-	else if (item->key != NULL && !idempotency_key_is_valid(item->key))
-		refuse_item(item, CODE_INVALID_IDEMPOTENCY_KEY);
-	else if (code != CODE_OK)
-		refuse_item(item, code);
-	else if (kind_infos[item->request.kind].has_amount)
-		check_amount(item);
-}
-
-/* Payload and message are in the encoding; a message ends up in that of the database. */
-static void
-read_item(EnqueueItem *item, const char *kind_name, int encoding, const char *payload, int length)
-{
-	RequestKind kind;
-	StringInfoData message;
-
-	if (!kind_from_name(kind_name, &kind))
-	{
-		refuse_item(item, CODE_UNKNOWN_KIND);
-		return;
-	}
-	initStringInfo(&message);
-	item->code = payload_parse(kind, encoding, payload, length, &item->request, &message);
-	if (item->code == CODE_OK)
-	{
-		pfree(message.data);
-		check_item(item);
-	}
-	else
-	{
-		item->message = message;
-		if (encoding != GetDatabaseEncoding())
-			item->message.data = utf8_to_database_lossy(message.data, message.len);
-	}
-}
-
-static void
-read_utf8_key(EnqueueItem *item, const bytea *bytes)
-{
-	const char *key = VARDATA_ANY(bytes);
-	int length = VARSIZE_ANY_EXHDR(bytes);
-
-	if (!utf8_is_valid(key, length))
-	{
-		item->key_code = CODE_INVALID_IDEMPOTENCY_KEY;
-		return;
-	}
-	item->key = utf8_to_database(key, length);
-	if (item->key == NULL)
-		item->key_code = CODE_UNTRANSLATABLE_CHARACTER;
-}
-
-static void
-read_utf8_item(EnqueueItem *item, const char *kind_name, const bytea *payload)
-{
-	const char *text = VARDATA_ANY(payload);
-	int length = VARSIZE_ANY_EXHDR(payload);
-
-	if (utf8_is_valid(text, length))
-		read_item(item, kind_name, PG_UTF8, text, length);
-	else
-		refuse_item(item, CODE_INVALID_JSON);
-}
 
 static bool
 is_new(const EnqueueItem *item)
@@ -257,7 +67,7 @@ apply_keys(EnqueueItem *items, int count)
 	for (int i = 0; i < count; i++)
 	{
 		if (items[i].call.mismatched)
-			refuse_item(&items[i], CODE_IDEMPOTENCY_MISMATCH);
+			item_refuse(&items[i], CODE_IDEMPOTENCY_MISMATCH);
 		else if (items[i].call.repeated)
 			items[i].request.request_id = items[i].call.request_id;
 	}
@@ -289,21 +99,44 @@ find_repeated(EnqueueItem *items, int count)
 	apply_keys(items, count);
 }
 
+/* Has the request's time passed?  Then it is refused unless its key shows that it is known. */
+static bool
+is_expired(const EnqueueItem *item, TimestampTz now)
+{
+	return item->request.valid_until != 0 && item->request.valid_until < now;
+}
+
 /*
  * Another transaction that is still open may have used a key.  Its end is not awaited, since all
- * other requests of the call would wait for it, too.
+ * other requests of the call would wait for it, too.  A single request waits when it stores its
+ * key; when it has expired, it stores none.
  */
 static void
-refuse_busy_keys(EnqueueItem *items, int count)
+refuse_busy_keys(EnqueueItem *items, int count, bool is_single)
 {
+	TimestampTz now = ledger_now();
+
 	for (int i = 0; i < count; i++)
 	{
 		EnqueueItem *item = &items[i];
 
 		CHECK_FOR_INTERRUPTS();
 		if (item->code == CODE_OK && item->key != NULL && !item->call.repeated &&
-		    idempotency_key_is_busy(&item->call))
-			refuse_item(item, CODE_IDEMPOTENCY_IN_PROGRESS);
+		    (!is_single || is_expired(item, now)) && idempotency_key_is_busy(&item->call))
+			item_refuse(item, CODE_IDEMPOTENCY_IN_PROGRESS);
+	}
+}
+
+/* Nothing is stored of a new request whose time has passed: its key stays free. */
+static void
+refuse_expired(EnqueueItem *items, int count)
+{
+	TimestampTz now = ledger_now();
+
+	for (int i = 0; i < count; i++)
+	{
+		if (is_new(&items[i]) && is_expired(&items[i], now))
+			item_refuse(&items[i], CODE_REQUEST_EXPIRED);
 	}
 }
 
@@ -330,7 +163,7 @@ refuse_beyond_limit(EnqueueItem *items, int count)
 	for (int i = 0; i < count; i++)
 	{
 		if (is_new(&items[i]) && room-- <= 0)
-			refuse_item(&items[i], CODE_QUEUE_FULL);
+			item_refuse(&items[i], CODE_QUEUE_FULL);
 	}
 }
 
@@ -418,7 +251,7 @@ refuse_unstored(void *items, int i, const ErrorData *error)
 
 	if (item->drawn_id == 0)
 		return;
-	refuse_item(item, code_by_sqlstate(sqlstate));
+	item_refuse(item, code_by_sqlstate(sqlstate));
 	if (code_of_sqlstate(sqlstate) != CODE_OK)
 	{
 		resetStringInfo(&item->message);
@@ -455,8 +288,8 @@ store_items(EnqueueItem *items, int count, bool is_single, MemoryContext result_
 	int new_count;
 
 	find_repeated(items, count);
-	if (!is_single)
-		refuse_busy_keys(items, count);
+	refuse_busy_keys(items, count, is_single);
+	refuse_expired(items, count);
 	refuse_beyond_limit(items, count);
 	LockRelationOid(wallet_relation("request"), RowExclusiveLock);
 	new_count = count_new(items, count);
@@ -492,72 +325,13 @@ wallet_enqueue(PG_FUNCTION_ARGS)
 	payload = PG_GETARG_TEXT_PP(1);
 	item.key = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));
 	SPI_connect();
-	read_item(&item, text_to_cstring(PG_GETARG_TEXT_PP(0)), GetDatabaseEncoding(),
-	          VARDATA_ANY(payload), VARSIZE_ANY_EXHDR(payload));
+	item_read(&item, text_to_cstring(PG_GETARG_TEXT_PP(0)), payload);
 	if (item.code == CODE_OK)
 		store_items(&item, 1, true, result_context);
 	if (item.code != CODE_OK)
 		refuse_with_message(item.code, item.message.data);
 	SPI_finish();
 	PG_RETURN_TEXT_P(item.handshake);
-}
-
-/* The elements of a text[] or bytea[] argument, which must have this many (or any number when it is
- * -1). */
-static Datum *
-array_elements(ArrayType *array, const char *argument, int expected, bool **nulls, int *count)
-{
-	Datum *elements;
-
-	deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_INT, &elements, nulls, count);
-	if (expected >= 0 && *count != expected)
-		ereport(ERROR,
-		        (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-		         errmsg("array \"%s\" has %d elements instead of %d", argument, *count, expected)));
-	return elements;
-}
-
-static void
-read_items(FunctionCallInfo fcinfo, bool is_utf8, EnqueueItem **items, int *count)
-{
-	bool *kind_nulls;
-	bool *payload_nulls;
-	bool *key_nulls = NULL;
-	Datum *kinds = array_elements(PG_GETARG_ARRAYTYPE_P(0), "kinds", -1, &kind_nulls, count);
-	Datum *payloads =
-	    array_elements(PG_GETARG_ARRAYTYPE_P(1), "payloads", *count, &payload_nulls, count);
-	Datum *keys = PG_ARGISNULL(2) ? NULL
-	                              : array_elements(PG_GETARG_ARRAYTYPE_P(2), "idempotency_keys",
-	                                               *count, &key_nulls, count);
-
-	if (*count > ITEMS_MAX)
-		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-		                errmsg("%d items in one call, more than %d", *count, ITEMS_MAX)));
-	*items = palloc0(sizeof(EnqueueItem) * *count);
-	for (int i = 0; i < *count; i++)
-	{
-		EnqueueItem *item = &(*items)[i];
-		bool has_key = keys != NULL && !key_nulls[i];
-
-		CHECK_FOR_INTERRUPTS();
-		if (has_key && is_utf8)
-			read_utf8_key(item, DatumGetByteaPP(keys[i]));
-		else if (has_key)
-			item->key = TextDatumGetCString(keys[i]);
-		if (kind_nulls[i])
-			refuse_item(item, CODE_UNKNOWN_KIND);
-		else if (payload_nulls[i])
-			refuse_item(item, CODE_NOT_AN_OBJECT);
-		else if (is_utf8)
-			read_utf8_item(item, TextDatumGetCString(kinds[i]), DatumGetByteaPP(payloads[i]));
-		else
-		{
-			text *payload = DatumGetTextPP(payloads[i]);
-
-			read_item(item, TextDatumGetCString(kinds[i]), GetDatabaseEncoding(),
-			          VARDATA_ANY(payload), VARSIZE_ANY_EXHDR(payload));
-		}
-	}
 }
 
 static void
@@ -589,7 +363,7 @@ enqueue_many(FunctionCallInfo fcinfo, bool is_utf8)
 		                errmsg("kinds and payloads must not be null")));
 	PreventCommandIfReadOnly("wallet_enqueue_many()");
 	SPI_connect();
-	read_items(fcinfo, is_utf8, &items, &count);
+	items = items_read(fcinfo, is_utf8, &count);
 	store_items(items, count, false, CurrentMemoryContext);
 	for (int i = 0; i < count; i++)
 	{
@@ -612,10 +386,11 @@ wallet_enqueue_many(PG_FUNCTION_ARGS)
 }
 
 /*
- * wallet_enqueue_utf8(kinds text[], payloads bytea[], idempotency_keys bytea[])
- *		→ (ordinal, handshake_id, code, message)
+ * wallet_enqueue_utf8(kinds text[], payloads bytea[], idempotency_keys bytea[], rights integer[],
+ *		max_amounts text[]) → (ordinal, handshake_id, code, message)
  * The same with payloads and keys in UTF-8.  A text that is no UTF-8, or that the database's
- * encoding cannot hold, is the refusal of its own item.
+ * encoding cannot hold, is the refusal of its own item.  What the asker of an item may is told by
+ * rights (AskerRight) and max_amounts, whatever the session's role may.
  */
 Datum
 wallet_enqueue_utf8(PG_FUNCTION_ARGS)

@@ -2,10 +2,9 @@
  * payload.c
  *		Reads the JSON of a request into a Request.
  *
- * A payload is one flat object, so PostgreSQL's JSON lexer is enough and no
- * recursion can run deep.  The text of a number decides what an amount is; it
- * never passes through a double.  Escapes in strings are not resolved: no
- * member name and no value that we know needs one.
+ * A payload is one object, whose members are values (values.c).  A group has an array of legs,
+ * which are objects, too, and a leg may have an array of shares.  Whatever else a payload nests is
+ * skipped (json.c).  Escapes in strings are not resolved: no member name needs one.
  */
 #ifndef FRONTEND
 #include "postgres.h"
@@ -15,386 +14,571 @@
 
 #include "queue/payload.h"
 
-#include "common/jsonapi.h"
-#include "mb/pg_wchar.h"
+#include "queue/parser.h"
 
-/* Characters of a member's name that a message repeats. */
-#define NAME_SHOWN_MAX 64
+/* Long enough for "legs[2147483647].split[2147483647]." */
+#define PATH_SIZE 48
 
-/* Characters of an amount; the message of whoever has more says it, too. */
-#define AMOUNT_LENGTH_MAX 1024
-
-typedef struct Parser
+/* An object that is being read. */
+typedef struct Object
 {
-	bool seen[KIND_MEMBERS_MAX]; /* by the place of the member in its kind's list */
-	JsonLexContext *lex;
 	RequestKind kind;
-	int encoding;
-	Request *request;
-	StringInfo message;
-} Parser;
+	bool is_leg;
+	bool may_lack_user;
+	Operation *operation;
+	char path[PATH_SIZE];
+	bool has_kind;               /* of a leg: the member kind has been met */
+	bool seen[KIND_MEMBERS_MAX]; /* by the place of the member in its kind's list */
+} Object;
 
-StaticAssertDecl(lengthof(((Parser *) 0)->seen) >= KIND_MEMBERS_MAX,
+StaticAssertDecl(lengthof(((Object *) 0)->seen) >= KIND_MEMBERS_MAX,
                  "there is room for the kind with the most members");
 
-/* How many bytes of a name fit into a message: whole characters, at most NAME_SHOWN_MAX bytes. */
-static int
-shown_length(int encoding, const char *name, int length)
+static Place
+place_of(const char *path, const char *name)
 {
-	int shown = 0;
+	return (Place){path, name, (int) strlen(name)};
+}
 
-	while (shown < length)
+/* ---- The shares of a split ---- */
+
+/* A share that is being read. */
+typedef struct ShareObject
+{
+	Share share;
+	char path[PATH_SIZE];
+	bool seen[4];
+} ShareObject;
+
+static const struct
+{
+	const char *name;
+	MemberType type; /* TYPE_COUNT: parts_per_million */
+	size_t offset;
+} share_members[] = {
+    {"dest_wallet_id", TYPE_ID, offsetof(Share, destination_wallet_id)},
+    {"amount", TYPE_AMOUNT, offsetof(Share, amount)},
+    {"parts_per_million", TYPE_COUNT, offsetof(Share, parts_per_million)},
+    {"rest", TYPE_FLAG, offsetof(Share, is_rest)},
+};
+
+StaticAssertDecl(lengthof(share_members) == lengthof(((ShareObject *) 0)->seen),
+                 "each member of a share is met once");
+
+/* Reads a value of one token by its reader. */
+static bool
+read_by(Parser *parser, ValueReader *reader, const Place *place, void *member)
+{
+	JsonTokenType token = next_token(parser);
+
+	if (token == JSON_TOKEN_OBJECT_START || token == JSON_TOKEN_ARRAY_START)
 	{
-		int next = shown + pg_encoding_mblen(encoding, name + shown);
-
-		if (next > NAME_SHOWN_MAX)
-			break;
-		shown = next;
+		/* The reader complains of a type that it does not know, and the value is skipped. */
+		reader(parser, place, member, token);
+		return skip_value(parser, token);
 	}
-	return shown;
-}
-
-/* Say what is wrong with which member. */
-static WalletCode
-complain(Parser *parser, WalletCode code, const char *name, int length, const char *what)
-{
-	int shown = shown_length(parser->encoding, name, length);
-
-	appendStringInfo(parser->message, "member \"%.*s\"%s %s", shown, name,
-	                 shown < length ? " (cut)" : "", what);
-	return code;
-}
-
-/* Whether the payload begins with a byte order mark, which no editor shows. */
-static bool
-has_mark(const Parser *parser)
-{
-	static const char mark[] = "\xef\xbb\xbf";
-
-	return parser->encoding == PG_UTF8 && parser->lex->input_length >= (int) strlen(mark) &&
-	       memcmp(parser->lex->input, mark, strlen(mark)) == 0;
-}
-
-static WalletCode
-complain_json(Parser *parser)
-{
-	appendStringInfoString(parser->message, has_mark(parser)
-	                                            ? "the payload begins with a byte order mark, and "
-	                                              "must begin with JSON"
-	                                            : wallet_codes[CODE_INVALID_JSON].message);
-	return CODE_INVALID_JSON;
-}
-
-/* The next token; JSON_TOKEN_INVALID where the text is no JSON. */
-static JsonTokenType
-next_token(Parser *parser)
-{
-	if (json_lex(parser->lex) != JSON_SUCCESS)
-		return JSON_TOKEN_INVALID;
-	return parser->lex->token_type;
-}
-
-static const char *
-token_text(const Parser *parser, int *length)
-{
-	*length = (int) (parser->lex->token_terminator - parser->lex->token_start);
-	return parser->lex->token_start;
-}
-
-/* The characters between a string token's quotes. */
-static const char *
-string_text(const Parser *parser, int *length)
-{
-	const char *quoted = token_text(parser, length);
-
-	*length -= 2;
-	return quoted + 1;
-}
-
-/* The characters of a number, which may stand in a string; false where the token is neither. */
-static bool
-number_text(const Parser *parser, JsonTokenType token, const char **text, int *length)
-{
-	if (token == JSON_TOKEN_STRING)
-		*text = string_text(parser, length);
-	else if (token == JSON_TOKEN_NUMBER)
-		*text = token_text(parser, length);
-	else
-		return false;
+	if (!begins_value(token))
+		return complain_json(parser);
+	reader(parser, place, member, token);
 	return true;
 }
 
-static WalletCode
-read_id(Parser *parser, const KindMember *member, JsonTokenType token)
+static bool
+has_name(const Place *place, const char *name)
 {
-	int64_t *id = (int64_t *) ((char *) parser->request + member->offset);
-	int length;
-	const char *text;
-	const char *wrong = id_wrong_type;
-	WalletCode code = CODE_WRONG_TYPE;
-
-	if (number_text(parser, token, &text, &length))
-		code = id_parse(text, length, id, &wrong);
-	if (code == CODE_OK)
-		return code;
-	return complain(parser, code, member->name, strlen(member->name), wrong);
+	return strlen(name) == (size_t) place->length && memcmp(name, place->name, place->length) == 0;
 }
 
-static WalletCode
-read_amount(Parser *parser, const KindMember *member, JsonTokenType token)
+static bool
+read_share_member(Parser *parser, void *object, const Place *place)
 {
-	Amount *amount = (Amount *) ((char *) parser->request + member->offset);
-	int length;
-	const char *text;
-	WalletCode code;
+	ShareObject *share = object;
 
-	if (!number_text(parser, token, &text, &length))
-		return complain(parser, CODE_WRONG_TYPE, member->name, strlen(member->name),
-		                "must be a number, or a number in a string");
-	if (length > AMOUNT_LENGTH_MAX)
-		return complain(parser, CODE_INVALID_AMOUNT, member->name, strlen(member->name),
-		                "must have at most 1024 characters");
-	code = amount_parse(text, length, amount);
-	switch (code)
+	for (int i = 0; i < lengthof(share_members); i++)
 	{
-		case CODE_OK:
-			return code;
-		case CODE_AMOUNT_PRECISION:
-			return complain(parser, code, member->name, strlen(member->name),
-			                "has more decimals than any currency");
-		case CODE_AMOUNT_TOO_LARGE:
-			return complain(parser, code, member->name, strlen(member->name),
-			                "does not fit into 64 bits of the smallest unit: the largest is "
-			                "9223372036854775807 units");
+		if (!has_name(place, share_members[i].name))
+			continue;
+		if (share->seen[i])
+			return refuse_value(parser, next_token(parser), CODE_DUPLICATE_MEMBER, place,
+			                    "must be given only once");
+		share->seen[i] = true;
+		if (share_members[i].type == TYPE_COUNT)
+			share->share.has_parts = true;
+		return read_by(parser,
+		               share_members[i].type == TYPE_COUNT ? read_parts_per_million
+		                                                   : value_readers[share_members[i].type],
+		               place, (char *) &share->share + share_members[i].offset);
+	}
+	return refuse_value(parser, next_token(parser), CODE_UNKNOWN_MEMBER, place, "is not known");
+}
+
+/* A share of the leg that owns the split. */
+static bool
+read_share(Parser *parser, void *owner, int number, JsonTokenType token)
+{
+	const Object *leg = owner;
+	Draft *draft = parser->draft;
+	ShareObject share = {.share = {.amount = AMOUNT_NONE}};
+	char name[PATH_SIZE];
+	Place place;
+
+	snprintf(name, sizeof(name), "split[%d]", number);
+	place = place_of(leg->path, name);
+	if (token != JSON_TOKEN_OBJECT_START)
+		return refuse_value(parser, token, CODE_WRONG_TYPE, &place, "must be an object");
+	snprintf(share.path, sizeof(share.path), "%s%s.", leg->path, name);
+	if (!read_members(parser, read_share_member, &share, share.path))
+		return false;
+	if (!share.seen[0])
+	{
+		place = place_of(share.path, share_members[0].name);
+		complain(parser, CODE_MISSING_MEMBER, &place, "is missing");
+	}
+	if (draft->share_count < LEGS_MAX)
+		draft->shares[draft->share_count] = share.share;
+	draft->share_count++;
+	return true;
+}
+
+static bool
+read_split(Parser *parser, Object *leg, const Place *place)
+{
+	JsonTokenType token = next_token(parser);
+	int first = parser->draft->share_count;
+
+	if (token != JSON_TOKEN_ARRAY_START)
+		return refuse_value(parser, token, CODE_WRONG_TYPE, place, "must be an array of objects");
+	if (!read_elements(parser, read_share, leg, &leg->operation->share_count))
+		return false;
+	leg->operation->share_first = first;
+	if (leg->operation->share_count == 0)
+		complain(parser, CODE_INVALID_SPLIT, place, "must have a share");
+	return true;
+}
+
+/* ---- The members of a request or a leg ---- */
+
+/* Whether a member of this type may stand in such an object at all. */
+static bool
+may_stand(const Object *object, MemberType type)
+{
+	switch (type)
+	{
+		case TYPE_USER:
+		case TYPE_DEADLINE:
+		case TYPE_HANDSHAKE:
+			return !object->is_leg;
+		case TYPE_SPLIT:
+			return object->is_leg;
 		default:
-			return complain(parser, code, member->name, strlen(member->name),
-			                "must be a plain decimal number such as 777.88, without an exponent");
+			return true;
 	}
 }
 
-static WalletCode
-read_currency(Parser *parser, const KindMember *member, JsonTokenType token)
-{
-	char *currency = (char *) parser->request + member->offset;
-	int length;
-	const char *text;
-
-	if (token != JSON_TOKEN_STRING)
-		return complain(parser, CODE_WRONG_TYPE, member->name, strlen(member->name),
-		                "must be a string");
-	text = string_text(parser, &length);
-	if (length != 3)
-		return complain(parser, CODE_UNKNOWN_CURRENCY, member->name, strlen(member->name),
-		                "must be a currency's code of three letters, such as usd");
-	for (int i = 0; i < length; i++)
-		currency[i] = pg_ascii_tolower((unsigned char) text[i]);
-	currency[length] = '\0';
-	return CODE_OK;
-}
-
-/* A member of a type that is not read yet. */
-static WalletCode
-read_nothing(Parser *parser, const KindMember *member, JsonTokenType token)
-{
-	(void) token;
-	return complain(parser, CODE_UNKNOWN_MEMBER, member->name, strlen(member->name),
-	                "is not known");
-}
-
-typedef WalletCode (*MemberReader)(Parser *parser, const KindMember *member, JsonTokenType token);
-
-static const MemberReader readers[] = {
-    [TYPE_ID] = read_id,
-    [TYPE_USER] = read_id,
-    [TYPE_TIME] = read_nothing,
-    [TYPE_DEADLINE] = read_nothing,
-    [TYPE_INTERVAL] = read_nothing,
-    [TYPE_FLAG] = read_nothing,
-    [TYPE_NEGATED_FLAG] = read_nothing,
-    [TYPE_AMOUNT_MODE] = read_nothing,
-    [TYPE_SHORTFALL] = read_nothing,
-    [TYPE_HANDSHAKE] = read_nothing,
-    [TYPE_LEGS] = read_nothing,
-    [TYPE_SPLIT] = read_nothing,
-    [TYPE_AMOUNT] = read_amount,
-    [TYPE_AMOUNT_OR_ZERO] = read_amount,
-    [TYPE_CURRENCY] = read_currency,
-};
-
-StaticAssertDecl(lengthof(readers) == TYPE_COUNT, "each type of member has its reader");
-
-/* Which member has this name?  -1 where the kind has none. */
+/* The place of the member with this type in the list of its kind; -1 where the kind has none. */
 static int
-find_member(RequestKind kind, const char *name, int length)
+member_of_type(RequestKind kind, MemberType type)
 {
 	const KindInfo *info = &kind_infos[kind];
 
 	for (int i = 0; i < info->member_count; i++)
 	{
-		if (strlen(info->members[i].name) == (size_t) length &&
-		    memcmp(info->members[i].name, name, length) == 0)
+		if (info->members[i].type == type)
 			return i;
 	}
 	return -1;
 }
 
-/* The value of a member; the next token is its first. */
-static WalletCode
-read_value(Parser *parser, const KindMember *member)
+/* Which member has this name?  -1 where the kind has none.  In a leg each amount is an amount. */
+static int
+find_member(const Object *object, const Place *place)
 {
-	JsonTokenType token = next_token(parser);
+	const KindInfo *info = &kind_infos[object->kind];
 
-	switch (token)
+	for (int i = 0; i < info->member_count; i++)
 	{
-		case JSON_TOKEN_STRING:
-		case JSON_TOKEN_NUMBER:
-		case JSON_TOKEN_TRUE:
-		case JSON_TOKEN_FALSE:
-		case JSON_TOKEN_NULL:
-		case JSON_TOKEN_OBJECT_START:
-		case JSON_TOKEN_ARRAY_START:
-			break;
-		default:
-			return complain_json(parser);
+		if (has_name(place, info->members[i].name))
+			return may_stand(object, info->members[i].type) ? i : -1;
 	}
-	return readers[member->type](parser, member, token);
+	return object->is_leg && has_name(place, "amount") ? member_of_type(object->kind, TYPE_AMOUNT)
+	                                                   : -1;
 }
 
-/* "name": value; the current token is the name. */
-static WalletCode
-read_member(Parser *parser)
-{
-	int length;
-	const char *name = string_text(parser, &length);
-	int found = find_member(parser->kind, name, length);
+static bool read_legs(Parser *parser, Object *object, const Place *place);
 
+/* The value of a member of a request or a leg. */
+static bool
+read_member(Parser *parser, void *owner, const Place *place)
+{
+	Object *object = owner;
+	const KindMember *member;
+	int found;
+
+	if (object->is_leg && has_name(place, "kind"))
+	{
+		if (object->has_kind)
+			return refuse_value(parser, next_token(parser), CODE_DUPLICATE_MEMBER, place,
+			                    "must be given only once");
+		object->has_kind = true;
+		return skip_value(parser, next_token(parser)); /* which has been read before */
+	}
+	found = find_member(object, place);
 	if (found < 0)
-		return complain(parser, CODE_UNKNOWN_MEMBER, name, length, "is not known");
-	if (parser->seen[found])
-		return complain(parser, CODE_DUPLICATE_MEMBER, name, length, "must be given only once");
-	parser->seen[found] = true;
-	if (next_token(parser) != JSON_TOKEN_COLON)
-		return complain_json(parser);
-	return read_value(parser, &kind_infos[parser->kind].members[found]);
+		return refuse_value(parser, next_token(parser), CODE_UNKNOWN_MEMBER, place, "is not known");
+	if (object->seen[found])
+		return refuse_value(parser, next_token(parser), CODE_DUPLICATE_MEMBER, place,
+		                    "must be given only once");
+	object->seen[found] = true;
+	member = &kind_infos[object->kind].members[found];
+	if (member->type == TYPE_LEGS)
+		return read_legs(parser, object, place);
+	if (member->type == TYPE_SPLIT)
+		return read_split(parser, object, place);
+	return read_by(parser, value_readers[member->type], place,
+	               (char *) object->operation + member->offset);
 }
 
-/* name: value, name: value }; the object has been opened. */
-static WalletCode
-read_members(Parser *parser)
+/* Whether something else stands in for a member that is missing. */
+static bool
+is_dispensable(const Object *object, const KindMember *member)
 {
-	JsonTokenType token = next_token(parser);
+	int split = member_of_type(object->kind, TYPE_SPLIT);
 
-	if (token == JSON_TOKEN_OBJECT_END)
-		return CODE_OK;
-	for (;;)
+	if (!may_stand(object, member->type))
+		return true;
+	if (member->type == TYPE_USER)
+		return object->may_lack_user;
+	if (member->type == TYPE_AMOUNT)
+		return object->operation->amount_mode == MODE_ALL;
+	return split >= 0 && object->seen[split] &&
+	       member->offset == offsetof(Operation, destination_wallet_id);
+}
+
+/* A hold is named by its id or by a handshake; shares take the place of the destination. */
+static void
+check_choices(Parser *parser, Object *object)
+{
+	int handshake = member_of_type(object->kind, TYPE_HANDSHAKE);
+	int split = member_of_type(object->kind, TYPE_SPLIT);
+	Operation *operation = object->operation;
+	Place place;
+
+	if (handshake >= 0)
 	{
-		WalletCode code;
+		const KindMember *member = &kind_infos[object->kind].members[handshake];
 
-		if (token != JSON_TOKEN_STRING)
-			return complain_json(parser);
-		code = read_member(parser);
-		if (code != CODE_OK)
-			return code;
-		token = next_token(parser);
-		if (token == JSON_TOKEN_OBJECT_END)
-			return CODE_OK;
-		if (token != JSON_TOKEN_COMMA)
-			return complain_json(parser);
-		token = next_token(parser);
+		operation->has_handshake = operation->is_unresolved = object->seen[handshake];
+		if (operation->has_handshake && operation->link_id != 0)
+		{
+			place = place_of(object->path, member->name);
+			complain(parser, CODE_UNKNOWN_MEMBER, &place, "must not stand beside hold_id");
+		}
+		else if (!operation->has_handshake && operation->link_id == 0)
+		{
+			place = place_of(object->path, "hold_id");
+			complain(parser, CODE_MISSING_MEMBER, &place, "is missing");
+		}
+	}
+	if (split >= 0 && object->seen[split] && operation->destination_wallet_id != 0)
+	{
+		place = place_of(object->path, "dest_wallet_id");
+		complain(parser, CODE_UNKNOWN_MEMBER, &place, "must not stand beside split");
 	}
 }
 
-static WalletCode
-check_required(Parser *parser)
+static void
+check_required(Parser *parser, Object *object)
 {
-	const KindInfo *info = &kind_infos[parser->kind];
+	const KindInfo *info = &kind_infos[object->kind];
 
 	for (int i = 0; i < info->member_count; i++)
 	{
 		const KindMember *member = &info->members[i];
 
-		if (member->required && !parser->seen[i])
-			return complain(parser, CODE_MISSING_MEMBER, member->name, strlen(member->name),
-			                "is missing");
-	}
-	return CODE_OK;
-}
+		if (member->required && !object->seen[i] && !is_dispensable(object, member))
+		{
+			Place place = place_of(object->path, member->name);
 
-static WalletCode
-parse_object(Parser *parser)
-{
-	WalletCode code;
-
-	switch (next_token(parser))
-	{
-		case JSON_TOKEN_OBJECT_START:
-			break;
-		case JSON_TOKEN_STRING:
-		case JSON_TOKEN_NUMBER:
-		case JSON_TOKEN_TRUE:
-		case JSON_TOKEN_FALSE:
-		case JSON_TOKEN_NULL:
-		case JSON_TOKEN_ARRAY_START:
-			appendStringInfoString(parser->message, wallet_codes[CODE_NOT_AN_OBJECT].message);
-			return CODE_NOT_AN_OBJECT;
-		default:
-			return complain_json(parser);
+			complain(parser, CODE_MISSING_MEMBER, &place, "is missing");
+		}
 	}
-	code = read_members(parser);
-	if (code == CODE_OK && next_token(parser) != JSON_TOKEN_END)
-		code = complain_json(parser);
-	return code == CODE_OK ? check_required(parser) : code;
+	check_choices(parser, object);
 }
 
 /* What the members are where the payload does not have them; all others are zero. */
 static void
-set_defaults(RequestKind kind, Request *request)
+set_defaults(RequestKind kind, Operation *operation)
 {
-	const KindInfo *info = &kind_infos[kind];
+	*operation = (Operation){.kind = kind, .max_capture = AMOUNT_NONE};
+	if (member_of_type(kind, TYPE_AMOUNT_OR_ZERO) < 0)
+		operation->amount = AMOUNT_NONE;
+	if (member_of_type(kind, TYPE_CURRENCY) >= 0)
+		strcpy(operation->currency, "usd");
+}
 
-	for (int i = 0; i < info->member_count; i++)
+/* The members of an object that has been opened. */
+static bool
+read_object(Parser *parser, Object *object)
+{
+	set_defaults(object->kind, object->operation);
+	if (!read_members(parser, read_member, object, object->path))
+		return false;
+	check_required(parser, object);
+	return true;
+}
+
+/* ---- The legs of a group ---- */
+
+/* What find_kind() looks for. */
+typedef struct KindSearch
+{
+	RequestKind kind; /* 0: it has not been found */
+	bool is_found;
+	const char *path;
+} KindSearch;
+
+static bool
+read_kind(Parser *parser, void *owner, const Place *place)
+{
+	KindSearch *search = owner;
+	JsonTokenType token = next_token(parser);
+	char name[32];
+	int length;
+	const char *text;
+
+	if (search->is_found || !has_name(place, "kind"))
+		return skip_value(parser, token);
+	search->is_found = true;
+	if (token != JSON_TOKEN_STRING)
+		return refuse_value(parser, token, CODE_WRONG_TYPE, place, "must be a string");
+	text = string_text(parser, &length);
+	strlcpy(name, text, Min((size_t) length + 1, sizeof(name)));
+	if (length >= (int) sizeof(name) || !kind_from_name(name, &search->kind))
+		complain(parser, CODE_UNKNOWN_KIND, place, "is not known");
+	else if (!(kind_infos[search->kind].uses & USE_LEG))
 	{
-		void *value = (char *) request + info->members[i].offset;
-
-		if (info->members[i].type == TYPE_CURRENCY)
-			strcpy(value, "usd");
-		if (info->members[i].type == TYPE_AMOUNT)
-			*(Amount *) value = AMOUNT_NONE;
+		complain(parser, CODE_INVALID_LEGS, place, "may not stand in a group");
+		search->kind = 0;
 	}
+	return true;
+}
+
+/*
+ * Finds the kind of a leg, wherever it stands in the object, which has been opened.  Without a kind
+ * nothing can be said of the other members: then the object has been skipped.
+ */
+static bool
+find_kind(Parser *parser, const char *path, RequestKind *kind)
+{
+	JsonLexContext start = *parser->lex;
+	KindSearch search = {.path = path};
+
+	if (!read_members(parser, read_kind, &search, path))
+		return false;
+	if (!search.is_found)
+	{
+		Place place = place_of(path, "kind");
+
+		complain(parser, CODE_MISSING_MEMBER, &place, "is missing");
+	}
+	*kind = search.kind;
+	if (search.kind != 0)
+		*parser->lex = start;
+	return true;
+}
+
+static bool
+read_leg(Parser *parser, void *owner, int number, JsonTokenType token)
+{
+	Draft *draft = parser->draft;
+	Operation beyond;
+	Object leg = {.is_leg = true};
+	char name[PATH_SIZE];
+	Place place;
+
+	snprintf(name, sizeof(name), "legs[%d]", number);
+	place = place_of("", name);
+	if (token != JSON_TOKEN_OBJECT_START)
+		return refuse_value(parser, token, CODE_WRONG_TYPE, &place, "must be an object");
+	snprintf(leg.path, sizeof(leg.path), "%s.", name);
+	leg.operation = number < LEGS_MAX ? &draft->legs[number] : &beyond;
+	if (!find_kind(parser, leg.path, &leg.kind))
+		return false;
+	return leg.kind == 0 || read_object(parser, &leg);
+}
+
+/* The shares of a split count, and the split itself does not. */
+static int
+count_rows(const Draft *draft)
+{
+	int count = draft->share_count;
+
+	for (int i = 0; i < draft->leg_count; i++)
+		count += draft->legs[i].share_count > 0 ? 0 : 1;
+	return count;
+}
+
+/* The array of legs, which begins with this token. */
+static bool
+read_leg_array(Parser *parser, const Place *place, JsonTokenType token)
+{
+	int count;
+
+	if (token != JSON_TOKEN_ARRAY_START)
+		return refuse_value(parser, token, CODE_WRONG_TYPE, place, "must be an array of objects");
+	parser->draft = palloc0(sizeof(Draft));
+	if (!read_elements(parser, read_leg, NULL, &count))
+		return false;
+	parser->draft->leg_count = Min(count, LEGS_MAX);
+	if (count < 1 || count > LEGS_MAX || count_rows(parser->draft) > LEGS_MAX)
+		complain(parser, CODE_INVALID_LEGS, place,
+		         "must have 1 to 64 legs, the shares of splits among them");
+	return true;
+}
+
+static bool
+read_legs(Parser *parser, Object *object, const Place *place)
+{
+	return read_leg_array(parser, place, next_token(parser));
+}
+
+/* Gives the group its legs, in a block of their own. */
+static void
+take_draft(Parser *parser, Operation *group)
+{
+	const Draft *draft = parser->draft;
+	Parts *parts;
+
+	if (draft == NULL || parser->code != CODE_OK)
+		return;
+	parts = parts_init(palloc(parts_size(draft->leg_count, draft->share_count)), draft->leg_count,
+	                   draft->share_count);
+	memcpy(parts->legs, draft->legs, sizeof(Operation) * draft->leg_count);
+	memcpy(parts->shares, draft->shares, sizeof(Share) * draft->share_count);
+	for (int i = 0; i < draft->leg_count; i++)
+		parts->legs[i].parts = parts->legs[i].share_count > 0 ? parts : NULL;
+	group->parts = parts;
+}
+
+/* ---- Payloads ---- */
+
+static void
+open_text(Parser *parser, const char *json, int length)
+{
+#if PG_VERSION_NUM >= 170000
+	parser->lex = makeJsonLexContextCstringLen(NULL, json, length, parser->encoding, false);
+#else
+	parser->lex = makeJsonLexContextCstringLen((char *) json, length, parser->encoding, false);
+#endif
+}
+
+/* Behind the value of a payload comes nothing. */
+static WalletCode
+close_text(Parser *parser, bool is_read, Operation *operation)
+{
+	if (is_read && next_token(parser) != JSON_TOKEN_END)
+		(void) complain_json(parser);
+	take_draft(parser, operation);
+	if (parser->draft != NULL)
+		pfree(parser->draft);
+#if PG_VERSION_NUM >= 170000
+	freeJsonLexContext(parser->lex);
+#else
+	pfree(parser->lex);
+#endif
+	return parser->code;
 }
 
 WalletCode
-payload_parse(RequestKind kind, int encoding, const char *json, int length, Request *request,
-              StringInfo message)
+payload_parse(RequestKind kind, int encoding, const char *json, int length, bool may_lack_user,
+              Request *request, StringInfo message)
 {
-	Parser parser = {.kind = kind, .encoding = encoding, .request = request, .message = message};
-	WalletCode code;
+	Parser parser = {.encoding = encoding, .message = message};
+	Object object = {.kind = kind, .may_lack_user = may_lack_user, .operation = request};
+	JsonTokenType token;
+	bool is_read;
 
-#if PG_VERSION_NUM >= 170000
-	parser.lex = makeJsonLexContextCstringLen(NULL, json, length, encoding, false);
-#else
-	parser.lex = makeJsonLexContextCstringLen((char *) json, length, encoding, false);
-#endif
 	*request = (Request){.kind = kind};
-	set_defaults(kind, request);
-	code = parse_object(&parser);
-#if PG_VERSION_NUM >= 170000
-	freeJsonLexContext(parser.lex);
-#else
-	pfree(parser.lex);
-#endif
+	open_text(&parser, json, length);
+	token = next_token(&parser);
+	if (token == JSON_TOKEN_OBJECT_START)
+		is_read = read_object(&parser, &object);
+	else
+	{
+		is_read = skip_value(&parser, token);
+		complain_plainly(&parser, CODE_NOT_AN_OBJECT, wallet_codes[CODE_NOT_AN_OBJECT].message);
+	}
+	return close_text(&parser, is_read, request);
+}
+
+WalletCode
+payload_parse_legs(int encoding, const char *json, int length, Operation *group, StringInfo message)
+{
+	Parser parser = {.encoding = encoding, .message = message};
+	Place place = place_of("", "legs");
+	bool is_read;
+
+	*group = (Operation){.kind = KIND_GROUP, .amount = AMOUNT_NONE, .max_capture = AMOUNT_NONE};
+	open_text(&parser, json, length);
+	is_read = read_leg_array(&parser, &place, next_token(&parser));
+	return close_text(&parser, is_read, group);
+}
+
+/* The leg whose fault operation_check() has told, from 0; -1 where it was none. */
+static int
+find_leg(const Operation *operation, int64 moment, WalletCode code)
+{
+	Parts one;
+	Operation group = *operation;
+
+	if (operation->parts == NULL)
+		return -1;
+	one = *operation->parts;
+	group.parts = &one;
+	for (int i = 0; i < operation->parts->leg_count; i++)
+	{
+		one.legs = &operation->parts->legs[i];
+		one.leg_count = 1;
+		if (operation_check(&group, moment) == code)
+			return i;
+	}
+	return -1;
+}
+
+static bool
+is_about_amount(WalletCode code)
+{
+	return code == CODE_AMOUNT_NOT_POSITIVE || code == CODE_AMOUNT_NEGATIVE;
+}
+
+WalletCode
+payload_check(const Operation *operation, int64 moment, StringInfo message)
+{
+	WalletCode code = operation_check(operation, moment);
+	RequestKind kind;
+	const char *amount;
+	int leg;
+
+	if (code == CODE_OK)
+		return code;
+	leg = find_leg(operation, moment, code);
+	kind = leg >= 0 ? operation->parts->legs[leg].kind : operation->kind;
+	amount = is_about_amount(code) ? payload_amount_member(kind) : "";
+	if (leg >= 0)
+		appendStringInfo(message, "member \"legs[%d]%s%s\": ", leg, amount[0] == '\0' ? "" : ".",
+		                 amount);
+	else if (amount[0] != '\0')
+		appendStringInfo(message, "member \"%s\": ", amount);
+	appendStringInfoString(message, wallet_codes[code].message);
 	return code;
 }
 
 const char *
 payload_amount_member(RequestKind kind)
 {
-	const KindInfo *info = &kind_infos[kind];
+	int i = member_of_type(kind, TYPE_AMOUNT);
 
-	for (int i = 0; i < info->member_count; i++)
-	{
-		if (info->members[i].type == TYPE_AMOUNT || info->members[i].type == TYPE_AMOUNT_OR_ZERO)
-			return info->members[i].name;
-	}
-	return "";
+	if (i < 0)
+		i = member_of_type(kind, TYPE_AMOUNT_OR_ZERO);
+	return i < 0 ? "" : kind_infos[kind].members[i].name;
 }

@@ -90,25 +90,89 @@ static const ValueWriter writers[] = {
 _Static_assert(sizeof(writers) / sizeof(writers[0]) == TYPE_COUNT,
                "each type of member has its writer");
 
-size_t
-operation_to_bytes(const Request *request, unsigned char bytes[OPERATION_BYTES_MAX])
-{
-	const KindInfo *info = &kind_infos[request->kind];
-	size_t length = 2;
+/* Bytes of a share: its destination, its form, and an amount. */
+#define SHARE_BYTES 18
 
-	bytes[0] = (unsigned char) (request->kind >> 8);
-	bytes[1] = (unsigned char) request->kind;
+/* Bytes of a leg at the most, without its shares: its length, and a number of shares. */
+#define LEG_BYTES_MAX (OPERATION_BYTES_MAX + 4 + 2)
+
+static size_t
+put_count(size_t count, int size, unsigned char *bytes)
+{
+	for (int i = 0; i < size; i++)
+		bytes[i] = (unsigned char) (count >> (8 * (size - 1 - i)));
+	return (size_t) size;
+}
+
+/* The form is told by a letter, so that no two forms have the same bytes. */
+static size_t
+put_share(const Share *share, unsigned char *bytes)
+{
+	memset(bytes, 0, SHARE_BYTES);
+	(void) put_id(&share->destination_wallet_id, bytes);
+	if (share->is_rest)
+		bytes[8] = 'r';
+	else if (share->has_parts)
+	{
+		bytes[8] = 'p';
+		(void) put_id(&share->parts_per_million, bytes + 9);
+	}
+	else
+	{
+		bytes[8] = 'a';
+		(void) put_amount(&share->amount, bytes + 9);
+	}
+	return SHARE_BYTES;
+}
+
+/* The kind, the members, and for a leg its shares. */
+static size_t
+put_operation(const Operation *operation, unsigned char *bytes)
+{
+	const KindInfo *info = &kind_infos[operation->kind];
+	size_t length = put_count(operation->kind, 2, bytes);
+
 	for (int i = 0; i < info->member_count; i++)
 	{
 		const KindMember *member = &info->members[i];
 		size_t name_size = strlen(member->name) + 1;
-		size_t size = writers[member->type]((const char *) request + member->offset,
+		size_t size = writers[member->type]((const char *) operation + member->offset,
 		                                    bytes + length + name_size);
 
 		if (size == 0)
 			continue;
 		memcpy(bytes + length, member->name, name_size);
 		length += name_size + size;
+	}
+	if (operation->share_count > 0)
+		length += put_count((size_t) operation->share_count, 2, bytes + length);
+	for (int i = 0; i < operation->share_count; i++)
+		length += put_share(&operation->parts->shares[operation->share_first + i], bytes + length);
+	return length;
+}
+
+size_t
+operation_bytes_max(const Request *request)
+{
+	const Parts *parts = request->kind == KIND_GROUP ? request->parts : NULL;
+
+	if (parts == NULL)
+		return OPERATION_BYTES_MAX;
+	return OPERATION_BYTES_MAX + (size_t) parts->leg_count * LEG_BYTES_MAX +
+	       (size_t) parts->share_count * SHARE_BYTES;
+}
+
+size_t
+operation_to_bytes(const Request *request, unsigned char *bytes)
+{
+	const Parts *parts = request->kind == KIND_GROUP ? request->parts : NULL;
+	size_t length = put_operation(request, bytes);
+
+	for (int i = 0; parts != NULL && i < parts->leg_count; i++)
+	{
+		size_t size = put_operation(&parts->legs[i], bytes + length + 4);
+
+		length += put_count(size, 4, bytes + length) + size;
 	}
 	return length;
 }

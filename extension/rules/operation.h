@@ -167,6 +167,7 @@ typedef struct Operation
 	bool may_reverse;   /* the asker may reverse anybody's transfers */
 	bool has_handshake; /* hold_handshake is given in place of link_id */
 	bool is_unresolved; /* that handshake's hold has not been looked for yet */
+	bool is_broken;     /* nobody can read what was stored of the request */
 	int64_t user_id;    /* who asks; 0: an operator, or a direct call, who may ask for all */
 	int64_t source_wallet_id;
 	int64_t destination_wallet_id;

@@ -63,14 +63,13 @@ idempotency_key_is_valid(const char *key)
 void
 idempotency_fingerprint(const Request *request, const char *extra, uint8 *fingerprint)
 {
-	unsigned char operation[OPERATION_BYTES_MAX];
-	size_t length = operation_to_bytes(request, operation);
 	StringInfoData asked;
 	bytea *digest;
 
 	initStringInfo(&asked);
 	appendStringInfoSpaces(&asked, VARHDRSZ);
-	appendBinaryStringInfo(&asked, (const char *) operation, (int) length);
+	enlargeStringInfo(&asked, (int) operation_bytes_max(request));
+	asked.len += (int) operation_to_bytes(request, (unsigned char *) asked.data + asked.len);
 	/* No member has an empty name: the two parts have one boundary. */
 	appendStringInfoChar(&asked, '\0');
 	if (extra != NULL)

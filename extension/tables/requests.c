@@ -14,9 +14,15 @@
 
 #include "base/arrays.h"
 #include "base/statement.h"
+#include "rules/extra.h"
 #include "rules/operation.h"
 #include "tables/map.h"
 #include "tables/rows.h"
+
+/* The members that have no column, as rules/extra.h packs them. */
+#define MAP_TYPE_EXTRA BYTEAOID, true
+#define MAP_PUT_EXTRA(request) pack_extra(request)
+#define MAP_GET_EXTRA(request) unpack_extra(*values, *nulls, request)
 
 /* A kind without an amount has none of 0 either. */
 #define REQUEST_COLUMNS(X)                                                                         \
@@ -29,7 +35,7 @@
 	X(kind, SMALLINT, r->kind, false, 0)                                                           \
 	X(amount_scale, SMALLINT, r->amount.scale, !has_amount || r->amount.scale < 0, 0)              \
 	X(currency, TEXT, r->currency, false, 0)                                                       \
-	X(extra, UNREAD_BYTEA, PointerGetDatum(&no_extra), false, 0)
+	X(extra, EXTRA, r, false, 0)
 
 static const RowColumn request_columns[] = {REQUEST_COLUMNS(MAP_COLUMN)};
 
@@ -38,19 +44,55 @@ struct RequestPlaces
 	REQUEST_COLUMNS(MAP_PLACE)
 };
 
+static Datum
+pack_extra(const Request *request)
+{
+	static union
+	{
+		struct varlena bytes;
+		varattrib_4b room;
+	} none;
+	size_t length;
+	bytea *extra;
+
+	if (extra_is_empty(request))
+	{
+		SET_VARSIZE(&none, VARHDRSZ);
+		return PointerGetDatum(&none);
+	}
+	length = extra_pack(request, NULL);
+	extra = palloc(VARHDRSZ + length);
+	SET_VARSIZE(extra, VARHDRSZ + length);
+	(void) extra_pack(request, (unsigned char *) VARDATA(extra));
+	return PointerGetDatum(extra);
+}
+
+/* A request whose bytes nobody can read is broken: it is refused, and others go on. */
+static void
+unpack_extra(Datum value, bool is_null, Request *request)
+{
+	const bytea *extra = is_null ? NULL : DatumGetByteaPP(value);
+	const unsigned char *bytes;
+	size_t length;
+	size_t block_size;
+
+	if (extra == NULL || (VARSIZE_ANY_EXHDR(extra) == 0 && request->kind != KIND_GROUP))
+		return;
+	bytes = (const unsigned char *) VARDATA_ANY(extra);
+	length = VARSIZE_ANY_EXHDR(extra);
+	request->is_broken =
+	    !extra_block_size(bytes, length, &block_size) ||
+	    !extra_unpack(bytes, length, request, block_size == 0 ? NULL : palloc(block_size));
+	if (request->is_broken)
+		request->parts = NULL;
+}
+
 static void
 request_to_row(const void *from, RowOut *out, Datum *values, bool *nulls)
 {
 	const Request *r = from;
 	TimestampTz enqueued_at = *(const TimestampTz *) out->given;
 	bool has_amount = kind_infos[r->kind].has_amount;
-	static union
-	{
-		struct varlena head;
-		varattrib_4b room;
-	} no_extra;
-
-	SET_VARSIZE(&no_extra, VARHDRSZ);
 
 	REQUEST_COLUMNS(MAP_PUT)
 }
@@ -61,10 +103,11 @@ request_from_row(const Datum *values, const bool *nulls, void *to)
 	Request *r = to;
 	bool has_amount = !nulls[offsetof(struct RequestPlaces, amount_scale)];
 
-	*r = (Request){0};
+	*r = (Request){.max_capture = AMOUNT_NONE};
 	REQUEST_COLUMNS(MAP_GET)
 	if (!has_amount)
 		r->amount = AMOUNT_NONE;
+	r->is_unresolved = r->has_handshake;
 }
 
 static Statement insert_requests;
