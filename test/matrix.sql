@@ -69,6 +69,7 @@ INSERT INTO may_execute SELECT replace(f, '@', :'extension_schema')::regprocedur
     ('@.wallet_grant(regrole, text)', '', $$SELECT @.wallet_grant('tap_nobody', 'client')$$),
     ('wallet.worker_state()', 'oa', 'SELECT wallet.worker_state()'),
     ('wallet.amount(bigint, integer)', 'a', 'SELECT wallet.amount(1, 2)'),
+    ('wallet.speaks_for_all(oid)', '', 'SELECT wallet.speaks_for_all(10)'),
     ('wallet.request_extra(bytea)', 'a', $$SELECT wallet.request_extra('')$$),
     ('wallet.available(bigint, bigint, bigint, integer)', '', 'SELECT wallet.available(1, 1, 1, 2)'),
     ('wallet.number_text(numeric)', '', 'SELECT wallet.number_text(1)'),

@@ -26,6 +26,18 @@ AS 'MODULE_PATHNAME', 'wallet_enqueue_utf8';
 COMMENT ON FUNCTION @extschema@.wallet_enqueue_utf8(text[], bytea[], bytea[], integer[], text[]) IS
     'wallet_enqueue_many with payloads and keys in UTF-8, whatever the encoding of the database, and with the rights of each asker: a text that cannot be converted is its own item''s refusal';
 
+/* The right of an operator is that to call wallet_set_status, wherever that function is now. */
+CREATE FUNCTION wallet.speaks_for_all(role oid) RETURNS boolean
+LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(bool_or(has_function_privilege(role, p.oid, 'EXECUTE')), false)
+        FROM pg_extension AS e
+            JOIN pg_depend AS d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
+            JOIN pg_proc AS p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
+        WHERE e.extname = 'pg_wallet' AND p.proname = 'wallet_set_status'
+$$;
+COMMENT ON FUNCTION wallet.speaks_for_all(oid) IS
+    'whether a role is an operator''s: it may queue requests without a user, and reverse anybody''s transfers';
+
 CREATE FUNCTION wallet.request_extra(extra bytea) RETURNS jsonb
 LANGUAGE c IMMUTABLE STRICT AS 'MODULE_PATHNAME', 'wallet_request_extra';
 COMMENT ON FUNCTION wallet.request_extra(bytea) IS 'what the column extra of wallet.request says: the members that have no column of their own';

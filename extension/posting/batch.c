@@ -88,14 +88,43 @@ typedef struct Job
 	RequestFate *fates;
 } Job;
 
+/* Says why a request is refused that nobody can read, and refuses it. */
+static void
+refuse_broken(const Request *request, Effects *effects)
+{
+	ereport(LOG,
+	        (errcode(ERRCODE_DATA_CORRUPTED),
+	         errmsg("request " INT64_FORMAT " cannot be read, and is refused", request->request_id),
+	         errdetail("The bytes in wallet.request.extra are damaged, or a newer version has "
+	                   "written them.")));
+	rules_refuse(request, CODE_INTERNAL_ERROR, effects);
+}
+
+/*
+ * What needs no wallet is told first: a request whose time has passed is answered while its wallets
+ * are locked, and blocks nobody.  One that names a hold which is not settled yet touches no wallet.
+ */
 static RequestFate
 post_request(Ledger *ledger, const Request *request, const Culprit *culprit)
 {
+	if (request->valid_until != 0 && request->valid_until < ledger->effects.clock &&
+	    request->request_id != culprit->request_id)
+	{
+		rules_refuse(request, CODE_REQUEST_EXPIRED, &ledger->effects);
+		return FATE_REFUSED;
+	}
+	if (request->is_unresolved)
+		return FATE_DEFERRED;
 	if (working_set_must_wait(&ledger->set, request))
 		return FATE_DEFERRED;
 	if (request->request_id == culprit->request_id)
 	{
 		rules_refuse(request, culprit->code, &ledger->effects);
+		return FATE_REFUSED;
+	}
+	if (request->is_broken)
+	{
+		refuse_broken(request, &ledger->effects);
 		return FATE_REFUSED;
 	}
 	return rules_judge(request, &ledger->set, &ledger->effects) == CODE_OK ? FATE_POSTED

@@ -5,9 +5,10 @@
  * An entry is in exactly one state (EntryState).  Entries that are the first in all of their lines
  * are kept in heaps, so that a round finds the next one without looking at the others.
  *
- * Memory: when DEFERRED_MAX entries are in memory, only the ids of further requests are kept, and
- * each line counts them.  A later request in such a line comes after them, so only its id is kept,
- * too.
+ * Memory: when DEFERRED_MAX entries are in memory, or entries with legs of PARTS_SIZE_MAX bytes,
+ * only the ids of further requests are kept, and each line counts them.  A later request in such a
+ * line comes after them, so only its id is kept, too.  What names a hold by a handshake is always
+ * kept whole, since its lines change when the hold is found.
  */
 #include "queue/deferred.h"
 
@@ -20,6 +21,9 @@
 #include "base/claims.h"
 #include "queue/lines.h"
 #include "rules/operation.h"
+
+/* Bytes of legs that are kept in memory. */
+#define PARTS_SIZE_MAX (64 * 1024 * 1024)
 
 /* The pause after a wallet was locked; doubles with each further try. */
 #define RETRY_MIN_MS 50
@@ -58,13 +62,21 @@ compare_moments(const pairingheap_node *a, const pairingheap_node *b, void *argu
 	return left < right ? 1 : left > right ? -1 : 0;
 }
 
-static uint32
-hash_key(const void *key, Size size)
+static int
+compare_deadlines(const pairingheap_node *a, const pairingheap_node *b, void *argument)
 {
-	int64 id;
+	int64 left = pairingheap_const_container(DeferredEntry, deadline_node, a)->request.valid_until;
+	int64 right = pairingheap_const_container(DeferredEntry, deadline_node, b)->request.valid_until;
 
-	memcpy(&id, key, sizeof(id));
-	return chosen_hash(id);
+	return left < right ? 1 : left > right ? -1 : 0;
+}
+
+static uint32
+hash_key(const void *bytes, Size size)
+{
+	const LineKey *key = bytes;
+
+	return chosen_hash(key->id) ^ (key->space == SPACE_HOLD ? 0x9e3779b9 : 0);
 }
 
 static void
@@ -80,7 +92,7 @@ deferred_make(MemoryContext parent, bool may_claim)
 	    AllocSetContextCreate(parent, "pg_wallet deferred requests", ALLOCSET_DEFAULT_SIZES);
 	Deferred *deferred = MemoryContextAllocZero(context, sizeof(Deferred));
 	HASHCTL control = {
-	    .keysize = sizeof(int64),
+	    .keysize = sizeof(LineKey),
 	    .entrysize = sizeof(Line),
 	    .hash = hash_key,
 	    .hcxt = context,
@@ -95,6 +107,7 @@ deferred_make(MemoryContext parent, bool may_claim)
 	init_heap(&deferred->released, compare_ids);
 	init_heap(&deferred->locked, compare_moments);
 	init_heap(&deferred->failing, compare_moments);
+	init_heap(&deferred->deadlines, compare_deadlines);
 	dlist_init(&deferred->failing_list);
 	deferred->may_claim = may_claim;
 	return deferred;
@@ -119,15 +132,10 @@ deferred_has_ready(const Deferred *deferred)
 	return !pairingheap_is_empty(&deferred->ready) || deferred_wants_reading(deferred);
 }
 
-static const DeferredEntry *
-first_of(const pairingheap *heap)
-{
-	return pairingheap_is_empty(heap) ? NULL : heap_entry(pairingheap_first((pairingheap *) heap));
-}
-
 int
-deferred_pause_ms(const Deferred *deferred, int64 now_ms)
+deferred_pause_ms(const Deferred *deferred, int64 now_ms, TimestampTz clock)
 {
+	const DeferredEntry *ending = first_deadline(deferred);
 	const DeferredEntry *locked = first_of(&deferred->locked);
 	const DeferredEntry *failing = first_of(&deferred->failing);
 	int64 at_ms = PG_INT64_MAX;
@@ -136,7 +144,11 @@ deferred_pause_ms(const Deferred *deferred, int64 now_ms)
 		at_ms = locked->retry_at_ms;
 	if (failing != NULL)
 		at_ms = Min(at_ms, failing->retry_at_ms);
-	return at_ms == PG_INT64_MAX ? -1 : (int) Max(1, at_ms - now_ms);
+	if (ending != NULL && ending->request.valid_until < clock)
+		at_ms = now_ms;
+	else if (ending != NULL)
+		at_ms = Min(at_ms, now_ms + (ending->request.valid_until - clock) / 1000 + 1);
+	return at_ms == PG_INT64_MAX ? -1 : (int) Max(1, Min(at_ms - now_ms, INT_MAX));
 }
 
 int64
@@ -163,30 +175,76 @@ deferred_next_id(const Deferred *deferred, DeferredCursor *cursor)
 bool
 deferred_blocks(Deferred *deferred, const Request *request)
 {
-	int64 keys[OPERATION_KEYS_MAX];
+	LineKey keys[LINES_MAX];
 	int count;
 
 	if (deferred_count(deferred) == 0)
 		return false;
-	count = operation_keys(request, keys);
+	count = lines_of(request, keys);
 	for (int i = 0; i < count; i++)
 	{
-		if (find_line(deferred, keys[i]) != NULL)
+		/* Who names a hold stands behind the request that makes it. */
+		bool is_own = request->kind == KIND_HOLD && keys[i].space == SPACE_HOLD;
+
+		if (!is_own && find_line(deferred, keys[i]) != NULL)
 			return true;
 	}
 	return false;
 }
 
+bool
+deferred_has_unread(Deferred *deferred, const Request *request)
+{
+	LineKey keys[LINES_MAX];
+	int count;
+
+	if (deferred->unread_first == deferred->unread_end)
+		return false;
+	count = lines_of(request, keys);
+	for (int i = 0; i < count; i++)
+	{
+		const Line *line = find_line(deferred, keys[i]);
+
+		if (line != NULL && line->unread > 0)
+			return true;
+	}
+	return false;
+}
+
+/* An entry owns its legs: those of the request are gone when the round ends. */
+static void
+keep_parts(Deferred *deferred, DeferredEntry *entry)
+{
+	const Parts *parts = entry->request.parts;
+
+	if (parts == NULL)
+		return;
+	entry->request.parts =
+	    parts_copy(MemoryContextAllocHuge(deferred->context, parts->size), parts);
+	deferred->parts_size += parts->size;
+}
+
+static void
+free_parts(Deferred *deferred, DeferredEntry *entry)
+{
+	if (entry->request.parts == NULL)
+		return;
+	deferred->parts_size -= entry->request.parts->size;
+	pfree(entry->request.parts);
+}
+
 DeferredEntry *
 deferred_add(Deferred *deferred, const Request *request, int64 now_ms)
 {
-	DeferredEntry *entry = MemoryContextAlloc(deferred->entry_context, sizeof(DeferredEntry));
-	int64 keys[OPERATION_KEYS_MAX];
-	int count = operation_keys(request, keys);
+	DeferredEntry *entry;
+	LineKey keys[LINES_MAX];
+	int count = lines_of(request, keys);
 
 	CHECK_FOR_INTERRUPTS();
 	Assert(request->request_id > 0);
+	entry = MemoryContextAlloc(deferred->entry_context, sizeof(DeferredEntry));
 	*entry = (DeferredEntry){.request = *request, .state = ENTRY_TAKEN, .since_ms = now_ms};
+	keep_parts(deferred, entry);
 	join_lines(deferred, entry, keys, count);
 	settle_state(deferred, entry);
 	return entry;
@@ -235,11 +293,13 @@ keep_id(Deferred *deferred, int64 request_id)
 void
 deferred_put(Deferred *deferred, const Request *request, int64 now_ms)
 {
-	int64 keys[OPERATION_KEYS_MAX];
-	int count = operation_keys(request, keys);
-	bool is_unread = deferred->count >= DEFERRED_MAX;
+	LineKey keys[LINES_MAX];
+	int count = lines_of(request, keys);
+	bool may_be_unread = !request->has_handshake;
+	bool is_unread = may_be_unread &&
+	                 (deferred->count >= DEFERRED_MAX || deferred->parts_size >= PARTS_SIZE_MAX);
 
-	for (int i = 0; i < count && !is_unread; i++)
+	for (int i = 0; i < count && may_be_unread && !is_unread; i++)
 	{
 		Line *line = find_line(deferred, keys[i]);
 
@@ -258,7 +318,8 @@ deferred_put(Deferred *deferred, const Request *request, int64 now_ms)
 bool
 deferred_wants_reading(const Deferred *deferred)
 {
-	return deferred->unread_first < deferred->unread_end && deferred->count < DEFERRED_MAX / 2;
+	return deferred->unread_first < deferred->unread_end && deferred->count < DEFERRED_MAX / 2 &&
+	       deferred->parts_size < PARTS_SIZE_MAX / 2;
 }
 
 int
@@ -274,8 +335,8 @@ deferred_ids_to_read(const Deferred *deferred, int count_max, int64 *request_ids
 void
 deferred_reread(Deferred *deferred, const Request *request)
 {
-	int64 keys[OPERATION_KEYS_MAX];
-	int count = operation_keys(request, keys);
+	LineKey keys[LINES_MAX];
+	int count = lines_of(request, keys);
 
 	if (deferred->unread_first == deferred->unread_end ||
 	    deferred->unread[deferred->unread_first] != request->request_id)
@@ -285,105 +346,11 @@ deferred_reread(Deferred *deferred, const Request *request)
 	{
 		Line *line = find_line(deferred, keys[i]);
 
+		if (line == NULL || line->unread == 0)
+			elog(ERROR, "request " INT64_FORMAT " waits in other lines", request->request_id);
 		line->unread--;
 		drop_empty_line(deferred, line);
 	}
-}
-
-void
-deferred_wake(Deferred *deferred, int64 now_ms)
-{
-	while (!pairingheap_is_empty(&deferred->locked))
-	{
-		DeferredEntry *entry = heap_entry(pairingheap_first(&deferred->locked));
-
-		if (entry->retry_at_ms > now_ms)
-			break;
-		set_state(deferred, entry, ENTRY_READY);
-	}
-}
-
-/*
- * The round has taken this entry.  A follower whose predecessors are all taken by the same round
- * may be taken as well.  After an entry that has waited for a locked wallet, its followers stay,
- * because the wallet is probably still locked for them.
- */
-static void
-release_followers(Deferred *deferred, DeferredEntry *entry)
-{
-	for (int i = 0; i < entry->link_count && entry->retry_ms == 0; i++)
-	{
-		Link *next = entry->links[i].next;
-		DeferredEntry *follower = next == NULL ? NULL : next->entry;
-
-		if (follower == NULL || follower->failure != NULL)
-			continue;
-		if (follower->taking != deferred->taking)
-		{
-			follower->taking = deferred->taking;
-			follower->links_open = follower->links_behind;
-		}
-		if (--follower->links_open == 0)
-			pairingheap_add(&deferred->released, &follower->heap_node);
-	}
-}
-
-/* Takes the entry with the lowest id from the heaps ready and released; NULL: both are empty. */
-static DeferredEntry *
-take_next(Deferred *deferred)
-{
-	const DeferredEntry *ready = first_of(&deferred->ready);
-	const DeferredEntry *released = first_of(&deferred->released);
-	DeferredEntry *entry;
-
-	if (ready == NULL && released == NULL)
-		return NULL;
-	if (released == NULL ||
-	    (ready != NULL && ready->request.request_id < released->request.request_id))
-		entry = heap_entry(pairingheap_remove_first(&deferred->ready));
-	else
-		entry = heap_entry(pairingheap_remove_first(&deferred->released));
-	entry->state = ENTRY_TAKEN;
-	return entry;
-}
-
-int
-deferred_take(Deferred *deferred, int count_max, Request *requests, DeferredEntry **entries)
-{
-	int count = 0;
-
-	Assert(count_max >= 0 && pairingheap_is_empty(&deferred->released));
-	deferred->probed = false;
-	deferred->taking++;
-	while (count < count_max)
-	{
-		DeferredEntry *entry = take_next(deferred);
-
-		CHECK_FOR_INTERRUPTS();
-		if (entry == NULL)
-			break;
-		release_followers(deferred, entry);
-		requests[count] = entry->request;
-		entries[count++] = entry;
-	}
-	pairingheap_reset(&deferred->released);
-	return count;
-}
-
-DeferredEntry *
-deferred_take_failing(Deferred *deferred, int64 now_ms, Request *request)
-{
-	DeferredEntry *entry;
-
-	if (pairingheap_is_empty(&deferred->failing) || deferred->probed)
-		return NULL;
-	entry = heap_entry(pairingheap_first(&deferred->failing));
-	if (entry->retry_at_ms > now_ms)
-		return NULL;
-	set_state(deferred, entry, ENTRY_TAKEN);
-	deferred->probed = true;
-	*request = entry->request;
-	return entry;
 }
 
 void
@@ -398,6 +365,8 @@ deferred_remove(Deferred *deferred, DeferredEntry *entry)
 {
 	Assert(entry->state == ENTRY_TAKEN);
 	leave_lines(deferred, entry);
+	unwatch_deadline(deferred, entry);
+	free_parts(deferred, entry);
 	if (entry->failure != NULL)
 	{
 		dlist_delete(&entry->failing_node);
@@ -415,6 +384,23 @@ deferred_return(Deferred *deferred, DeferredEntry *entry)
 	settle_state(deferred, entry);
 }
 
+bool
+deferred_rename(Deferred *deferred, DeferredEntry *entry, const Request *request)
+{
+	LineKey keys[LINES_MAX];
+	int count = lines_of(request, keys);
+
+	Assert(entry->state == ENTRY_TAKEN && request->parts == NULL);
+	leave_lines(deferred, entry);
+	entry->request = *request;
+	entry->links_behind = 0;
+	join_lines(deferred, entry, keys, count);
+	if (entry->links_behind == 0)
+		return true;
+	deferred_return(deferred, entry);
+	return false;
+}
+
 /* Claims a line's wallet.  Returns false when no claim is free, or the pause is not over. */
 static bool
 claim_wallet(Deferred *deferred, Line *line, int64 now_ms)
@@ -422,7 +408,7 @@ claim_wallet(Deferred *deferred, Line *line, int64 now_ms)
 	if (line->is_claimed)
 		return true;
 	if (now_ms < line->claim_after_ms || deferred->claimed_count == CLAIMS_MAX ||
-	    !claim_take(line->key))
+	    !claim_take(line->key.id))
 		return false;
 	line->is_claimed = true;
 	line->claimed_ms = now_ms;
@@ -440,7 +426,8 @@ claim_wallets(Deferred *deferred, DeferredEntry *entry, int64 now_ms)
 	{
 		Line *line = entry->links[i].line;
 
-		if (line->key > 0 && claim_wallet(deferred, line, now_ms))
+		if (line->key.space == SPACE_WALLET && line->key.id > 0 &&
+		    claim_wallet(deferred, line, now_ms))
 			any = true;
 	}
 	return any;
@@ -457,6 +444,7 @@ deferred_busy(Deferred *deferred, DeferredEntry *entry, int64 now_ms)
 		return;
 	}
 	entry->is_settled = false;
+	watch_deadline(deferred, entry);
 	entry->retry_ms =
 	    entry->retry_ms == 0 ? RETRY_MIN_MS : (int) Min(entry->retry_ms * 2, RETRY_MAX_MS);
 	entry->retry_at_ms = now_ms + entry->retry_ms;

@@ -3,10 +3,11 @@
  *		Deferred requests: the worker has read them and could not carry them out yet.
  *
  * Every wallet has a line of deferred requests, in the order of their ids.  A request stands in
- * the line of every wallet that it touches.  Only a request that is the first in all of its lines
- * may be tried.  When one of its wallets was locked, the request is tried again after a pause.
- * When it has failed alone, for a reason that lies outside of the request, it is tried again by
- * itself after a longer pause.
+ * the line of every wallet that it touches.  A request that names a hold by a handshake which is
+ * not settled yet touches no wallet, and stands in the line of that hold, behind the request that
+ * makes the hold.  Only a request that is the first in all of its lines may be tried.  When one of
+ *its wallets was locked, the request is tried again after a pause. When it has failed alone, for a
+ *reason that lies outside of the request, it is tried again by itself after a longer pause.
  *
  * A round takes requests and tries them.  A taken request keeps its place in its lines.  When the
  * round's transaction has committed, the caller calls deferred_remove; when the transaction has
@@ -18,6 +19,8 @@
 #define PG_WALLET_DEFERRED_H
 
 #include "base/version.h"
+
+#include "datatype/timestamp.h"
 
 #include "queue/failing.h"
 #include "rules/operation.h"
@@ -38,8 +41,8 @@ extern int64 deferred_count(const Deferred *deferred);
 /* Whether a request may be tried at once. */
 extern bool deferred_has_ready(const Deferred *deferred);
 
-/* Milliseconds until the pause of a request is over; -1 when no request has a pause. */
-extern int deferred_pause_ms(const Deferred *deferred, int64 now_ms);
+/* Milliseconds until the pause or the time of a request is over; -1 when no request has either. */
+extern int deferred_pause_ms(const Deferred *deferred, int64 now_ms, TimestampTz clock);
 
 /*
  * Walks over the ids of all deferred requests that are not marked as settled, in rising order.
@@ -54,8 +57,10 @@ typedef struct DeferredCursor
 
 extern int64 deferred_next_id(const Deferred *deferred, DeferredCursor *cursor);
 
-/* Whether a deferred request stands in a line of this request. */
+/* Whether a deferred request stands in a line of this request; or one of which the id alone is
+ * kept. */
 extern bool deferred_blocks(Deferred *deferred, const Request *request);
+extern bool deferred_has_unread(Deferred *deferred, const Request *request);
 
 /*
  * Both put a request into its lines, at the place of its id.  deferred_put is for a blocked
@@ -74,10 +79,18 @@ extern bool deferred_wants_reading(const Deferred *deferred);
 extern int deferred_ids_to_read(const Deferred *deferred, int count_max, int64 *request_ids);
 extern void deferred_reread(Deferred *deferred, const Request *request);
 
-/* Makes requests ready whose wallets were locked and whose pause is over. */
-extern void deferred_wake(Deferred *deferred, int64 now_ms);
+/*
+ * Makes requests ready whose wallets were locked and whose pause is over, and those whose
+ * valid_until has passed.
+ */
+extern void deferred_wake(Deferred *deferred, int64 now_ms, TimestampTz clock);
 
-/* Takes the requests that may be tried, in the order of the ids; returns their number. */
+/*
+ * Takes the requests that may be tried, in the order of the ids; returns their number.  A request
+ * whose valid_until has passed gets LONG_EXPIRED for it: it is refused, whatever the clock says
+ * when it is judged, since requests before it may still wait.
+ */
+#define LONG_EXPIRED PG_INT64_MIN
 extern int deferred_take(Deferred *deferred, int count_max, Request *requests,
                          DeferredEntry **entries);
 
@@ -96,6 +109,13 @@ extern void deferred_mark_settled(DeferredEntry *entry);
 extern void deferred_remove(Deferred *deferred, DeferredEntry *entry);
 extern void deferred_return(Deferred *deferred, DeferredEntry *entry);
 extern void deferred_busy(Deferred *deferred, DeferredEntry *entry, int64 now_ms);
+
+/*
+ * A taken entry's request has become this one, since the hold that it names has been found: it
+ * moves into the lines of its wallets.  Returns whether it may be tried; if not, it is not taken
+ * any more.
+ */
+extern bool deferred_rename(Deferred *deferred, DeferredEntry *entry, const Request *request);
 
 /* A request has failed alone, and waits.  Returns whether the error differs from its last one. */
 extern bool deferred_fail(Deferred *deferred, DeferredEntry *entry, const ErrorData *error,

@@ -99,44 +99,35 @@ find_repeated(EnqueueItem *items, int count)
 	apply_keys(items, count);
 }
 
-/* Has the request's time passed?  Then it is refused unless its key shows that it is known. */
-static bool
-is_expired(const EnqueueItem *item, TimestampTz now)
-{
-	return item->request.valid_until != 0 && item->request.valid_until < now;
-}
-
 /*
  * Another transaction that is still open may have used a key.  Its end is not awaited, since all
  * other requests of the call would wait for it, too.  A single request waits when it stores its
- * key; when it has expired, it stores none.
+ * key; when its time has passed, it stores none.
  */
 static void
 refuse_busy_keys(EnqueueItem *items, int count, bool is_single)
 {
-	TimestampTz now = ledger_now();
-
 	for (int i = 0; i < count; i++)
 	{
 		EnqueueItem *item = &items[i];
 
 		CHECK_FOR_INTERRUPTS();
 		if (item->code == CODE_OK && item->key != NULL && !item->call.repeated &&
-		    (!is_single || is_expired(item, now)) && idempotency_key_is_busy(&item->call))
+		    (!is_single || item->is_late) && idempotency_key_is_busy(&item->call))
 			item_refuse(item, CODE_IDEMPOTENCY_IN_PROGRESS);
 	}
 }
 
 /* Nothing is stored of a new request whose time has passed: its key stays free. */
 static void
-refuse_expired(EnqueueItem *items, int count)
+refuse_late(EnqueueItem *items, int count)
 {
 	TimestampTz now = ledger_now();
 
 	for (int i = 0; i < count; i++)
 	{
-		if (is_new(&items[i]) && is_expired(&items[i], now))
-			item_refuse(&items[i], CODE_REQUEST_EXPIRED);
+		if (is_new(&items[i]))
+			item_refuse_late(&items[i], now);
 	}
 }
 
@@ -289,7 +280,7 @@ store_items(EnqueueItem *items, int count, bool is_single, MemoryContext result_
 
 	find_repeated(items, count);
 	refuse_busy_keys(items, count, is_single);
-	refuse_expired(items, count);
+	refuse_late(items, count);
 	refuse_beyond_limit(items, count);
 	LockRelationOid(wallet_relation("request"), RowExclusiveLock);
 	new_count = count_new(items, count);

@@ -62,6 +62,7 @@ typedef struct Handshake
 	uint8 masked_id[sizeof(uint64)];
 } Handshake;
 
+StaticAssertDecl(sizeof(Handshake) == HANDSHAKE_SIZE, "the rules know how long a handshake is");
 StaticAssertDecl(sizeof(Handshake) * 2 == HANDSHAKE_TEXT_LENGTH, "a handshake has 64 digits");
 
 /* The trigger of wallet.secret adds this database's oid. */
@@ -291,17 +292,36 @@ tag_fits(HandshakeSealer *sealer, const Handshake *handshake, int64 request_id, 
 }
 
 int64
+handshake_request_id(HandshakeSealer *sealer, const unsigned char bytes[HANDSHAKE_SIZE])
+{
+	Handshake handshake;
+	uint64 masked_id;
+
+	memcpy(&handshake, bytes, sizeof(handshake));
+	memcpy(&masked_id, handshake.masked_id, sizeof(masked_id));
+	return (int64) pg_ntoh64(masked_id ^ compute_mask(sealer, handshake.tag));
+}
+
+bool
+handshake_names(HandshakeSealer *sealer, const unsigned char bytes[HANDSHAKE_SIZE],
+                int64 request_id, int64 user_id, RequestKind kind)
+{
+	Handshake handshake;
+
+	memcpy(&handshake, bytes, sizeof(handshake));
+	return tag_fits(sealer, &handshake, request_id, user_id, kind);
+}
+
+int64
 handshake_open(HandshakeSealer *sealer, RequestKind kind, int64 user_id, const char *digits,
                int length)
 {
 	Handshake handshake = {0};
-	uint64 masked_id;
 	int64 request_id;
 
 	if (!decode_handshake(digits, length, &handshake))
 		return 0;
-	memcpy(&masked_id, handshake.masked_id, sizeof(masked_id));
-	request_id = (int64) pg_ntoh64(masked_id ^ compute_mask(sealer, handshake.tag));
+	request_id = handshake_request_id(sealer, (const unsigned char *) &handshake);
 	if (tag_fits(sealer, &handshake, request_id, user_id, kind) ||
 	    (kind == KIND_WALLET &&
 	     tag_fits(sealer, &handshake, request_id, user_id, KIND_WALLET_READ)))

@@ -32,4 +32,13 @@ extern text *handshake_seal(HandshakeSealer *sealer, const Request *request);
 extern int64 handshake_open(HandshakeSealer *sealer, RequestKind kind, int64 user_id,
                             const char *handshake, int length);
 
+/*
+ * The same in two steps, for a handshake as bytes whose user is not known: the id of the request
+ * that it may name, and, once the request has been read, whether it names that request.
+ */
+extern int64 handshake_request_id(HandshakeSealer *sealer,
+                                  const unsigned char bytes[HANDSHAKE_SIZE]);
+extern bool handshake_names(HandshakeSealer *sealer, const unsigned char bytes[HANDSHAKE_SIZE],
+                            int64 request_id, int64 user_id, RequestKind kind);
+
 #endif /* PG_WALLET_HANDSHAKE_H */

@@ -42,13 +42,9 @@ typedef struct Asker
 	Amount max_amount; /* of the present item */
 } Asker;
 
-/* Whether this role may call wallet_set_status(), which is the right of an operator. */
+/* Whether this role is an operator's. */
 static Statement find_right = {
-    "SELECT coalesce(bool_or(has_function_privilege($1, p.oid, 'EXECUTE')), false) "
-    "FROM pg_extension AS e JOIN pg_depend AS d ON d.refclassid = 'pg_extension'::regclass "
-    "AND d.refobjid = e.oid AND d.deptype = 'e' "
-    "JOIN pg_proc AS p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid "
-    "WHERE e.extname = 'pg_wallet' AND p.proname = 'wallet_set_status'",
+    "SELECT wallet.speaks_for_all($1)",
     1,
     {OIDOID},
     NULL,
@@ -163,6 +159,38 @@ check_amount(EnqueueItem *item)
 }
 
 /*
+ * Judges what the payload alone says.  When that is wrong only because the end of a hold has passed
+ * meanwhile, a key may show that the request was asked in time.
+ */
+static void
+check_payload(EnqueueItem *item, TimestampTz now)
+{
+	const Request *request = &item->request;
+
+	item->is_late = request->valid_until != 0 && request->valid_until < now;
+	if (operation_check(request, now) == CODE_OK)
+		return;
+	if (item->key != NULL && operation_check(request, 0) == CODE_OK)
+	{
+		item->is_late = true;
+		return;
+	}
+	initStringInfo(&item->message);
+	item->code = payload_check(request, now, &item->message);
+}
+
+void
+item_refuse_late(EnqueueItem *item, TimestampTz now)
+{
+	if (!item->is_late)
+		return;
+	initStringInfo(&item->message);
+	item->code = payload_check(&item->request, now, &item->message);
+	if (item->code == CODE_OK)
+		item_refuse(item, CODE_REQUEST_EXPIRED);
+}
+
+/*
  * What can be known about a request before its turn comes.  Posting checks all of this again: here
  * it only makes for an earlier answer.
  */
@@ -173,12 +201,9 @@ check_item(EnqueueItem *item, TimestampTz now)
 		item_refuse(item, item->key_code);
 	else if (item->key != NULL && !idempotency_key_is_valid(item->key))
 		item_refuse(item, CODE_INVALID_IDEMPOTENCY_KEY);
-	else if (operation_check(&item->request, now) != CODE_OK)
-	{
-		initStringInfo(&item->message);
-		item->code = payload_check(&item->request, now, &item->message);
-	}
-	else if (kind_infos[item->request.kind].has_amount)
+	else
+		check_payload(item, now);
+	if (item->code == CODE_OK && kind_infos[item->request.kind].has_amount)
 		check_amount(item);
 }
 

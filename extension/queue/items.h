@@ -28,6 +28,7 @@ typedef struct EnqueueItem
 	StringInfoData message; /* of a refusal; without data where there is none */
 	const char *key;        /* NULL without one */
 	WalletCode key_code;    /* CODE_OK, or what is wrong with it */
+	bool is_late;           /* refused unless its key shows that it was asked in time */
 	int64 drawn_id;         /* of a new request; 0 before */
 	IdempotentCall call;
 	text *handshake;
@@ -35,6 +36,12 @@ typedef struct EnqueueItem
 
 /* Refuse the item in the code's own words, with the name of the member where it is an amount. */
 extern void item_refuse(EnqueueItem *item, WalletCode code);
+
+/*
+ * Refuse the item when its time has passed: the end of a hold, or valid_until.  A repeated key
+ * gives the first result however late it comes, so this is for requests that are not known.
+ */
+extern void item_refuse_late(EnqueueItem *item, TimestampTz now);
 
 /*
  * All of these run inside SPI_connect, and keep what is wrong in the item.  item_read() reads the

@@ -1,6 +1,7 @@
 /*
  * lines.c
- *		The lines in which deferred requests wait, one for each wallet that they touch.
+ *		The lines in which deferred requests wait: one for each wallet that they touch, and one for
+ *		each hold that they name by its handshake.
  *
  * A line is in the order of the requests' ids.  Most requests have the highest id, and go to the
  * end.  The place of a request that turns up late is searched for from the finger on, the link
@@ -11,14 +12,30 @@
 #include "base/claims.h"
 #include "rules/operation.h"
 
+int
+lines_of(const Request *request, LineKey *keys)
+{
+	int64 ids[OPERATION_KEYS_MAX];
+	int count = operation_keys(request, ids);
+
+	for (int i = 0; i < count; i++)
+		keys[i] = (LineKey){ids[i], SPACE_WALLET};
+	if (request->kind == KIND_HOLD)
+		keys[count++] = (LineKey){request->request_id, SPACE_HOLD};
+	else if (request->is_unresolved)
+		keys[count++] = (LineKey){request->link_id, SPACE_HOLD};
+	Assert(count <= LINES_MAX);
+	return count;
+}
+
 Line *
-find_line(Deferred *deferred, int64 key)
+find_line(Deferred *deferred, LineKey key)
 {
 	return hash_search(deferred->lines, &key, HASH_FIND, NULL);
 }
 
 Line *
-make_line(Deferred *deferred, int64 key)
+make_line(Deferred *deferred, LineKey key)
 {
 	bool found;
 	Line *line = hash_search(deferred->lines, &key, HASH_ENTER, &found);
@@ -36,7 +53,7 @@ give_claim_back(Deferred *deferred, Line *line)
 		if (deferred->claimed[i] != line)
 			continue;
 		deferred->claimed[i] = deferred->claimed[--deferred->claimed_count];
-		claim_give(line->key);
+		claim_give(line->key.id);
 		line->is_claimed = false;
 		return;
 	}
@@ -81,10 +98,29 @@ set_state(Deferred *deferred, DeferredEntry *entry, EntryState state)
 	entry->state = state;
 }
 
+void
+watch_deadline(Deferred *deferred, DeferredEntry *entry)
+{
+	if (entry->request.valid_until == 0 || entry->has_deadline)
+		return;
+	pairingheap_add(&deferred->deadlines, &entry->deadline_node);
+	entry->has_deadline = true;
+}
+
+void
+unwatch_deadline(Deferred *deferred, DeferredEntry *entry)
+{
+	if (entry->has_deadline)
+		pairingheap_remove(&deferred->deadlines, &entry->deadline_node);
+	entry->has_deadline = false;
+}
+
 /* For an entry that is new, has become the first in its lines, or comes back from a round. */
 void
 settle_state(Deferred *deferred, DeferredEntry *entry)
 {
+	entry->is_expired = false;
+	watch_deadline(deferred, entry);
 	set_state(deferred, entry,
 	          entry->links_behind > 0  ? ENTRY_BEHIND
 	          : entry->failure != NULL ? ENTRY_FAILING
@@ -140,17 +176,16 @@ static void
 fall_behind(Deferred *deferred, DeferredEntry *entry)
 {
 	entry->links_behind++;
-	if (entry->state != ENTRY_TAKEN)
+	if (entry->state != ENTRY_TAKEN && !entry->is_expired)
 		set_state(deferred, entry, ENTRY_BEHIND);
 }
 
 static void
-join_line(Deferred *deferred, DeferredEntry *entry, int64 key)
+join_line(Deferred *deferred, DeferredEntry *entry, LineKey key)
 {
 	Line *line = make_line(deferred, key);
 	Link *link = &entry->links[entry->link_count++];
 
-	Assert(entry->link_count <= OPERATION_KEYS_MAX);
 	*link = (Link){.entry = entry, .line = line};
 	put_into_list(&line->links, link);
 	if (link->previous != NULL)
@@ -175,8 +210,12 @@ leave_line(Deferred *deferred, Link *link)
 }
 
 void
-join_lines(Deferred *deferred, DeferredEntry *entry, const int64 *keys, int count)
+join_lines(Deferred *deferred, DeferredEntry *entry, const LineKey *keys, int count)
 {
+	entry->link_count = 0;
+	entry->links = count <= lengthof(entry->own_links)
+	                   ? entry->own_links
+	                   : MemoryContextAlloc(deferred->context, sizeof(Link) * count);
 	for (int i = 0; i < count; i++)
 		join_line(deferred, entry, keys[i]);
 	entry->place = (Link){.entry = entry};
@@ -189,6 +228,23 @@ leave_lines(Deferred *deferred, DeferredEntry *entry)
 {
 	for (int i = 0; i < entry->link_count; i++)
 		leave_line(deferred, &entry->links[i]);
+	if (entry->links != entry->own_links)
+		pfree(entry->links);
 	take_out_of_list(&deferred->all, &entry->place);
 	deferred->count--;
+}
+
+const DeferredEntry *
+first_of(const pairingheap *heap)
+{
+	return pairingheap_is_empty(heap) ? NULL : heap_entry(pairingheap_first((pairingheap *) heap));
+}
+
+DeferredEntry *
+first_deadline(const Deferred *deferred)
+{
+	if (pairingheap_is_empty(&deferred->deadlines))
+		return NULL;
+	return pairingheap_container(DeferredEntry, deadline_node,
+	                             pairingheap_first((pairingheap *) &deferred->deadlines));
 }

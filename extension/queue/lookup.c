@@ -30,7 +30,8 @@ PG_FUNCTION_INFO_V1(wallet_lookup_many);
  * outcome, if there is one: what the outcome says of the wallet (a queued read), or else the
  * wallet as it is now (a new wallet).  A request that has no outcome shows its transfer.  Such a
  * transfer moves what was asked for, so the request has the amount, and the currency need not be
- * looked for.  Users who have a wallet already are told which one.
+ * looked for; where the request has more to say (extra), find_details has the amount.  Users who
+ * have a wallet already are told which one.
  */
 static Statement find_answers = {
     "SELECT a.position::integer, "
@@ -38,7 +39,8 @@ static Statement find_answers = {
     "WHEN code.name = 'processed' THEN 'processed' ELSE 'rejected' END, "
     "code.name, wallet.code_message(code.name), w.wallet_id::bigint, "
     "CASE WHEN o.updated_at IS NULL THEN w.status::text ELSE o.status::text END, "
-    "wallet.amount_text(CASE WHEN t.transfer_id IS NOT NULL THEN r.amount::bigint "
+    "wallet.amount_text(CASE WHEN t.transfer_id IS NOT NULL "
+    "THEN CASE WHEN r.extra::bytea = '' THEN r.amount::bigint END "
     "WHEN o.updated_at IS NULL THEN w.balance::bigint ELSE o.balance::bigint END, "
     "CASE WHEN t.transfer_id IS NOT NULL THEN r.amount_scale::integer "
     "ELSE c.minor_digits::integer END), "
@@ -46,7 +48,8 @@ static Statement find_answers = {
     "wallet.time_text(coalesce(o.updated_at::timestamptz, w.updated_at::timestamptz)), "
     "t.transfer_id::bigint, nullif(greatest(t.source_wallet_id::bigint, 0), 0), "
     "nullif(greatest(t.destination_wallet_id::bigint, 0), 0), "
-    "wallet.kind_name(r.kind::smallint), NULL::bigint, NULL::bigint, NULL::integer, NULL::jsonb, "
+    "wallet.kind_name(r.kind::smallint), t.link_id::bigint, t.group_id::bigint, "
+    "o.leg::integer, NULL::jsonb, "
     "wallet.amount_text(h.held, c.minor_digits::integer), "
     "wallet.amount_text(h.floor, c.minor_digits::integer), "
     "wallet.amount_text(nullif(h.ceiling, 9223372036854775807), c.minor_digits::integer), "
@@ -118,9 +121,41 @@ static Statement find_wallet = {
     NULL,
 };
 
+/*
+ * The amounts of transfers, in the order of their ids; and of those that begin a group, the rows of
+ * the group in their order, whose ids follow the id of the first.
+ */
+static Statement find_details = {
+    "SELECT CASE WHEN t.group_size IS NULL "
+    "THEN wallet.amount_text(t.amount::bigint, c.minor_digits::integer) END, "
+    "CASE WHEN t.group_size IS NOT NULL THEN (SELECT jsonb_agg(jsonb_build_object("
+    "'transfer_id', g.transfer_id::bigint, 'kind', wallet.kind_name(g.kind::smallint), "
+    "'source_wallet_id', nullif(greatest(g.source_wallet_id::bigint, 0), 0), "
+    "'destination_wallet_id', nullif(greatest(g.destination_wallet_id::bigint, 0), 0), "
+    "'amount', wallet.amount_text(g.amount::bigint, gc.minor_digits::integer)::numeric, "
+    "'currency', gc.code::text, 'link_id', g.link_id::bigint) ORDER BY g.transfer_id) "
+    "FROM (SELECT i.* FROM wallet.transfer AS i WHERE i.transfer_id >= t.transfer_id "
+    "AND i.group_id = t.transfer_id ORDER BY i.transfer_id LIMIT t.group_size) AS g "
+    "JOIN wallet.wallet AS gw ON gw.wallet_id = greatest(g.source_wallet_id, "
+    "g.destination_wallet_id) JOIN wallet.currency AS gc ON gc.code = gw.currency) END "
+    "FROM unnest($1) WITH ORDINALITY AS a (transfer_id, position) "
+    "JOIN wallet.transfer AS t ON t.transfer_id = a.transfer_id "
+    "JOIN wallet.wallet AS w ON w.wallet_id = greatest(t.source_wallet_id, "
+    "t.destination_wallet_id) JOIN wallet.currency AS c ON c.code = w.currency "
+    "ORDER BY a.position",
+    1,
+    {INT8ARRAYOID},
+    NULL,
+};
+
 /* Columns of find_answers. */
 #define ANSWER_CODE 3
 #define ANSWER_MESSAGE 4
+#define ANSWER_AMOUNT 7
+#define ANSWER_TRANSFER_ID 11
+#define ANSWER_SOURCE_WALLET_ID 12
+#define ANSWER_DESTINATION_WALLET_ID 13
+#define ANSWER_ROWS 18
 
 /* Has the user been refused another wallet?  *is_queued: the request has no outcome yet. */
 static bool
@@ -151,6 +186,71 @@ tell_wallet(HeapTuple answer, TupleDesc columns, int64 request_id)
 	return heap_modify_tuple_by_cols(answer, columns, 1, &column, &message, &is_null);
 }
 
+/* Is the answer about a transfer whose amount is not known yet? */
+static bool
+lacks_details(HeapTuple answer, TupleDesc columns)
+{
+	return !heap_attisnull(answer, ANSWER_TRANSFER_ID, columns) &&
+	       heap_attisnull(answer, ANSWER_AMOUNT, columns);
+}
+
+/* An answer with its details.  A group has rows, and no source, destination and amount itself. */
+static HeapTuple
+tell_details(HeapTuple answer, TupleDesc columns, HeapTuple details, TupleDesc detail_columns)
+{
+	int single[] = {ANSWER_AMOUNT};
+	int group[] = {ANSWER_ROWS, ANSWER_SOURCE_WALLET_ID, ANSWER_DESTINATION_WALLET_ID};
+	bool is_null;
+	Datum values[lengthof(group)] = {0};
+	bool nulls[lengthof(group)] = {false, true, true};
+
+	values[0] = heap_getattr(details, 2, detail_columns, &is_null);
+	if (!is_null)
+		return heap_modify_tuple_by_cols(answer, columns, lengthof(group), group, values, nulls);
+	values[0] = heap_getattr(details, 1, detail_columns, &nulls[0]);
+	return heap_modify_tuple_by_cols(answer, columns, lengthof(single), single, values, nulls);
+}
+
+/*
+ * Completes the answers about transfers that moved another amount than the request names, or that
+ * are the first of a group.  A statement of its own, so that all others take no longer for it.
+ */
+static void
+add_details(SPITupleTable *answers, uint64 count)
+{
+	TupleDesc columns = answers->tupdesc;
+	int64 *transfer_ids = NULL;
+	uint64 *rows = NULL;
+	int found = 0;
+	Datum argument;
+
+	for (uint64 row = 0; row < count; row++)
+	{
+		bool is_null;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!lacks_details(answers->vals[row], columns))
+			continue;
+		if (rows == NULL)
+		{
+			rows = palloc(sizeof(uint64) * count);
+			transfer_ids = palloc(sizeof(int64) * count);
+		}
+		rows[found] = row;
+		transfer_ids[found++] =
+		    DatumGetInt64(heap_getattr(answers->vals[row], ANSWER_TRANSFER_ID, columns, &is_null));
+	}
+	if (found == 0)
+		return;
+	argument = int64_array(transfer_ids, found);
+	statement_run(&find_details, &argument, NULL, false);
+	if (SPI_processed != (uint64) found)
+		elog(ERROR, "transfers of requests are missing in wallet.transfer");
+	for (int i = 0; i < found; i++)
+		answers->vals[rows[i]] = tell_details(answers->vals[rows[i]], columns,
+		                                      SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
+}
+
 /* Hand over the rows of find_answers, as rows of wallet.answer. */
 static void
 put_answers(ReturnSetInfo *result, const int64 *request_ids)
@@ -165,6 +265,7 @@ put_answers(ReturnSetInfo *result, const int64 *request_ids)
 	bool is_queued;
 	bool is_awaited = false;
 
+	add_details(answers, count);
 	for (int i = 0; i < columns->natts; i++)
 		types[i] = TupleDescAttr(columns, i)->atttypid;
 	is_as_made = result_is_as_made(result->setDesc, types, columns->natts);

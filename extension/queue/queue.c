@@ -309,6 +309,31 @@ report_success(Queue *queue, const DeferredEntry *entry, int64 now_ms)
 	deferred_cause_is_gone(queue->deferred, deferred_sqlstate(entry), now_ms);
 }
 
+static int
+compare_ids(const void *key, const void *request)
+{
+	int64 left = *(const int64 *) key;
+	int64 right = ((const Request *) request)->request_id;
+
+	return left < right ? -1 : left > right;
+}
+
+/*
+ * A request was deferred.  When it names a hold that this round makes, the next round finds the
+ * hold; else it has a pause, also while a transaction that is still open may bring the hold.
+ */
+static void
+defer(Queue *queue, const Request *request, DeferredEntry *entry, int64 now_ms)
+{
+	const Reading *reading = &queue->reading;
+
+	if (request->is_unresolved && bsearch(&request->link_id, reading->requests, reading->count,
+	                                      sizeof(Request), compare_ids) != NULL)
+		deferred_return(queue->deferred, entry);
+	else
+		deferred_busy(queue->deferred, entry, now_ms);
+}
+
 /* Takes settled requests out of their lines, and puts the requests of the round that are not in. */
 static void
 apply_fates(Queue *queue)
@@ -323,10 +348,10 @@ apply_fates(Queue *queue)
 		if (reading->fates[i] == FATE_DEFERRED && entry == NULL)
 		{
 			entry = deferred_take_new(queue->deferred, &reading->requests[i], now_ms);
-			deferred_busy(queue->deferred, entry, now_ms);
+			defer(queue, &reading->requests[i], entry, now_ms);
 		}
 		else if (reading->fates[i] == FATE_DEFERRED)
-			deferred_busy(queue->deferred, entry, now_ms);
+			defer(queue, &reading->requests[i], entry, now_ms);
 		else if (entry != NULL)
 		{
 			report_success(queue, entry, now_ms);
@@ -368,7 +393,7 @@ queue_advance(Queue *queue, Round *round)
 		forget_failures(queue);
 	end_reading(queue);
 	round->more = round->more || deferred_has_ready(queue->deferred);
-	round->retry_ms = deferred_pause_ms(queue->deferred, monotonic_ms());
+	round->retry_ms = deferred_pause_ms(queue->deferred, monotonic_ms(), ledger_now());
 }
 
 void

@@ -12,8 +12,10 @@
 #include "base/arrays.h"
 #include "base/clock.h"
 #include "posting/batch.h"
+#include "posting/resolve.h"
 #include "queue/deferred.h"
 #include "queue/gaps.h"
+#include "queue/named.h"
 #include "queue/state.h"
 #include "rules/operation.h"
 #include "tables/requests.h"
@@ -74,13 +76,18 @@ add_rows(Queue *queue, Reading *reading, int count)
 	int64 known_until = Max(queue->settled_until, gaps_blurred_until(queue->gaps));
 	int known = 0;
 	int left;
+	int count_read;
 
 	while (known < count && found[known].request_id <= known_until)
 		known++;
 	left = drop_deferred(queue, found, requests_drop_settled(found, known));
 	memmove(found + left, found + known, sizeof(Request) * (count - known));
+	count_read = left + count - known;
+	named_open(found, count_read);
+	named_find(found, count_read, queue->gaps);
+	resolve_links(found, count_read);
 	reading->rows += count;
-	reading->count += left + count - known;
+	reading->count += count_read;
 }
 
 /* Reads the rows that have become visible in gaps. */
@@ -166,6 +173,8 @@ reread_deferred(Queue *queue, int64 now_ms)
 		               ids[0], ids[count - 1]),
 		     errhint(
 		         "A trigger may have deleted their rows, or somebody has detached a partition.")));
+	named_open(requests, found);
+	resolve_links(requests, found);
 	for (int i = 0; i < found; i++)
 	{
 		deferred_reread(queue->deferred, &requests[i]);
@@ -175,22 +184,80 @@ reread_deferred(Queue *queue, int64 now_ms)
 	pfree(ids);
 }
 
-/* Defers the requests of the reading that a deferred request blocks, and keeps the others. */
+/* Of a hold that was found, the wallets may have requests before this one that are not in memory.
+ */
+static void
+forget_hold(Request *request, int64 named_id)
+{
+	request->link_id = named_id;
+	request->is_unresolved = true;
+	request->source_wallet_id = request->destination_wallet_id = 0;
+}
+
+/*
+ * Looks for the holds that taken requests name, from this place of the reading on.  A request whose
+ * hold is found moves into the lines of its wallets, and leaves the reading when others stand there
+ * before it.
+ */
+static void
+find_holds_of_taken(Queue *queue, Reading *reading, int from)
+{
+	Request *requests = reading->requests + from;
+	int count = reading->count - from;
+	int64 *named_ids;
+	int kept = from;
+
+	if (!named_are_unresolved(requests, count))
+		return;
+	named_ids = palloc(sizeof(int64) * count);
+	for (int i = 0; i < count; i++)
+		named_ids[i] = requests[i].is_unresolved ? requests[i].link_id : 0;
+	named_find(requests, count, queue->gaps);
+	resolve_links(requests, count);
+	for (int i = from; i < reading->count; i++)
+	{
+		Request *request = &reading->requests[i];
+		int64 named_id = named_ids[i - from];
+		bool is_found = named_id != 0 && !request->is_unresolved;
+
+		if (is_found && deferred_has_unread(queue->deferred, request))
+		{
+			forget_hold(request, named_id);
+			is_found = false;
+		}
+		if (is_found && !deferred_rename(queue->deferred, reading->entries[i], request))
+			continue;
+		reading->entries[kept] = reading->entries[i];
+		reading->requests[kept++] = *request;
+	}
+	reading->count = kept;
+	pfree(named_ids);
+}
+
+/*
+ * Defers the requests of the reading that a deferred request blocks, and keeps the others.  One
+ * whose time has passed is kept: it is refused before its wallets are looked at.
+ */
 static void
 defer_blocked(Queue *queue, Reading *reading, int64 now_ms)
 {
+	TimestampTz clock = ledger_now();
 	int kept = 0;
 
 	qsort(reading->requests, reading->count, sizeof(Request), compare_requests);
 	for (int i = 0; i < reading->count; i++)
 	{
+		Request *request = &reading->requests[i];
+
 		CHECK_FOR_INTERRUPTS();
-		if (deferred_blocks(queue->deferred, &reading->requests[i]))
-			deferred_put(queue->deferred, &reading->requests[i], now_ms);
+		if (request->valid_until != 0 && request->valid_until < clock)
+			request->valid_until = LONG_EXPIRED;
+		if (request->valid_until != LONG_EXPIRED && deferred_blocks(queue->deferred, request))
+			deferred_put(queue->deferred, request, now_ms);
 		else
 		{
 			reading->entries[kept] = NULL;
-			reading->requests[kept++] = reading->requests[i];
+			reading->requests[kept++] = *request;
 		}
 	}
 	reading->count = kept;
@@ -277,9 +344,12 @@ read_requests(Queue *queue, int requests_max)
 	    MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Request) * reading->limit);
 	reading->entries = palloc(sizeof(DeferredEntry *) * reading->limit);
 	reading->fates = palloc(sizeof(RequestFate) * reading->limit);
-	deferred_wake(deferred, now_ms);
+	deferred_wake(deferred, now_ms, ledger_now());
 	if ((!halving || !deferred_has_ready(deferred)) && read_failing(queue, reading, now_ms))
+	{
+		find_holds_of_taken(queue, reading, 0);
 		return;
+	}
 	reread_deferred(queue, now_ms);
 	reading->rows_max = rows_to_read(queue, reading, halving, deferred_max);
 	if (reading->rows_max > 0)
@@ -290,6 +360,7 @@ read_requests(Queue *queue, int requests_max)
 	new_count = reading->count;
 	reading->count += deferred_take(deferred, Min(reading->limit - new_count, deferred_max),
 	                                reading->requests + new_count, reading->entries + new_count);
+	find_holds_of_taken(queue, reading, new_count);
 	merge_parts(reading, new_count);
 }
 

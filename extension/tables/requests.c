@@ -84,7 +84,10 @@ unpack_extra(Datum value, bool is_null, Request *request)
 	    !extra_block_size(bytes, length, &block_size) ||
 	    !extra_unpack(bytes, length, request, block_size == 0 ? NULL : palloc(block_size));
 	if (request->is_broken)
+	{
 		request->parts = NULL;
+		request->has_handshake = false;
+	}
 }
 
 static void
