@@ -91,7 +91,8 @@ CREATE TYPE wallet.answer AS (
     held text,
     floor text,
     ceiling text,
-    available text
+    available text,
+    amount_mode text
 );
 COMMENT ON TYPE wallet.answer IS 'how a request stands, with amounts and times as JSON shows them';
 

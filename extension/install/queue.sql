@@ -134,7 +134,7 @@ BEGIN
                wallet.kind_name(t.kind), t.link_id, t.group_id, NULL::integer, NULL::jsonb,
                wallet.amount_text(h.held, c.minor_digits), wallet.amount_text(w.floor, c.minor_digits),
                wallet.amount_text(nullif(w.ceiling, 9223372036854775807), c.minor_digits),
-               wallet.number_text(wallet.available(w.balance, h.held, w.floor, c.minor_digits))
+               wallet.number_text(wallet.available(w.balance, h.held, w.floor, c.minor_digits)), NULL::text
             FROM unnest(kinds, user_ids, ids) WITH ORDINALITY AS a (kind, user_id, id, ordinal)
                 LEFT JOIN wallet.wallet AS w ON a.kind = 'wallet' AND w.wallet_id = a.id AND w.user_id = a.user_id
                 LEFT JOIN wallet.transfer AS t ON a.kind = 'transaction' AND t.transfer_id = a.id

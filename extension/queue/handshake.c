@@ -313,6 +313,31 @@ handshake_names(HandshakeSealer *sealer, const unsigned char bytes[HANDSHAKE_SIZ
 }
 
 int64
+handshake_open_any(HandshakeSealer *sealer, RequestKind *kind, int64 user_id, const char *digits,
+                   int length)
+{
+	Handshake handshake = {0};
+	int64 request_id;
+
+	if (!decode_handshake(digits, length, &handshake))
+		return 0;
+	request_id = handshake_request_id(sealer, (const unsigned char *) &handshake);
+	if (tag_fits(sealer, &handshake, request_id, user_id, *kind))
+		return request_id;
+	for (int i = 0; i < KIND_COUNT; i++)
+	{
+		RequestKind tried = all_kinds[i];
+
+		if (tried != *kind && tag_fits(sealer, &handshake, request_id, user_id, tried))
+		{
+			*kind = tried;
+			return request_id;
+		}
+	}
+	return 0;
+}
+
+int64
 handshake_open(HandshakeSealer *sealer, RequestKind kind, int64 user_id, const char *digits,
                int length)
 {

@@ -41,4 +41,12 @@ extern int64 handshake_request_id(HandshakeSealer *sealer,
 extern bool handshake_names(HandshakeSealer *sealer, const unsigned char bytes[HANDSHAKE_SIZE],
                             int64 request_id, int64 user_id, RequestKind kind);
 
+/*
+ * The request that a handshake names, whatever its kind, if it was made for this user; 0 if it was
+ * not.  *kind is the kind to try first, and is set to the one that fits: of many handshakes most
+ * have the kind of the one before.
+ */
+extern int64 handshake_open_any(HandshakeSealer *sealer, RequestKind *kind, int64 user_id,
+                                const char *handshake, int length);
+
 #endif /* PG_WALLET_HANDSHAKE_H */

@@ -53,7 +53,9 @@ static Statement find_answers = {
     "wallet.amount_text(h.held, c.minor_digits::integer), "
     "wallet.amount_text(h.floor, c.minor_digits::integer), "
     "wallet.amount_text(nullif(h.ceiling, 9223372036854775807), c.minor_digits::integer), "
-    "wallet.number_text(wallet.available(h.balance, h.held, h.floor, c.minor_digits::integer)) "
+    "wallet.number_text(wallet.available(h.balance, h.held, h.floor, c.minor_digits::integer)), "
+    "CASE WHEN r.extra::bytea <> '' THEN wallet.request_extra(r.extra::bytea) ->> 'amount_mode' "
+    "END "
     "FROM unnest($1) WITH ORDINALITY AS a (request_id, position) "
     "LEFT JOIN wallet.request AS r ON r.request_id = a.request_id "
     "LEFT JOIN wallet.outcome AS o ON o.request_id = r.request_id "
@@ -74,7 +76,7 @@ static Statement find_answers = {
     NULL,
 };
 
-/* The request that each triple of kind, user and handshake names, or 0. */
+/* The request that each triple of kind, user and handshake names, or 0; no kind is any kind. */
 static int64 *
 open_handshakes(FunctionCallInfo fcinfo, int *count)
 {
@@ -83,6 +85,7 @@ open_handshakes(FunctionCallInfo fcinfo, int *count)
 	int user_count, handshake_count;
 	int64 *request_ids;
 	HandshakeSealer *sealer;
+	RequestKind kind_before = KIND_TRANSACTION;
 
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), TEXTOID, -1, false, TYPALIGN_INT, &kinds,
 	                  &kind_nulls, count);
@@ -102,12 +105,16 @@ open_handshakes(FunctionCallInfo fcinfo, int *count)
 		text *handshake;
 
 		CHECK_FOR_INTERRUPTS();
-		if (kind_nulls[i] || user_nulls[i] || handshake_nulls[i] ||
-		    !kind_from_name(TextDatumGetCString(kinds[i]), &kind))
+		if (user_nulls[i] || handshake_nulls[i])
 			continue;
 		handshake = DatumGetTextPP(handshakes[i]);
-		request_ids[i] = handshake_open(sealer, kind, DatumGetInt64(users[i]),
-		                                VARDATA_ANY(handshake), VARSIZE_ANY_EXHDR(handshake));
+		if (kind_nulls[i])
+			request_ids[i] =
+			    handshake_open_any(sealer, &kind_before, DatumGetInt64(users[i]),
+			                       VARDATA_ANY(handshake), VARSIZE_ANY_EXHDR(handshake));
+		else if (kind_from_name(TextDatumGetCString(kinds[i]), &kind))
+			request_ids[i] = handshake_open(sealer, kind, DatumGetInt64(users[i]),
+			                                VARDATA_ANY(handshake), VARSIZE_ANY_EXHDR(handshake));
 	}
 	return request_ids;
 }
@@ -290,6 +297,7 @@ put_answers(ReturnSetInfo *result, const int64 *request_ids)
 
 /*
  * wallet_lookup_many(kinds text[], user_ids bigint[], handshake_ids text[]) → setof wallet.answer
+ * A kind that is null is any kind.
  * A handshake that is not known has the state unknown and the code handshake_unknown; or
  * handshake_expired, when it names a request of this kind and user that is no longer kept.
  */

@@ -68,12 +68,13 @@ finish_scratch(Request *request)
 }
 
 static void
-finish_outcome(Request *request, const char *handshake_id, const DbResult *result)
+finish_outcome(Request *request, Shape shape, const char *handshake_id, const DbResult *result)
 {
 	Buffer *out = &request->client.http->scratch;
 
 	buffer_reset(out);
-	shape_write_outcome(out, request->route->kind->shape, handshake_id, result);
+	shape_write_outcome(out, shape, request->members.given & MEMBER_BIT(MEMBER_INCLUDE),
+	                    handshake_id, result, 0);
 	finish_scratch(request);
 }
 
@@ -105,7 +106,7 @@ answer_looked_up(Request *request, const DbResult *result)
 	}
 	if (state != NULL && strcmp(state, "unknown") != 0)
 	{
-		finish_outcome(request, request->members.handshake_id, result);
+		finish_outcome(request, request->route->kind->shape, request->members.handshake_id, result);
 		return;
 	}
 	code = state ? db_value(result, 0, LOOKUP_CODE) : NULL;
@@ -144,6 +145,21 @@ answer_enqueued(Request *request, const DbResult *result)
 		request_finish_queued(request);
 }
 
+/* An operation that is no plain payment shows more of itself. */
+static Shape
+shape_of_row(const Request *request, const DbResult *result)
+{
+	const char *name = db_value(result, 0, LOOKUP_KIND);
+	const Kind *kind = name ? kind_find(name, strlen(name)) : NULL;
+	bool is_plain = db_value(result, 0, LOOKUP_LINK_ID) == NULL &&
+	                db_value(result, 0, LOOKUP_GROUP_ID) == NULL &&
+	                (kind == NULL || kind->shape == SHAPE_TRANSACTION);
+
+	if (request->route->kind->shape == SHAPE_TRANSACTION && !is_plain)
+		return SHAPE_OPERATION;
+	return request->route->kind->shape;
+}
+
 void
 answer_read(Request *request, const DbResult *result)
 {
@@ -156,7 +172,7 @@ answer_read(Request *request, const DbResult *result)
 		finish_told_problem(request, db_value(result, 0, LOOKUP_CODE),
 		                    db_value(result, 0, LOOKUP_MESSAGE));
 	else
-		finish_outcome(request, NULL, result);
+		finish_outcome(request, shape_of_row(request, result), NULL, result);
 }
 
 void
@@ -170,7 +186,40 @@ answer_history(Request *request, const DbResult *result)
 		return;
 	}
 	buffer_reset(out);
-	shape_write_history(out, request->item.id, request->item.max_rows, result);
+	shape_write_history(out, request->item.id, request->item.include_holds, result);
+	finish_scratch(request);
+}
+
+void
+answer_holds(Request *request, const DbResult *result)
+{
+	Buffer *out = &request->client.http->scratch;
+
+	if (result->code != CODE_OK || (request->item.hold_id != 0 && result->row_count != 1))
+	{
+		request_finish_problem(request, code_of_problem(result->code), result->message);
+		return;
+	}
+	buffer_reset(out);
+	if (request->item.hold_id != 0)
+		shape_write_hold(out, result, 0);
+	else
+		shape_write_holds(out, request->item.id, result);
+	finish_scratch(request);
+}
+
+void
+answer_dry_run(Request *request, const DbResult *result)
+{
+	const char *text = result->code == CODE_OK ? db_value(result, 0, DRY_RUN_ANSWER) : NULL;
+
+	if (text == NULL)
+	{
+		request_finish_problem(request, code_of_problem(result->code), result->message);
+		return;
+	}
+	buffer_reset(&request->client.http->scratch);
+	buffer_puts(&request->client.http->scratch, text);
 	finish_scratch(request);
 }
 

@@ -12,6 +12,8 @@ void answer_enqueued(Request *request, const DbResult *result);
 void answer_looked_up(Request *request, const DbResult *result);
 void answer_read(Request *request, const DbResult *result);
 void answer_history(Request *request, const DbResult *result);
+void answer_holds(Request *request, const DbResult *result);
+void answer_dry_run(Request *request, const DbResult *result);
 void answer_ready(Request *request, const DbResult *result);
 
 /*

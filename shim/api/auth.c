@@ -13,6 +13,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "api/array.h"
 #include "http/reply.h"
 
 #define REALM "Bearer realm=\"pg_wallet\""
@@ -33,8 +34,9 @@ read_token(const char *value, const char **token, size_t *length)
 static unsigned
 needed_scopes(const Request *request)
 {
-	return request->method == METHOD_POST ? request->route->kind->scopes
-	                                      : request->route->read_scope;
+	if (request->method != METHOD_POST)
+		return request->route->read_scope;
+	return request->route->kind != NULL ? request->route->kind->scopes : kinds_scopes;
 }
 
 static void
@@ -45,13 +47,13 @@ refuse_key(Request *request, bool has_key)
 	            has_key ? REALM ", error=\"invalid_token\"" : REALM);
 }
 
-static void
-refuse_scope(Request *request)
+void
+auth_refuse_scopes(Request *request, unsigned scopes)
 {
 	char challenge[128];
 	char names[SCOPE_NAMES_SIZE];
 
-	scope_names(needed_scopes(request), names);
+	scope_names(scopes, names);
 	snprintf(challenge, sizeof(challenge), REALM ", error=\"insufficient_scope\", scope=\"%s\"",
 	         names);
 	reply_problem(&request->client, CODE_INSUFFICIENT_SCOPE, NULL);
@@ -66,7 +68,7 @@ suffices(Request *request)
 	if (request->key.scopes == 0)
 		refuse_key(request, true);
 	else if (!(request->key.scopes & (needed_scopes(request) | SCOPE_OPERATOR)))
-		refuse_scope(request);
+		auth_refuse_scopes(request, needed_scopes(request));
 	else
 		return true;
 	return false;
@@ -163,6 +165,74 @@ auth_confirm(Request *request)
 		return suffices(request);
 	ask(request);
 	return false;
+}
+
+bool
+auth_speaks_for_all(const Request *request)
+{
+	return request_api(request)->keys == NULL ||
+	       (request->key.user_id == 0 && (request->key.scopes & SCOPE_OPERATOR));
+}
+
+void
+auth_tell(Request *request)
+{
+	const Key *key = &request->key;
+	DbItem *item = &request->item;
+
+	item->rights = 0;
+	if (auth_speaks_for_all(request))
+		item->rights = RIGHT_ALL_USERS | RIGHT_REVERSE;
+	else if (key->user_id == 0 && (key->scopes & SCOPE_REVERSE))
+		item->rights = RIGHT_REVERSE;
+	item->max_amount = key->max_amount[0] != '\0' ? key->max_amount : NULL;
+}
+
+static unsigned
+missing_scopes(const Request *request, const Kind *kind)
+{
+	return request->key.scopes & (kind->scopes | SCOPE_OPERATOR) ? 0 : kind->scopes;
+}
+
+/*
+ * What the first leg needs whose scopes are missing.  The payload is JSON as a whole.  The database
+ * refuses what stands for the legs and is no array, an array of more than LEGS_MAX, and a leg that
+ * names no kind, or names its kind with escapes.
+ */
+static unsigned
+missing_of_legs(const Request *request, const Slice *legs)
+{
+	Slice slices[LEGS_MAX];
+	unsigned missing = 0;
+	size_t count;
+
+	if (array_split(legs->text, legs->length, slices, LEGS_MAX, &count) != CODE_OK ||
+	    count > LEGS_MAX)
+		return 0;
+	for (size_t i = 0; i < count && missing == 0; i++)
+	{
+		Payload leg;
+		const Kind *kind = NULL;
+
+		if (question_read_payload(slices[i].text, slices[i].length, &leg) == CODE_OK)
+			kind = payload_kind(&leg);
+		if (kind != NULL)
+			missing = missing_scopes(request, kind);
+	}
+	return missing;
+}
+
+unsigned
+auth_missing_scopes(const Request *request, const Kind *kind, const Payload *payload)
+{
+	unsigned missing = 0;
+
+	if (request_api(request)->keys == NULL)
+		return 0;
+	missing = missing_scopes(request, kind);
+	if (missing == 0 && payload->legs.text != NULL)
+		missing = missing_of_legs(request, &payload->legs);
+	return missing;
 }
 
 bool

@@ -7,6 +7,7 @@
 #ifndef WALLET_SHIM_AUTH_H
 #define WALLET_SHIM_AUTH_H
 
+#include "api/question.h"
 #include "api/request.h"
 
 /*
@@ -22,6 +23,21 @@ void auth_begin(Request *request);
  * then it is started again.
  */
 bool auth_confirm(Request *request);
+
+/* Whether the asker speaks for all users: an operator's key that is bound to none, or no key. */
+bool auth_speaks_for_all(const Request *request);
+
+/* Writes into the request's item what the database is told of who asks. */
+void auth_tell(Request *request);
+
+/*
+ * The scopes of which the key needs one for a payload of this kind, and has none; 0: it may ask.
+ * A group needs one of the scopes of each leg's kind, too.
+ */
+unsigned auth_missing_scopes(const Request *request, const Kind *kind, const Payload *payload);
+
+/* Refuses a request because its key lacks scopes, one of which is enough. */
+void auth_refuse_scopes(Request *request, unsigned scopes);
 
 /*
  * Whether the key acts for a user; user_id 0: the request names no user.  If not, the reply is a

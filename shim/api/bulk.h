@@ -1,6 +1,6 @@
 /*
  * bulk.h
- *		Many transfers in one request: an array in, an array out.
+ *		Many in one request: an array in, an array out.
  */
 #ifndef WALLET_SHIM_BULK_H
 #define WALLET_SHIM_BULK_H
@@ -13,5 +13,8 @@
 
 /* Carries out a POST of many; its body is valid UTF-8. */
 void bulk_start(Request *request);
+
+/* Carries out a read of many outcomes; its body is valid UTF-8. */
+void bulk_read(Request *request);
 
 #endif /* WALLET_SHIM_BULK_H */

@@ -11,8 +11,22 @@
 
 #include "base/text.h"
 
-static const char *const names[MEMBER_COUNT] = {"user_id",        "handshake_id", "wallet_id",
-                                                "transaction_id", "before",       "limit"};
+static const char *const names[MEMBER_COUNT] = {
+    "user_id", "handshake_id", "wallet_id", "transaction_id", "before",
+    "limit",   "hold_id",      "state",     "include",        "dry_run"};
+
+/* Each word, and the member that may be it. */
+static const struct
+{
+	const char *text;
+	Member member;
+} words[WORD_COUNT] = {
+    [WORD_OPEN] = {"open", MEMBER_STATE},     [WORD_CAPTURED] = {"captured", MEMBER_STATE},
+    [WORD_VOIDED] = {"voided", MEMBER_STATE}, [WORD_EXPIRED] = {"expired", MEMBER_STATE},
+    [WORD_ALL] = {"all", MEMBER_STATE},       [WORD_LIMITS] = {"limits", MEMBER_INCLUDE},
+    [WORD_HOLDS] = {"holds", MEMBER_INCLUDE}, [WORD_TRUE] = {"true", MEMBER_DRY_RUN},
+    [WORD_FALSE] = {"false", MEMBER_DRY_RUN},
+};
 
 const char *
 member_name(Member member)
@@ -88,6 +102,40 @@ member_store_number(Members *members, Member member, const char *text, size_t le
 	return code;
 }
 
+bool
+member_is_word(Member member)
+{
+	return member == MEMBER_STATE || member == MEMBER_INCLUDE || member == MEMBER_DRY_RUN;
+}
+
+const char *
+word_text(Word word)
+{
+	assert(word < WORD_COUNT);
+	return words[word].text;
+}
+
+WalletCode
+member_store_word(Members *members, Member member, const char *text, size_t length,
+                  char message[MESSAGE_SIZE])
+{
+	int size = snprintf(message, MESSAGE_SIZE, "member \"%s\" must be one of", names[member]);
+
+	assert(member_is_word(member));
+	for (int word = 0; word < WORD_COUNT; word++)
+	{
+		if (words[word].member != member)
+			continue;
+		if (strlen(words[word].text) == length && memcmp(words[word].text, text, length) == 0)
+		{
+			members->number[member] = word;
+			return CODE_OK;
+		}
+		size += snprintf(message + size, MESSAGE_SIZE - (size_t) size, " %s", words[word].text);
+	}
+	return CODE_WRONG_TYPE;
+}
+
 WalletCode
 member_store_handshake(Members *members, const char *text, size_t length,
                        char message[MESSAGE_SIZE])
@@ -133,6 +181,8 @@ store_value(Members *members, Member member, const QueryValue *value, char messa
 {
 	if (member == MEMBER_HANDSHAKE_ID)
 		return member_store_handshake(members, value->text, value->length, message);
+	if (member_is_word(member))
+		return member_store_word(members, member, value->text, value->length, message);
 	return member_store_number(members, member, value->text, value->length, message);
 }
 

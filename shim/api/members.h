@@ -5,6 +5,7 @@
 #ifndef WALLET_SHIM_MEMBERS_H
 #define WALLET_SHIM_MEMBERS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,15 +25,34 @@ typedef enum Member
 	MEMBER_TRANSACTION_ID,
 	MEMBER_BEFORE,
 	MEMBER_LIMIT,
+	MEMBER_HOLD_ID,
+	MEMBER_STATE,   /* a word */
+	MEMBER_INCLUDE, /* a word */
+	MEMBER_DRY_RUN, /* a word */
 	MEMBER_COUNT
 } Member;
+
+/* The words that these members may be: their numbers, in the order of members.c. */
+typedef enum Word
+{
+	WORD_OPEN,
+	WORD_CAPTURED,
+	WORD_VOIDED,
+	WORD_EXPIRED,
+	WORD_ALL,
+	WORD_LIMITS,
+	WORD_HOLDS,
+	WORD_TRUE,
+	WORD_FALSE,
+	WORD_COUNT
+} Word;
 
 #define MEMBER_BIT(member) (1u << (member))
 
 typedef struct Members
 {
 	unsigned given;               /* a set */
-	int64_t number[MEMBER_COUNT]; /* of all members but the handshake */
+	int64_t number[MEMBER_COUNT]; /* of all members but the handshake; of a word its Word */
 	char handshake_id[HANDSHAKE_LENGTH + 1];
 } Members;
 
@@ -46,7 +66,15 @@ const char *member_name(Member member);
 /* The member that has a name; MEMBER_COUNT when none has it. */
 Member member_by_name(const char *name, size_t length);
 
-/* Both check one value and store it: CODE_OK, or the refusal with its message. */
+/* Whether the value of a member is one of a few words. */
+bool member_is_word(Member member);
+
+/* The text of a word. */
+const char *word_text(Word word);
+
+/* All check one value and store it: CODE_OK, or the refusal with its message. */
+WalletCode member_store_word(Members *members, Member member, const char *text, size_t length,
+                             char message[MESSAGE_SIZE]);
 WalletCode member_store_number(Members *members, Member member, const char *text, size_t length,
                                char message[MESSAGE_SIZE]);
 WalletCode member_store_handshake(Members *members, const char *text, size_t length,

@@ -73,6 +73,9 @@ store_value(Members *members, Member member, const Slice *value, char message[ME
 
 	if (member == MEMBER_HANDSHAKE_ID)
 		return store_handshake(members, value, message);
+	if (member_is_word(member))
+		return member_store_word(members, member, is_string(value) ? number.text : "",
+		                         is_string(value) ? number.length : 0, message);
 	return member_store_number(members, member, number.text, number.length, message);
 }
 
@@ -121,23 +124,54 @@ question_read_members(const char *text, size_t length, unsigned allowed, unsigne
 	return code;
 }
 
-bool
-question_read_user_id(const char *text, size_t length, int64_t *user_id)
+/* The database resolves no escape in a name: a name with one is none of its members. */
+static bool
+is_named(const Slice *name, const char *member)
+{
+	return name->length == strlen(member) && memcmp(name->text, member, name->length) == 0;
+}
+
+const Kind *
+payload_kind(const Payload *payload)
+{
+	const Slice *value = &payload->kind.value;
+
+	return value->text != NULL && is_string(value) ? kind_find(value->text + 1, value->length - 2)
+	                                               : NULL;
+}
+
+static void
+take_user(Payload *payload, const Slice *value)
+{
+	Slice number = number_text(value);
+	const char *wrong;
+
+	if (payload->names_user || id_parse(number.text, number.length, &payload->user_id, &wrong))
+		payload->user_id = 0;
+	payload->names_user = true;
+}
+
+WalletCode
+question_read_payload(const char *text, size_t length, Payload *payload)
 {
 	ObjectWalk walk;
 	ObjectMember next;
-	Slice value = {0};
-	const char *wrong;
+	WalletCode code = object_walk(&walk, text, length);
 
-	if (object_walk(&walk, text, length) != CODE_OK)
-		return false;
+	*payload = (Payload){0};
+	if (code != CODE_OK)
+		return code;
 	while (object_next(&walk, &next))
 	{
-		if (find_member(&next.name) != MEMBER_USER_ID)
-			continue;
-		if (value.text != NULL)
-			return false;
-		value = number_text(&next.value);
+		if (find_member(&next.name) == MEMBER_USER_ID)
+			take_user(payload, &next.value);
+		else if (is_named(&next.name, "legs"))
+			payload->legs = next.value;
+		else if (is_named(&next.name, "kind"))
+		{
+			payload->has_kinds = payload->kind.name.text != NULL;
+			payload->kind = next;
+		}
 	}
-	return value.text != NULL && id_parse(value.text, value.length, user_id, &wrong) == CODE_OK;
+	return CODE_OK;
 }

@@ -80,6 +80,7 @@ struct Request
 	DbItem item;
 	Db *db; /* that has the item, or had it last */
 	RequestOutcome *outcome;
+	bool is_dry_run;       /* it asks what would become of it */
 	bool enqueued;         /* the request is durable: never answer with a problem */
 	int busy_count;        /* how often its idempotency key was in use */
 	int64_t held_since_ms; /* 0: not yet */

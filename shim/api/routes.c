@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "api/answers.h"
@@ -20,6 +21,8 @@
 static void read_queued(Request *request);
 static void read_direct(Request *request);
 static void read_history(Request *request);
+static void read_outcomes(Request *request);
+static void read_holds(Request *request);
 static void read_health(Request *request);
 static void read_ready(Request *request);
 static void read_openapi(Request *request);
@@ -28,22 +31,29 @@ static void read_openapi(Request *request);
 #define HANDSHAKE_ID MEMBER_BIT(MEMBER_HANDSHAKE_ID)
 #define WALLET_ID MEMBER_BIT(MEMBER_WALLET_ID)
 #define TRANSACTION_ID MEMBER_BIT(MEMBER_TRANSACTION_ID)
+#define HOLD_ID MEMBER_BIT(MEMBER_HOLD_ID)
+#define STATE MEMBER_BIT(MEMBER_STATE)
+#define INCLUDE MEMBER_BIT(MEMBER_INCLUDE)
 #define PAGE (MEMBER_BIT(MEMBER_BEFORE) | MEMBER_BIT(MEMBER_LIMIT))
 
 /* The read of a wallet takes its wallet_id in place of the handshake. */
 #define BY_WALLET(symbol) ((symbol) == KIND_WALLET ? WALLET_ID : 0)
+#define LIMITS(symbol) ((symbol) == KIND_WALLET ? INCLUDE : 0)
 
 /* clang-format off */
 #define KIND_ROUTE(symbol, number, name, path, ...) \
-	{path, &kinds[symbol], POSTING_ONE, SCOPE_READ, USER_ID | HANDSHAKE_ID | BY_WALLET(symbol), USER_ID | (BY_WALLET(symbol) ? 0 : HANDSHAKE_ID), read_queued},
+	{path, &kinds[symbol], POSTING_ONE, SCOPE_READ, USER_ID | HANDSHAKE_ID | BY_WALLET(symbol) | LIMITS(symbol), USER_ID | (BY_WALLET(symbol) ? 0 : HANDSHAKE_ID), read_queued},
 
 static const Route routes[] = {
 	WALLET_KINDS(KIND_ROUTE)
 	/* path, kind, POST, scope of a read, members, required members, read */
 	{"/api/v1/transaction/bulk", &kinds[KIND_TRANSACTION], POSTING_MANY, 0, 0, 0, NULL},
-	{"/api/v1/wallet/async", &kinds[KIND_WALLET], POSTING_NONE, SCOPE_READ, USER_ID | WALLET_ID, USER_ID, read_direct},
+	{"/api/v1/bulk", NULL, POSTING_MANY, 0, 0, 0, NULL},
+	{"/api/v1/outcome", NULL, POSTING_NONE, SCOPE_READ, USER_ID | HANDSHAKE_ID, USER_ID | HANDSHAKE_ID, read_outcomes},
+	{"/api/v1/wallet/async", &kinds[KIND_WALLET], POSTING_NONE, SCOPE_READ, USER_ID | WALLET_ID | INCLUDE, USER_ID, read_direct},
 	{"/api/v1/transaction/async", &kinds[KIND_TRANSACTION], POSTING_NONE, SCOPE_READ, USER_ID | TRANSACTION_ID, USER_ID | TRANSACTION_ID, read_direct},
-	{"/api/v1/wallet/history", &kinds[KIND_WALLET], POSTING_NONE, SCOPE_READ, USER_ID | WALLET_ID | PAGE, USER_ID | WALLET_ID, read_history},
+	{"/api/v1/wallet/history", &kinds[KIND_WALLET], POSTING_NONE, SCOPE_READ, USER_ID | WALLET_ID | PAGE | INCLUDE, USER_ID | WALLET_ID, read_history},
+	{"/api/v1/hold/async", &kinds[KIND_HOLD], POSTING_NONE, SCOPE_READ, USER_ID | HOLD_ID | WALLET_ID | STATE | PAGE, USER_ID, read_holds},
 	{"/healthz", NULL, POSTING_NONE, 0, 0, 0, read_health},
 	{"/readyz", NULL, POSTING_NONE, 0, 0, 0, read_ready},
 	{"/openapi.json", NULL, POSTING_NONE, 0, 0, 0, read_openapi},
@@ -64,6 +74,13 @@ leads_to(const RequestLine *line, const char *path)
 	       memcmp(path, line->path, line->path_length) == 0;
 }
 
+/* Whether the body of a request is an array of many. */
+static bool
+takes_many(const Route *route)
+{
+	return route->post == POSTING_MANY || route->read == read_outcomes;
+}
+
 void
 routes_find(Request *request)
 {
@@ -74,7 +91,7 @@ routes_find(Request *request)
 	for (size_t i = 0; i < ROUTE_COUNT && request->route == NULL; i++)
 		if (leads_to(&request->client.line, routes[i].path))
 			request->route = &routes[i];
-	is_many = request->route != NULL && request->route->post == POSTING_MANY;
+	is_many = request->route != NULL && takes_many(request->route);
 	request->client.body_size_max = is_many ? BULK_BODY_SIZE_MAX : BODY_SIZE_MAX;
 }
 
@@ -217,6 +234,7 @@ queue_read(Request *request)
 	request->item.payload = body->data;
 	request->item.payload_length = body->length;
 	request->item.idempotency_key = NULL;
+	auth_tell(request);
 	request_submit(request, DB_ENQUEUE, answer_enqueued);
 }
 
@@ -226,7 +244,6 @@ read_queued(Request *request)
 	bool by_handshake = request->members.given & HANDSHAKE_ID;
 	bool by_wallet = request->members.given & WALLET_ID;
 
-	assert(request->members.given & USER_ID);
 	if (by_handshake && by_wallet)
 		reply_problem(&request->client, CODE_UNKNOWN_MEMBER,
 		              "members \"handshake_id\" and \"wallet_id\" exclude each other");
@@ -252,15 +269,49 @@ read_direct(Request *request)
 	request_submit(request, DB_READ, answer_read);
 }
 
+/* What a page is of: of all its members the item has those that were given. */
+static void
+set_page(Request *request)
+{
+	const Members *members = &request->members;
+	DbItem *item = &request->item;
+
+	item->user_id = members->number[MEMBER_USER_ID];
+	item->id = members->number[MEMBER_WALLET_ID];
+	item->before = members->number[MEMBER_BEFORE];
+	item->max_rows = members->given & MEMBER_BIT(MEMBER_LIMIT) ? (int) members->number[MEMBER_LIMIT]
+	                                                           : HISTORY_ROWS_DEFAULT;
+}
+
+/* The user's one hold, or those of a wallet. */
+static void
+read_holds(Request *request)
+{
+	const Members *members = &request->members;
+	bool by_hold = members->given & HOLD_ID;
+
+	if (by_hold && (members->given & (WALLET_ID | STATE | PAGE)))
+		reply_problem(&request->client, CODE_UNKNOWN_MEMBER,
+		              "member \"hold_id\" excludes all others but \"user_id\"");
+	else if (!by_hold && !(members->given & WALLET_ID))
+		reply_problem(&request->client, CODE_MISSING_MEMBER,
+		              "member \"hold_id\" is missing, or \"wallet_id\" in its place");
+	else
+	{
+		Word state = members->given & STATE ? (Word) members->number[MEMBER_STATE] : WORD_OPEN;
+
+		set_page(request);
+		request->item.hold_id = members->number[MEMBER_HOLD_ID];
+		request->item.state = by_hold || state == WORD_ALL ? NULL : word_text(state);
+		request_submit(request, DB_HOLDS, answer_holds);
+	}
+}
+
 static void
 read_history(Request *request)
 {
-	request->item.user_id = request->members.number[MEMBER_USER_ID];
-	request->item.id = request->members.number[MEMBER_WALLET_ID];
-	request->item.before = request->members.number[MEMBER_BEFORE];
-	request->item.max_rows = request->members.given & MEMBER_BIT(MEMBER_LIMIT)
-	                             ? (int) request->members.number[MEMBER_LIMIT]
-	                             : HISTORY_ROWS_DEFAULT;
+	set_page(request);
+	request->item.include_holds = request->members.given & INCLUDE;
 	request_submit(request, DB_HISTORY, answer_history);
 }
 
@@ -290,11 +341,81 @@ read_openapi(Request *request)
 	reply_scratch(&request->client, MHD_HTTP_OK);
 }
 
+/* An array of many questions, which is the body. */
+static void
+read_outcomes(Request *request)
+{
+	if (request->client.query.length > 0)
+		reply_problem(&request->client, CODE_BAD_REQUEST,
+		              "the array of questions stands in the body alone");
+	else if (request->client.body.length == 0)
+		reply_problem(&request->client, CODE_INVALID_JSON, "the body is empty");
+	else
+		bulk_read(request);
+}
+
+/*
+ * The database reads the payload.  Here its user is read where a key acts for one user, and where
+ * the outcome is waited for, which is asked for in the user's name; and the legs of a group, where
+ * keys have scopes.  False: the reply is a refusal.
+ */
+static bool
+read_payload(Request *request)
+{
+	Client *client = &request->client;
+	const Kind *kind = request->route->kind;
+	bool has_legs = kind == &kinds[KIND_GROUP] && request_api(request)->keys != NULL;
+	Payload payload = {0};
+	WalletCode code = CODE_OK;
+	unsigned missing;
+
+	if (request->key.user_id != 0 || client->wait_until_ms != 0 || has_legs)
+		code = question_read_payload(client->body.data, client->body.length, &payload);
+	request->members.number[MEMBER_USER_ID] = payload.user_id;
+	if (!auth_allows_user(request, payload.user_id))
+		return false;
+	if (payload.user_id == 0 &&
+	    (code != CODE_OK || payload.names_user || !auth_speaks_for_all(request)))
+		client->wait_until_ms = 0;
+	if (!has_legs)
+		return true;
+	missing = code == CODE_OK ? auth_missing_scopes(request, kind, &payload) : 0;
+	if (code != CODE_OK)
+		reply_problem(client, code, NULL);
+	else if (missing != 0)
+		auth_refuse_scopes(request, missing);
+	return code == CODE_OK && missing == 0;
+}
+
+/* The one member that the query string of a POST may have; false: the reply is a refusal. */
+static bool
+read_dry_run(Request *request)
+{
+	Client *client = &request->client;
+	char message[MESSAGE_SIZE];
+	Members members = {0};
+	WalletCode code = CODE_OK;
+
+	if (client->query.length > 0)
+		code = query_read_members(client->query.data, MEMBER_BIT(MEMBER_DRY_RUN), 0, &members,
+		                          message);
+	if (code == CODE_UNKNOWN_MEMBER || (client->query.length > 0 && takes_many(request->route)))
+		reply_problem(client, CODE_BAD_REQUEST, "a POST takes its members from its body alone");
+	else if (code != CODE_OK)
+		reply_problem(client, code, message);
+	else
+	{
+		request->is_dry_run = (members.given & MEMBER_BIT(MEMBER_DRY_RUN)) &&
+		                      members.number[MEMBER_DRY_RUN] == WORD_TRUE;
+		return true;
+	}
+	return false;
+}
+
 static void
 start_post(Request *request)
 {
 	Client *client = &request->client;
-	int64_t *user_id = &request->members.number[MEMBER_USER_ID];
 	DbItem *item = &request->item;
 
 	if (client->body.length == 0)
@@ -307,32 +428,57 @@ start_post(Request *request)
 		bulk_start(request);
 		return;
 	}
-	/*
-	 * The database reads the payload.  Its user is read here where a key acts for one user, and
-	 * where the outcome is waited for, which is asked for in the user's name.
-	 */
-	*user_id = 0;
-	if ((request->key.user_id != 0 || client->wait_until_ms != 0) &&
-	    !question_read_user_id(client->body.data, client->body.length, user_id))
-		*user_id = 0;
-	if (!auth_allows_user(request, *user_id))
-		return;
-	if (*user_id == 0)
+	if (request->is_dry_run)
 		client->wait_until_ms = 0;
+	if (!read_payload(request))
+		return;
 	item->kind = request->route->kind->name;
 	item->payload = client->body.data;
 	item->payload_length = client->body.length;
 	item->idempotency_key = client->head.key_count ? client->head.idempotency_key : NULL;
-	request_submit(request, DB_ENQUEUE, answer_enqueued);
+	auth_tell(request);
+	if (request->is_dry_run)
+		request_submit(request, DB_DRY_RUN, answer_dry_run);
+	else
+		request_submit(request, DB_ENQUEUE, answer_enqueued);
+}
+
+/* A history may include holds, a wallet its limits. */
+static WalletCode
+check_include(const Request *request, char message[MESSAGE_SIZE])
+{
+	Word word = request->route->read == read_history ? WORD_HOLDS : WORD_LIMITS;
+
+	if (request->members.number[MEMBER_INCLUDE] == word)
+		return CODE_OK;
+	snprintf(message, MESSAGE_SIZE, "member \"include\" must be %s here", word_text(word));
+	return CODE_WRONG_TYPE;
+}
+
+/* Which members a read needs: who speaks for all users may leave out who has asked. */
+static unsigned
+required_members(const Request *request)
+{
+	const Route *route = request->route;
+	bool by_handshake = route->read == read_queued && (route->required & HANDSHAKE_ID);
+
+	return by_handshake && auth_speaks_for_all(request) ? route->required & ~USER_ID
+	                                                    : route->required;
 }
 
 static void
 start_read(Request *request)
 {
 	const Route *route = request->route;
+	unsigned required = required_members(request);
 	char message[MESSAGE_SIZE];
 	WalletCode code = CODE_OK;
 
+	if (takes_many(route))
+	{
+		route->read(request);
+		return;
+	}
 	if (request->client.body.length > 0 && request->client.query.length > 0)
 	{
 		reply_problem(&request->client, CODE_BAD_REQUEST,
@@ -341,10 +487,12 @@ start_read(Request *request)
 	}
 	if (request->client.body.length > 0)
 		code = question_read_members(request->client.body.data, request->client.body.length,
-		                             route->allowed, route->required, &request->members, message);
+		                             route->allowed, required, &request->members, message);
 	else
 		code = query_read_members(request->client.query.length ? request->client.query.data : "",
-		                          route->allowed, route->required, &request->members, message);
+		                          route->allowed, required, &request->members, message);
+	if (code == CODE_OK && (request->members.given & INCLUDE))
+		code = check_include(request, message);
 	if (code != CODE_OK)
 		reply_problem(&request->client, code, message);
 	else if (auth_allows_user(request, request->members.number[MEMBER_USER_ID]))
@@ -399,13 +547,14 @@ routes_start(Request *request)
 		client->wait_until_ms = http->now_ms + client->head.wait_s * INT64_C(1000);
 	if (!auth_confirm(request))
 		return;
+	request->is_dry_run = false;
 	request->enqueued = false;
 	request->busy_count = 0;
 	request->held_since_ms = 0;
 	if (client->body.failed || client->query.failed)
 		reply_problem(client, CODE_INTERNAL_ERROR, NULL);
-	else if (request->method == METHOD_POST && client->query.length > 0)
-		reply_problem(client, CODE_BAD_REQUEST, "a POST takes its members from its body alone");
+	else if (request->method == METHOD_POST && !read_dry_run(request))
+		return;
 	else if (client->body.length > 0 && !accepts_text(client))
 		return;
 	else if (request->method == METHOD_POST)

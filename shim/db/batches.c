@@ -41,7 +41,8 @@ may_fail_again(Db *db, int64_t now_ms)
 static bool
 is_worth_retry(Db *db, const DbBatch *batch, const char *sqlstate, int64_t now_ms)
 {
-	if (batch->function == DB_READY || batch->function == DB_HISTORY)
+	if (batch->function == DB_READY ||
+	    (!db_is_shared(batch->function) && !db_stores(batch->function)))
 		return false;
 	if (db->role == DB_READS && strcmp(sqlstate, "55P03") == 0)
 		return false;
@@ -140,7 +141,7 @@ batch_deal_rows(DbBatch *batch)
 static void
 batch_succeeded(DbBatch *batch)
 {
-	if (batch->function == DB_BULK || batch->function == DB_HISTORY || batch->function == DB_READY)
+	if (!db_is_shared(batch->function) || batch->function == DB_READY)
 	{
 		DbResult result = {
 		    .code = CODE_OK, .rows = batch->rows, .row_count = PQntuples(batch->rows)};

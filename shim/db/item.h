@@ -34,13 +34,16 @@ typedef enum DbRole
 
 typedef enum DbFunction
 {
-	DB_ENQUEUE, /* wallet_enqueue_utf8: kind, payload, idempotency_key */
-	DB_BULK,    /* the same, for the many payloads of one item */
-	DB_LOOKUP,  /* wallet_lookup_many: kind, user_id, handshake_id */
-	DB_READ,    /* wallet_read_many: kind, user_id, id */
-	DB_HISTORY, /* wallet_history_page: user_id, id, before, max_rows */
-	DB_KEY,     /* wallet_api_key_check_many: key_hash */
-	DB_READY,   /* wallet_ready: nothing */
+	DB_ENQUEUE,  /* wallet_enqueue_utf8: kind, payload, idempotency_key, rights, max_amount */
+	DB_BULK,     /* the same, for the many payloads of one item */
+	DB_LOOKUP,   /* wallet_lookup_many: kind, user_id, handshake_id */
+	DB_OUTCOMES, /* the same, for the many questions of one item, whatever their kinds */
+	DB_READ,     /* wallet_read_many: kind, user_id, id */
+	DB_HISTORY,  /* wallet_history_page: user_id, id, before, max_rows, include_holds */
+	DB_HOLDS,    /* wallet_holds_page: user_id, hold_id, id, state, before, max_rows */
+	DB_DRY_RUN,  /* wallet_dry_run_utf8: as DB_ENQUEUE */
+	DB_KEY,      /* wallet_api_key_check_many: key_hash */
+	DB_READY,    /* wallet_ready: nothing */
 	DB_FUNCTION_COUNT
 } DbFunction;
 
@@ -51,6 +54,12 @@ enum DbEnqueueColumn /* of DB_BULK too, whose rows have the order of its payload
 	ENQUEUE_HANDSHAKE_ID,
 	ENQUEUE_CODE,
 	ENQUEUE_MESSAGE
+};
+
+enum DbDryRunColumn
+{
+	DRY_RUN_ORDINAL,
+	DRY_RUN_ANSWER
 };
 
 enum DbLookupColumn /* of DB_READ too */
@@ -67,7 +76,17 @@ enum DbLookupColumn /* of DB_READ too */
 	LOOKUP_UPDATED_AT,
 	LOOKUP_TRANSFER_ID,
 	LOOKUP_SOURCE_WALLET_ID,
-	LOOKUP_DESTINATION_WALLET_ID
+	LOOKUP_DESTINATION_WALLET_ID,
+	LOOKUP_KIND,
+	LOOKUP_LINK_ID,
+	LOOKUP_GROUP_ID,
+	LOOKUP_LEG,
+	LOOKUP_ROWS,
+	LOOKUP_HELD,
+	LOOKUP_FLOOR,
+	LOOKUP_CEILING,
+	LOOKUP_AVAILABLE,
+	LOOKUP_AMOUNT_MODE
 };
 
 enum DbHistoryColumn
@@ -78,7 +97,31 @@ enum DbHistoryColumn
 	HISTORY_DESTINATION_WALLET_ID,
 	HISTORY_AMOUNT,
 	HISTORY_BALANCE,
-	HISTORY_POSTED_AT
+	HISTORY_POSTED_AT,
+	HISTORY_LINK_ID,
+	HISTORY_GROUP_ID,
+	HISTORY_HELD,
+	HISTORY_EXPIRES_AT,
+	HISTORY_OVERDRAW,
+	HISTORY_REVERSED,
+	HISTORY_REVERSALS,
+	HISTORY_NEXT
+};
+
+enum DbHoldsColumn
+{
+	HOLDS_HOLD_ID,
+	HOLDS_SOURCE_WALLET_ID,
+	HOLDS_DESTINATION_WALLET_ID,
+	HOLDS_AMOUNT,
+	HOLDS_CAPTURED,
+	HOLDS_REST,
+	HOLDS_MAX_CAPTURE,
+	HOLDS_STATE,
+	HOLDS_EXPIRES_AT,
+	HOLDS_CREATED_AT,
+	HOLDS_UPDATED_AT,
+	HOLDS_NEXT
 };
 
 enum DbKeyColumn
@@ -111,6 +154,31 @@ typedef struct DbResult
 	int row_count;
 } DbResult;
 
+/* What the database is told of who asks, beside the user: a sum. */
+typedef enum DbRight
+{
+	RIGHT_ALL_USERS = 1, /* speaks for all users, and need not name one */
+	RIGHT_REVERSE = 2    /* may reverse anybody's transfers */
+} DbRight;
+
+/* One payload of DB_BULK. */
+typedef struct DbPayload
+{
+	Slice text;
+	const char *kind;    /* NULL: refused before it was sent, */
+	WalletCode refusal;  /* for this reason, */
+	const char *message; /* in these words */
+} DbPayload;
+
+/* One question of DB_OUTCOMES. */
+typedef struct DbQuestion
+{
+	Slice text;
+	char handshake_id[64 + 1];
+	int64_t user_id;    /* 0: nobody's */
+	WalletCode refusal; /* CODE_OK, or why it was not sent */
+} DbQuestion;
+
 /*
  * One question.  Its memory, and the texts that it points to, are the caller's
  * and must stay until done has been called, which happens exactly once, or until
@@ -132,15 +200,22 @@ typedef struct DbItem
 	const char *kind;
 	const char *payload;
 	size_t payload_length;
-	const Slice *slices; /* the payloads of DB_BULK */
-	int slice_count;
+	const DbPayload *payloads;   /* of DB_BULK */
+	const DbQuestion *questions; /* of DB_OUTCOMES */
+	int many_count;              /* how many payloads or questions there are, */
+	int sent_count;              /* and how many of them are sent */
 	const char *idempotency_key; /* or NULL; of DB_BULK each has its own: KEY/0, KEY/1, … */
+	unsigned rights;             /* of DbRights */
+	const char *max_amount;      /* what one row may move or hold; NULL: there is no bound */
 	const char *handshake_id;
 	const unsigned char *key_hash;
 	int64_t user_id;
 	int64_t id;     /* of DB_READ 0: the user's one wallet */
 	int64_t before; /* 0: from the newest on */
 	int max_rows;
+	bool include_holds;
+	int64_t hold_id;   /* of DB_HOLDS 0: those of the wallet */
+	const char *state; /* in which a hold is; NULL: in any */
 	void (*done)(struct DbItem *item, const DbResult *result);
 } DbItem;
 
@@ -148,7 +223,8 @@ typedef struct DbItem
 static inline bool
 db_is_shared(DbFunction function)
 {
-	return function != DB_HISTORY && function != DB_BULK;
+	return function != DB_HISTORY && function != DB_HOLDS && function != DB_BULK &&
+	       function != DB_OUTCOMES;
 }
 
 /* Whether a function stores something, rather than reads or checks. */

@@ -14,7 +14,7 @@
 
 #define DB_BATCH_ITEMS_MAX 8192
 #define DB_SINGLES_IN_FLIGHT_MAX 32
-#define DB_BATCHES_MAX 256 /* a power of two */
+#define DB_BATCHES_MAX 512 /* a power of two */
 
 /* Each lane may have so many statements under way, and the setup one more. */
 _Static_assert(DB_BATCHES_MAX / DB_SINGLES_IN_FLIGHT_MAX > DB_FUNCTION_COUNT,

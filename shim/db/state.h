@@ -15,7 +15,7 @@
 #include "db/connector.h"
 #include "db/queue.h"
 
-#define DB_PARAMETERS_MAX 4
+#define DB_PARAMETERS_MAX 6
 #define DB_RETRY_PAUSE_MIN_MS 100
 #define CONNECTION_LOST "the connection to the database was lost"
 

@@ -8,11 +8,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#define OID_BOOL 16
 #define OID_BYTEA 17
 #define OID_TEXT 25
 #define OID_INT8 20
 #define OID_INT4 23
 #define OID_BYTEA_ARRAY 1001
+#define OID_INT4_ARRAY 1007
 #define OID_TEXT_ARRAY 1009
 #define OID_INT8_ARRAY 1016
 
@@ -22,10 +24,16 @@
 #define ENQUEUE_COLUMNS "SELECT ordinal, handshake_id, code, message FROM "
 #define LOOKUP_COLUMNS                                                                             \
 	"SELECT ordinal, state, code, message, wallet_id, wallet_status, amount, currency, "           \
-	"created_at, updated_at, transfer_id, source_wallet_id, destination_wallet_id FROM "
+	"created_at, updated_at, transfer_id, source_wallet_id, destination_wallet_id, kind, "         \
+	"link_id, "                                                                                    \
+	"group_id, leg, rows, held, floor, ceiling, available, amount_mode FROM "
 #define HISTORY_COLUMNS                                                                            \
 	"SELECT transfer_id, kind, source_wallet_id, destination_wallet_id, amount, balance, "         \
-	"posted_at FROM "
+	"posted_at, link_id, group_id, held, expires_at, overdraw, reversed, "                         \
+	"pg_catalog.array_to_string(reversals, ','), next FROM "
+#define HOLDS_COLUMNS                                                                              \
+	"SELECT hold_id, source_wallet_id, destination_wallet_id, amount, captured, rest, "            \
+	"max_capture, state, expires_at, created_at, updated_at, next FROM "
 #define KEY_COLUMNS                                                                                \
 	"SELECT ordinal, pg_catalog.array_to_string(scopes, ' '), user_id, expires_in_ms, max_amount " \
 	"FROM "
@@ -44,16 +52,22 @@ typedef struct DbStatement
 
 /* clang-format off */
 static const DbStatement statements[] = {
-	[DB_ENQUEUE] = {"enqueue", WRITES, ENQUEUE_COLUMNS, "wallet_enqueue_utf8($1, $2, $3)",
-		3, {OID_TEXT_ARRAY, OID_BYTEA_ARRAY, OID_BYTEA_ARRAY}},
-	[DB_BULK] = {"bulk", WRITES, ENQUEUE_COLUMNS, "wallet_enqueue_utf8($1, $2, $3) ORDER BY ordinal",
-		3, {OID_TEXT_ARRAY, OID_BYTEA_ARRAY, OID_BYTEA_ARRAY}},
+	[DB_ENQUEUE] = {"enqueue", WRITES, ENQUEUE_COLUMNS, "wallet_enqueue_utf8($1, $2, $3, $4, $5)",
+		5, {OID_TEXT_ARRAY, OID_BYTEA_ARRAY, OID_BYTEA_ARRAY, OID_INT4_ARRAY, OID_TEXT_ARRAY}},
+	[DB_BULK] = {"bulk", WRITES, ENQUEUE_COLUMNS, "wallet_enqueue_utf8($1, $2, $3, $4, $5) ORDER BY ordinal",
+		5, {OID_TEXT_ARRAY, OID_BYTEA_ARRAY, OID_BYTEA_ARRAY, OID_INT4_ARRAY, OID_TEXT_ARRAY}},
 	[DB_LOOKUP] = {"lookup", READS, LOOKUP_COLUMNS, "wallet_lookup_many($1, $2, $3)",
+		3, {OID_TEXT_ARRAY, OID_INT8_ARRAY, OID_TEXT_ARRAY}},
+	[DB_OUTCOMES] = {"outcomes", READS, LOOKUP_COLUMNS, "wallet_lookup_many($1, $2, $3) ORDER BY ordinal",
 		3, {OID_TEXT_ARRAY, OID_INT8_ARRAY, OID_TEXT_ARRAY}},
 	[DB_READ] = {"read", READS, LOOKUP_COLUMNS, "wallet_read_many($1, $2, $3)",
 		3, {OID_TEXT_ARRAY, OID_INT8_ARRAY, OID_INT8_ARRAY}},
-	[DB_HISTORY] = {"history", READS, HISTORY_COLUMNS, "wallet_history_page($1, $2, $3, $4)",
-		4, {OID_INT8, OID_INT8, OID_INT8, OID_INT4}},
+	[DB_HISTORY] = {"history", READS, HISTORY_COLUMNS, "wallet_history_page($1, $2, $3, $4, $5)",
+		5, {OID_INT8, OID_INT8, OID_INT8, OID_INT4, OID_BOOL}},
+	[DB_HOLDS] = {"holds", READS, HOLDS_COLUMNS, "wallet_holds_page($1, $2, $3, $4, $5, $6)",
+		6, {OID_INT8, OID_INT8, OID_INT8, OID_TEXT, OID_INT8, OID_INT4}},
+	[DB_DRY_RUN] = {"dry_run", READS, "SELECT ordinal, answer FROM ", "wallet_dry_run_utf8($1, $2, $3, $4, $5)",
+		5, {OID_TEXT_ARRAY, OID_BYTEA_ARRAY, OID_BYTEA_ARRAY, OID_INT4_ARRAY, OID_TEXT_ARRAY}},
 	[DB_KEY] = {"key", WRITES | READS, KEY_COLUMNS, "wallet_api_key_check_many($1)",
 		1, {OID_BYTEA_ARRAY}},
 	[DB_READY] = {"ready", READS, READY_COLUMNS, "wallet_ready()",
@@ -110,83 +124,135 @@ put_text(Buffer *out, const char *text, size_t length)
 	buffer_put(out, text, length);
 }
 
-/* Writes an id; 0 is SQL's null. */
+/* Writes an id; 0 is SQL's null, but where it is the user for whom nobody is named. */
 static void
-put_id(Buffer *out, int64_t id)
+put_id(Buffer *out, int64_t id, bool is_user)
 {
-	buffer_put_int32(out, id != 0 ? (int32_t) sizeof(id) : -1);
-	if (id != 0)
+	bool is_null = id == 0 && !is_user;
+
+	buffer_put_int32(out, is_null ? -1 : (int32_t) sizeof(id));
+	if (!is_null)
 		buffer_put_int64(out, id);
 }
 
-static const char *
-item_text(const DbItem *item, int parameter, size_t *length)
+static void
+put_string(Buffer *out, const char *text)
 {
-	const char *text;
+	put_text(out, text, text ? strlen(text) : 0);
+}
 
-	if (parameter == 0)
-		text = item->kind;
-	else if (item->function == DB_ENQUEUE && parameter == 1)
-	{
-		*length = item->payload_length;
-		return item->payload;
-	}
-	else
-		text = item->function == DB_ENQUEUE ? item->idempotency_key : item->handshake_id;
-	*length = text ? strlen(text) : 0;
-	return text;
+/* The heads of the arrays of an enqueue statement. */
+static void
+put_enqueue_heads(Buffer *parameters, int count, bool has_bounds)
+{
+	put_array_head(&parameters[0], OID_TEXT, count);
+	put_array_head(&parameters[1], OID_BYTEA, count);
+	put_array_head(&parameters[2], OID_BYTEA, count);
+	put_array_head(&parameters[3], OID_INT4, count);
+	if (has_bounds)
+		put_array_head(&parameters[4], OID_TEXT, count);
+}
+
+/* What is known of who asks. */
+static void
+put_asker(Buffer *parameters, const DbItem *item, bool has_bounds)
+{
+	buffer_put_int32(&parameters[3], (int32_t) sizeof(int32_t));
+	buffer_put_int32(&parameters[3], (int32_t) item->rights);
+	if (has_bounds)
+		put_string(&parameters[4], item->max_amount);
 }
 
 /*
- * Writes one parameter of all items.  What clients have sent to be stored goes as bytes: the
- * server would convert text, and one text that it cannot convert would fail the statement for all.
+ * Writes the parameters of payloads, each of an item of its own.  What clients have sent to be
+ * stored goes as bytes: the server would convert text, and one text that it cannot convert would
+ * fail the statement for all.
  */
-static void
-put_array(const DbBatch *batch, int parameter, Buffer *out)
+static int
+put_enqueue(const DbBatch *batch, Buffer *parameters)
 {
-	bool is_text = parameter == 0 || batch->function == DB_ENQUEUE ||
-	               (batch->function == DB_LOOKUP && parameter == 2);
-	bool is_bytes = batch->function == DB_ENQUEUE && parameter > 0;
+	bool has_bounds = false;
 
-	put_array_head(out, !is_text ? OID_INT8 : is_bytes ? OID_BYTEA : OID_TEXT, batch->item_count);
+	for (int i = 0; i < batch->item_count; i++)
+		has_bounds = has_bounds || batch->items[i]->max_amount != NULL;
+	put_enqueue_heads(parameters, batch->item_count, has_bounds);
 	for (int i = 0; i < batch->item_count; i++)
 	{
 		const DbItem *item = batch->items[i];
-		size_t length = 0;
 
-		if (is_text)
-		{
-			const char *text = item_text(item, parameter, &length);
-
-			put_text(out, text, length);
-			continue;
-		}
-		put_id(out, parameter == 1 ? item->user_id : item->id);
+		put_string(&parameters[0], item->kind);
+		put_text(&parameters[1], item->payload, item->payload_length);
+		put_string(&parameters[2], item->idempotency_key);
+		put_asker(parameters, item, has_bounds);
 	}
+	return 5;
 }
 
 /* Writes the parameters of one item with many payloads; without a key all keys are SQL's null. */
 static int
 put_bulk(const DbItem *item, Buffer *parameters)
 {
-	size_t kind_length = strlen(item->kind);
+	bool has_bounds = item->max_amount != NULL;
 	char key[300];
 
-	put_array_head(&parameters[0], OID_TEXT, item->slice_count);
-	put_array_head(&parameters[1], OID_BYTEA, item->slice_count);
-	for (int i = 0; i < item->slice_count; i++)
-	{
-		put_text(&parameters[0], item->kind, kind_length);
-		put_text(&parameters[1], item->slices[i].text, item->slices[i].length);
-	}
+	put_enqueue_heads(parameters, item->sent_count, has_bounds);
 	if (item->idempotency_key == NULL)
-		return 3;
-	put_array_head(&parameters[2], OID_BYTEA, item->slice_count);
-	for (int i = 0; i < item->slice_count; i++)
+		buffer_reset(&parameters[2]);
+	for (int i = 0; i < item->many_count; i++)
 	{
-		int length = snprintf(key, sizeof(key), "%s/%d", item->idempotency_key, i);
+		const DbPayload *payload = &item->payloads[i];
 
-		put_text(&parameters[2], key, (size_t) length);
+		if (payload->kind == NULL)
+			continue;
+		put_string(&parameters[0], payload->kind);
+		put_text(&parameters[1], payload->text.text, payload->text.length);
+		if (item->idempotency_key != NULL)
+		{
+			snprintf(key, sizeof(key), "%s/%d", item->idempotency_key, i);
+			put_string(&parameters[2], key);
+		}
+		put_asker(parameters, item, has_bounds);
+	}
+	return 5;
+}
+
+/* Writes the parameters of reads and look-ups: kind, user, id or handshake. */
+static int
+put_reads(const DbBatch *batch, Buffer *parameters)
+{
+	bool by_id = batch->function == DB_READ;
+
+	put_array_head(&parameters[0], OID_TEXT, batch->item_count);
+	put_array_head(&parameters[1], OID_INT8, batch->item_count);
+	put_array_head(&parameters[2], by_id ? OID_INT8 : OID_TEXT, batch->item_count);
+	for (int i = 0; i < batch->item_count; i++)
+	{
+		const DbItem *item = batch->items[i];
+
+		put_string(&parameters[0], item->kind);
+		put_id(&parameters[1], item->user_id, true);
+		if (by_id)
+			put_id(&parameters[2], item->id, false);
+		else
+			put_string(&parameters[2], item->handshake_id);
+	}
+	return 3;
+}
+
+/* Writes the parameters of one item with many questions; a kind that is SQL's null is any kind. */
+static int
+put_questions(const DbItem *item, Buffer *parameters)
+{
+	put_array_head(&parameters[0], OID_TEXT, item->sent_count);
+	put_array_head(&parameters[1], OID_INT8, item->sent_count);
+	put_array_head(&parameters[2], OID_TEXT, item->sent_count);
+	for (int i = 0; i < item->many_count; i++)
+	{
+		if (item->questions[i].refusal != CODE_OK)
+			continue;
+		put_text(&parameters[0], NULL, 0);
+		put_id(&parameters[1], item->questions[i].user_id, true);
+		put_string(&parameters[2], item->questions[i].handshake_id);
 	}
 	return 3;
 }
@@ -203,15 +269,36 @@ put_key_hashes(const DbBatch *batch, Buffer *parameters)
 	return 1;
 }
 
+/* Writes a parameter that is no array: an id, of which 0 is SQL's null. */
+static void
+put_single_id(Buffer *out, int64_t id)
+{
+	if (id != 0)
+		buffer_put_int64(out, id);
+}
+
 static int
 put_history(const DbItem *item, Buffer *parameters)
 {
 	buffer_put_int64(&parameters[0], item->user_id);
 	buffer_put_int64(&parameters[1], item->id);
-	if (item->before != 0)
-		buffer_put_int64(&parameters[2], item->before);
+	put_single_id(&parameters[2], item->before);
 	buffer_put_int32(&parameters[3], item->max_rows);
-	return 4;
+	buffer_put(&parameters[4], item->include_holds ? "\1" : "\0", 1);
+	return 5;
+}
+
+static int
+put_holds(const DbItem *item, Buffer *parameters)
+{
+	buffer_put_int64(&parameters[0], item->user_id);
+	put_single_id(&parameters[1], item->hold_id);
+	put_single_id(&parameters[2], item->id);
+	if (item->state != NULL)
+		buffer_puts(&parameters[3], item->state);
+	put_single_id(&parameters[4], item->before);
+	buffer_put_int32(&parameters[5], item->max_rows);
+	return 6;
 }
 
 /* Fills the buffers of the parameters for a batch, and returns how many there are. */
@@ -221,23 +308,32 @@ put_parameters(Db *db, const DbBatch *batch)
 	assert(batch->item_count >= 1 && (batch->item_count == 1 || db_is_shared(batch->function)));
 	for (int i = 0; i < DB_PARAMETERS_MAX; i++)
 		buffer_reset(&db->parameters[i]);
-	if (batch->function == DB_READY)
-		return 0;
-	if (batch->function == DB_HISTORY)
-		return put_history(batch->items[0], db->parameters);
-	if (batch->function == DB_BULK)
-		return put_bulk(batch->items[0], db->parameters);
-	if (batch->function == DB_KEY)
-		return put_key_hashes(batch, db->parameters);
-	for (int i = 0; i < 3; i++)
-		put_array(batch, i, &db->parameters[i]);
-	return 3;
+	switch (batch->function)
+	{
+		case DB_READY:
+			return 0;
+		case DB_HISTORY:
+			return put_history(batch->items[0], db->parameters);
+		case DB_HOLDS:
+			return put_holds(batch->items[0], db->parameters);
+		case DB_ENQUEUE:
+		case DB_DRY_RUN:
+			return put_enqueue(batch, db->parameters);
+		case DB_BULK:
+			return put_bulk(batch->items[0], db->parameters);
+		case DB_OUTCOMES:
+			return put_questions(batch->items[0], db->parameters);
+		case DB_KEY:
+			return put_key_hashes(batch, db->parameters);
+		default:
+			return put_reads(batch, db->parameters);
+	}
 }
 
 bool
 statements_send(Db *db, const DbBatch *batch)
 {
-	static const int binary[DB_PARAMETERS_MAX] = {1, 1, 1, 1};
+	static const int binary[DB_PARAMETERS_MAX] = {1, 1, 1, 1, 1, 1};
 	const char *values[DB_PARAMETERS_MAX];
 	int lengths[DB_PARAMETERS_MAX];
 	int count;

@@ -140,14 +140,36 @@ made = ask("POST", "/api/v1/wallet", body={"user_id": user, "amount": 100}, head
 other = ask("POST", "/api/v1/wallet", body={"user_id": stranger, "amount": 100}, headers=WAIT).json()
 payment = {"user_id": user, "source_wallet_id": made["wallet_id"], "dest_wallet_id": other["wallet_id"], "trans_sum": 1}
 cash = {"user_id": user, "wallet_id": made["wallet_id"], "amount": 1}
+
+
+def done_id(kind, body, name="transaction_id"):
+    """The id of an operation that is carried out."""
+    return ask("POST", f"/api/v1/{kind}", body=body, headers=WAIT).json()[name]
+
+
+# What the other user has reserved for this one, and paid: this one captures, voids and gives back.
+back = {"user_id": stranger, "source_wallet_id": other["wallet_id"], "dest_wallet_id": made["wallet_id"]}
+holds = [done_id("hold", {**back, "amount": 1}) for _ in range(2)]
+leg = {"kind": "fee", "source_wallet_id": made["wallet_id"], "dest_wallet_id": other["wallet_id"], "amount": 1}
+paid = [{"kind": "transaction", "amount": 1, **{name: back[name] for name in ("source_wallet_id", "dest_wallet_id")}}]
 bodies = {
     "/api/v1/wallet": {"user_id": user, "amount": 1},
     "/api/v1/transaction": payment,
     "/api/v1/transaction/bulk": [payment, {**payment, "trans_sum": 0}],
     "/api/v1/deposit": cash,
     "/api/v1/withdrawal": cash,
+    "/api/v1/hold": {"user_id": user, "source_wallet_id": made["wallet_id"], "amount": 1, "expires_in": "1 day"},
+    "/api/v1/capture": {"user_id": user, "hold_id": holds[0]},
+    "/api/v1/void": {"user_id": user, "hold_id": holds[1]},
+    "/api/v1/hold_extend": {"user_id": user, "hold_id": holds[1], "amount": 2},
+    "/api/v1/reversal": {"user_id": user, "transfer_id": done_id("transaction", {**back, "trans_sum": 1})},
+    "/api/v1/group": {"user_id": user, "legs": [leg, leg]},
+    "/api/v1/group_reversal": {"user_id": user, "group_id": done_id("group", {"user_id": stranger, "legs": paid}, "group_id")},
+    "/api/v1/bulk": [{**payment, "kind": "transaction"}, {"kind": "group", "user_id": user, "legs": [leg]}, {"kind": "fee"}],
 }
 questions = {
+    "/api/v1/outcome": [{"user_id": user, "handshake_id": made["handshake_id"]}, {"user_id": user, "handshake_id": "0" * 64}],
+    "/api/v1/hold/async": {"user_id": user, "hold_id": holds[0]},
     "/api/v1/wallet": {"user_id": user, "handshake_id": made["handshake_id"]},
     "/api/v1/wallet/async": {"user_id": user, "wallet_id": made["wallet_id"]},
     "/api/v1/wallet/history": {"user_id": user, "wallet_id": made["wallet_id"], "limit": 1},
@@ -172,7 +194,10 @@ for path in bodies:
         questions.setdefault(path, {"user_id": user, "handshake_id": outcome["handshake_id"]})
         if outcome.get("transaction_id"):
             questions["/api/v1/transaction/async"] = {"user_id": user, "transaction_id": outcome["transaction_id"]}
+        check("POST", path, 200, "what would become of it", ask("POST", path, query={"dry_run": "true"}, body=bodies[path]))
     poor = {"/api/v1/withdrawal": {**cash, "amount": 1000000}, "/api/v1/transaction": {**payment, "trans_sum": 1000000}}
+    poor["/api/v1/hold"] = {**bodies["/api/v1/hold"], "amount": 1000000}
+    poor["/api/v1/group"] = {"user_id": user, "legs": [leg, {**leg, "amount": 1000000}]}
     if path in poor:
         check("POST", path, 200, "rejected", send("POST", path, poor[path], WAIT))
 
@@ -185,7 +210,12 @@ for method, path in reads:
         with_body, without = send("GET", path), ask("HEAD", path, query=questions.get(path))
         fields = [{name: value for name, value in answer.headers.items() if name != "date"} for answer in (with_body, without)]
         ok(with_body.status == without.status and fields[0] == fields[1] and not without.bytes, f"HEAD {path} is GET without the body", fields)
+all_of_them = [{"user_id": user, "handshake_id": questions[path]["handshake_id"]} for path in bodies if path in questions]
+check("QUERY", "/api/v1/outcome", 200, "of every kind", ask("QUERY", "/api/v1/outcome", body=all_of_them))
 for method in ("GET", "QUERY"):
+    check(method, "/api/v1/hold/async", 200, "a page", send(method, "/api/v1/hold/async", {"user_id": user, "wallet_id": made["wallet_id"], "state": "all"}))
+    check(method, "/api/v1/wallet/async", 200, "its limits", send(method, "/api/v1/wallet/async", {"user_id": user, "include": "limits"}))
+    check(method, "/api/v1/wallet/history", 200, "holds", send(method, "/api/v1/wallet/history", {"user_id": user, "wallet_id": made["wallet_id"], "include": "holds"}))
     check(method, "/api/v1/wallet", 202, "a read is queued", send(method, "/api/v1/wallet", {"user_id": user, "wallet_id": made["wallet_id"]}))
 
 # A request that stays in the queue, since somebody holds its wallet.
@@ -208,7 +238,7 @@ hold(
 )
 for path, key in keys.items():
     check("POST", path, 409, "somebody uses the key", send("POST", path, headers={"Idempotency-Key": key}))
-for path in ("/api/v1/transaction", "/api/v1/deposit", "/api/v1/withdrawal"):
+for path in (path for path in keys if path != "/api/v1/wallet"):
     waits = {"user_id": user, "handshake_id": send("POST", path).json()["handshake_id"]}
     for method in ("GET", "QUERY"):
         check(method, path, 202, "waits in the queue", send(method, path, waits))
@@ -220,17 +250,18 @@ holder.wait(30)
 
 UNKNOWN = {"handshake_id": "0" * 64}
 for method, path in reads:
-    if path.startswith("/api/"):
+    if path.startswith("/api/") and path != "/api/v1/outcome":
         name = next(name for name in questions[path] if name != "user_id" and name != "limit")
         nobody = {**questions[path], name: UNKNOWN.get(name, 9223372036854775807)}
         check(method, path, 404, "there is none", send(method, path, nobody))
 
 for method, path in everything:
     posts = method != "GET"
-    cut = "[" if path.endswith("/bulk") else "{"
+    many = path.endswith(("/bulk", "/outcome"))
+    cut = "[" if many else "{"
     code = check(method, path, 400, "malformed", ask(method, path, body=cut) if posts else ask(method, path, query="%zz=1")).code()
     ok(code == ("invalid_json" if posts else "bad_request"), f"{method} {path}: {code}")
-    check(method, path, 413, "too large", ask(method, path, body=b" " * (2097153 if path.endswith("bulk") else 8193)))
+    check(method, path, 413, "too large", ask(method, path, body=b" " * (2097153 if many else 8193)))
     check(method, path, 415, "text", ask(method, path, body="x", headers={"Content-Type": "text/plain"}))
     check(method, path, 422, "a wrong member", ask(method, path, body={"colour": 1}))
     check_too_much(method, path, 414, query="x=" + "y" * 40000)

@@ -21,11 +21,11 @@ fuzz_sources() {
         amount | post) sources=$(echo extension/rules/*.c) ;;
         payload)
             sources="extension/queue/payload.c $(echo extension/rules/*.c)"
-            sources+=' shim/api/question.c shim/api/object.c shim/api/members.c shim/base/text.c'
+            sources+=' shim/api/question.c shim/api/object.c shim/api/members.c shim/api/kinds.c shim/base/text.c'
             ;;
         question)
             sources='extension/rules/number.c shim/api/question.c shim/api/object.c'
-            sources+=' shim/api/members.c shim/api/array.c shim/base/text.c shim/base/buffer.c shim/base/codes.c'
+            sources+=' shim/api/members.c shim/api/kinds.c shim/api/array.c shim/base/text.c shim/base/buffer.c shim/base/codes.c'
             ;;
         http)
             # all of the shim but what starts it and what speaks to a database

@@ -81,7 +81,10 @@ db_value(const DbResult *result, int row, int column)
 				return refused ? wallet_codes[random_below(CODE_COUNT)].name : NULL;
 			return any_text();
 		case DB_LOOKUP:
+		case DB_OUTCOMES:
 		case DB_READ:
+			if (column == LOOKUP_KIND)
+				return random_below(2) ? "hold" : "group";
 			if (column == LOOKUP_STATE)
 			{
 				static const char *const states[] = {"processed", "rejected", "queued", "unknown"};
@@ -120,28 +123,44 @@ check_item(const DbItem *item)
 {
 	const char *key = item->idempotency_key;
 
-	if (item->function == DB_ENQUEUE)
+	if (item->function == DB_ENQUEUE || item->function == DB_DRY_RUN)
 		EXPECT(item->kind != NULL && item->payload_length > 0 &&
 		           item->payload_length <= BODY_SIZE_MAX &&
 		           utf8_valid(item->payload, item->payload_length),
 		       "a payload of %zu bytes", item->payload_length);
 	if (item->function == DB_BULK)
 	{
-		EXPECT(item->slice_count > 0 && item->slice_count <= BULK_ITEMS_MAX, "%d slices",
-		       item->slice_count);
-		for (int i = 0; i < item->slice_count; i++)
-			EXPECT(item->slices[i].length > 0 &&
-			           utf8_valid(item->slices[i].text, item->slices[i].length),
-			       "slice %d", i);
+		int sent_count = 0;
+
+		for (int i = 0; i < item->many_count; i++)
+		{
+			const DbPayload *payload = &item->payloads[i];
+
+			EXPECT(payload->text.length > 0 && utf8_valid(payload->text.text, payload->text.length),
+			       "payload %d", i);
+			EXPECT((payload->kind == NULL) == (payload->message != NULL), "payload %d", i);
+			sent_count += payload->kind != NULL;
+		}
+		EXPECT(item->many_count <= BULK_ITEMS_MAX && sent_count > 0 &&
+		           sent_count == item->sent_count,
+		       "%d of %d payloads", sent_count, item->many_count);
 	}
+	if (item->function == DB_OUTCOMES)
+		EXPECT(item->sent_count > 0 && item->sent_count <= item->many_count &&
+		           item->many_count <= BULK_ITEMS_MAX,
+		       "%d of %d questions", item->sent_count, item->many_count);
 	if ((item->function == DB_ENQUEUE || item->function == DB_BULK) && key != NULL)
 		EXPECT(*key != '\0' && strlen(key) <= IDEMPOTENCY_KEY_LENGTH_MAX &&
 		           utf8_valid(key, strlen(key)) && strpbrk(key, " \t\r\n") == NULL,
 		       "key \"%s\"", key);
 	if (item->function == DB_LOOKUP)
-		EXPECT(item->kind != NULL && item->user_id != 0 &&
+		EXPECT(item->kind != NULL && item->user_id >= 0 &&
 		           strlen(item->handshake_id) == HANDSHAKE_LENGTH,
 		       "handshake \"%s\"", item->handshake_id);
+	if (item->function == DB_HOLDS)
+		EXPECT(item->user_id > 0 && (item->hold_id > 0) != (item->id > 0) && item->max_rows >= 1 &&
+		           item->max_rows <= HISTORY_ROWS_MAX,
+		       "hold %lld, wallet %lld", (long long) item->hold_id, (long long) item->id);
 	/* The wallet of a user is read without its id. */
 	if (item->function == DB_READ || item->function == DB_HISTORY)
 		EXPECT(item->user_id > 0 && (item->id > 0 || (item->id == 0 && item->function == DB_READ &&
@@ -185,9 +204,9 @@ answer_item(DbItem *item)
 		result =
 		    (DbResult){.code = random_below(2) ? CODE_DATABASE_UNAVAILABLE : CODE_INTERNAL_ERROR,
 		               .message = random_below(2) ? any_text() : NULL};
-	else if (item->function == DB_BULK)
-		result.row_count = item->slice_count - (random_below(16) == 0);
-	else if (item->function == DB_HISTORY)
+	else if (item->function == DB_BULK || item->function == DB_OUTCOMES)
+		result.row_count = item->sent_count - (random_below(16) == 0);
+	else if (item->function == DB_HISTORY || (item->function == DB_HOLDS && item->hold_id == 0))
 		result.row_count = (int) random_below((unsigned) item->max_rows + 1);
 	item->done(item, &result);
 }

@@ -217,7 +217,7 @@ check_readers(const char *json, size_t length, WalletCode code, const Request *r
 	bool is_huge = value == NULL && json_error_code(&error) == json_error_numeric_overflow;
 	ObjectWalk walk;
 	WalletCode walked = object_walk(&walk, json, length);
-	int64_t user_id = 0;
+	Payload payload;
 
 	EXPECT(is_huge || (value == NULL) == (walked == CODE_INVALID_JSON), "%.*s: %s", (int) length,
 	       json, wallet_codes[walked].name);
@@ -226,8 +226,10 @@ check_readers(const char *json, size_t length, WalletCode code, const Request *r
 	EXPECT(walked == CODE_INVALID_JSON || (walked == CODE_OK) == (code != CODE_NOT_AN_OBJECT),
 	       "%.*s is an object to one reader", (int) length, json);
 	if (code == CODE_OK)
-		EXPECT(question_read_user_id(json, length, &user_id) && user_id == request->user_id,
-		       "%.*s is asked by %lld to the shim", (int) length, json, (long long) user_id);
+		EXPECT(question_read_payload(json, length, &payload) == CODE_OK &&
+		           payload.user_id == request->user_id,
+		       "%.*s is asked by %lld to the shim", (int) length, json,
+		       (long long) payload.user_id);
 	json_decref(value);
 }
 

@@ -46,6 +46,8 @@ write_value(Buffer *out, const Members *members, Member member, const char *quot
 {
 	if (member == MEMBER_HANDSHAKE_ID)
 		buffer_printf(out, "%s%s%s", quote, members->handshake_id, quote);
+	else if (member_is_word(member))
+		buffer_printf(out, "%s%s%s", quote, word_text((Word) members->number[member]), quote);
 	else if (members->number[member] % 3 == 0)
 		buffer_printf(out, "%" PRId64 ".0", members->number[member]);
 	else
@@ -139,7 +141,8 @@ check_members(WalletCode code, const Members *members, unsigned allowed, unsigne
 	EXPECT((members->given & ~allowed) == 0 && (required & ~members->given) == 0, "members %x",
 	       members->given);
 	for (int member = 0; member < MEMBER_COUNT; member++)
-		if ((members->given & MEMBER_BIT(member)) && member != MEMBER_HANDSHAKE_ID)
+		if ((members->given & MEMBER_BIT(member)) && member != MEMBER_HANDSHAKE_ID &&
+		    !member_is_word((Member) member))
 			EXPECT(members->number[member] > 0 &&
 			           (member != MEMBER_LIMIT || members->number[member] <= HISTORY_ROWS_MAX),
 			       "%s is %" PRId64, member_name((Member) member), members->number[member]);
@@ -154,15 +157,15 @@ check_json(const char *text, size_t length, unsigned allowed, unsigned required)
 {
 	char message[MESSAGE_SIZE];
 	Members members;
-	int64_t user_id;
+	Payload payload;
 	WalletCode code;
 
 	memset(message, '#', sizeof(message));
 	code = question_read_members(text, length, allowed, required, &members, message);
 	check_members(code, &members, allowed, required, message);
 	if (code == CODE_OK && (members.given & MEMBER_BIT(MEMBER_USER_ID)))
-		EXPECT(question_read_user_id(text, length, &user_id) &&
-		           user_id == members.number[MEMBER_USER_ID],
+		EXPECT(question_read_payload(text, length, &payload) == CODE_OK &&
+		           payload.user_id == members.number[MEMBER_USER_ID],
 		       "%.*s", (int) length, text);
 }
 

@@ -83,13 +83,23 @@ my $second = shim('second', '--auth', 'required', '--threads', 1);
 
 sub transfer { my ($who) = @_; return qq({"user_id":$who,"source_wallet_id":$from,"dest_wallet_id":$to,"trans_sum":0.01}); }
 
-# [method, path, body of a user, scope, status]
+# [method, path, body of a user, the scopes of which one is enough, status]
 my @routes = (
     [ 'POST', 'wallet', sub { qq({"user_id":$_[0],"amount":1}) }, 'deposit', 202 ],
     [ 'POST', 'transaction', \&transfer, 'transfer', 202 ],
     [ 'POST', 'transaction/bulk', sub { '[' . transfer($_[0]) . ']' }, 'transfer', 202 ],
     [ 'POST', 'deposit', sub { qq({"user_id":$_[0],"wallet_id":$from,"amount":1}) }, 'deposit', 202 ],
     [ 'POST', 'withdrawal', sub { qq({"user_id":$_[0],"wallet_id":$from,"amount":1}) }, 'transfer', 202 ],
+    [ 'POST', 'hold', sub { qq({"user_id":$_[0],"source_wallet_id":$from,"dest_wallet_id":$to,"amount":0.01}) }, 'transfer', 202 ],
+    [ 'POST', 'capture', sub { qq({"user_id":$_[0],"hold_id":999999999999}) }, 'capture', 202 ],
+    [ 'POST', 'void', sub { qq({"user_id":$_[0],"hold_id":999999999999}) }, 'transfer capture', 202 ],
+    [ 'POST', 'hold_extend', sub { qq({"user_id":$_[0],"hold_id":999999999999,"amount":1}) }, 'transfer', 202 ],
+    [ 'POST', 'reversal', sub { qq({"user_id":$_[0],"transfer_id":999999999999}) }, 'transfer reverse', 202 ],
+    [ 'POST', 'group', sub { qq({"user_id":$_[0],"legs":[{"kind":"fee","source_wallet_id":$from,"dest_wallet_id":$to,"amount":0.01}]}) }, 'transfer', 202 ],
+    [ 'POST', 'group_reversal', sub { qq({"user_id":$_[0],"group_id":999999999999}) }, 'transfer reverse', 202 ],
+    [ 'POST', 'bulk', sub { '[' . transfer($_[0]) =~ s/\{/{"kind":"transaction",/r . ']' }, 'transfer deposit capture reverse', 202 ],
+    [ 'QUERY', 'outcome', sub { qq([{"user_id":$_[0],"handshake_id":"$handshake"}]) }, 'read', 200 ],
+    [ 'GET', 'hold/async', sub { qq({"user_id":$_[0],"wallet_id":$from}) }, 'read', 200 ],
     [ 'GET', 'wallet', sub { qq({"user_id":$_[0],"wallet_id":$from}) }, 'read', 202 ],
     [ 'GET', 'wallet', sub { qq({"user_id":$_[0],"handshake_id":"$handshake"}) }, 'read', 404 ],
     [ 'GET', 'transaction', sub { qq({"user_id":$_[0],"handshake_id":"$handshake"}) }, 'read', 404 ],
@@ -102,9 +112,9 @@ my @routes = (
     [ 'GET', 'transaction/async', sub { qq({"user_id":$_[0],"transaction_id":999999999999}) }, 'read', 404 ],
     [ 'GET', 'wallet/history', sub { qq({"user_id":$_[0],"wallet_id":$from}) }, 'read', 200 ],
 );
-my @scopes = qw(read transfer deposit operator);
+my @scopes = qw(read transfer deposit capture reverse operator);
 my %key = map { $_ => key($_) } @scopes;
-$key{'all but operator'} = key('read,transfer,deposit');
+$key{'all but operator'} = key('read,transfer,deposit,capture,reverse');
 $key{revoked} = key('operator');
 revoke($key{revoked});
 $key{invented} = 'pgw_' . '0' x 64;
@@ -115,12 +125,12 @@ my $realm = 'Bearer realm="pg_wallet"';
 $ENV{WALLET_URL} = $url;
 my $deadline = time + 10;
 sleep 0.01
-    while with($key{read}, 'GET', '/api/v1/deposit', $routes[9][2]->($user))->{status} != 200 && time < $deadline;
+    while with($key{read}, 'GET', '/api/v1/deposit', qq({"user_id":$user,"handshake_id":"$handshake"}))->{status} != 200 && time < $deadline;
 
 for my $route (@routes) {
     my ($method, $path, $body, $scope, $status) = @$route;
     for my $holder (sort keys %key) {
-        my $may = $holder eq $scope || $holder eq 'operator' || $holder eq 'all but operator';
+        my $may = grep({ $holder eq $_ } split ' ', $scope) || $holder eq 'operator' || $holder eq 'all but operator';
         my $expected = $holder =~ /none|revoked|invented/ ? '401 unauthenticated'
             : $may ? $status : '403 insufficient_scope';
         my $answer = with($key{$holder}, $method, "/api/v1/$path", $body->($user));
@@ -147,13 +157,14 @@ my $openapi = json(with(undef, 'GET', '/openapi.json'));
 is($openapi->{components}{securitySchemes}{apiKey}{scheme}, 'bearer', 'OpenAPI: the scheme');
 for my $route (grep { $_->[0] =~ /GET|POST/ } @routes) {
     my $operation = $openapi->{paths}{"/api/v1/$route->[1]"}{ lc $route->[0] };
-    is_deeply($operation->{security}, [ {}, { apiKey => [ $route->[3] ] } ], "OpenAPI: $route->[0] $route->[1]");
+    my @found = sort map { @{ $_->{apiKey} || [] } } @{ $operation->{security} };
+    is_deeply([ scalar @{ $operation->{security} }, @found ], [ 1 + @found, sort split ' ', $route->[3] ], "OpenAPI: $route->[0] $route->[1]");
     ok($operation->{responses}{$_}, "OpenAPI: $route->[0] $route->[1]: $_") for 401, 403;
 }
 
 # --- a key of one user acts for that user alone
 
-for my $scopes ('read,transfer,deposit', 'operator') {
+for my $scopes ('read,transfer,deposit,capture,reverse', 'operator') {
     my $mine = key($scopes, $user);
     for my $route (@routes) {
         my ($method, $path, $body, undef, $status) = @$route;
@@ -204,6 +215,66 @@ is(code_of(with($mine, 'POST', '/api/v1/transaction', qq({"user_id":$user,"sourc
 my $many = with($mine, 'POST', '/api/v1/transaction/bulk', '[' . join(',', (transfer($user)) x 500) . ']');
 is($many->{status}, 202, 'many for its own user');
 is(with($mine, 'POST', '/api/v1/transaction/bulk', '[]')->{content}, '[]', 'none at all');
+
+# --- legs and elements by their kinds, bounds, and who speaks for all
+
+sub leg { my ($kind) = @_; return $kind eq 'deposit' ? qq({"kind":"deposit","wallet_id":$from,"amount":0.01})
+    : $kind =~ /capture|void/ ? qq({"kind":"$kind","hold_id":999999999999}) : $kind eq 'reversal' ? qq({"kind":"reversal","transfer_id":999999999999})
+    : qq({"kind":"$kind","source_wallet_id":$from,"dest_wallet_id":$to,"amount":0.01}); }
+sub of_user { my ($leg) = @_; return $leg =~ s/\{/{"user_id":$user,/r; }
+$key{'transfer,deposit'} = key('transfer,deposit');
+$key{'transfer,capture'} = key('transfer,capture', $user);
+
+# [scopes of the key, kinds of the legs, the scopes that are missing]
+for my $case ([ 'transfer', 'transaction fee hold void reversal', '' ], [ 'transfer', 'fee deposit', 'deposit' ], [ 'transfer', 'capture', 'capture' ],
+    [ 'transfer,deposit', 'fee deposit', '' ], [ 'transfer,deposit', 'deposit capture', 'capture' ], [ 'transfer,capture', 'capture void', '' ], [ 'operator', 'deposit capture', '' ]) {
+    my ($scopes, $kinds, $missing) = @$case;
+    my $answer = with($key{$scopes}, 'POST', '/api/v1/group', qq({"user_id":$user,"legs":[) . join(',', map { leg($_) } split ' ', $kinds) . ']}');
+    is(join(' ', $answer->{status}, code_of($answer) || ()), $missing ? '403 insufficient_scope' : 202, "$scopes: a group of $kinds");
+    is($answer->{headers}{'www-authenticate'}, qq($realm, error="insufficient_scope", scope="$missing"), 'which scope') if $missing;
+}
+for my $legs ('"legs":[],"legs":[' . leg('deposit') . ']', '"legs":[' . leg('deposit') . '],"legs":[]', '"l\u0065gs":[' . leg('deposit') . ']', '"legs":[' . leg('deposit') =~ s/"deposit"/"dep\\u006fsit"/r . ']',
+    '"legs":[' . leg('fee') =~ s/"kind"/"kind":"deposit","kind"/r . ']', '"legs":[' . leg('deposit') . '],"a":1e999', '"legs":[' . leg('deposit') . ',"\u0000"]', '"legs":[' . leg('deposit') . '],"a":' . '[' x 2100 . ']' x 2100) {
+    my $answer = with($key{transfer}, 'POST', '/api/v1/group', qq({"user_id":$user,$legs}));
+    ok($answer->{status} =~ /^4/, 'no leg that is read in two ways: ' . substr $legs, 0, 60) or diag("$answer->{status} $answer->{content}");
+}
+my @mixed = qw(transaction hold deposit capture reversal);
+for my $case ([ 'transfer', 'stored stored insufficient_scope insufficient_scope stored' ], [ 'deposit', 'insufficient_scope insufficient_scope stored insufficient_scope insufficient_scope' ], [ 'operator', 'stored stored stored stored stored' ]) {
+    my $body = '[' . join(',', map { of_user(leg($_)) =~ s/"transaction"(.*)"amount"/"transaction"$1"trans_sum"/r } @mixed) . ']';
+    my $list = JSON::PP->new->decode(with($key{ $case->[0] }, 'POST', '/api/v1/bulk', $body)->{content});
+    is(join(' ', map { $_->{info}{code} // 'stored' } @$list), $case->[1], "$case->[0]: an array of @mixed");
+}
+is(code_of(with($mine, 'POST', '/api/v1/bulk', '[' . of_user(leg('hold')) . ',' . leg('hold') . ']')), 'wrong_user', 'each element names the user of the key');
+is(code_of(with($mine, 'QUERY', '/api/v1/outcome', qq([{"user_id":$user,"handshake_id":"$handshake"},{"user_id":$other,"handshake_id":"$handshake"}]))), 'wrong_user', 'and each question');
+is(code_of(with($mine, 'QUERY', '/api/v1/outcome', '[1]')), 'wrong_user', 'one that names nobody is for nobody');
+
+sub settled {
+    my ($key, $kind, $body) = @_;
+    my $answer = ask('POST', "/api/v1/$kind", $body, { Authorization => "Bearer $key", Prefer => 'wait=20' });
+    my $found = json($answer);
+    return $found->{info}{code} // $found->{code} // $found->{status} // 'none';
+}
+my $bounded = sql("SELECT wallet_api_key_create('$run-bounded', '{read,transfer}', $user, max_amount => 0.05)");
+my $pay = sub { return qq({"user_id":$user,"source_wallet_id":$from,"dest_wallet_id":$to,"trans_sum":$_[0]}); };
+is(settled($bounded, 'transaction', $pay->('0.05')), 'processed', 'a key with a bound: up to it');
+is(settled($bounded, 'transaction', $pay->('0.06')), 'amount_above_limit', 'and not beyond it');
+is(settled($bounded, 'hold', qq({"user_id":$user,"source_wallet_id":$from,"amount":0.06})), 'amount_above_limit', 'nor is more held');
+
+# [scopes, bound to a user, what becomes of a payment that names nobody, and of the reversal of one]
+my $paid = json(ask('POST', '/api/v1/transaction', $pay->('0.03'), { Authorization => "Bearer $key{operator}", Prefer => 'wait=20' }))->{transaction_id};
+for my $case ([ 'operator', undef, 'processed', 'processed' ], [ 'operator,read', $user, 'wrong_user', 'not_owner' ], [ 'transfer,read', undef, 'missing_member', 'not_owner' ],
+    [ 'transfer,reverse,read', undef, 'missing_member', 'processed' ], [ 'transfer,reverse,read', $user, 'wrong_user', 'not_owner' ]) {
+    my ($scopes, $bound, $payment, $reversal) = @$case;
+    my $key = key($scopes, $bound);
+    my $who = $bound ? "$scopes of one user" : $scopes;
+    is(settled($key, 'transaction', $pay->('0.01') =~ s/"user_id":$user,//r), $payment, "$who: a payment that names nobody");
+    is(settled($key, 'reversal', qq({"user_id":$user,"transfer_id":$paid,"amount":0.01})), $reversal, "$who: a reversal of somebody else's");
+}
+is(code_of(with($key{read}, 'GET', "/api/v1/hold?handshake_id=$handshake")), 'missing_member', 'who does not speak for all names the user');
+is(code_of(with($key{operator}, 'GET', "/api/v1/hold?handshake_id=$handshake")), 'handshake_unknown', 'an operator need not');
+is(with($key{read}, 'POST', '/api/v1/transaction?dry_run=true', $pay->('0.01'))->{status}, 403, 'a dry run needs the scope of the request');
+is(json(with($bounded, 'POST', '/api/v1/transaction?dry_run=true', $pay->('0.06')))->{code}, 'amount_above_limit', 'and knows the bound');
+is(code_of(with($bounded, 'POST', '/api/v1/transaction?dry_run=true', $pay->('0.01') =~ s/$user/$other/r)), 'wrong_user', 'and the user');
 
 # --- the field itself
 

@@ -31,7 +31,7 @@ SET client_min_messages = error;
 CREATE SCHEMA $quoted;
 SET search_path = $quoted;
 CREATE SEQUENCE deadlocks;
-CREATE FUNCTION wallet_enqueue_utf8(kinds text[], bodies bytea[], idempotency_keys bytea[])
+CREATE FUNCTION wallet_enqueue_utf8(kinds text[], bodies bytea[], idempotency_keys bytea[], rights integer[], max_amounts text[])
 RETURNS TABLE (ordinal int, handshake_id text, code text, message text)
 LANGUAGE plpgsql SET search_path = $quoted, pg_catalog AS \$\$
 DECLARE
@@ -53,14 +53,22 @@ BEGIN
 END \$\$;
 CREATE TYPE answer AS (ordinal int, state text, code text, message text, wallet_id bigint,
     wallet_status text, amount text, currency text, created_at text, updated_at text,
-    transfer_id bigint, source_wallet_id bigint, destination_wallet_id bigint);
+    transfer_id bigint, source_wallet_id bigint, destination_wallet_id bigint, kind text, link_id bigint,
+    group_id bigint, leg integer, rows jsonb, held text, floor text, ceiling text, available text, amount_mode text);
 CREATE FUNCTION wallet_lookup_many(text[], bigint[], text[]) RETURNS SETOF answer
 LANGUAGE sql AS 'SELECT NULL::$quoted.answer LIMIT 0';
 CREATE FUNCTION wallet_read_many(text[], bigint[], bigint[]) RETURNS SETOF answer
 LANGUAGE sql AS 'SELECT NULL::$quoted.answer LIMIT 0';
-CREATE FUNCTION wallet_history_page(bigint, bigint, bigint, int) RETURNS TABLE (transfer_id bigint,
-    kind text, source_wallet_id bigint, destination_wallet_id bigint, amount text, balance text, posted_at text)
+CREATE FUNCTION wallet_history_page(bigint, bigint, bigint, int, boolean) RETURNS TABLE (transfer_id bigint,
+    kind text, source_wallet_id bigint, destination_wallet_id bigint, amount text, balance text, posted_at text, link_id bigint,
+    group_id bigint, held text, expires_at text, overdraw boolean, reversed text, reversals bigint[], next bigint)
 LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION USING errcode = ''57014''; END';
+CREATE FUNCTION wallet_holds_page(bigint, bigint, bigint, text, bigint, int) RETURNS TABLE (hold_id bigint, source_wallet_id bigint,
+    destination_wallet_id bigint, amount text, captured text, rest text, max_capture text, state text, expires_at text, created_at text,
+    updated_at text, next bigint)
+LANGUAGE plpgsql AS 'BEGIN RETURN; END';
+CREATE FUNCTION wallet_dry_run_utf8(text[], bytea[], bytea[], int[], text[]) RETURNS TABLE (ordinal int, answer text)
+LANGUAGE sql AS 'SELECT NULL::int, NULL::text LIMIT 0';
 CREATE FUNCTION wallet_api_key_check_many(bytea[]) RETURNS TABLE (ordinal int, scopes text[], user_id bigint, expires_in_ms int, max_amount numeric)
 LANGUAGE sql AS 'SELECT NULL::int, NULL::text[], NULL::bigint, NULL::int, NULL::numeric LIMIT 0';
 CREATE FUNCTION wallet_ready(OUT worker_alive boolean, OUT detail text)

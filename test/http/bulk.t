@@ -68,7 +68,7 @@ my @mixed = (
     [ 'too large', transfer('9' x 40), 'amount_too_large' ],
     [ 'blanks around and within', " \t\r\n" . transfer('0.01') =~ s/([:,])/ $1\n/gr . "\n ", 'processed' ],
     [ 'a member twice', transfer('1') =~ s/}/,"user_id":1}/r, 'duplicate_member' ],
-    [ 'a deep one', '{"user_id":' . '[' x 50_000 . ']' x 50_000 . '}', 'wrong_type' ],
+    [ 'a deep one', transfer('[' x 50_000 . ']' x 50_000), 'wrong_type' ],
     [ 'the last one', transfer('3'), 'processed' ],
 );
 $answer = bulk(" \n[" . join(',', map { $_->[1] } @mixed) . "]\r\n ");

@@ -23,6 +23,7 @@ sub slurp {
 my $text = slurp('shim/openapi.json');
 my $document = JSON::PP->new->decode($text);
 my ($paths, $components) = @{$document}{qw(paths components)};
+my ($schemas, $parameters) = @{$components}{qw(schemas parameters)};
 my $manual = slurp('docs/http.md');
 my $route_c = slurp('shim/api/routes.c');
 my @kinds = Kinds::read_kinds('extension/rules/kinds.h');
@@ -71,12 +72,13 @@ my %members_of = (PAGE => [ 'before', 'limit' ]);
 sub members { return [ map { @{ $members_of{$_} || [lc] } } grep { $_ } split / \| /, shift ] }
 
 # {"/api/v1/wallet" => {kind, methods => {get => scope, post => scope, 'x-query' => scope}, members, required}}
-# Those of the kinds of kinds.h, whose handshakes are read, and those that routes.c adds to them.
+# Those of the kinds of kinds.h, whose handshakes are read, and those that routes.c adds to them. Who speaks for all users
+# may leave out the user in a read by handshake; that of many outcomes has its questions in a body.
 my (%routes, %scope_of);
 for (@kinds) {
     my ($symbol, $kind, $path, $scope) = ("KIND_$_->{symbol}", @{$_}{qw(name path scope)});
     $scope_of{$symbol} = [ $kind, $scope ];
-    my ($allowed, $required) = $kind eq 'wallet' ? ('USER_ID | HANDSHAKE_ID | WALLET_ID', 'USER_ID') : ('USER_ID | HANDSHAKE_ID') x 2;
+    my ($allowed, $required) = $kind eq 'wallet' ? ('USER_ID | HANDSHAKE_ID | WALLET_ID | INCLUDE', 'USER_ID') : ('USER_ID | HANDSHAKE_ID', 'HANDSHAKE_ID');
     $routes{$path} = { kind => $kind, methods => { get => 'read', 'x-query' => 'read', post => $scope },
         allowed => members($allowed), required => members($required) } if $path;
 }
@@ -84,8 +86,11 @@ while ($route_c =~ /^\t\{"(\/[^"]+)", (?:&kinds\[(\w+)\]|NULL), (\w+), (\w+), ([
     my ($path, $symbol, $posting, $read_scope, $allowed, $required, $read) = ($1, $2, $3, $4, $5, $6, $7);
     my ($kind, $post_scope) = $symbol ? @{ $scope_of{$symbol} } : ();
     my %methods;
-    $methods{post} = $post_scope if $posting ne 'POSTING_NONE';
-    $methods{get} = scope($read_scope) if $read ne 'NULL';
+    my %posted;
+    my @posted = grep { !$posted{$_}++ } map { split ' ', $_->{scope} } grep { $_->{path} } @kinds;
+    $required = 'HANDSHAKE_ID' if $read eq 'read_outcomes';
+    $methods{post} = $post_scope // join ' ', @posted if $posting ne 'POSTING_NONE';
+    $methods{get} = scope($read_scope) if $read !~ /^(?:NULL|read_outcomes)$/;
     $methods{'x-query'} = scope($read_scope) if $read ne 'NULL' && $allowed ne '0';
     $routes{$path} = { kind => $kind, many => $posting eq 'POSTING_MANY', methods => \%methods,
         allowed => members($allowed), required => members($required) };
@@ -101,11 +106,14 @@ sub scope_of {
 for my $path (sort keys %routes) {
     my ($route, $item) = ($routes{$path}, $paths->{$path} || {});
     is_deeply({ map { ($_ => scope_of($item->{$_})) } keys %{$item} }, $route->{methods}, "$path: methods and scopes");
-    my @parameters = grep { $_->{in} eq 'query' } map { resolved($_) } @{ $item->{get}{parameters} || [] };
-    is_deeply([ sort map { $_->{name} } @parameters ], [ sort @{ $route->{allowed} } ], "$path: members of a read");
-    is_deeply([ sort map { $_->{name} } grep { $_->{required} } @parameters ], [ sort @{ $route->{required} } ], "$path: those that it needs");
+    if ($item->{get}) {
+        my @parameters = grep { $_->{in} eq 'query' } map { resolved($_) } @{ $item->{get}{parameters} || [] };
+        is_deeply([ sort map { $_->{name} } @parameters ], [ sort @{ $route->{allowed} } ], "$path: members of a read");
+        is_deeply([ sort map { $_->{name} } grep { $_->{required} } @parameters ], [ sort @{ $route->{required} } ], "$path: those that it needs");
+    }
     next unless $item->{'x-query'};
-    my $body = $item->{'x-query'}{requestBody}{content}{'application/json'}{schema};
+    my $body = resolved($item->{'x-query'}{requestBody}{content}{'application/json'}{schema});
+    $body = $body->{items} if $body->{items};
     my @kinds = $body->{oneOf} ? @{ $body->{oneOf} } : $body;
     my %names = map { ($_ => 1) } map { keys %{ $_->{properties} } } @kinds;
     is_deeply([ sort keys %names ], [ sort @{ $route->{allowed} } ], "$path: members of a QUERY");
@@ -131,7 +139,14 @@ sub needs_of {
 my %kind_of = map { ($_->{name} => $_) } @kinds;
 for my $path (sort grep { $routes{$_}{methods}{post} } keys %routes) {
     my $schema = resolved($paths->{$path}{post}{requestBody}{content}{'application/json'}{schema});
+    my @dry = grep { $_->{name} eq 'dry_run' } map { resolved($_) } @{ $paths->{$path}{post}{parameters} };
+    is(scalar @dry, $routes{$path}{many} ? 0 : 1, "$path: dry_run");
     $schema = resolved($schema->{items}) if $routes{$path}{many};
+    if (!$routes{$path}{kind}) {
+        is_deeply([ map { resolved($_) } @{ $schema->{oneOf} } ], [ map { $schemas->{ join('', map { ucfirst } split /_/, $_->{name}) . 'Item' } } grep { $_->{path} } @kinds ],
+            "$path: an element of each kind");
+        next;
+    }
     my $kind = $kind_of{ $routes{$path}{kind} } or die "no kind of $path";
     my @ways = $schema->{oneOf} ? @{ $schema->{oneOf} } : $schema;
     my (%may, %must);
@@ -148,10 +163,9 @@ for my $path (sort grep { $routes{$_}{methods}{post} } keys %routes) {
 
 # --- limits ---------------------------------------------------------------------------------
 
-my ($schemas, $parameters) = @{$components}{qw(schemas parameters)};
 my $too_large = $components->{responses}{TooLarge}{description};
 like($too_large, qr/\b$_\b/, "a body's limit is $_") for constant('BODY_SIZE_MAX'), constant('BULK_BODY_SIZE_MAX'), constant('BULK_ITEMS_MAX');
-is($schemas->{BulkRequest}{maxItems}, constant('BULK_ITEMS_MAX'), 'as many transfers as fit');
+is($schemas->{$_}{maxItems}, constant('BULK_ITEMS_MAX'), "$_: as many as fit") for qw(BulkRequest ManyRequest OutcomesRequest);
 my $limit = $parameters->{limit}{schema};
 is("$limit->{default} $limit->{maximum}", constant('HISTORY_ROWS_DEFAULT') . ' ' . constant('HISTORY_ROWS_MAX'), "a page's size");
 my $digits = constant('HANDSHAKE_LENGTH');
