@@ -121,17 +121,19 @@ COMMENT ON COLUMN wallet.currency.outside_wallet_id IS
  * and no index on anything that a transfer changes, so that a balance change is a HOT update: always,
  * as long as dead versions can be pruned, and every other time while an old snapshot keeps them.  (The
  * others leave an entry in both indexes; whoever looks for a wallet comes to its newest one first.)
+ * What a transfer changes stands together: the write-ahead log has what lies between the first byte
+ * that an update changes and the last.
  */
 CREATE SEQUENCE wallet.wallet_id_seq;
 CREATE TABLE wallet.wallet (
     wallet_id bigint PRIMARY KEY CHECK (wallet_id > 0),
     user_id bigint NOT NULL CONSTRAINT wallet_user_id_key UNIQUE CHECK (user_id > 0),
-    balance bigint NOT NULL,
-    held bigint NOT NULL DEFAULT 0 CHECK (held >= 0),
+    created_at timestamptz NOT NULL,
     floor bigint NOT NULL DEFAULT 0,
     ceiling bigint NOT NULL DEFAULT 9223372036854775807 CHECK (floor <= ceiling),
+    held bigint NOT NULL DEFAULT 0 CHECK (held >= 0),
+    balance bigint NOT NULL,
     last_transfer_id bigint NOT NULL,
-    created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
     status wallet.status NOT NULL,
     currency text COLLATE "C" NOT NULL CHECK (octet_length(currency) = 3)

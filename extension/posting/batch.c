@@ -127,8 +127,7 @@ post_request(Ledger *ledger, const Request *request, const Culprit *culprit)
 		refuse_broken(request, &ledger->effects);
 		return FATE_REFUSED;
 	}
-	return rules_judge(request, &ledger->set, &ledger->effects) == CODE_OK ? FATE_POSTED
-	                                                                       : FATE_REFUSED;
+	return ledger_judge(ledger, request) == CODE_OK ? FATE_POSTED : FATE_REFUSED;
 }
 
 /* Does a direct payment wait until our transaction ends? */

@@ -413,7 +413,7 @@ try_to_post(const Operation *operation, IdempotentCall *key, const Datum *metada
 		}
 	}
 	mark = ledger_mark(ledger);
-	code = rules_judge(operation, &ledger->set, &ledger->effects);
+	code = ledger_judge(ledger, operation);
 	if (code != CODE_OK && mode == LOCK_WHAT_IS_HELD)
 		return false;
 	if (code != CODE_OK)

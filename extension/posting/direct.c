@@ -78,7 +78,7 @@ wallet_create(PG_FUNCTION_ARGS)
 	SPI_connect();
 	ledger_open_one(&ledger, &room, &operation);
 	ledger_load(&ledger, LOCK_WAIT);
-	code = rules_judge(&operation, &ledger.set, &ledger.effects);
+	code = ledger_judge(&ledger, &operation);
 	ledger_settle(&ledger);
 	if (code == CODE_OK && !ledger_insert(&ledger, NULL))
 		code = CODE_WALLET_EXISTS;

@@ -23,8 +23,8 @@
 #include "base/statement.h"
 #include "posting/ledger.h"
 
-/* How long a step shall take. */
-#define STEP_US 10000
+/* How long a step shall take before its commit, whose time does not depend on the step's size. */
+#define STEP_US 8000
 
 /* The bounds of how many holds a step expires. */
 #define STEP_HOLDS_MIN 16
@@ -79,6 +79,7 @@ struct Expirer
 	int step_taken;   /* wallets that are done with, if the transaction commits */
 	int step_count;   /* wallets that were tried */
 	int step_expired; /* holds */
+	int64 step_us;    /* from the first lock on */
 };
 
 static Statement find_wallets = {
@@ -295,15 +296,32 @@ expirer_step(Expirer *expirer)
 	if (expirer->next >= expirer->wallet_count)
 		look(expirer);
 	if (expirer->next < expirer->wallet_count)
+	{
+		int64 started_us = monotonic_us();
+
 		take_step(expirer);
+		expirer->step_us = monotonic_us() - started_us;
+	}
 	SPI_finish();
 }
 
-void
-expirer_committed(Expirer *expirer, int64 elapsed_us)
+/* Returns how many holds the next step shall expire. */
+static int
+next_holds_max(const Expirer *expirer)
 {
 	int holds_max = expirer->step_holds_max;
+	int fitting = (int) (holds_max * STEP_US / Max(expirer->step_us, 1));
 
+	if (expirer->step_us > STEP_US)
+		holds_max = Max(holds_max / 2, fitting);
+	else if (expirer->step_expired >= holds_max / 2)
+		holds_max = Min(holds_max * 2, fitting);
+	return Min(Max(holds_max, STEP_HOLDS_MIN), STEP_HOLDS_MAX);
+}
+
+void
+expirer_committed(Expirer *expirer)
+{
 	expirer->next += expirer->step_taken;
 	expirer->step_wallets_max = Min(expirer->step_wallets_max * 2, STEP_HOLDS_MAX);
 	expirer->failed_pause_ms = 0;
@@ -311,11 +329,8 @@ expirer_committed(Expirer *expirer, int64 elapsed_us)
 	/* A list that was worked off may have been cut off by LOOK_MAX. */
 	if (expirer->has_expired && expirer->next >= expirer->wallet_count)
 		expirer->look_at_ms = 0;
-	if (elapsed_us > STEP_US && expirer->step_expired > 0)
-		holds_max = Max(holds_max / 2, (int) (holds_max * STEP_US / elapsed_us));
-	else if (expirer->step_expired >= holds_max)
-		holds_max = Min(holds_max * 2, (int) (holds_max * STEP_US / Max(elapsed_us, 1)) + 1);
-	expirer->step_holds_max = Min(Max(holds_max, STEP_HOLDS_MIN), STEP_HOLDS_MAX);
+	if (expirer->step_expired > 0)
+		expirer->step_holds_max = next_holds_max(expirer);
 }
 
 void

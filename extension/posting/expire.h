@@ -24,11 +24,11 @@ extern bool expirer_is_idle(const Expirer *expirer);
 
 /*
  * Expires some due holds of wallets that nobody has locked, in the caller's transaction, which has
- * set a snapshot.  The caller tells how that has ended: by expirer_committed(), with the time
- * since the beginning of the transaction, or by expirer_failed().
+ * set a snapshot.  The caller tells how that has ended: by expirer_committed() or
+ * expirer_failed().
  */
 extern void expirer_step(Expirer *expirer);
-extern void expirer_committed(Expirer *expirer, int64 elapsed_us);
+extern void expirer_committed(Expirer *expirer);
 extern void expirer_failed(Expirer *expirer);
 
 #endif /* PG_WALLET_EXPIRE_H */

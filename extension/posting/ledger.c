@@ -15,25 +15,18 @@
 
 #include "miscadmin.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 
-#include "base/arrays.h"
 #include "base/chosen.h"
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/settings.h"
+#include "posting/links.h"
 #include "tables/currencies.h"
-#include "tables/holds.h"
 #include "tables/journal.h"
 #include "tables/outcomes.h"
-#include "tables/reversed.h"
-#include "tables/rows.h"
 
 StaticAssertDecl(lengthof(((LedgerRoom *) 0)->touched) > PLAIN_KEYS_MAX + 1,
                  "one element of a hash table stays free");
-
-/* Room for due holds at first: there are more only where no worker has been there for a while. */
-#define DUE_HOLDS_FEW 64
 
 /* Ids of the present ledger's transfers. */
 static IdBlock transfer_ids;
@@ -57,9 +50,8 @@ draw_wallet_id(void)
 	return id_draw(ID_WALLET);
 }
 
-/* Memory for so many elements, which may be more than palloc gives. */
-static void *
-make_room(Size size, Size count, int flags)
+void *
+ledger_memory(Size size, Size count, int flags)
 {
 	return MemoryContextAllocExtended(CurrentMemoryContext, size * Max(count, 1),
 	                                  MCXT_ALLOC_HUGE | flags);
@@ -119,8 +111,9 @@ ledger_open(Ledger *ledger, const Operation *operations, int count)
 	            .find_currency = currency_find},
 	    .operations = operations,
 	    .count = count,
+	    .is_lazy = true,
 	};
-	set->touched = make_room(sizeof(Touched), set->touched_max, MCXT_ALLOC_ZERO);
+	set->touched = ledger_memory(sizeof(Touched), set->touched_max, MCXT_ALLOC_ZERO);
 	for (int i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -128,10 +121,10 @@ ledger_open(Ledger *ledger, const Operation *operations, int count)
 	}
 	/* A user who is touched gets one wallet at the most. */
 	set->wallets_max = set->touched_count;
-	set->wallets = make_room(sizeof(Wallet), set->wallets_max, 0);
-	ledger->effects.outcomes = make_room(sizeof(Outcome), count, 0);
+	set->wallets = ledger_memory(sizeof(Wallet), set->wallets_max, 0);
+	ledger->effects.outcomes = ledger_memory(sizeof(Outcome), count, 0);
 	ledger->effects.outcomes_max = count;
-	ledger->ids = make_room(sizeof(int64), set->touched_count, 0);
+	ledger->ids = ledger_memory(sizeof(int64), set->touched_count, 0);
 }
 
 void
@@ -156,6 +149,9 @@ ledger_open_one(Ledger *ledger, LedgerRoom *room, const Operation *operation)
 	    .count = 1,
 	    .room = room,
 	    .ids = room->ids,
+	    /* What nobody can ask for in a request is not judged by ledger_judge(). */
+	    .is_lazy =
+	        kind_is_known(operation->kind) && (kind_infos[operation->kind].uses & USE_REQUEST) != 0,
 	};
 	open_operation(ledger, operation);
 	ledger->marked_max = ledger->rows_max;
@@ -227,171 +223,6 @@ load_users(Ledger *ledger, LockMode mode)
 		touched_find(set, -ledger->ids[i])->is_there = true;
 }
 
-/* ---- What operations refer to, and due holds ---- */
-
-/* Calls collect for each operation that is no group, and for each leg. */
-static int
-collect_links(const Ledger *ledger, int64 *ids, bool (*is_wanted)(const Operation *operation))
-{
-	int count = 0;
-
-	for (int i = 0; i < ledger->count; i++)
-	{
-		const Operation *operation = &ledger->operations[i];
-		const Parts *parts = operation->parts;
-
-		CHECK_FOR_INTERRUPTS();
-		if (is_wanted(operation))
-			ids[count++] = operation->link_id;
-		for (int j = 0; parts != NULL && j < parts->leg_count; j++)
-		{
-			if (is_wanted(&parts->legs[j]))
-				ids[count++] = parts->legs[j].link_id;
-		}
-	}
-	return sort_ids(ids, count);
-}
-
-/* A row that was found too late for its wallets to be locked is not looked at. */
-static bool
-names_hold(const Operation *operation)
-{
-	return operation->source_wallet_id != 0 &&
-	       (operation->kind == KIND_CAPTURE || operation->kind == KIND_VOID ||
-	        operation->kind == KIND_HOLD_EXTEND);
-}
-
-static bool
-names_original(const Operation *operation)
-{
-	return operation->source_wallet_id != 0 && operation->kind == KIND_REVERSAL;
-}
-
-static int
-compare_holds(const void *a, const void *b)
-{
-	int64 left = ((const Hold *) a)->hold_id;
-	int64 right = ((const Hold *) b)->hold_id;
-
-	return left < right ? -1 : left > right;
-}
-
-/* The loaded wallets that hold something.  Returns how many. */
-static int
-collect_holders(const Ledger *ledger, int64 *ids)
-{
-	const WorkingSet *set = &ledger->set;
-	int count = 0;
-
-	for (int i = 0; i < set->loaded_count; i++)
-	{
-		if (set->wallets[i].held > 0)
-			ids[count++] = set->wallets[i].wallet_id;
-	}
-	return count;
-}
-
-/* Reads the due holds of the loaded wallets, behind the first count holds.  Returns how many. */
-static int
-load_due(Ledger *ledger, Hold **holds, int count)
-{
-	int holders = collect_holders(ledger, ledger->ids);
-	int room = ledger->due_max > 0 ? ledger->due_max : DUE_HOLDS_FEW;
-	int found;
-
-	if (holders == 0)
-		return 0;
-	for (;; room *= 2)
-	{
-		Hold *larger = make_room(sizeof(Hold), count + room + ledger->holds_to_make, 0);
-
-		memcpy(larger, *holds, sizeof(Hold) * count);
-		pfree(*holds);
-		*holds = larger;
-		found = holds_find_due(ledger->ids, holders, ledger->effects.moment, larger + count, room);
-		if (found < room || ledger->due_max > 0)
-			return found;
-	}
-}
-
-/* The holds that operations name, and those that are due, each once and in the order of their ids.
- */
-static void
-load_holds(Ledger *ledger)
-{
-	WorkingSet *set = &ledger->set;
-	int64 *ids = make_room(sizeof(int64), ledger->holds_named, 0);
-	int named = ledger->holds_named == 0 ? 0 : collect_links(ledger, ids, names_hold);
-	Hold *holds = make_room(sizeof(Hold), named + ledger->holds_to_make, 0);
-	int count = named == 0 ? 0 : holds_find(ids, named, holds);
-	int kept = 0;
-
-	ledger->due_count = load_due(ledger, &holds, count);
-	count += ledger->due_count;
-	if (ledger->due_count > 0)
-		qsort(holds, count, sizeof(Hold), compare_holds);
-	for (int i = 0; i < count; i++)
-	{
-		if (i == 0 || holds[i].hold_id != holds[i - 1].hold_id)
-			holds[kept++] = holds[i];
-	}
-	set->holds = holds;
-	set->holds_max = kept + ledger->holds_to_make;
-	working_set_load_holds(set, kept, ledger->effects.moment);
-	pfree(ids);
-}
-
-/* The transfers that operations want to reverse, and how much of each has been reversed. */
-static void
-load_originals(Ledger *ledger)
-{
-	WorkingSet *set = &ledger->set;
-	int64 *ids = make_room(sizeof(int64), ledger->originals_named, 0);
-	int count = collect_links(ledger, ids, names_original);
-	Transfer *rows = make_room(sizeof(Transfer), count, 0);
-
-	if (count > 0)
-		count = journal_find(ids, count, rows);
-	set->originals = make_room(sizeof(Original), count, 0);
-	for (int i = 0; i < count; i++)
-		set->originals[i] = (Original){
-		    .transfer_id = rows[i].transfer_id,
-		    .kind = rows[i].kind,
-		    .source_wallet_id = rows[i].source_wallet_id,
-		    .destination_wallet_id = rows[i].destination_wallet_id,
-		    .amount = rows[i].amount,
-		};
-	if (count > 0)
-		reversed_find(set->originals, count);
-	set->originals_max = count;
-	working_set_load_originals(set, count);
-	pfree(rows);
-	pfree(ids);
-}
-
-/* Does an operation or a loaded wallet depend on what wallet.hold and wallet.reversed say? */
-static bool
-depends_on_holds(const Ledger *ledger)
-{
-	return ledger->set.holders > 0 || ledger->holds_named > 0 || ledger->originals_named > 0;
-}
-
-/*
- * The snapshot is taken after the wallets were read and locked.  So it shows everything that those
- * have done who had their locks before, and nobody else changes it afterwards without changing a
- * wallet.
- */
-static void
-load_links(Ledger *ledger)
-{
-	push_new_snapshot();
-	if (ledger->set.holders > 0 || ledger->holds_named + ledger->holds_to_make > 0)
-		load_holds(ledger);
-	if (ledger->originals_named > 0)
-		load_originals(ledger);
-	PopActiveSnapshot();
-}
-
 /* Gives the effects their memory, in the caller's room where that is enough. */
 static void
 make_effects(Ledger *ledger)
@@ -404,31 +235,109 @@ make_effects(Ledger *ledger)
 	bool is_enough =
 	    room != NULL && rows <= lengthof(room->transfers) && befores <= lengthof(room->befores);
 
-	ledger->effects.transfers = is_enough ? room->transfers : make_room(sizeof(Transfer), rows, 0);
+	ledger->effects.transfers =
+	    is_enough ? room->transfers : ledger_memory(sizeof(Transfer), rows, 0);
 	ledger->effects.transfers_max = rows;
-	ledger->set.befores = is_enough ? room->befores : make_room(sizeof(Before), befores, 0);
+	ledger->set.befores = is_enough ? room->befores : ledger_memory(sizeof(Before), befores, 0);
 	ledger->set.befores_max = befores;
 	ledger->effects.draw_transfer_id = draw_transfer_id;
 	ledger->effects.draw_wallet_id = draw_wallet_id;
 }
 
+/* Gives the effects room for so many more due holds, while nothing can be undone. */
+static void
+extend_effects(Ledger *ledger, int due)
+{
+	Effects *effects = &ledger->effects;
+	WorkingSet *set = &ledger->set;
+	const Transfer *transfers = effects->transfers;
+	int rows = ledger->rows_max + ledger->due_count + due;
+
+	Assert(set->before_count == 0);
+	ledger->due_count += due;
+	if (effects->transfers_max < rows)
+	{
+		effects->transfers_max = rows + ledger->due_count;
+		effects->transfers = ledger_memory(sizeof(Transfer), effects->transfers_max, 0);
+		memcpy(effects->transfers, transfers, sizeof(Transfer) * effects->transfer_count);
+	}
+	if (set->befores_max > 0)
+	{
+		set->befores_max = BEFORES_OF_ROW * (ledger->marked_max + ledger->due_count + 1);
+		set->befores = ledger_memory(sizeof(Before), set->befores_max, 0);
+	}
+}
+
+/* Reads the due holds of the operation's wallets that have not been read.  False: there are none.
+ */
+static bool
+load_lacking(Ledger *ledger, const Operation *operation)
+{
+	int found = links_load_lacking(ledger, operation);
+
+	if (found > 0)
+		extend_effects(ledger, found);
+	return found > 0;
+}
+
+/* Does it depend on what is available how much the operation moves, or what its row says? */
+static bool
+is_elastic(const Operation *operation)
+{
+	return operation->amount_mode != MODE_EXACT || operation->shortfall != SHORTFALL_REFUSE;
+}
+
+static bool
+has_elastic_leg(const Operation *operation)
+{
+	const Parts *parts = operation->parts;
+
+	for (int i = 0; parts != NULL && i < parts->leg_count; i++)
+	{
+		if (is_elastic(&parts->legs[i]))
+			return true;
+	}
+	return false;
+}
+
+WalletCode
+ledger_judge(Ledger *ledger, const Operation *operation)
+{
+	Effects *effects = &ledger->effects;
+	int outcome_count = effects->outcome_count;
+	bool is_undone_by_caller = operation->parts != NULL && ledger->set.is_marked;
+	WalletCode code;
+
+	Assert(ledger->is_lazy);
+	if (is_elastic(operation) || has_elastic_leg(operation) ||
+	    (is_undone_by_caller && ledger->mode != LOCK_WHAT_IS_HELD))
+		(void) load_lacking(ledger, operation);
+	code = rules_judge(operation, &ledger->set, effects);
+	if ((code != CODE_INSUFFICIENT_FUNDS && code != CODE_BALANCE_LIMIT) || is_undone_by_caller ||
+	    !load_lacking(ledger, operation))
+		return code;
+	effects->outcome_count = outcome_count;
+	return rules_judge(operation, &ledger->set, effects);
+}
+
 void
 ledger_load(Ledger *ledger, LockMode mode)
 {
+	ledger->mode = mode;
 	load_wallets(ledger, mode);
 	if (ledger->set.loaded_count < ledger->set.touched_count)
 		load_users(ledger, mode);
 	effects_begin(&ledger->effects, &ledger->set, ledger_now());
 	ledger->effects.hold_expiry = setting_hold_expiry_us;
-	if (ledger->holds_to_make > 0 || depends_on_holds(ledger))
-		load_links(ledger);
+	if (ledger->holds_to_make > 0 || links_matter(ledger))
+		links_load(ledger);
 	make_effects(ledger);
 }
 
 bool
 ledger_is_current(const Ledger *ledger)
 {
-	return !depends_on_holds(ledger) ||
+	return !links_matter(ledger) ||
 	       wallets_are_current(ledger->set.wallets, ledger->set.loaded_count);
 }
 
@@ -474,28 +383,6 @@ ledger_update(Ledger *ledger, const EffectsMark *mark)
 	return updated == count;
 }
 
-/*
- * The wallets have been stored: so they are locked, and nobody else changes the holds.
- */
-static void
-store_holds(const WorkingSet *set)
-{
-	int made = set->hold_count - set->loaded_holds;
-	Hold *changed = make_room(sizeof(Hold), set->loaded_holds, 0);
-	int count = 0;
-
-	for (int i = 0; i < set->loaded_holds; i++)
-	{
-		if (set->holds[i].is_changed)
-			changed[count++] = set->holds[i];
-	}
-	if (count > 0)
-		holds_update(changed, count);
-	if (made > 0)
-		holds_insert(&set->holds[set->loaded_holds], made);
-	pfree(changed);
-}
-
 bool
 ledger_insert(Ledger *ledger, const Datum *metadata)
 {
@@ -507,10 +394,7 @@ ledger_insert(Ledger *ledger, const Datum *metadata)
 		return false;
 	if (effects->transfer_count > 0)
 		journal_insert(effects->transfers, effects->transfer_count, metadata);
-	if (set->hold_count > 0)
-		store_holds(set);
-	if (set->original_count > 0)
-		reversed_store(set->originals, set->original_count);
+	links_store(set);
 	if (effects->outcome_count > 0)
 		outcomes_insert(effects->outcomes, effects->outcome_count, effects->moment);
 	return true;

@@ -5,7 +5,7 @@
  *	resolve_links	finds the wallets of holds and transfers that are referred to (resolve.h)
  *	ledger_open		finds what the operations touch
  *	ledger_load		reads that, locks the wallets and sets the moment of all that follows
- *	rules_judge		for each operation in order (rules.h)
+ *	ledger_judge	for each operation in order, by the rules
  *	ledger_settle	gives the transfers their ids
  *	ledger_update	stores the wallets that have changed
  *	ledger_insert	stores what is new, and the holds that have changed
@@ -34,8 +34,10 @@ typedef struct Ledger
 
 	int rows_max;   /* of all operations, without those of due holds */
 	int marked_max; /* the same of those that are undone together: of a group, or after a mark */
-	int due_max;    /* so many due holds are read at the most; 0: all */
+	int due_max;    /* so many due holds are read at the most; 0: no limit */
 	int due_count;  /* so many have been read */
+	bool is_lazy;   /* of a wallet with many due holds, most are read when they matter */
+	LockMode mode;
 } Ledger;
 
 /*
@@ -57,6 +59,9 @@ typedef struct LedgerRoom
 	Transfer transfers[1];
 } LedgerRoom;
 
+/* Memory of the current context for so many elements, which may be more than palloc gives. */
+extern void *ledger_memory(Size size, Size count, int flags);
+
 /*
  * Finds what the operations touch.  The wallets of holds and transfers that they refer to are
  * known: resolve.h.  The memory is the current context's.  The operations stay where they are
@@ -73,6 +78,12 @@ extern void ledger_open_one(Ledger *ledger, LedgerRoom *room, const Operation *o
  * refer to and the holds of these wallets that are due at that moment.
  */
 extern void ledger_load(Ledger *ledger, LockMode mode);
+
+/*
+ * Judges an operation, as rules_judge() does.  Where the holds of a wallet that are due and have
+ * not been read yet might make a difference, reads them and judges again.
+ */
+extern WalletCode ledger_judge(Ledger *ledger, const Operation *operation);
 
 /* See effects_settle().  Waits where somebody alters the sequence of the ids. */
 extern void ledger_settle(Ledger *ledger);

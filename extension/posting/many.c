@@ -131,7 +131,7 @@ judge_rows(Many *many, LockMode mode, Ledger *ledger)
 
 		CHECK_FOR_INTERRUPTS();
 		if (code == CODE_OK)
-			code = rules_judge(operation, &ledger->set, &ledger->effects);
+			code = ledger_judge(ledger, operation);
 		if (code != CODE_OK && many->all_or_nothing && mode == LOCK_SOME)
 			return false;
 		if (code != CODE_OK && many->all_or_nothing)

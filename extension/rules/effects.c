@@ -109,6 +109,7 @@ effects_make_hold(WorkingSet *set, Effects *effects, int64_t source_wallet_id,
 	    .source_wallet_id = source_wallet_id,
 	    .destination_wallet_id = destination_wallet_id,
 	    .updated_at = effects->moment,
+	    .is_made = true,
 	};
 	return hold;
 }

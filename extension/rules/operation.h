@@ -59,6 +59,7 @@ typedef struct Wallet
 	int64_t floor;            /* what must stay; negative: a credit line */
 	int64_t ceiling;          /* what a credit may make of the balance at the most, or NO_CEILING */
 	int64_t due;              /* of held: what its due holds reserve, which counts nowhere */
+	bool lacks_due;           /* it has many due holds, which have not been read */
 	int first_due;            /* the first due hold, as WorkingSet.holds counts from 1; 0: none */
 	int64_t last_transfer_id; /* 0 before the first */
 	int64_t created_at;
@@ -97,6 +98,7 @@ typedef struct Hold
 	int64_t updated_at;
 	HoldState state;
 	bool is_changed; /* the table does not have it yet */
+	bool is_made;    /* by an operation of this set */
 	int next_due;    /* the next due hold of the source wallet, from 1; 0: none */
 	uint64_t row;    /* where the table's row was found, or 0; the rules ignore it */
 } Hold;

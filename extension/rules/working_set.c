@@ -110,6 +110,17 @@ working_set_load(WorkingSet *set, int count)
 	set->loaded_count = set->wallet_count = count;
 }
 
+/* The hold at this place is a due one of its source wallet. */
+static void
+link_due(WorkingSet *set, int place, Wallet *source)
+{
+	Hold *hold = &set->holds[place];
+
+	source->due += hold->rest;
+	hold->next_due = source->first_due;
+	source->first_due = place + 1;
+}
+
 void
 working_set_load_holds(WorkingSet *set, int count, int64_t moment)
 {
@@ -120,11 +131,8 @@ working_set_load_holds(WorkingSet *set, int count, int64_t moment)
 		Wallet *source = working_set_wallet(set, hold->source_wallet_id);
 
 		assert(i == 0 || hold[-1].hold_id < hold->hold_id);
-		if (source == NULL || hold->state != HOLD_OPEN || hold->expires_at > moment)
-			continue;
-		source->due += hold->rest;
-		hold->next_due = source->first_due;
-		source->first_due = i + 1;
+		if (source != NULL && hold->state == HOLD_OPEN && hold->expires_at <= moment)
+			link_due(set, i, source);
 	}
 	set->loaded_holds = set->hold_count = count;
 }
@@ -163,6 +171,28 @@ working_set_hold(const WorkingSet *set, int64_t hold_id)
 		return NULL;
 	return bsearch(&hold_id, set->holds, (size_t) set->loaded_holds, sizeof(Hold),
 	               compare_with_hold);
+}
+
+int
+working_set_add_due(WorkingSet *set, int count)
+{
+	int entered = 0;
+
+	assert(set->hold_count + count <= set->holds_max);
+	for (int i = 0; i < count; i++)
+	{
+		int place = set->hold_count;
+		Hold *hold = &set->holds[place + i - entered];
+		Wallet *source = working_set_wallet(set, hold->source_wallet_id);
+
+		if (source == NULL || working_set_hold(set, hold->hold_id) != NULL)
+			continue;
+		set->holds[place] = *hold;
+		link_due(set, place, source);
+		set->hold_count++;
+		entered++;
+	}
+	return entered;
 }
 
 Original *

@@ -67,7 +67,8 @@ typedef struct WorkingSet
 
 	/*
 	 * First the holds that were loaded, in the order of their ids: those that operations name, and
-	 * the due ones of wallets that hold something; then those that were made.
+	 * the due ones of wallets that hold something.  Then, in any order, those that were made, and
+	 * due ones that were read later.
 	 */
 	Hold *holds;
 	int holds_max;
@@ -109,6 +110,12 @@ extern void working_set_load(WorkingSet *set, int count);
  */
 extern void working_set_load_holds(WorkingSet *set, int count, int64_t moment);
 extern void working_set_load_originals(WorkingSet *set, int count);
+
+/*
+ * Enters due holds behind hold_count that have been read later, but for those that are in the set
+ * already.  holds has room for count more.  Returns how many were entered.
+ */
+extern int working_set_add_due(WorkingSet *set, int count);
 
 /* NULL where the table has no such hold, or no such transfer. */
 extern Hold *working_set_hold(const WorkingSet *set, int64_t hold_id);

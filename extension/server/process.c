@@ -113,7 +113,7 @@ process_expiry(Expirer *expirer)
 		expirer_step(expirer);
 		PopActiveSnapshot();
 		ReleaseCurrentSubTransaction();
-		expirer_committed(expirer, 0);
+		expirer_committed(expirer);
 	}
 	PG_CATCH();
 	{

@@ -214,14 +214,12 @@ run_round(Queue *queue, Round *round, Recovery *recovery)
 static bool
 try_to_expire(Expirer *expirer)
 {
-	int64 started_us = monotonic_us();
-
 	if (begin() != ROUND_DONE)
 		return false;
 	pgstat_report_activity(STATE_RUNNING, "expiring holds");
 	expirer_step(expirer);
 	commit();
-	expirer_committed(expirer, monotonic_us() - started_us);
+	expirer_committed(expirer);
 	return true;
 }
 

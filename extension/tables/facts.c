@@ -388,6 +388,36 @@ compile_checks(TableFacts *facts, const TupleConstr *constraints)
 	}
 }
 
+/*
+ * Makes the descriptors of rows that end before the last column, for a table whose last columns
+ * may be null.  A column that was added with a default has that value in such rows, so there are
+ * none then.
+ */
+static void
+make_prefixes(TupleDesc columns, TableFacts *facts)
+{
+	int count = columns->natts;
+	int shortest = count;
+
+	facts->prefixes = NULL;
+	for (int i = 0; i < count; i++)
+	{
+		if (TupleDescAttr(columns, i)->atthasmissing)
+			return;
+	}
+	while (shortest > 1 && !TupleDescAttr(columns, shortest - 1)->attnotnull)
+		shortest--;
+	if (shortest == count)
+		return;
+	facts->prefixes = palloc0(sizeof(TupleDesc) * count);
+	for (int i = shortest; i < count; i++)
+	{
+		facts->prefixes[i - 1] = CreateTemplateTupleDesc(i);
+		for (AttrNumber column = 1; column <= i; column++)
+			TupleDescCopyEntry(facts->prefixes[i - 1], column, columns, column);
+	}
+}
+
 /* What is compiled for the table. */
 static void
 compile_facts(TableFacts *facts, Relation table, const RowLayout *layout)
@@ -400,6 +430,7 @@ compile_facts(TableFacts *facts, Relation table, const RowLayout *layout)
 	MemoryContextReset(facts->context);
 	before = MemoryContextSwitchTo(facts->context);
 	facts->columns = CreateTupleDescCopyConstr(RelationGetDescr(table));
+	make_prefixes(RelationGetDescr(table), facts);
 	look_at_indexes(facts, table, layout);
 	compile_checks(facts, RelationGetDescr(table)->constr);
 	facts->expressions = CreateStandaloneExprContext();

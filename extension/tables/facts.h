@@ -39,6 +39,7 @@ typedef struct TableFacts
 	bool is_simple;               /* all indexes are simple */
 	bool is_fixed;                /* and the unique ones on columns that an update leaves alone */
 	TupleDesc columns;            /* as those of the table, and nobody counts who refers to them */
+	TupleDesc *prefixes;          /* of the first column, the first two ...; NULL: not used */
 	int index_count;
 	SimpleIndex *indexes; /* when simple */
 	bool has_usable_checks;

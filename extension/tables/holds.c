@@ -75,8 +75,8 @@ static MapSelect find_holds = {
 static MapSelect find_due = {
     "unnest($1) AS w (wallet_id) CROSS JOIN LATERAL (SELECT * FROM wallet.hold AS i "
     "WHERE i.state = 0 AND i.source_wallet_id = w.wallet_id AND i.expires_at <= $2 "
-    "ORDER BY i.expires_at) AS t LIMIT $3",
-    {NULL, 3, {INT8ARRAYOID, TIMESTAMPTZOID, INT8OID}},
+    "ORDER BY i.expires_at LIMIT $3) AS t LIMIT $4",
+    {NULL, 4, {INT8ARRAYOID, TIMESTAMPTZOID, INT8OID, INT8OID}},
 };
 
 int
@@ -86,7 +86,8 @@ holds_find(const int64 *ids, int count, Hold *holds)
 }
 
 int
-holds_find_due(const int64 *wallet_ids, int count, TimestampTz moment, Hold *holds, int room)
+holds_find_due(const int64 *wallet_ids, int count, TimestampTz moment, int each_max, Hold *holds,
+               int room)
 {
 	RowReader reader;
 	int found = 0;
@@ -94,12 +95,14 @@ holds_find_due(const int64 *wallet_ids, int count, TimestampTz moment, Hold *hol
 	if (!reader_open_second(&reader, &hold_layout, AccessShareLock))
 		return map_select(&hold_layout, &find_due,
 		                  (Datum[]){int64_array(wallet_ids, count), TimestampTzGetDatum(moment),
-		                            Int64GetDatum(room)},
+		                            Int64GetDatum(each_max), Int64GetDatum(room)},
 		                  true, holds, room);
 	for (int i = 0; i < count && found < room; i++)
 	{
+		int end = found + Min(each_max, room - found);
+
 		reader_seek_second(&reader, wallet_ids[i], moment);
-		while (found < room && reader_next(&reader))
+		while (found < end && reader_next(&reader))
 		{
 			CHECK_FOR_INTERRUPTS();
 			map_take(&hold_layout, reader.slot, &holds[found++]);

@@ -22,12 +22,12 @@
 extern int holds_find(const int64 *ids, int count, Hold *holds);
 
 /*
- * Reads the open holds of these wallets whose end has come at this moment, by the active snapshot.
- * Fills holds, in no order, and returns how many there are.  With room for fewer, it reads no more
- * than room, those first that ended first of each wallet.
+ * Reads the open holds of these wallets whose end has come at this moment, each_max of each wallet
+ * at most, by the active snapshot.  Fills holds wallet by wallet, those that ended first before
+ * the others, and returns how many there are.  Ends when there is no room for more.
  */
-extern int holds_find_due(const int64 *wallet_ids, int count, TimestampTz moment, Hold *holds,
-                          int room);
+extern int holds_find_due(const int64 *wallet_ids, int count, TimestampTz moment, int each_max,
+                          Hold *holds, int room);
 
 extern void holds_insert(const Hold *holds, int count);
 

@@ -36,12 +36,12 @@
 #define WALLET_COLUMNS(X)                                                                          \
 	X(wallet_id, BIGINT, w->wallet_id, false, 0)                                                   \
 	X(user_id, BIGINT, w->user_id, false, 0)                                                       \
-	X(balance, BIGINT, w->balance, false, CHANGE_MONEY)                                            \
-	X(held, BIGINT, w->held, false, CHANGE_MONEY)                                                  \
+	X(created_at, TIME, w->created_at, false, 0)                                                   \
 	X(floor, BIGINT, w->floor, false, CHANGE_LIMITS)                                               \
 	X(ceiling, BIGINT, w->ceiling, false, CHANGE_LIMITS)                                           \
+	X(held, BIGINT, w->held, false, CHANGE_MONEY)                                                  \
+	X(balance, BIGINT, w->balance, false, CHANGE_MONEY)                                            \
 	X(last_transfer_id, BIGINT, w->last_transfer_id, false, CHANGE_MONEY)                          \
-	X(created_at, TIME, w->created_at, false, 0)                                                   \
 	X(updated_at, TIME, w->updated_at, false, CHANGE_MONEY | CHANGE_STATUS | CHANGE_LIMITS)        \
 	X(status, STATUS, w->status, false, CHANGE_STATUS)                                             \
 	X(currency, TEXT, w->currency.code, false, 0)
