@@ -263,8 +263,9 @@ DECLARE
         'wallet_lookup(text, bigint, text)', 'wallet_lookup_many(text[], bigint[], text[])',
         'wallet_read_many(text[], bigint[], bigint[])', 'wallet_history_page(bigint, bigint, bigint, integer, boolean)',
         'wallet_holds_page(bigint, bigint, bigint, text, bigint, integer)',
-        'wallet_of(bigint)', 'wallet_ready()'];
-    shim CONSTANT text[] := client || ARRAY['wallet_api_key_check_many(bytea[])', 'wallet_enqueue_utf8(text[], bytea[], bytea[], integer[], text[])'];
+        'wallet_dry_run(text, json)', 'wallet_of(bigint)', 'wallet_ready()'];
+    shim CONSTANT text[] := client || ARRAY['wallet_api_key_check_many(bytea[])', 'wallet_enqueue_utf8(text[], bytea[], bytea[], integer[], text[])',
+        'wallet_dry_run_utf8(text[], bytea[], bytea[], integer[], text[])'];
     reader CONSTANT text[] := ARRAY[
         'wallet_get(bigint)', 'wallet_of(bigint)', 'wallet_history(bigint, bigint, integer, boolean)', 'wallet_holds(bigint, text)',
         'wallet_hold_get(bigint)', 'wallet_verify()', 'wallet_ready()', 'wallet_api_keys()'];
@@ -274,7 +275,7 @@ DECLARE
         'wallet_hold(bigint, bigint, numeric, interval, numeric, timestamp with time zone, jsonb, text)',
         'wallet_capture(bigint, numeric, boolean, jsonb, text)', 'wallet_void(bigint, numeric, jsonb, text)',
         'wallet_hold_extend(bigint, numeric, interval, timestamp with time zone, jsonb, text)',
-        'wallet_reverse(bigint, numeric, text, jsonb, text)', 'wallet_reverse_group(bigint, boolean, jsonb, text)',
+        'wallet_reverse(bigint, numeric, text, jsonb, text)', 'wallet_reverse_group(bigint, boolean, jsonb, text)', 'wallet_group(jsonb, jsonb, text)',
         'wallet_transfer_many(bigint[], bigint[], numeric[], text[], boolean)',
         'wallet_set_status(bigint, text)', 'wallet_set_limits(bigint, numeric, numeric)', 'wallet_close(bigint, bigint)', 'wallet_process(integer)', 'wallet_audit(boolean, bigint)',
         'wallet_expire_idempotency_keys()', 'wallet_rotate_requests()', 'wallet_expire_requests()'];

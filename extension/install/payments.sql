@@ -201,6 +201,12 @@ LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'wallet_reverse_group';
 COMMENT ON FUNCTION @extschema@.wallet_reverse_group(bigint, boolean, jsonb, text) IS 'moves back the money of all that is left of a group';
 
+CREATE FUNCTION @extschema@.wallet_group(legs jsonb, metadata jsonb DEFAULT NULL, idempotency_key text DEFAULT NULL)
+RETURNS SETOF wallet.transfer_info
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'wallet_group';
+COMMENT ON FUNCTION @extschema@.wallet_group(jsonb, jsonb, text) IS 'carries out several operations, all or none, and returns their rows';
+
 CREATE FUNCTION @extschema@.wallet_transfer_many(sources bigint[], destinations bigint[], amounts numeric[], "references" text[] DEFAULT NULL, all_or_nothing boolean DEFAULT false)
 RETURNS TABLE (ordinal integer, transfer_id bigint, code text, message text)
 LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp

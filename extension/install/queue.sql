@@ -248,3 +248,18 @@ LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'wallet_ready';
 COMMENT ON FUNCTION @extschema@.wallet_ready() IS
     'whether this database''s worker posts what is queued; if not, detail says why, and what to do';
+
+/* ---- What requests would do ---- */
+
+CREATE FUNCTION @extschema@.wallet_dry_run(kind text, payload json) RETURNS jsonb
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'wallet_dry_run';
+COMMENT ON FUNCTION @extschema@.wallet_dry_run(text, json) IS
+    'what a request would do if it were carried out now; writes nothing, and also works on a standby';
+
+CREATE FUNCTION @extschema@.wallet_dry_run_utf8(kinds text[], payloads bytea[], idempotency_keys bytea[] DEFAULT NULL, rights integer[] DEFAULT NULL, max_amounts text[] DEFAULT NULL)
+RETURNS TABLE (ordinal integer, answer text)
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'wallet_dry_run_utf8';
+COMMENT ON FUNCTION @extschema@.wallet_dry_run_utf8(text[], bytea[], bytea[], integer[], text[]) IS
+    'what requests would do if they were carried out now, for the shim: the arguments are those of wallet_enqueue_utf8';

@@ -436,13 +436,16 @@ call_post(FunctionCallInfo fcinfo, int metadata_at, Operation *operation, Call *
 	const Datum *metadata = metadata_argument(fcinfo, metadata_at, &metadata_room);
 	const char *key = key_argument(fcinfo, metadata_at + 1);
 	IdempotentCall repeatable = {.key = key, .is_direct = true};
-	/* Whether the end of a hold is over is judged after the key: a retry may come later. */
-	WalletCode code = operation_check(operation, 0);
 
-	if (code != CODE_OK)
-		refuse(code, call_detail(operation, code, NULL));
 	if (key != NULL)
+	{
+		/* Whether the end of a hold is over is judged after the key: a retry may come later. */
+		WalletCode code = operation_check(operation, 0);
+
+		if (code != CODE_OK)
+			refuse(code, call_detail(operation, code, NULL));
 		idempotency_fingerprint(operation, metadata_text(metadata), repeatable.fingerprint);
+	}
 	resolve_links(operation, 1);
 	if (key == NULL && try_to_post(operation, NULL, metadata, LOCK_WHAT_IS_HELD, call))
 		return;

@@ -64,7 +64,7 @@ static bool
 may_come(const Gaps *gaps, int64 request_id)
 {
 	int low = 0;
-	int high = gaps_count(gaps) - 1;
+	int high = gaps == NULL ? -1 : gaps_count(gaps) - 1;
 
 	while (low <= high)
 	{

@@ -21,7 +21,7 @@ extern void named_open(Request *requests, int count);
  * Looks for the holds of those requests that name one which has not been found yet.  Once the named
  * request is settled, link_id becomes the hold's id, and -1 where that request was refused, makes
  * no hold, or never came; then resolve_links() may be called.  What is not settled stays
- * unresolved.  Inside SPI_connect.
+ * unresolved.  Without gaps (NULL) a request that is not there never comes.  Inside SPI_connect.
  */
 extern void named_find(Request *requests, int count, const Gaps *gaps);
 

@@ -118,7 +118,7 @@ SELECT is_empty($$
     'nothing of the extension''s rests on anything of the attacker''s');
 
 GRANT tap_client, tap_shim, tap_operator, tap_auditor TO tap_attacker;
-SELECT tap_shop.wallet_create(i, 100) IS NOT NULL AS made FROM generate_series(1, 2) AS i;
+SELECT (tap_shop.wallet_create(i, 100)).wallet_id IS NOT NULL AS made FROM generate_series(1, 2) AS i;
 SELECT tap_shop.wallet_enqueue('transaction', '{"user_id":1,"source_wallet_id":1,"dest_wallet_id":2,"trans_sum":1}') IS NOT NULL AS queued;
 -- Operators of our own types, too, and tables that look like ours in the temporary schema.
 CREATE SCHEMA tap_types AUTHORIZATION tap_attacker;

@@ -74,6 +74,8 @@ CREATE TEMPORARY TABLE call (call text);
 INSERT INTO call SELECT replace(replace(replace(replace(c, '@a', :'a'), '@b', :'b'), '@c', :'c'), '@h', :'handshake') FROM (VALUES
     ('SELECT public.wallet_transfer(@a, @b, 1)'), ('SELECT public.wallet_deposit(@a, 1)'), ('SELECT public.wallet_withdraw(@a, 1)'),
     ('SELECT public.wallet_transfer(@a, @b, 1, ''exact'', ''{"a":1}'', ''a key'')'),
+    ('SELECT public.wallet_capture(h.transfer_id) FROM public.wallet_hold(@a, @b, 2) AS h'),
+    ('SELECT public.wallet_void(h.transfer_id, 1, NULL, ''another key'') FROM public.wallet_hold(@a, NULL, 2) AS h'),
     ('SELECT public.wallet_enqueue(''deposit'', ''{"user_id":901,"wallet_id":@a,"amount":1}'')'),
     ('SELECT public.wallet_enqueue(''deposit'', ''{"user_id":903,"wallet_id":@c,"amount":1.125}'', ''a key'')'),
     ('SELECT public.wallet_enqueue_many(''{deposit,transaction,none}'', ARRAY[''{"user_id":901,"wallet_id":@a,"amount":1.5}'', ''{"user_id":901,"source_wallet_id":@a,"dest_wallet_id":@b,"trans_sum":1}'', ''{''], ''{a,b,c}'')'),
@@ -126,6 +128,9 @@ INSERT INTO alteration VALUES
     ('CREATE TRIGGER see BEFORE UPDATE ON wallet.wallet FOR EACH ROW EXECUTE FUNCTION public.tap_see()'),
     ('CREATE TRIGGER see AFTER INSERT ON wallet.request FOR EACH ROW EXECUTE FUNCTION public.tap_see()'),
     ('CREATE TRIGGER see BEFORE INSERT ON wallet.idempotency_key FOR EACH ROW EXECUTE FUNCTION public.tap_see()'),
+    ('ALTER TABLE wallet.hold ADD CHECK (public.tap_holds(max_capture))'),
+    ('CREATE TRIGGER see AFTER UPDATE ON wallet.hold FOR EACH ROW EXECUTE FUNCTION public.tap_see()'),
+    ('CREATE INDEX ON wallet.hold (public.tap_number(max_capture))'),
     ('CREATE INDEX ON wallet.transfer (public.tap_number(amount))'),
     ('CREATE INDEX ON wallet.wallet (public.tap_number(balance))'),
     ('CREATE INDEX ON wallet.request (public.tap_number(user_id))'),

@@ -26,7 +26,7 @@ SELECT isnt(coalesce(obj_description(m.objid, m.classid::regclass::text), ''), '
 -- Functions.
 -- Those that pin their search_path by themselves, where it matters (search_path.c, hostile_tables.sql).
 CREATE TEMPORARY TABLE pins_itself (name text);
-INSERT INTO pins_itself VALUES ('wallet_transfer'), ('wallet_deposit'), ('wallet_withdraw'), ('wallet_enqueue'), ('wallet_enqueue_many'), ('wallet_enqueue_utf8'), ('wallet_lookup_many');
+INSERT INTO pins_itself VALUES ('wallet_transfer'), ('wallet_deposit'), ('wallet_withdraw'), ('wallet_hold'), ('wallet_capture'), ('wallet_void'), ('wallet_enqueue'), ('wallet_enqueue_many'), ('wallet_enqueue_utf8'), ('wallet_lookup_many');
 SELECT is(f.proconfig[1], CASE WHEN p.name IS NULL THEN 'search_path=pg_catalog, pg_temp' END, f.oid::regprocedure || ' fixes its search_path')
     FROM function AS f JOIN pg_language AS l ON l.oid = f.prolang LEFT JOIN pins_itself AS p ON p.name = f.proname AND l.lanname = 'c'
     WHERE f.prosecdef OR l.lanname <> 'c'
@@ -53,7 +53,7 @@ SELECT results_eq(
              ('wallet.history(bigint,bigint,integer,boolean)'), ('wallet.hold_rows(bigint[])'), ('wallet.hold_state(smallint)'),
              ('wallet.holds(bigint,text,bigint,bigint,bigint)'), ('wallet.is_used(oid,oid)'), ('wallet.journal_sums(wallet.finding[],text)'), ('wallet.kind_name(smallint)'), ('wallet.kind_number(text)'), ('wallet.moves_money(smallint)'), ('wallet.next_past_block(text,bigint,bigint)'), ('wallet.partition_start(bigint)'), ('wallet.present_additions()'), ('wallet.read_extra(bytea)'), ('wallet.report(wallet.finding[],boolean)'), ('wallet.reversals(bigint)'),
              ('wallet.row_fits_request(bigint,smallint,bigint,bigint,numeric,jsonb,bigint,integer)'),
-             ('wallet.shape()'), ('wallet.sum_of(text,bigint,text,numeric,numeric,numeric)'), ('wallet.verified_sums(text)'), ('wallet.verify()'),
+             ('wallet.shape()'), ('wallet.speaks_for_all(oid)'), ('wallet.sum_of(text,bigint,text,numeric,numeric,numeric)'), ('wallet.verified_sums(text)'), ('wallet.verify()'),
              ('wallet.verify_groups(bigint,bigint)'), ('wallet.verify_held(bigint,bigint)'), ('wallet.verify_holds(bigint,bigint)'), ('wallet.verify_limits(bigint,numeric)'),
              ('wallet.verify_requests(bigint,bigint,bigint)'), ('wallet.verify_reversals(bigint,bigint)'), ('wallet.verify_transfers(bigint,bigint)'), ('wallet_api_keys()'), ('wallet_get(bigint)'),
              ('wallet_history(bigint,bigint,integer,boolean)'), ('wallet_history_page(bigint,bigint,bigint,integer,boolean)'), ('wallet_hold_get(bigint)'),

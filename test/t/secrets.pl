@@ -51,7 +51,7 @@ sub keep_handshake
 new_database($node, $db);
 $node->safe_psql($db, 'CREATE EXTENSION pg_stat_statements');
 $node->safe_psql($db,
-    "CREATE ROLE shop LOGIN; CREATE ROLE clerk LOGIN; SELECT wallet_grant('shop', 'client'), wallet_grant('clerk', 'operator')");
+    "CREATE ROLE shop LOGIN; CREATE ROLE clerk LOGIN; SELECT wallet_grant('shop', 'shim'), wallet_grant('clerk', 'operator')");
 make_wallets($node, $db, 3, 1000);
 
 # The secret, in every spelling.

@@ -53,6 +53,11 @@ my $refused = Shim::post('deposit', $deposit);
 is($refused->{status}, 503, 'it stores nothing');
 is(Shim::code_of($refused), 'database_read_only', 'and says so');
 ok($refused->{headers}{'retry-after'}, 'so that clients come again');
+# What a request would do can be asked where nothing can be written: of each sort of operation.
+my $groups = q{{"legs":[{"kind":"hold","source_wallet_id":1,"dest_wallet_id":2,"amount":1},{"kind":"withdrawal","wallet_id":2,"amount":1001}]}};
+is(ask($standby, $db, "SELECT string_agg(wallet_dry_run(kind, payload::json) ->> 'code', ' ' ORDER BY n) FROM (VALUES
+    (1, 'wallet', '{\"user_id\":99,\"amount\":1}'), (2, 'deposit', '$deposit'), (3, 'group', '$groups'), (4, 'capture', '{\"hold_id\":1}')) AS v (n, kind, payload)"),
+    'processed processed insufficient_funds hold_not_found', 'a dry run works there');
 is(Shim::get("deposit?user_id=1&handshake_id=$handshake")->{status}, 200, 'but outcomes can be read');
 
 $standby->promote;

@@ -1,0 +1,38 @@
+/*
+ * group.c
+ *		Groups in the caller's own transaction: the legs are JSON, as those of a queued request.
+ */
+#include "base/version.h"
+
+#include "mb/pg_wchar.h"
+#include "utils/jsonb.h"
+
+#include "base/refusal.h"
+#include "posting/calls.h"
+#include "queue/payload.h"
+
+PG_FUNCTION_INFO_V1(wallet_group);
+
+/* wallet_group(legs jsonb, metadata, idempotency_key) → SETOF wallet.transfer_info */
+Datum
+wallet_group(PG_FUNCTION_ARGS)
+{
+	Operation group;
+	StringInfoData message;
+	Jsonb *json;
+	char *legs;
+	WalletCode code;
+
+	require_argument(fcinfo, 0, "legs");
+	json = PG_GETARG_JSONB_P(0);
+	legs = JsonbToCString(NULL, &json->root, VARSIZE(json));
+	initStringInfo(&message);
+	code = payload_parse_legs(GetDatabaseEncoding(), legs, (int) strlen(legs), &group, &message);
+	/* The ends of holds are looked at again after the key, by the ledger's clock. */
+	if (code == CODE_OK)
+		code = payload_check(&group, 0, &message);
+	if (code != CODE_OK)
+		refuse_with_message(code, message.data);
+	call_post_group(fcinfo, 1, &group);
+	return (Datum) 0;
+}
