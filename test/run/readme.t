@@ -80,7 +80,7 @@ sub run
 sub is_question
 {
     my ($command) = @_;
-    return $command !~ /wallet_(?:create|transfer|group|enqueue)/ && ($command !~ / -d / || $command =~ /-X (?:GET|QUERY)/);
+    return $command !~ /wallet_(?:create|transfer|enqueue|hold|capture|void|reverse|group)/ && ($command !~ / -d / || $command =~ /-X (?:GET|QUERY)/);
 }
 
 my $dir = File::Temp->newdir('/tmp/pg_wallet_readme.XXXXXX');
