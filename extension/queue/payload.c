@@ -352,8 +352,10 @@ read_kind(Parser *parser, void *owner, const Place *place)
 	if (token != JSON_TOKEN_STRING)
 		return refuse_value(parser, token, CODE_WRONG_TYPE, place, "must be a string");
 	text = string_text(parser, &length);
-	strlcpy(name, text, Min((size_t) length + 1, sizeof(name)));
-	if (length >= (int) sizeof(name) || !kind_from_name(name, &search->kind))
+	length = Min(length, (int) sizeof(name) - 1); /* no kind's name is as long */
+	memcpy(name, text, length);
+	name[length] = '\0';
+	if (!kind_from_name(name, &search->kind))
 		complain(parser, CODE_UNKNOWN_KIND, place, "is not known");
 	else if (!(kind_infos[search->kind].uses & USE_LEG))
 	{
