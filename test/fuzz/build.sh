@@ -3,7 +3,7 @@
 # replay.c, to run over files. To be sourced, after find_server.
 
 # shellcheck disable=SC2034 # for those who source this
-fuzz_targets='amount post payload question http'
+fuzz_targets='amount post extra payload question http'
 
 # Ends here where there is no corpus; a run of all tests goes on to the next.
 need_corpus() {
@@ -18,9 +18,10 @@ need_corpus() {
 fuzz_sources() {
     local name sources
     case $1 in
-        amount | post) sources=$(echo extension/rules/*.c) ;;
+        amount | post | extra) sources=$(echo extension/rules/*.c) ;;
         payload)
-            sources="extension/queue/payload.c $(echo extension/rules/*.c)"
+            sources="extension/queue/payload.c extension/queue/json.c extension/queue/values.c"
+            sources+=" $(echo extension/rules/*.c)"
             sources+=' shim/api/question.c shim/api/object.c shim/api/members.c shim/api/kinds.c shim/base/text.c'
             ;;
         question)

@@ -12,7 +12,7 @@
 . "$TOP/test/fuzz/build.sh"
 
 # What each target gets of the time, in the order in which they run on each of the two cores.
-lanes=('http:3 question:2' 'payload:2 post:2 amount:1')
+lanes=('http:3 question:2' 'payload:2 post:1 extra:1 amount:1')
 lane_shares=5
 
 usage() { die 'usage: fuzz.sh SECONDS [SEED] | replay TARGET FILE...'; }
