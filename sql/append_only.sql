@@ -67,11 +67,39 @@ INSERT INTO forbidden VALUES
     (258, 'UPDATE wallet.api_key SET expires_at = NULL'),
     (259, 'UPDATE wallet.api_key SET key_end = ''0000'''),
     (260, 'UPDATE wallet.api_key SET last_used_at = created_at'),
-    (261, 'ALTER TABLE wallet.request DETACH PARTITION wallet.request_0'),
-    (262, 'ALTER TABLE ONLY wallet.outcome DETACH PARTITION wallet.outcome_0');
+    (270, 'DELETE FROM wallet.hold'),
+    (271, 'TRUNCATE wallet.hold'),
+    (272, 'UPDATE wallet.hold SET hold_id = 7'),
+    (273, 'UPDATE wallet.hold SET source_wallet_id = 7, rest = 0'),
+    (274, 'UPDATE wallet.hold SET destination_wallet_id = 7'),
+    (275, 'MERGE INTO wallet.hold AS h USING wallet.wallet AS w ON w.wallet_id = h.source_wallet_id WHEN MATCHED THEN DELETE'),
+    (276, 'DELETE FROM hold_parent'),
+    (277, 'DELETE FROM wallet.reversed'),
+    (278, 'TRUNCATE wallet.reversed'),
+    (279, 'UPDATE wallet.reversed SET transfer_id = 7'),
+    (280, 'DELETE FROM reversed_parent'),
+    (281, 'DELETE FROM wallet.limit_change'),
+    (282, 'TRUNCATE wallet.limit_change'),
+    (283, 'UPDATE wallet.limit_change SET floor_after = -1'),
+    (284, 'UPDATE limit_change_parent SET floor_after = -1'),
+    (285, 'DELETE FROM limit_change_parent'),
+    (361, 'ALTER TABLE wallet.request DETACH PARTITION wallet.request_0'),
+    (362, 'ALTER TABLE ONLY wallet.outcome DETACH PARTITION wallet.outcome_0');
 -- A key of each kind, and a user's tables around ours.
 SELECT wallet_deposit(1, 1, NULL, 'k') IS NOT NULL AS deposited, wallet_api_key_create('teller', '{read}', 1) IS NOT NULL AS made;
 SELECT wallet_api_key_revoke('teller');
+SELECT transfer_id FROM wallet_hold(1, NULL, 2);
+SELECT transfer_id FROM wallet_reverse(1, 1);
+SELECT floor FROM wallet_set_limits(1, 1);
+CREATE TABLE hold_parent (rest bigint NOT NULL);
+CREATE TABLE reversed_parent (amount bigint NOT NULL);
+CREATE TABLE limit_change_parent (floor_after bigint NOT NULL);
+ALTER TABLE hold_parent REPLICA IDENTITY FULL;
+ALTER TABLE reversed_parent REPLICA IDENTITY FULL;
+ALTER TABLE limit_change_parent REPLICA IDENTITY FULL;
+ALTER TABLE wallet.hold INHERIT hold_parent;
+ALTER TABLE wallet.reversed INHERIT reversed_parent;
+ALTER TABLE wallet.limit_change INHERIT limit_change_parent;
 CREATE TABLE wallet_parent (wallet_id bigint NOT NULL);
 CREATE TABLE transfer_parent (amount bigint NOT NULL);
 CREATE TABLE wallet_referred (wallet_id bigint PRIMARY KEY);
@@ -86,11 +114,14 @@ SELECT statement, pg_temp.attempt(statement) FROM forbidden ORDER BY n;
 
 -- Nor where session_replication_role silences ordinary triggers.
 SET session_replication_role = replica;
-SELECT count(*) AS statements, count(*) FILTER (WHERE pg_temp.attempt(statement) LIKE 'PW903:%') AS refused FROM forbidden WHERE n < 261;
+SELECT count(*) AS statements, count(*) FILTER (WHERE pg_temp.attempt(statement) LIKE 'PW903:%') AS refused FROM forbidden WHERE n < 361;
 RESET session_replication_role;
 ALTER TABLE wallet.request DETACH PARTITION wallet.request_0 CONCURRENTLY;
 ALTER TABLE wallet.wallet NO INHERIT wallet_parent;
 ALTER TABLE wallet.transfer NO INHERIT transfer_parent;
+ALTER TABLE wallet.hold NO INHERIT hold_parent;
+ALTER TABLE wallet.reversed NO INHERIT reversed_parent;
+ALTER TABLE wallet.limit_change NO INHERIT limit_change_parent;
 ALTER TABLE wallet.wallet DROP CONSTRAINT wallet_wallet_id_fkey;
 
 -- What is needed goes on: a restored key takes another one's place, old idempotency keys go, API keys are revoked, an
@@ -103,8 +134,10 @@ SELECT wallet_api_key_revoke('teller');
 ALTER TABLE wallet.request DETACH PARTITION wallet.request_1;
 SELECT count(*) FROM wallet.secret;
 
--- A wallet's balance does not go below zero, whoever writes it.
+-- What payments, holds and reversals change is the extension's own: whoever else does so is found out.
 SELECT pg_temp.attempt('UPDATE wallet.wallet SET balance = -1');
+SELECT pg_temp.attempt('UPDATE wallet.hold SET captured = 1, max_capture = 201');
+SELECT pg_temp.attempt('UPDATE wallet.reversed SET amount = 7');
 SELECT count(*) AS transfers FROM wallet.transfer;
 SELECT * FROM pg_temp.faults();
 

@@ -308,7 +308,7 @@ COMMENT ON FUNCTION wallet.examine_all() IS 'the faults of all rows, from the ta
  * past.  The rows of the area reached say how far the checkpoint may go if the new part has no fault.
  */
 CREATE FUNCTION wallet.examine_since(kept wallet.checkpoint, wallet_blocks integer, past_rows bigint,
-                                     seen_transfer_id bigint, seen_request_id bigint, seen_xid xid8)
+                                     seen wallet.checkpoint)
 RETURNS SETOF wallet.finding
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off SET enable_nestloop = off SET enable_mergejoin = off SET jit = off SET max_parallel_workers_per_gather = 0
@@ -318,6 +318,8 @@ DECLARE
     horizon CONSTANT xid8 := pg_snapshot_xmin(pg_current_snapshot());
     settled_transfer bigint := kept.transfer_id;
     settled_request bigint := kept.request_id;
+    settled_change bigint := kept.limit_change_id;
+    wallets wallet.finding[];
     expired bigint;
     low_water bigint;
     transfers wallet.finding[];
@@ -328,12 +330,14 @@ BEGIN
     PERFORM FROM wallet.request AS r WHERE r.request_id < 0;
     expired := wallet.expired_below();
     low_water := (SELECT p.low_water FROM wallet.queue_position AS p ORDER BY p.highest DESC, p.low_water DESC, p.opener LIMIT 1);
-    IF horizon >= seen_xid THEN
-        settled_transfer := greatest(settled_transfer, seen_transfer_id);
-        settled_request := greatest(settled_request, seen_request_id);
+    IF horizon >= seen.seen_xid THEN
+        settled_transfer := greatest(settled_transfer, seen.seen_transfer_id);
+        settled_request := greatest(settled_request, seen.seen_request_id);
+        settled_change := greatest(settled_change, seen.seen_limit_change_id);
     ELSIF horizon >= kept.seen_xid THEN
         settled_transfer := greatest(settled_transfer, kept.seen_transfer_id);
         settled_request := greatest(settled_request, kept.seen_request_id);
+        settled_change := greatest(settled_change, kept.seen_limit_change_id);
     END IF;
 
     transfers := ARRAY(SELECT t FROM wallet.examine_transfers(kept.transfer_id, settled_transfer) AS t);
@@ -355,9 +359,14 @@ BEGIN
     waiting := (SELECT count(*) FROM unnest(late) AS w WHERE w.area = 'waiting');
     RETURN QUERY SELECT * FROM wallet.examine_requests(greatest(kept.request_id, expired - 1), settled_request, low_water, waiting);
 
-    RETURN QUERY
-        SELECT * FROM wallet.examine_wallets(wallet.journal_sums(transfers || wallet.verified_sums('wallet'), 'wallet'), kept.next_wallet_block, wallet_blocks,
-                                             wallet.faulty_blocks('wallet'));
+    wallets := ARRAY(
+        SELECT w FROM wallet.examine_wallets(wallet.journal_sums(transfers || wallet.verified_sums('wallet'), 'wallet'), kept.next_wallet_block, wallet_blocks,
+                                             wallet.faulty_blocks('wallet')) AS w);
+    RETURN QUERY SELECT * FROM unnest(wallets);
+    RETURN QUERY SELECT c.* FROM unnest(wallets) AS w CROSS JOIN LATERAL wallet.compare_limits(w.block, kept.limit_change_id) AS c
+        WHERE w.area = 'read';
+    RETURN QUERY SELECT * FROM wallet.sum_limits(kept.limit_change_id, settled_change, NULL);
+    RETURN NEXT wallet.sum_of('reached', settled_change, 'limit', 0);
     RETURN QUERY
         SELECT * FROM wallet.examine_states('hold', wallet.journal_sums(transfers || wallet.verified_sums('hold'), 'hold'), kept.next_hold_block, wallet_blocks,
                                             wallet.faulty_blocks('hold'));
@@ -376,7 +385,7 @@ BEGIN
     RETURN QUERY SELECT * FROM wallet.examine_past('request', expired >> 17, kept.request_id, kept.next_request_block, past_rows, low_water, late);
 END
 $$;
-COMMENT ON FUNCTION wallet.examine_since(wallet.checkpoint, integer, bigint, bigint, bigint, xid8) IS
+COMMENT ON FUNCTION wallet.examine_since(wallet.checkpoint, integer, bigint, wallet.checkpoint) IS
     'the faults of what is new since the checkpoint, and of some of what is older';
 
 /* Each check with what was found, in the order in which they are shown. */
@@ -426,9 +435,7 @@ RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 #variable_conflict use_variable
 DECLARE
-    seen_transfer_id bigint := 0;
-    seen_request_id bigint := 0;
-    seen_xid xid8;
+    seen wallet.checkpoint;
     tries integer := 0;
     kept wallet.checkpoint;
     findings wallet.finding[];
@@ -441,13 +448,15 @@ BEGIN
     /* What a subscription brings comes in the order of commits: while there is one, no id is the last. */
     IF NOT EXISTS (SELECT FROM pg_subscription_rel AS s JOIN pg_class AS c ON c.oid = s.srrelid
                        WHERE c.relnamespace = 'wallet'::regnamespace) THEN
-        seen_transfer_id := greatest((SELECT CASE WHEN q.is_called THEN q.last_value ELSE q.last_value - 1 END FROM wallet.transfer_id_seq AS q),
+        seen.seen_transfer_id := greatest((SELECT CASE WHEN q.is_called THEN q.last_value ELSE q.last_value - 1 END FROM wallet.transfer_id_seq AS q),
                                      (SELECT max(j.transfer_id) FROM wallet.transfer AS j));
-        seen_request_id := greatest((SELECT CASE WHEN q.is_called THEN q.last_value ELSE q.last_value - 1 END FROM wallet.request_id_seq AS q),
+        seen.seen_request_id := greatest((SELECT CASE WHEN q.is_called THEN q.last_value ELSE q.last_value - 1 END FROM wallet.request_id_seq AS q),
                                     (SELECT q.request_id FROM wallet.request AS q WHERE q.request_id > 0 ORDER BY q.request_id DESC LIMIT 1));
+        seen.seen_limit_change_id := greatest((SELECT CASE WHEN q.is_called THEN q.last_value ELSE q.last_value - 1 END FROM wallet.limit_change_id_seq AS q),
+                                              (SELECT max(c.change_id) FROM wallet.limit_change AS c));
     END IF;
-    seen_xid := wallet.next_xid();
-    WHILE pg_snapshot_xmin(pg_current_snapshot()) < seen_xid AND tries < 100
+    seen.seen_xid := wallet.next_xid();
+    WHILE pg_snapshot_xmin(pg_current_snapshot()) < seen.seen_xid AND tries < 100
           AND current_setting('transaction_isolation') = 'read committed' AND pg_current_xact_id_if_assigned() IS NULL LOOP
         PERFORM pg_sleep(0.01);
         tries := tries + 1;
@@ -460,8 +469,7 @@ BEGIN
     SELECT * INTO kept FROM wallet.checkpoint FOR UPDATE;
 
     findings := ARRAY(SELECT e FROM wallet.examine_since(kept, CASE WHEN NOT in_full THEN 16 END,
-                                                      CASE WHEN in_full THEN 9223372036854775807 ELSE past_rows END,
-                                                      seen_transfer_id, seen_request_id, seen_xid) AS e
+                                                      CASE WHEN in_full THEN 9223372036854775807 ELSE past_rows END, seen) AS e
                    UNION ALL
                    SELECT e FROM wallet.examine_all() AS e WHERE in_full AND e.name IS NOT NULL);
     SELECT format('%s; of the past %s transfers, %s requests and outcomes; %s wallets; %s holds',
@@ -476,7 +484,7 @@ BEGIN
         INTO covers FROM unnest(findings) AS f;
     INSERT INTO wallet.audit (checked_at, name, ok, detail, covered)
         SELECT moment, r.name, r.ok, r.detail, covers FROM wallet.report(findings, true) AS r;
-    PERFORM wallet.keep_audit(kept, findings, seen_transfer_id, seen_request_id, seen_xid);
+    PERFORM wallet.keep_audit(kept, findings, seen);
     RETURN NOT EXISTS (SELECT FROM unnest(findings) AS f WHERE f.name IS NOT NULL);
 END
 $$;
@@ -487,7 +495,7 @@ COMMENT ON FUNCTION wallet.run_audit(boolean, bigint) IS 'wallet_audit, for the 
  * again.  A block of the past, or of wallets, that has a fault is marked, and read by every audit until
  * it is again what it was.
  */
-CREATE FUNCTION wallet.keep_audit(kept wallet.checkpoint, findings wallet.finding[], seen_transfer bigint, seen_request bigint, seen xid8)
+CREATE FUNCTION wallet.keep_audit(kept wallet.checkpoint, findings wallet.finding[], seen wallet.checkpoint)
 RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
@@ -519,23 +527,25 @@ BEGIN
     INSERT INTO wallet.verified AS v (area, block, currency, row_count, balance, digest)
         SELECT f.area, f.block, f.currency, f.row_count, f.balance, f.digest
             FROM unnest(findings) AS f
-            WHERE f.name IS NULL AND f.area IN ('transfer', 'request', 'outcome', 'wallet', 'hold', 'reversed')
+            WHERE f.name IS NULL AND f.area IN ('transfer', 'request', 'outcome', 'wallet', 'hold', 'reversed', 'limit')
                 AND (f.row_count <> 0 OR f.balance <> 0 OR f.digest <> 0)
         ON CONFLICT (area, block, currency) DO UPDATE
             SET row_count = v.row_count + excluded.row_count, balance = v.balance + excluded.balance, digest = v.digest + excluded.digest;
     UPDATE wallet.checkpoint AS c
         SET transfer_id = (SELECT f.block FROM unnest(findings) AS f WHERE f.area = 'reached' AND f.currency = 'transfer'),
             request_id = (SELECT f.block FROM unnest(findings) AS f WHERE f.area = 'reached' AND f.currency = 'request'),
+            limit_change_id = (SELECT f.block FROM unnest(findings) AS f WHERE f.area = 'reached' AND f.currency = 'limit'),
             waiting = ARRAY(SELECT f.block FROM unnest(findings) AS f WHERE f.name IS NULL AND f.area = 'waiting' ORDER BY f.block),
             currencies = (SELECT jsonb_object_agg(k.code, jsonb_build_array(k.number, k.minor_digits)) FROM wallet.currency AS k)
                          || c.currencies;
     /* What was seen before is waited for until it has come, or a long transaction would always be too late. */
     UPDATE wallet.checkpoint AS c
-        SET seen_transfer_id = seen_transfer, seen_request_id = seen_request, seen_xid = seen
+        SET seen_transfer_id = coalesce(seen.seen_transfer_id, 0), seen_request_id = coalesce(seen.seen_request_id, 0),
+            seen_limit_change_id = coalesce(seen.seen_limit_change_id, 0), seen_xid = seen.seen_xid
         WHERE c.seen_xid IS NULL OR pg_snapshot_xmin(pg_current_snapshot()) >= c.seen_xid;
 END
 $$;
-COMMENT ON FUNCTION wallet.keep_audit(wallet.checkpoint, wallet.finding[], bigint, bigint, xid8) IS
+COMMENT ON FUNCTION wallet.keep_audit(wallet.checkpoint, wallet.finding[], wallet.checkpoint) IS
     'keeps how far an audit has come, and which blocks have a fault';
 
 CREATE FUNCTION @extschema@.wallet_audit(full boolean DEFAULT false, past_rows bigint DEFAULT 1048576) RETURNS boolean

@@ -15,6 +15,8 @@ CREATE TABLE wallet.checkpoint (
     seen_transfer_id bigint NOT NULL DEFAULT 0,
     seen_request_id bigint NOT NULL DEFAULT 0,
     seen_xid xid8,
+    limit_change_id bigint NOT NULL DEFAULT 0,
+    seen_limit_change_id bigint NOT NULL DEFAULT 0,
     next_transfer_block bigint NOT NULL DEFAULT 0,
     next_request_block bigint NOT NULL DEFAULT 0,
     next_wallet_block bigint NOT NULL DEFAULT 0,
@@ -31,6 +33,8 @@ COMMENT ON COLUMN wallet.checkpoint.seen_transfer_id IS
     'becomes transfer_id when all transactions below seen_xid have ended and what they wrote is verified';
 COMMENT ON COLUMN wallet.checkpoint.seen_request_id IS 'becomes request_id in the same way';
 COMMENT ON COLUMN wallet.checkpoint.seen_xid IS 'the next transaction id when the two ids were seen';
+COMMENT ON COLUMN wallet.checkpoint.limit_change_id IS 'changes of limits up to this id are kept in wallet.verified';
+COMMENT ON COLUMN wallet.checkpoint.seen_limit_change_id IS 'becomes limit_change_id as seen_transfer_id becomes transfer_id';
 COMMENT ON COLUMN wallet.checkpoint.next_transfer_block IS 'where the next audit goes on in the past of the journal';
 COMMENT ON COLUMN wallet.checkpoint.next_request_block IS 'where it goes on in the past of requests and outcomes';
 COMMENT ON COLUMN wallet.checkpoint.next_wallet_block IS 'where it goes on among the wallets';
@@ -43,10 +47,11 @@ COMMENT ON COLUMN wallet.checkpoint.currencies IS 'number and decimals of each c
  * number and the sum of their digests.  Of wallets, by currency: what the journal says that their
  * balances add up to, and the sum of the digests of (wallet_id, last_transfer_id, balance), and of
  * (wallet_id, held) where something is held.  Block -1 of the wallets is the outside.  Of holds and
- * of reversed: the sum of the digests of the rows that the journal says the table has.
+ * of reversed: the sum of the digests of the rows that the journal says the table has.  Of limits: the
+ * number of the changes, and the sum of their digests, by the wallets' blocks.
  */
 CREATE TABLE wallet.verified (
-    area text COLLATE "C" NOT NULL CHECK (area IN ('transfer', 'request', 'outcome', 'wallet', 'hold', 'reversed')),
+    area text COLLATE "C" NOT NULL CHECK (area IN ('transfer', 'request', 'outcome', 'wallet', 'hold', 'reversed', 'limit')),
     block bigint NOT NULL,
     currency text COLLATE "C" NOT NULL DEFAULT '',
     row_count numeric NOT NULL,

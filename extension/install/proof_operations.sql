@@ -119,6 +119,36 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION wallet.verify_limits(bigint, numeric) IS 'a fault if the limits of a block of wallets are not what their changes say';
 
+/*
+ * Changes of limits above one id, up to another, of a block of wallets (null: of all): what they come to.
+ * Whether an earlier debit was allowed is not judged again by each audit, so no change may change.
+ */
+CREATE FUNCTION wallet.sum_limits(first bigint, last bigint, number bigint) RETURNS SETOF wallet.finding
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT NULL, NULL::bigint, NULL, 'limit', c.wallet_id >> 17, '', count(*)::numeric, 0::numeric,
+           sum(wallet.digest(ROW(c.change_id, c.wallet_id, c.floor_before, c.floor_after, c.ceiling_before, c.ceiling_after,
+                                 c.last_transfer_id, c.changed_at, c.changed_by)))
+        FROM wallet.limit_change AS c
+        WHERE c.change_id > sum_limits.first AND c.change_id <= sum_limits.last
+            AND (sum_limits.number IS NULL OR c.wallet_id >= sum_limits.number << 17 AND c.wallet_id < (sum_limits.number + 1) << 17)
+        GROUP BY c.wallet_id >> 17
+$$;
+COMMENT ON FUNCTION wallet.sum_limits(bigint, bigint, bigint) IS 'what changes of limits come to, by blocks of wallets';
+
+CREATE FUNCTION wallet.compare_limits(number bigint, up_to bigint) RETURNS SETOF wallet.finding
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT f.*
+        FROM (SELECT count(*) AS difference
+                  FROM (SELECT s.row_count, s.digest FROM wallet.sum_limits(-1, compare_limits.up_to, compare_limits.number) AS s
+                        UNION ALL
+                        SELECT - v.row_count, - v.digest FROM wallet.verified AS v WHERE v.area = 'limit' AND v.block = compare_limits.number) AS n
+                  HAVING sum(n.row_count) <> 0 OR sum(n.digest) <> 0) AS d
+            CROSS JOIN LATERAL wallet.fault('verified_unchanged', format('changes of limits of wallets %s to %s', compare_limits.number << 17,
+                                                                         ((compare_limits.number + 1) << 17) - 1),
+                                            'wallet', compare_limits.number) AS f
+$$;
+COMMENT ON FUNCTION wallet.compare_limits(bigint, bigint) IS 'whether the changes of limits of a block of wallets are what they were';
+
 /* ---- Holds ---- */
 
 /*
@@ -129,7 +159,7 @@ COMMENT ON FUNCTION wallet.verify_limits(bigint, numeric) IS 'a fault if the lim
  */
 CREATE FUNCTION wallet.hold_rows(hold_ids bigint[])
 RETURNS TABLE (hold_id bigint, transfer_id bigint, kind smallint, amount bigint, source_wallet_id bigint, destination_wallet_id bigint,
-               released numeric, rest numeric, rest_before numeric, captured numeric, max_capture numeric, stated_max_capture bigint,
+               released numeric, rest numeric, rest_before numeric, captured numeric, max_capture numeric, max_before numeric, stated_max_capture bigint,
                expires_at timestamptz, expires_before timestamptz, stated_expires_at timestamptz, posted_at timestamptz, state smallint,
                is_first boolean, is_last boolean)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -138,7 +168,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
                CASE r.kind WHEN wallet.kind_number('capture') THEN wallet.held_after(r.source_wallet_id, r.source_previous) - coalesce(r.held, 0) END AS released
             FROM unnest(hold_rows.hold_ids) AS h (id)
                 CROSS JOIN LATERAL (SELECT t.transfer_id, t.kind, t.amount, t.source_wallet_id, t.destination_wallet_id, t.source_previous,
-                                           t.held, t.max_capture, t.expires_at, t.posted_at
+                                           t.held, t.max_capture AS stated_max_capture, t.expires_at, t.posted_at
                                         FROM wallet.transfer AS t WHERE t.link_id = h.id AND t.kind <> wallet.kind_number('reversal') OFFSET 0) AS r
     ), summed AS (
         SELECT j.*, sum(CASE j.kind
@@ -151,13 +181,15 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
                coalesce(sum(j.amount) FILTER (WHERE j.kind = wallet.kind_number('void')) OVER so_far, 0) AS voided,
                max(j.expires_at) OVER so_far AS ends_at
             FROM j WINDOW so_far AS (PARTITION BY j.hold_id ORDER BY j.transfer_id)
+    ), bounded AS (
+        SELECT s.*, max(s.stated_max_capture + s.voided) OVER (PARTITION BY s.hold_id ORDER BY s.transfer_id) - s.voided AS max_capture FROM summed AS s
     )
     SELECT s.hold_id, s.transfer_id, s.kind, s.amount, s.source_wallet_id, s.destination_wallet_id, s.released,
-           s.rest, lag(s.rest) OVER in_order, s.captured, max(s.max_capture + s.voided) OVER in_order - s.voided, s.max_capture,
+           s.rest, lag(s.rest) OVER in_order, s.captured, s.max_capture, lag(s.max_capture) OVER in_order, s.stated_max_capture,
            s.ends_at, lag(s.ends_at) OVER in_order, s.expires_at, s.posted_at,
            CASE WHEN s.rest > 0 THEN 0 WHEN s.kind = wallet.kind_number('void') THEN 2 WHEN s.kind = wallet.kind_number('expiry') THEN 3 ELSE 1 END::smallint,
            lag(s.transfer_id) OVER in_order IS NULL, lead(s.transfer_id) OVER in_order IS NULL
-        FROM summed AS s WINDOW in_order AS (PARTITION BY s.hold_id ORDER BY s.transfer_id)
+        FROM bounded AS s WINDOW in_order AS (PARTITION BY s.hold_id ORDER BY s.transfer_id)
 $$;
 COMMENT ON FUNCTION wallet.hold_rows(bigint[]) IS 'the transfers of some holds, and what the journal says of the hold after each of them';
 
@@ -181,7 +213,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
                      WHEN wallet.kind_number('hold') THEN
                          r.is_first AND r.transfer_id = r.hold_id AND r.stated_max_capture >= r.amount AND r.expires_at > r.posted_at
                      WHEN wallet.kind_number('hold_extend') THEN
-                         r.stated_max_capture = r.max_capture AND r.max_capture >= r.captured + r.rest
+                         r.stated_max_capture = greatest(r.max_before, r.captured + r.rest)
                          AND r.stated_expires_at = r.expires_at AND (r.amount > 0 OR r.expires_at > r.expires_before)
                      WHEN wallet.kind_number('capture') THEN
                          r.captured <= r.max_capture AND (r.rest = 0 OR r.released = r.amount) AND r.released >= least(r.amount, r.rest_before)
@@ -341,8 +373,9 @@ BEGIN
             WHEN asked IS NULL THEN
                 extra ->> 'amount_mode' = 'all'
                 OR kind IN (wallet.kind_number('capture'), wallet.kind_number('void'), wallet.kind_number('hold_extend'), wallet.kind_number('reversal'))
-            WHEN extra ? 'split' OR extra ->> 'amount_mode' = 'up_to' OR extra ->> 'shortfall' = 'available' OR kind = wallet.kind_number('hold_extend') THEN
-                entry.amount <= asked
+            WHEN kind = wallet.kind_number('hold_extend') THEN
+                (SELECT r.captured + r.rest = asked FROM wallet.hold_rows(ARRAY[entry.link_id]) AS r WHERE r.transfer_id = entry.transfer_id)
+            WHEN extra ? 'split' OR extra ->> 'amount_mode' = 'up_to' OR extra ->> 'shortfall' = 'available' THEN entry.amount <= asked
             ELSE entry.amount = asked
             END
         AND (NOT extra ? 'max_capture' OR entry.max_capture = (extra ->> 'max_capture')::numeric * 10::numeric ^ minor_digits)
