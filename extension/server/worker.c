@@ -256,16 +256,26 @@ static long
 expire_due(Expirer *expirer, long most_ms)
 {
 	int64 until_us = monotonic_us() + EXPIRY_US;
+	bool has_run = false;
+	long pause_ms = -1;
 
-	while (may_expire && expirer_pause_ms(expirer) == 0)
+	while (pause_ms < 0 && may_expire && expirer_pause_ms(expirer) == 0)
 	{
 		CHECK_FOR_INTERRUPTS();
+		has_run = true;
 		if (!run_expirer(expirer))
-			return Min(most_ms, LOCKED_RETRY_MS);
-		if (monotonic_us() >= until_us)
-			return 0;
+			pause_ms = LOCKED_RETRY_MS;
+		else if (monotonic_us() >= until_us)
+			pause_ms = 0;
 	}
-	return may_expire ? Min(most_ms, expirer_pause_ms(expirer)) : most_ms;
+	if (pause_ms < 0)
+		pause_ms = may_expire ? expirer_pause_ms(expirer) : most_ms;
+	if (has_run)
+	{
+		pgstat_report_stat(false);
+		pgstat_report_activity(STATE_IDLE, condition_activity());
+	}
+	return Min(most_ms, pause_ms);
 }
 
 /*
@@ -453,11 +463,12 @@ wait_for_work(int sleep_ms, Expirer *expirer)
 {
 	int64 now_ms = monotonic_ms();
 	int64 until_ms = now_ms + sleep_ms;
+	int64 beat_ms = now_ms + HEARTBEAT_MS;
 	bool woken = false;
 
 	while (!woken && !ConfigReloadPending && now_ms < until_ms)
 	{
-		long left_ms = expire_due(expirer, Min(until_ms - now_ms, HEARTBEAT_MS));
+		long left_ms = expire_due(expirer, Max(0, Min(until_ms, beat_ms) - now_ms));
 		int events = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, left_ms,
 		                       PG_WAIT_EXTENSION);
 
@@ -466,10 +477,12 @@ wait_for_work(int sleep_ms, Expirer *expirer)
 		clock_look();
 		/* No heartbeat after a failed round: wallet_ready() shall see a worker that posts nothing.
 		 */
-		if (backoff_ms == 0)
-			workers_beat();
 		woken = (events & WL_LATCH_SET) != 0 && backoff_ms == 0;
 		now_ms = monotonic_ms();
+		if (backoff_ms > 0 || (!woken && now_ms < beat_ms && now_ms < until_ms))
+			continue;
+		workers_beat();
+		beat_ms = now_ms + HEARTBEAT_MS;
 	}
 }
 

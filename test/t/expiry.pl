@@ -1,0 +1,56 @@
+# The worker expires holds by itself: in time, around a wallet that is locked, and around one whose expiry fails.
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use Test::More;
+use WalletServer;
+
+my $db   = 'payments';
+my $node = new_server('expiry');
+
+# It polls once a minute here: what expires sooner expires because the worker knows when holds end.
+new_database($node, $db);
+make_wallets($node, $db, 6, 100);
+my $open = "SELECT count(*) FROM wallet.hold WHERE state = 0";
+
+$node->safe_psql($db, "SELECT wallet_hold(1, 2, 10, expires_in => '700 milliseconds')");
+becomes($node, $db, $open, '0', 'a hold expires by itself', 20);
+is( ask($node, $db, "SELECT h.rest, h.captured, h.state, t.amount, t.held IS NULL, t.request_id IS NULL,
+            t.posted_at >= h.expires_at, t.posted_at < h.expires_at + interval '10 seconds'
+        FROM wallet.hold AS h JOIN wallet.transfer AS t ON t.link_id = h.hold_id AND t.kind = 11"),
+    '0|0|3|1000|t|t|t|t', 'with a row of its own, soon after its end');
+is(ask($node, $db, 'SELECT held, available FROM wallet_get(1)'), '0.00|100.00', 'and the money is available again');
+
+# A wallet that somebody has locked is left out, and comes later.
+my $session = $node->background_psql($db);
+$session->query_safe('BEGIN; SELECT wallet_id FROM wallet.wallet WHERE wallet_id = 3 FOR NO KEY UPDATE');
+$node->safe_psql($db, "SELECT wallet_hold(4, 2, 10, expires_in => '500 milliseconds')");
+$session->query_safe("SELECT wallet_hold(3, 2, 10, expires_in => '500 milliseconds'); COMMIT; BEGIN;"
+    . 'SELECT wallet_id FROM wallet.wallet WHERE wallet_id = 3 FOR NO KEY UPDATE');
+becomes($node, $db, "$open AND source_wallet_id = 4", '0', 'another wallet does not wait for a locked one', 20);
+is(ask($node, $db, $open), '1', 'the locked one waits');
+$session->query_safe('COMMIT');
+becomes($node, $db, $open, '0', 'and has its turn when it is free', 20);
+$session->quit;
+
+# Many at once, more than a step takes; and of one wallet more than a payment would.
+$node->safe_psql($db, "SELECT count(wallet_hold(4, 2, 0.01, expires_in => '2 seconds')) FROM generate_series(1, 600)");
+becomes($node, $db, $open, '0', 'many holds of a wallet expire', 60);
+is(ask($node, $db, 'SELECT held, available FROM wallet_get(4)'), '0.00|100.00', 'and all of their money is there');
+
+# An error belongs to the wallet that causes it; a table with a trigger is written by statements.
+$node->safe_psql($db, q{
+    CREATE FUNCTION stumble() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN IF NEW.source_wallet_id = 5 AND NEW.state = 3 THEN RAISE ''not this one''; END IF; RETURN NEW; END';
+    CREATE TRIGGER stumble BEFORE UPDATE ON wallet.hold FOR EACH ROW EXECUTE FUNCTION stumble();
+    SELECT wallet_hold(w, 2, 10, expires_in => '300 milliseconds') FROM generate_series(4, 6) AS w});
+becomes($node, $db, "$open AND source_wallet_id <> 5", '0', 'the others expire beside one that cannot', 30);
+is(ask($node, $db, 'SELECT held FROM wallet.wallet WHERE wallet_id = 5'), '1000', 'of which nothing is written');
+$node->safe_psql($db, 'DROP TRIGGER stumble ON wallet.hold');
+becomes($node, $db, $open, '0', 'until its cause is gone', 60);
+is(ask($node, $db, "SELECT count(*) FROM wallet_verify() WHERE NOT ok"), '0', 'all is well in the end');
+
+$node->stop;
+done_testing();
