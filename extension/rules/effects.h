@@ -12,7 +12,18 @@
 #include "rules/operation.h"
 #include "rules/working_set.h"
 
-typedef struct Effects
+typedef struct Effects Effects;
+
+/*
+ * A rule: may an operation of one kind be carried out, and what does it do?
+ *
+ * A rule is plain C: no I/O, no memory of its own, no errors thrown.  All its checks come first, in
+ * the order of codes.h.  After the last check come the effects, which cannot fail.  So a rule that
+ * returns anything but CODE_OK has changed nothing.
+ */
+typedef WalletCode Rule(const Operation *operation, WorkingSet *set, Effects *effects);
+
+struct Effects
 {
 	int64_t clock; /* what the clock says; valid_until is compared with it */
 
@@ -33,6 +44,7 @@ typedef struct Effects
 	int outcome_count;
 	int outcomes_max; /* one for each operation with a request */
 	int failed_leg;   /* of the group that was refused last: from 1 on; 0: it was no leg's fault */
+	Rule *carry_out;  /* rules_carry_out(), for the legs of a group */
 
 	/*
 	 * The next id.  That of a transfer is larger than above, the newest of the two wallets';
@@ -40,7 +52,7 @@ typedef struct Effects
 	 */
 	int64_t (*draw_transfer_id)(int64_t above, int to_come);
 	int64_t (*draw_wallet_id)(void);
-} Effects;
+};
 
 /* Sets the moment, once the wallets are loaded and before the holds are. */
 extern void effects_begin(Effects *effects, const WorkingSet *set, int64_t clock);
@@ -124,14 +136,5 @@ is_outside(const Wallet *wallet)
 {
 	return wallet->wallet_id < 0;
 }
-
-/*
- * A rule: may an operation of one kind be carried out, and what does it do?
- *
- * A rule is plain C: no I/O, no memory of its own, no errors thrown.  All its checks come first, in
- * the order of codes.h.  After the last check come the effects, which cannot fail.  So a rule that
- * returns anything but CODE_OK has changed nothing.
- */
-typedef WalletCode Rule(const Operation *operation, WorkingSet *set, Effects *effects);
 
 #endif /* PG_WALLET_EFFECTS_H */

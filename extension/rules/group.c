@@ -8,7 +8,6 @@
 #include "rules/group.h"
 
 #include "rules/reversal.h"
-#include "rules/rules.h"
 
 /* A leg asks for what it says, for the one who asks for the group. */
 static Operation
@@ -70,7 +69,7 @@ rule_group(const Operation *group, WorkingSet *set, Effects *effects)
 	for (int i = 0; i < group->parts->leg_count; i++)
 	{
 		Operation leg = leg_of(group, i);
-		WalletCode code = rules_carry_out(&leg, set, effects);
+		WalletCode code = effects->carry_out(&leg, set, effects);
 
 		if (code != CODE_OK)
 			return fail(i, code, is_ours ? &mark : NULL, set, effects);
