@@ -65,6 +65,7 @@ SELECT kind, payload, pg_temp.read(kind, payload)
         (39, 'void', '{"user_id":1,"hold_id":7,"final":true}'),
         (40, 'hold_extend', '{"user_id":1,"hold_id":7}'),
         (41, 'hold_extend', '{"user_id":1,"hold_id":7,"expires_in":60}'),
+        (42, 'void', '{"user_id":1,"hold_id":1.5}'),
         -- reversals
         (51, 'reversal', '{"user_id":1,"transfer_id":9,"amount":1,"shortfall":"available"}'),
         (52, 'reversal', '{"user_id":1,"transfer_id":9,"shortfall":"some"}'),

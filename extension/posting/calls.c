@@ -21,6 +21,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "base/clock.h"
 #include "base/interval.h"
 #include "base/money.h"
 #include "base/refusal.h"
@@ -150,16 +151,21 @@ metadata_text(const Datum *metadata)
 }
 
 static const char *
-key_argument(FunctionCallInfo fcinfo, int argument)
+key_argument(FunctionCallInfo fcinfo, int argument, const Operation *operation)
 {
 	const char *key;
+	WalletCode code;
 
 	if (PG_ARGISNULL(argument))
 		return NULL;
 	key = text_to_cstring(PG_GETARG_TEXT_PP(argument));
-	if (!idempotency_key_is_valid(key))
-		refuse(CODE_INVALID_IDEMPOTENCY_KEY, NULL);
-	return key;
+	if (idempotency_key_is_valid(key))
+		return key;
+	code = operation_check(operation, ledger_now());
+	refuse(code == CODE_OK || code > CODE_INVALID_IDEMPOTENCY_KEY ? CODE_INVALID_IDEMPOTENCY_KEY
+	                                                              : code,
+	       NULL);
+	return NULL;
 }
 
 /* ---- The words of a refusal ---- */
@@ -434,7 +440,7 @@ call_post(FunctionCallInfo fcinfo, int metadata_at, Operation *operation, Call *
 {
 	Datum metadata_room;
 	const Datum *metadata = metadata_argument(fcinfo, metadata_at, &metadata_room);
-	const char *key = key_argument(fcinfo, metadata_at + 1);
+	const char *key = key_argument(fcinfo, metadata_at + 1, operation);
 	IdempotentCall repeatable = {.key = key, .is_direct = true};
 
 	if (key != NULL)
@@ -443,7 +449,10 @@ call_post(FunctionCallInfo fcinfo, int metadata_at, Operation *operation, Call *
 		WalletCode code = operation_check(operation, 0);
 
 		if (code != CODE_OK)
+		{
+			code = operation_check(operation, ledger_now());
 			refuse(code, call_detail(operation, code, NULL));
+		}
 		idempotency_fingerprint(operation, metadata_text(metadata), repeatable.fingerprint);
 	}
 	resolve_links(operation, 1);

@@ -7,6 +7,7 @@
 #include "mb/pg_wchar.h"
 #include "utils/jsonb.h"
 
+#include "base/clock.h"
 #include "base/refusal.h"
 #include "posting/calls.h"
 #include "queue/payload.h"
@@ -28,9 +29,12 @@ wallet_group(PG_FUNCTION_ARGS)
 	legs = JsonbToCString(NULL, &json->root, VARSIZE(json));
 	initStringInfo(&message);
 	code = payload_parse_legs(GetDatabaseEncoding(), legs, (int) strlen(legs), &group, &message);
-	/* The ends of holds are looked at again after the key, by the ledger's clock. */
-	if (code == CODE_OK)
-		code = payload_check(&group, 0, &message);
+	/* Where nothing else is wrong, the ends of holds are looked at after the key. */
+	if (code == CODE_OK && payload_check(&group, 0, &message) != CODE_OK)
+	{
+		resetStringInfo(&message);
+		code = payload_check(&group, ledger_now(), &message);
+	}
 	if (code != CODE_OK)
 		refuse_with_message(code, message.data);
 	call_post_group(fcinfo, 1, &group);

@@ -254,6 +254,20 @@ is_dispensable(const Object *object, const KindMember *member)
 	       member->offset == offsetof(Operation, destination_wallet_id);
 }
 
+/* Whether the member that is kept there is given, be its value right or wrong. */
+static bool
+is_given(const Object *object, size_t offset)
+{
+	const KindInfo *info = &kind_infos[object->kind];
+
+	for (int i = 0; i < info->member_count; i++)
+	{
+		if (info->members[i].offset == offset && object->seen[i])
+			return true;
+	}
+	return false;
+}
+
 /* A hold is named by its id or by a handshake; shares take the place of the destination. */
 static void
 check_choices(Parser *parser, Object *object)
@@ -266,20 +280,29 @@ check_choices(Parser *parser, Object *object)
 	if (handshake >= 0)
 	{
 		const KindMember *member = &kind_infos[object->kind].members[handshake];
+		bool has_id = is_given(object, offsetof(Operation, link_id));
 
 		operation->has_handshake = operation->is_unresolved = object->seen[handshake];
-		if (operation->has_handshake && operation->link_id != 0)
+		if (operation->has_handshake && has_id)
 		{
 			place = place_of(object->path, member->name);
 			complain(parser, CODE_UNKNOWN_MEMBER, &place, "must not stand beside hold_id");
 		}
-		else if (!operation->has_handshake && operation->link_id == 0)
+		else if (!operation->has_handshake && !has_id)
 		{
 			place = place_of(object->path, "hold_id");
 			complain(parser, CODE_MISSING_MEMBER, &place, "is missing");
 		}
 	}
-	if (split >= 0 && object->seen[split] && operation->destination_wallet_id != 0)
+	if (object->kind == KIND_HOLD_EXTEND && !is_given(object, offsetof(Operation, amount)) &&
+	    !is_given(object, offsetof(Operation, expires_in)) &&
+	    !is_given(object, offsetof(Operation, expires_at)))
+	{
+		place = place_of(object->path, "amount");
+		complain(parser, CODE_MISSING_MEMBER, &place, "is missing, and so is a new end");
+	}
+	if (split >= 0 && object->seen[split] &&
+	    is_given(object, offsetof(Operation, destination_wallet_id)))
 	{
 		place = place_of(object->path, "dest_wallet_id");
 		complain(parser, CODE_UNKNOWN_MEMBER, &place, "must not stand beside split");
