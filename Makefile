@@ -153,7 +153,7 @@ torture:
 		DURATION=$(or $(DURATION),1800) KILLS=$(or $(KILLS),1000) KEYS=$(or $(KEYS),10000) \
 		LATELY=$(or $(LATELY),500) FUZZ_SECONDS=$(or $(FUZZ_SECONDS),$(DURATION),3600) \
 		SQLSMITH_SECONDS=$(or $(SQLSMITH_SECONDS),$(DURATION),1800) \
-		MODEL_OPERATIONS=$(or $(MODEL_OPERATIONS),100000) bash test/suites.sh
+		MODEL_OPERATIONS=$(or $(MODEL_OPERATIONS),500000) bash test/suites.sh
 
 fuzz:
 	@bash test/fuzz/fuzz.sh $(or $(FUZZ_SECONDS),60) $(FUZZ_SEED)

@@ -65,7 +65,7 @@ def direct_operation(kind, members):
 
 
 class Chance:
-    """Needs random and model. Most of what is calm is carried out, so that groups are, too."""
+    """Needs random, model and with_worker. Most of what is calm is carried out, so that groups are, too."""
 
     calm = False
 
@@ -196,7 +196,7 @@ class Chance:
         return source, members
 
     def about_hold(self, of_payer):
-        queued = [r for r in self.model.queue if r.kind == "hold" and r.handshake]
+        queued = [] if self.with_worker else [r for r in self.model.queue if r.kind == "hold" and r.handshake]
         if queued and self.chance(8):
             request = self.random.choice(queued)
             return None, None, request.source_id if of_payer else request.destination_id, [("hold_handshake_id", "handshake", request.handshake)]

@@ -96,10 +96,11 @@ class Psql:
 
 
 class Step:
-    """A statement and what it must answer: rows whose fields may be model objects, or a code."""
+    """A statement and what it must answer: rows whose fields may be model objects, or a code. About says what each row
+    answers to, where the statement does not show that well."""
 
-    def __init__(self, statement, rows=None, code="processed"):
-        self.statement, self.rows, self.code = statement, rows, code
+    def __init__(self, statement, rows=None, code="processed", about=()):
+        self.statement, self.rows, self.code, self.about = statement, rows, code, about
 
 
 # What is shown of a row of the journal, as transfer_info and the table have it; see row_of().

@@ -1,5 +1,5 @@
-# Random operations, each answer compared with that of a model in Python: see test/model/.
-# MODEL_SEED and MODEL_OPERATIONS repeat a run, or make it longer.
+# Random operations, each answer compared with that of a model in Python: see test/model/. Before, all pairs of
+# rules that one operation can break. MODEL_SEED and MODEL_OPERATIONS repeat a run, or make it longer.
 use strict;
 use warnings;
 
@@ -14,14 +14,14 @@ my $node       = new_server('model', conf => "pg_wallet.databases = 'worked'\n")
 
 $ENV{PGHOST} = $node->host;
 $ENV{PGPORT} = $node->port;
-foreach my $run (['called'], ['worked', '--worker'])
+foreach my $run (['paired', 1, '--pairs'], ['called', $operations], ['worked', $operations, '--worker'])
 {
-    my ($database, @flags) = @{$run};
+    my ($database, $count, @flags) = @{$run};
 
     new_database($node, $database);
-    worker_pid($node, $database) if @flags;
+    worker_pid($node, $database) if $database eq 'worked';
     my $said =
-        `python3 -B "$FindBin::RealBin/../model/schedule.py" --database $database --seed $seed --operations $operations @flags 2>&1`;
+        `python3 -B "$FindBin::RealBin/../model/schedule.py" --database $database --seed $seed --operations $count @flags 2>&1`;
     is($?, 0, "$database, seed $seed: every answer is the model's") or diag($said);
     like($said, qr/^\d+ operations, /m, "$database: $seed ran to its end");
     note($said);

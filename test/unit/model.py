@@ -9,9 +9,9 @@ sys.dont_write_bytecode = True
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "test/model"), str(ROOT / "test/torture")]
 import tap
+from calls import Model
 from chance import Chance, direct_operation, seeded
 from payload import SECOND, Moment, Payload, Refused
-from rules import Model
 
 HOUR = 3600 * SECOND
 TYPES = {"amount": "amount", "trans_sum": "amount", "max_capture": "amount", "final": "flag", "keep_fees": "flag", "amount_mode": "mode",
@@ -187,7 +187,7 @@ def queue():
 class Random(Chance, World):
     def __init__(self, seed):
         World.__init__(self, "1000", "500", "50", "0", "100000")
-        self.random, self.model = seeded(seed), self
+        self.random, self.model, self.with_worker = seeded(seed), self, False
         self.known_rows, self.known_groups, self.keyed = [], [], []
 
 
