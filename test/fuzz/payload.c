@@ -512,6 +512,26 @@ check_readers(const char *json, size_t length, WalletCode code, const Request *r
 	json_decref(value);
 }
 
+/* The checks of what was read, and the legs of a direct call: they end, and say what is wrong. */
+static void
+check_checks(const Request *request, const char *json, size_t length)
+{
+	Operation group;
+	StringInfoData message;
+	WalletCode code;
+
+	initStringInfo(&message);
+	code = request == NULL ? CODE_OK : payload_check(request, 0, &message);
+	EXPECT((code == CODE_OK) == (message.len == 0), "%s", wallet_codes[code].name);
+	resetStringInfo(&message);
+	code = payload_parse_legs(PG_UTF8, json, (int) length, &group, &message);
+	EXPECT((code == CODE_OK) == (group.parts != NULL), "%s", wallet_codes[code].name);
+	EXPECT((code == CODE_OK) == (message.len == 0), "%s", wallet_codes[code].name);
+	if (group.parts != NULL)
+		pfree(group.parts);
+	pfree(message.data);
+}
+
 static bool
 has_split(const Request *request)
 {
@@ -531,6 +551,7 @@ check_json(RequestKind kind, const char *json, size_t length)
 	code = parse(kind, json, length, &request);
 	EXPECT(code >= CODE_OK && code < CODE_COUNT, "code %d", (int) code);
 	check_readers(json, length, code, &request);
+	check_checks(code == CODE_OK ? &request : NULL, json, length);
 	if (code != CODE_OK)
 		return;
 	EXPECT(request.kind == kind && request.user_id > 0 && request.request_id == 0,

@@ -27,13 +27,15 @@ run_covered() {
         "${CC:-cc}" -std=c11 -D_GNU_SOURCE -DNDEBUG -O0 -g --coverage -Iextension -c "$source" \
             -o "$work/rules/$(basename "$source" .c).o"
     done
-    # shellcheck disable=SC2046 # one word a flag
-    "${CC:-cc}" $(fuzz_flags payload) -O0 --coverage -c extension/queue/payload.c -o "$work/queue/payload.o"
-    for target in amount post payload; do
+    for source in payload json values; do
+        # shellcheck disable=SC2046 # one word a flag
+        "${CC:-cc}" $(fuzz_flags payload) -O0 --coverage -c "extension/queue/$source.c" -o "$work/queue/$source.o"
+    done
+    for target in amount post extra payload; do
         covered_build "$target"
         "$work/$target" test/fuzz/corpus/"$target"/*
     done
-    for target in number_test rules_test working_set_test kinds_test; do
+    for target in number_test rules_test working_set_test kinds_test extra_test; do
         "${CC:-cc}" -std=c11 -D_GNU_SOURCE -DNDEBUG -Iextension "test/unit/$target.c" "$work"/rules/*.o \
             --coverage -o "$work/$target"
         "$work/$target" >/dev/null
@@ -42,7 +44,7 @@ run_covered() {
 
 covered_build() {
     local objects=("$work"/rules/*.o) sources
-    [[ $1 != payload ]] || objects+=("$work/queue/payload.o")
+    [[ $1 != payload ]] || objects+=("$work"/queue/*.o)
     sources=$(fuzz_sources "$1" | sed 's|extension/[a-z_/]*\.c||g')
     # shellcheck disable=SC2046,SC2086 # one word a flag or file
     "${CC:-cc}" $(fuzz_flags "$1") -O1 "test/fuzz/$1.c" test/fuzz/replay.c $sources \
@@ -64,7 +66,7 @@ enough() {
 }
 
 run_covered
-for source in extension/rules/*.c extension/queue/payload.c; do
+for source in extension/rules/*.c extension/queue/{payload,json,values}.c; do
     source=${source#extension/}
     enough "${source##*/}" "${source%.c}"
 done
