@@ -165,10 +165,10 @@ sub outcome_is
     my $hold  = hold('called', $payer, $payee, 60, ", expires_in => '1 hour'");
     my $later = "set_config('pg_wallet.clock_offset', '1 hour', false)";
 
-    is(ask($node, 'called', "SELECT FROM $later; SELECT amount, held, available FROM wallet_get($payer)"), "\n100.00|0.00|100.00", 'a hold that is due counts nowhere');
+    is(ask($node, 'called', "SELECT FROM $later; SELECT amount, held, available FROM wallet_get($payer)"), "100.00|0.00|100.00", 'a hold that is due counts nowhere');
     like(ask($node, 'called', "SELECT FROM $later; SELECT amount FROM wallet_transfer($payer, $payee, 100)"), qr/^100\.00$/m, 'a payment is not held up, though nobody has swept');
     is(one('called', "string_agg(wallet.kind_name(kind), ',' ORDER BY transfer_id) FROM wallet.transfer WHERE source_wallet_id = $payer"), 'hold,expiry,transaction', 'the expiry is on record, and comes first');
-    is(ask($node, 'called', "SELECT FROM $later; SELECT state FROM wallet_hold_get($hold)"), "\nexpired", 'the hold has expired');
+    is(ask($node, 'called', "SELECT FROM $later; SELECT state FROM wallet_hold_get($hold)"), "expired", 'the hold has expired');
 }
 
 # ---- A lock error that hides the state ----
