@@ -58,7 +58,7 @@ my %types = (
     NEGATED_FLAG   => \@yes_or_no,
     AMOUNT_MODE    => [ '"type": "string"', '"enum": ["exact", "up_to", "all"]' ],
     SHORTFALL      => [ '"type": "string"', '"enum": ["refuse", "available", "overdraw"]' ],
-    HANDSHAKE      => [ '"$ref": "#/components/schemas/HandshakeIn"' ],
+    HANDSHAKE      => [ '"$ref": "#/components/schemas/Handshake"' ],
     LEGS           => [ '"type": "array"', '"minItems": 1', '"maxItems": 64', '"items": { "$ref": "#/components/schemas/Leg" }' ],
     SPLIT          => [ '"type": "array"', '"minItems": 1', '"maxItems": 64', '"items": { "$ref": "#/components/schemas/Share" }' ],
 );

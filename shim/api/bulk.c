@@ -25,6 +25,9 @@
 /* An element of an answer has at most so many bytes, besides what it repeats of the body. */
 #define REPLY_ITEM_SIZE 256
 
+/* What the database has answered where it was not asked. */
+static const DbResult nothing_asked = {.code = CODE_OK};
+
 /* Refuses the request as a whole. */
 static void
 refuse(Client *client, WalletCode code)
@@ -65,7 +68,7 @@ reply_many(Client *client, unsigned status)
 	client_charge(client, out->length);
 }
 
-/* result NULL: all were refused here. */
+/* result: nothing_asked where all were refused here. */
 static void
 write_stored(Request *request, const DbResult *result)
 {
@@ -240,7 +243,7 @@ bulk_start(Request *request)
 	else if (!read_payloads(request, slices, (int) count))
 		client_discharge(client);
 	else if (item->sent_count == 0)
-		write_stored(request, NULL);
+		write_stored(request, &nothing_asked);
 	else
 	{
 		item->idempotency_key = client->head.key_count ? client->head.idempotency_key : NULL;
@@ -288,7 +291,10 @@ read_question(const Request *request, const Slice *text, Members *members,
 	                             message);
 }
 
-/* result NULL: none was a question.  Those that were none are read again, for the message. */
+/*
+ * result: nothing_asked where none was a question.  Those that were none are read again, for the
+ * message.
+ */
 static void
 write_outcomes(Request *request, const DbResult *result)
 {
@@ -372,7 +378,7 @@ bulk_read(Request *request)
 	else if (!read_questions(request, slices, (int) count))
 		client_discharge(client);
 	else if (item->sent_count == 0)
-		write_outcomes(request, NULL);
+		write_outcomes(request, &nothing_asked);
 	else
 		request_submit(request, DB_OUTCOMES, outcome_of_questions);
 	free(slices);

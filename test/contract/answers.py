@@ -62,7 +62,7 @@ def names_of(schema, value):
     names = dict(schema.get("properties", {}))
     for part in schema.get("allOf", []):
         names.update({name: inner for name, inner in names_of(part, value).items() if name not in names})
-    for part in schema.get("oneOf", []):
+    for part in schema.get("oneOf", []) + schema.get("anyOf", []):
         if not document.faults(part, value):
             names.update(names_of(part, value))
     return names

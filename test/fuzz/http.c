@@ -317,7 +317,7 @@ the_http(void)
 static bool
 receive(int fd, Buffer *answers)
 {
-	char bytes[16384];
+	char bytes[65536];
 	ssize_t size = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
 
 	if (size > 0 && answers->length < REPLY_MAX)

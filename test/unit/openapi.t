@@ -165,7 +165,8 @@ for my $path (sort grep { $routes{$_}{methods}{post} } keys %routes) {
 
 my $too_large = $components->{responses}{TooLarge}{description};
 like($too_large, qr/\b$_\b/, "a body's limit is $_") for constant('BODY_SIZE_MAX'), constant('BULK_BODY_SIZE_MAX'), constant('BULK_ITEMS_MAX');
-is($schemas->{$_}{maxItems}, constant('BULK_ITEMS_MAX'), "$_: as many as fit") for qw(BulkRequest ManyRequest OutcomesRequest);
+is($schemas->{$_}{maxItems}, constant('BULK_ITEMS_MAX'), "$_: as many as fit") for qw(BulkRequest ManyRequest);
+is($paths->{'/api/v1/outcome'}{'x-query'}{requestBody}{content}{'application/json'}{schema}{maxItems}, constant('BULK_ITEMS_MAX'), 'as many questions, too');
 my $limit = $parameters->{limit}{schema};
 is("$limit->{default} $limit->{maximum}", constant('HISTORY_ROWS_DEFAULT') . ' ' . constant('HISTORY_ROWS_MAX'), "a page's size");
 my $digits = constant('HANDSHAKE_LENGTH');
