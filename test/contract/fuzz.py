@@ -115,6 +115,7 @@ def run(phases, *more):
 def mismatches(events):
     """How many requests were sent; for each kind of failed check that the baseline does not know one example."""
     count, found = 0, {}
+    paths = document.text["paths"]
     for event in events:
         recorder = event.get("ScenarioFinished", {}).get("recorder", {})
         count += len(recorder.get("cases", {}))
@@ -128,6 +129,9 @@ def mismatches(events):
             for check in checks:
                 status = response.get("status_code")
                 if check["status"] == "success":
+                    continue
+                # GET with a body is QUERY, also where the document shows QUERY alone.
+                if check["name"] == "unsupported_method" and method == "GET" and "x-query" in paths.get(operation[4:], {}):
                     continue
                 if any(is_meant(entry, operation, check["name"], status, code, detail) for entry in baseline):
                     continue
