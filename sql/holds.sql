@@ -10,7 +10,7 @@ SELECT transfer_id AS hold_id, source_wallet_id, destination_wallet_id, amount, 
 SELECT max(transfer_id) AS hold FROM wallet.transfer WHERE kind = 7 \gset
 SELECT * FROM shown;
 SELECT wallet_transfer(1, 2, 40.01);
-SELECT source_balance, held FROM wallet_transfer(1, 2, 40);
+SELECT source_balance FROM wallet_transfer(1, 2, 40);
 
 -- Parts of it are captured and voided; a capture up to the rest is never refused for funds.
 SELECT amount, source_balance, destination_balance, kind, held, link_id = :hold AS linked FROM wallet_capture(:hold, 10, final => false);
@@ -83,7 +83,7 @@ SELECT count(*) AS expiries FROM wallet.transfer WHERE kind = 11;
 SELECT wallet_transfer(1, 2, 100);
 SELECT count(*) AS expiries_of_a_refusal FROM wallet.transfer WHERE kind = 11;
 SELECT wallet_capture(:short);
-SELECT source_balance, held, kind FROM wallet_transfer(1, 2, 11, metadata => '{"order":17}');
+SELECT source_balance FROM wallet_transfer(1, 2, 11, metadata => '{"order":17}');
 SELECT amount, held, link_id = :short AS linked, metadata, request_id, group_id FROM wallet.transfer WHERE kind = 11;
 SELECT state FROM wallet.hold WHERE hold_id = :short;
 SELECT wallet_void(:short);

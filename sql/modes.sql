@@ -17,14 +17,14 @@ SELECT amount FROM wallet_get(1);
 -- all: own money, without the credit line; up_to may draw it.
 SELECT available FROM wallet_set_limits(1, -100);
 SELECT kind FROM wallet_hold(1, 2, 50);
-SELECT amount, source_balance, held FROM wallet_withdraw(1, NULL, 'all');
+SELECT amount, source_balance FROM wallet_withdraw(1, NULL, 'all');
 SELECT wallet_withdraw(1, NULL, 'all');
 SELECT amount, source_balance FROM wallet_withdraw(1, 500, 'up_to');
 SELECT wallet_withdraw(1, 0.01, 'up_to');
 -- a positive floor stays
 SELECT destination_balance FROM wallet_deposit(1, 150.01);
 SELECT available FROM wallet_set_limits(1, 30);
-SELECT amount, source_balance, held FROM wallet_transfer(1, 2, NULL, 'all');
+SELECT amount, source_balance FROM wallet_transfer(1, 2, NULL, 'all');
 
 -- Both look at the payer alone: the payee's ceiling refuses the whole.
 SELECT destination_balance FROM wallet_deposit(1, 10);

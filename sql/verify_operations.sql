@@ -6,23 +6,23 @@ SELECT count(wallet_create(i, 100)) AS wallets FROM generate_series(1, 4) AS i;
 -- A hold with everything that can become of it, and one that a payment finds due.
 SELECT transfer_id AS hold FROM wallet_hold(1, 2, 40, '1 day', 50) \gset
 SELECT transfer_id, kind, amount, held FROM wallet_capture(:hold, 10, false);
-SELECT transfer_id, kind, amount, held FROM wallet_transfer(2, 1, 5);
+SELECT transfer_id, amount, source_balance FROM wallet_transfer(2, 1, 5);
 SELECT transfer_id, kind, amount, held FROM wallet_void(:hold, 5);
 SELECT transfer_id, kind, amount, held, max_capture FROM wallet_hold_extend(:hold, 50, '2 days');
-SELECT transfer_id, kind, amount, held FROM wallet_transfer(1, 3, 50);
+SELECT transfer_id, amount, source_balance FROM wallet_transfer(1, 3, 50);
 SELECT transfer_id, kind, amount, held FROM wallet_capture(:hold);
 SELECT transfer_id, kind, amount, held FROM wallet_hold(1, 2, 3, '1 min');
 SET pg_wallet.clock_offset = '2 min';
-SELECT transfer_id, kind, amount, held FROM wallet_transfer(1, 3, 5);
+SELECT transfer_id, amount, source_balance FROM wallet_transfer(1, 3, 5);
 -- A reversal that overdraws, two of one payment; a hold to the outside, which stays open.
 SELECT transfer_id, kind, amount, link_id, overdraw FROM wallet_reverse(7, shortfall => 'overdraw');
 SELECT transfer_id, kind, amount, held FROM wallet_hold(3, NULL, 2, expires_at => 'infinity');
 SELECT transfer_id, kind, amount, link_id FROM wallet_reverse(10, 20);
 SELECT transfer_id, kind, amount, link_id FROM wallet_reverse(10);
-SELECT transfer_id, kind, amount, link_id FROM wallet_transfer(2, 3, 144.5);
+SELECT transfer_id, amount, source_balance FROM wallet_transfer(2, 3, 144.5);
 -- A credit line that is used, and then cut; a ceiling; a wallet that is swept.
 SELECT floor, ceiling, available FROM wallet_set_limits(1, -40);
-SELECT transfer_id, kind, amount, source_balance FROM wallet_transfer(1, 3, 70);
+SELECT transfer_id, amount, source_balance FROM wallet_transfer(1, 3, 70);
 SELECT floor, ceiling, available FROM wallet_set_limits(1, 0, 1000);
 SELECT status, amount FROM wallet_close(4, 3);
 -- A group of a payment in two shares, a fee and a hold; what is asked through the queue.

@@ -25,6 +25,17 @@ CREATE TYPE wallet.transfer_info AS (
     amount numeric,
     source_balance numeric,
     destination_balance numeric,
+    posted_at timestamptz
+);
+COMMENT ON TYPE wallet.transfer_info IS 'a transfer as users see it: the outside is null';
+
+CREATE TYPE wallet.operation_info AS (
+    transfer_id bigint,
+    source_wallet_id bigint,
+    destination_wallet_id bigint,
+    amount numeric,
+    source_balance numeric,
+    destination_balance numeric,
     posted_at timestamptz,
     kind text,
     held numeric,
@@ -34,7 +45,7 @@ CREATE TYPE wallet.transfer_info AS (
     max_capture numeric,
     overdraw boolean
 );
-COMMENT ON TYPE wallet.transfer_info IS 'a transfer as users see it: the outside is null';
+COMMENT ON TYPE wallet.operation_info IS 'a row of the journal as users see it: the outside is null, and so is what says nothing of its kind';
 
 CREATE TYPE wallet.request_info AS (
     state text,
@@ -166,43 +177,43 @@ AS 'MODULE_PATHNAME', 'wallet_transfer';
 COMMENT ON FUNCTION @extschema@.wallet_transfer(bigint, bigint, numeric, text, jsonb, text) IS 'moves money from one wallet to another';
 
 CREATE FUNCTION @extschema@.wallet_hold(source_wallet_id bigint, destination_wallet_id bigint, amount numeric, expires_in interval DEFAULT NULL, max_capture numeric DEFAULT NULL, expires_at timestamptz DEFAULT NULL, metadata jsonb DEFAULT NULL, idempotency_key text DEFAULT NULL)
-RETURNS wallet.transfer_info
+RETURNS wallet.operation_info
 LANGUAGE c SECURITY DEFINER
 AS 'MODULE_PATHNAME', 'wallet_hold';
 COMMENT ON FUNCTION @extschema@.wallet_hold(bigint, bigint, numeric, interval, numeric, timestamptz, jsonb, text) IS 'reserves money on a wallet for another one, or, without one, for the outside; the transfer_id is the hold''s id';
 
 CREATE FUNCTION @extschema@.wallet_capture(hold_id bigint, amount numeric DEFAULT NULL, final boolean DEFAULT true, metadata jsonb DEFAULT NULL, idempotency_key text DEFAULT NULL)
-RETURNS wallet.transfer_info
+RETURNS wallet.operation_info
 LANGUAGE c SECURITY DEFINER
 AS 'MODULE_PATHNAME', 'wallet_capture';
 COMMENT ON FUNCTION @extschema@.wallet_capture(bigint, numeric, boolean, jsonb, text) IS 'moves money that a hold has reserved, and releases what is left unless final is false';
 
 CREATE FUNCTION @extschema@.wallet_void(hold_id bigint, amount numeric DEFAULT NULL, metadata jsonb DEFAULT NULL, idempotency_key text DEFAULT NULL)
-RETURNS wallet.transfer_info
+RETURNS wallet.operation_info
 LANGUAGE c SECURITY DEFINER
 AS 'MODULE_PATHNAME', 'wallet_void';
 COMMENT ON FUNCTION @extschema@.wallet_void(bigint, numeric, jsonb, text) IS 'releases what a hold has reserved, or a part of it';
 
 CREATE FUNCTION @extschema@.wallet_hold_extend(hold_id bigint, amount numeric DEFAULT NULL, expires_in interval DEFAULT NULL, expires_at timestamptz DEFAULT NULL, metadata jsonb DEFAULT NULL, idempotency_key text DEFAULT NULL)
-RETURNS wallet.transfer_info
+RETURNS wallet.operation_info
 LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'wallet_hold_extend';
 COMMENT ON FUNCTION @extschema@.wallet_hold_extend(bigint, numeric, interval, timestamptz, jsonb, text) IS 'raises the total of a hold to the amount, or moves its end later';
 
 CREATE FUNCTION @extschema@.wallet_reverse(transfer_id bigint, amount numeric DEFAULT NULL, shortfall text DEFAULT 'refuse', metadata jsonb DEFAULT NULL, idempotency_key text DEFAULT NULL)
-RETURNS wallet.transfer_info
+RETURNS wallet.operation_info
 LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'wallet_reverse';
 COMMENT ON FUNCTION @extschema@.wallet_reverse(bigint, numeric, text, jsonb, text) IS 'moves money of a transfer back, what is left of it or a part';
 
 CREATE FUNCTION @extschema@.wallet_reverse_group(group_id bigint, keep_fees boolean DEFAULT false, metadata jsonb DEFAULT NULL, idempotency_key text DEFAULT NULL)
-RETURNS SETOF wallet.transfer_info
+RETURNS SETOF wallet.operation_info
 LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'wallet_reverse_group';
 COMMENT ON FUNCTION @extschema@.wallet_reverse_group(bigint, boolean, jsonb, text) IS 'moves back the money of all that is left of a group';
 
 CREATE FUNCTION @extschema@.wallet_group(legs jsonb, metadata jsonb DEFAULT NULL, idempotency_key text DEFAULT NULL)
-RETURNS SETOF wallet.transfer_info
+RETURNS SETOF wallet.operation_info
 LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'wallet_group';
 COMMENT ON FUNCTION @extschema@.wallet_group(jsonb, jsonb, text) IS 'carries out several operations, all or none, and returns their rows';

@@ -1,6 +1,7 @@
 /*
  * results.c
- *		Wallets and transfers as rows of wallet.wallet_info and wallet.transfer_info.
+ *		Wallets and transfers as rows of wallet.wallet_info, wallet.transfer_info and
+ *		wallet.operation_info.
  */
 #include "posting/results.h"
 
@@ -21,11 +22,13 @@ static const Oid wallet_types[] = {INT8OID,    INT8OID,        TEXTOID,        N
                                    TEXTOID,    TIMESTAMPTZOID, TIMESTAMPTZOID, NUMERICOID,
                                    NUMERICOID, NUMERICOID,     NUMERICOID};
 
-static const Oid transfer_types[] = {INT8OID,    INT8OID,        INT8OID,    NUMERICOID, NUMERICOID,
-                                     NUMERICOID, TIMESTAMPTZOID, TEXTOID,    NUMERICOID, INT8OID,
-                                     INT8OID,    TIMESTAMPTZOID, NUMERICOID, BOOLOID};
+/* Of wallet.operation_info, which begins as wallet.transfer_info does. */
+static const Oid row_types[] = {INT8OID,    INT8OID,        INT8OID,    NUMERICOID, NUMERICOID,
+                                NUMERICOID, TIMESTAMPTZOID, TEXTOID,    NUMERICOID, INT8OID,
+                                INT8OID,    TIMESTAMPTZOID, NUMERICOID, BOOLOID};
 
-#define TRANSFER_COLUMNS_COUNT lengthof(transfer_types)
+#define ROW_COLUMNS lengthof(row_types)
+#define TRANSFER_COLUMNS 7 /* of them, that wallet.transfer_info has, too */
 
 /* The function's result: a tuple of its composite type with these columns. */
 static Datum
@@ -82,63 +85,59 @@ wallet_result(FunctionCallInfo fcinfo, const Wallet *wallet)
 	return form_result(fcinfo, wallet_types, lengthof(wallet_types), values, nulls);
 }
 
-/*
- * What says nothing is null: of the outside its balance, of a row that moves no money the balance
- * of the destination, and the terms of a hold on other rows.
- */
+/* The columns of wallet.transfer_info. */
 static void
-transfer_values(const Transfer *transfer, const Currency *currency, Datum *values, bool *nulls)
+put_transfer(const Transfer *transfer, const Currency *currency, Datum *values, bool *nulls)
 {
 	bool from_outside = transfer->source_wallet_id < 0;
 	bool to_outside = transfer->destination_wallet_id < 0;
-	bool has_terms = transfer->kind == KIND_HOLD || transfer->kind == KIND_HOLD_EXTEND;
-	const Datum row[] = {
-	    Int64GetDatum(transfer->transfer_id),
-	    Int64GetDatum(transfer->source_wallet_id),
-	    Int64GetDatum(transfer->destination_wallet_id),
-	    amount_datum(transfer->amount, currency),
-	    from_outside ? (Datum) 0 : amount_datum(transfer->source_balance, currency),
-	    to_outside ? (Datum) 0 : amount_datum(transfer->destination_balance, currency),
-	    TimestampTzGetDatum(transfer->posted_at),
-	    CStringGetTextDatum(kind_name(transfer->kind)),
-	    from_outside ? (Datum) 0 : amount_datum(transfer->held, currency),
-	    Int64GetDatum(transfer->link_id),
-	    Int64GetDatum(transfer->group_id),
-	    TimestampTzGetDatum(transfer->expires_at),
-	    has_terms ? amount_datum(transfer->max_capture, currency) : (Datum) 0,
-	    BoolGetDatum(transfer->overdraw),
-	};
-	const bool row_nulls[] = {
-	    false,
-	    from_outside,
-	    to_outside,
-	    false,
-	    from_outside,
-	    to_outside || !kind_moves_money(transfer->kind),
-	    false,
-	    false,
-	    from_outside,
-	    transfer->link_id == 0,
-	    transfer->group_id == 0,
-	    !has_terms,
-	    !has_terms,
-	    false,
-	};
 
-	StaticAssertStmt(lengthof(row) == TRANSFER_COLUMNS_COUNT, "a value for each column");
-	StaticAssertStmt(lengthof(row_nulls) == TRANSFER_COLUMNS_COUNT, "each column is null or not");
-	memcpy(values, row, sizeof(row));
-	memcpy(nulls, row_nulls, sizeof(row_nulls));
+	values[0] = Int64GetDatum(transfer->transfer_id);
+	values[1] = Int64GetDatum(transfer->source_wallet_id);
+	values[2] = Int64GetDatum(transfer->destination_wallet_id);
+	values[3] = amount_datum(transfer->amount, currency);
+	values[4] = from_outside ? (Datum) 0 : amount_datum(transfer->source_balance, currency);
+	values[5] = to_outside ? (Datum) 0 : amount_datum(transfer->destination_balance, currency);
+	values[6] = TimestampTzGetDatum(transfer->posted_at);
+	nulls[0] = nulls[3] = nulls[6] = false;
+	nulls[1] = nulls[4] = from_outside;
+	nulls[2] = to_outside;
+	nulls[5] = to_outside || !kind_moves_money(transfer->kind);
+}
+
+/* The further columns of wallet.operation_info: the terms of a hold are null on other rows. */
+static void
+put_further(const Transfer *transfer, const Currency *currency, Datum *values, bool *nulls)
+{
+	bool from_outside = transfer->source_wallet_id < 0;
+	bool has_terms = transfer->kind == KIND_HOLD || transfer->kind == KIND_HOLD_EXTEND;
+
+	values[7] = CStringGetTextDatum(kind_name(transfer->kind));
+	values[8] = from_outside ? (Datum) 0 : amount_datum(transfer->held, currency);
+	values[9] = Int64GetDatum(transfer->link_id);
+	values[10] = Int64GetDatum(transfer->group_id);
+	values[11] = TimestampTzGetDatum(transfer->expires_at);
+	values[12] = has_terms ? amount_datum(transfer->max_capture, currency) : (Datum) 0;
+	values[13] = BoolGetDatum(transfer->overdraw);
+	nulls[7] = nulls[13] = false;
+	nulls[8] = from_outside;
+	nulls[9] = transfer->link_id == 0;
+	nulls[10] = transfer->group_id == 0;
+	nulls[11] = nulls[12] = !has_terms;
 }
 
 Datum
 transfer_result(FunctionCallInfo fcinfo, const Transfer *transfer, const Currency *currency)
 {
-	Datum values[TRANSFER_COLUMNS_COUNT];
-	bool nulls[TRANSFER_COLUMNS_COUNT];
+	Datum values[ROW_COLUMNS];
+	bool nulls[ROW_COLUMNS];
+	bool is_plain = transfer->kind == KIND_TRANSACTION || transfer->kind == KIND_DEPOSIT ||
+	                transfer->kind == KIND_WITHDRAWAL;
 
-	transfer_values(transfer, currency, values, nulls);
-	return form_result(fcinfo, transfer_types, TRANSFER_COLUMNS_COUNT, values, nulls);
+	put_transfer(transfer, currency, values, nulls);
+	if (!is_plain)
+		put_further(transfer, currency, values, nulls);
+	return form_result(fcinfo, row_types, is_plain ? TRANSFER_COLUMNS : ROW_COLUMNS, values, nulls);
 }
 
 void
@@ -151,10 +150,11 @@ void
 transfer_results_put(FunctionCallInfo fcinfo, const Transfer *transfer, const Currency *currency)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	Datum values[TRANSFER_COLUMNS_COUNT];
-	bool nulls[TRANSFER_COLUMNS_COUNT];
+	Datum values[ROW_COLUMNS];
+	bool nulls[ROW_COLUMNS];
 
-	transfer_values(transfer, currency, values, nulls);
-	tuplestore_puttuple(result->setResult, result_row(result->setDesc, transfer_types,
-	                                                  TRANSFER_COLUMNS_COUNT, values, nulls));
+	put_transfer(transfer, currency, values, nulls);
+	put_further(transfer, currency, values, nulls);
+	tuplestore_puttuple(result->setResult,
+	                    result_row(result->setDesc, row_types, ROW_COLUMNS, values, nulls));
 }

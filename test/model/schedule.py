@@ -22,7 +22,7 @@ import pairs
 from calls import Model
 from chance import CALLS, HOUR, NAMES, Chance, direct_operation, seeded, value_sql
 from payload import CURRENCIES, INFINITY, SECOND, SLACK, SQLSTATE, UNITS_MAX, Moment, Refused, read_json_amount
-from session import ROW, Psql, Step, array, decimal_text, is_json, is_same, literal, micros, read_micros, row_of, shown
+from session import PLAIN_ROW, ROW, Psql, Step, array, decimal_text, is_json, is_same, literal, micros, read_micros, row_of, shown
 
 SECONDS_MAX = 60
 WALLETS_MAX = 300
@@ -327,8 +327,12 @@ class Schedule(Comparison):
             values += ", amount => NULL"
         if kind == "hold" and not any(name == "dest_wallet_id" for name, _, _ in members):
             values += ", destination_wallet_id => NULL"
-        self.step(f"SELECT transfer_id, group_id, {ROW} FROM wallet_{CALLS[kind]}({values}, metadata => {literal(metadata)}, idempotency_key => {literal(key)})",
-                  lambda: self.called(*call), lambda rows: [[row, row.group, *row_of(row)] for row in rows])
+        # transfer_info has the first columns of operation_info alone.
+        is_plain = kind in ("transaction", "deposit", "withdrawal")
+        columns = PLAIN_ROW if is_plain else f"transfer_id, group_id, {ROW}"
+        self.step(f"SELECT {columns} FROM wallet_{CALLS[kind]}({values}, metadata => {literal(metadata)}, idempotency_key => {literal(key)})",
+                  lambda: self.called(*call),
+                  lambda rows: [[row, *row_of(row)[1:6]] if is_plain else [row, row.group, *row_of(row)] for row in rows])
 
     def called(self, kind, members, metadata, key):
         operation = direct_operation(kind, members)

@@ -103,7 +103,8 @@ class Step:
         self.statement, self.rows, self.code, self.about = statement, rows, code, about
 
 
-# What is shown of a row of the journal, as transfer_info and the table have it; see row_of().
+# What is shown of a row of the journal, as transfer_info, operation_info and the table have it; see row_of().
+PLAIN_ROW = "transfer_id, source_wallet_id, destination_wallet_id, amount, source_balance, destination_balance"
 ROW = ("kind, source_wallet_id, destination_wallet_id, amount, source_balance, destination_balance, coalesce(held, 0), link_id, "
        f"{micros('expires_at')}, max_capture, coalesce(overdraw, false)")
 
