@@ -49,7 +49,7 @@ class Model(Rules):
             self.put(self.keys, (owner, key), (asked, rows))
         return rows
 
-    def transfer_many(self, operations, all_or_nothing):
+    def transfer_many(self, ends, operations, all_or_nothing):
         """[(row or None, code)] of operations that are still to be read; all of them have one moment."""
         answers, mark, read = [], self.mark(), []
         for make in operations:
@@ -57,7 +57,7 @@ class Model(Rules):
                 read.append(make())
             except Refused as refused:
                 read.append(refused)
-        now = self.moment(*(operation for operation in read if not isinstance(operation, Refused)))
+        now = self.moment_of(ends)
         for operation in read:
             try:
                 if isinstance(operation, Refused):
@@ -79,6 +79,7 @@ class Model(Rules):
             operation.may_reverse = True
             now = self.moment(operation)
             check_operation(operation, now)
+            self.check_at_once(operation)
             if self.is_late(operation):
                 raise Refused("request_expired")
             if kind == "wallet":

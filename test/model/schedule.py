@@ -349,7 +349,7 @@ class Schedule(Comparison):
         self.operations += len(pairs) - 1
         self.step(f"SELECT ordinal, transfer_id, code FROM wallet_transfer_many({array(sources, 'bigint')}, {array(destinations, 'bigint')}, "
                   f"{array(amounts, 'numeric')}, all_or_nothing => {literal(together)})",
-                  lambda: self.model.transfer_many([lambda m=m: direct_operation("transaction", m) for m in members], together),
+                  lambda: self.model.transfer_many([end for pair in pairs for end in pair], [lambda m=m: direct_operation("transaction", m) for m in members], together),
                   lambda answers: [[number, row, code] for number, (row, code) in enumerate(answers, 1)])
 
     def set_status(self):
