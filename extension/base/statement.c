@@ -4,6 +4,7 @@
  */
 #include "base/statement.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "jit/jit.h"
@@ -148,4 +149,11 @@ result_expect(int count, const char *table)
 		                count),
 		         errhint("A trigger or a rule on %s may suppress rows.  Change it or drop it.",
 		                 table)));
+}
+
+void
+push_new_snapshot(void)
+{
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
 }

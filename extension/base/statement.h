@@ -40,4 +40,7 @@ extern const char *result_text(uint64 row, int column);
  */
 extern void result_expect(int count, const char *table);
 
+/* Pushes a snapshot that sees what this transaction has written, as a new statement does. */
+extern void push_new_snapshot(void);
+
 #endif /* PG_WALLET_STATEMENT_H */

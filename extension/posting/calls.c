@@ -25,6 +25,7 @@
 #include "base/interval.h"
 #include "base/money.h"
 #include "base/refusal.h"
+#include "base/statement.h"
 #include "posting/resolve.h"
 #include "posting/results.h"
 #include "rules/transfer.h"

@@ -50,13 +50,6 @@ draw_wallet_id(void)
 	return id_draw(ID_WALLET);
 }
 
-void *
-ledger_memory(Size size, Size count, int flags)
-{
-	return MemoryContextAllocExtended(CurrentMemoryContext, size * Max(count, 1),
-	                                  MCXT_ALLOC_HUGE | flags);
-}
-
 /* Notes what an operation or a leg wants to have read, and to make. */
 static void
 count_links(Ledger *ledger, const Operation *operation)

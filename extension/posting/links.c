@@ -10,6 +10,7 @@
 #include "utils/snapmgr.h"
 
 #include "base/arrays.h"
+#include "base/statement.h"
 #include "tables/holds.h"
 #include "tables/journal.h"
 #include "tables/reversed.h"

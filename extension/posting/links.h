@@ -8,7 +8,7 @@
 
 #include "base/version.h"
 
-#include "posting/ledger.h"
+#include "posting/room.h"
 
 /* Does an operation or a loaded wallet depend on what wallet.hold and wallet.reversed say? */
 extern bool links_matter(const Ledger *ledger);

@@ -79,26 +79,8 @@ extern bool deferred_wants_reading(const Deferred *deferred);
 extern int deferred_ids_to_read(const Deferred *deferred, int count_max, int64 *request_ids);
 extern void deferred_reread(Deferred *deferred, const Request *request);
 
-/*
- * Makes requests ready whose wallets were locked and whose pause is over, and those whose
- * valid_until has passed.
- */
-extern void deferred_wake(Deferred *deferred, int64 now_ms, TimestampTz clock);
-
-/*
- * Takes the requests that may be tried, in the order of the ids; returns their number.  A request
- * whose valid_until has passed gets LONG_EXPIRED for it: it is refused, whatever the clock says
- * when it is judged, since requests before it may still wait.
- */
-#define LONG_EXPIRED PG_INT64_MIN
-extern int deferred_take(Deferred *deferred, int count_max, Request *requests,
-                         DeferredEntry **entries);
-
 /* Puts a request into its lines that the round has tried already: the entry is taken. */
 extern DeferredEntry *deferred_take_new(Deferred *deferred, const Request *request, int64 now_ms);
-
-/* Takes a request that has failed alone before and whose pause is over; NULL: there is none. */
-extern DeferredEntry *deferred_take_failing(Deferred *deferred, int64 now_ms, Request *request);
 
 /*
  * What becomes of a taken entry.  mark_settled: carried out, if the transaction commits.  remove:

@@ -11,7 +11,7 @@
 #include "postgres_fe.h"
 #endif
 
-#include "queue/parser.h"
+#include "queue/json.h"
 
 #include "mb/pg_wchar.h"
 

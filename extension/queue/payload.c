@@ -14,7 +14,8 @@
 
 #include "queue/payload.h"
 
-#include "queue/parser.h"
+#include "queue/json.h"
+#include "queue/values.h"
 
 /* Long enough for "legs[2147483647].split[2147483647]." */
 #define PATH_SIZE 48
@@ -416,7 +417,7 @@ static bool
 read_leg(Parser *parser, void *owner, int number, JsonTokenType token)
 {
 	Draft *draft = parser->draft;
-	Operation beyond;
+	Operation beyond = {0};
 	Object leg = {.is_leg = true};
 	char name[PATH_SIZE];
 	Place place;

@@ -13,10 +13,10 @@
 #include "base/clock.h"
 #include "posting/batch.h"
 #include "posting/resolve.h"
-#include "queue/deferred.h"
 #include "queue/gaps.h"
 #include "queue/named.h"
 #include "queue/state.h"
+#include "queue/taking.h"
 #include "rules/operation.h"
 #include "tables/requests.h"
 

@@ -5,7 +5,7 @@
  * An entry whose valid_until has passed becomes ready wherever it stands in its lines, because it
  * is refused before its wallets are looked at.
  */
-#include "queue/deferred.h"
+#include "queue/taking.h"
 
 #include "miscadmin.h"
 

@@ -12,7 +12,7 @@
 #include "postgres_fe.h"
 #endif
 
-#include "queue/parser.h"
+#include "queue/values.h"
 
 #include "mb/pg_wchar.h"
 
@@ -25,9 +25,6 @@
 extern bool interval_parse(const char *text, int64 *us);
 #endif
 
-/* Characters of a member's name that a message repeats. */
-#define NAME_SHOWN_MAX 64
-
 /* Characters of an amount; the message of whoever has more says it, too. */
 #define AMOUNT_LENGTH_MAX 1024
 
@@ -36,75 +33,6 @@ extern bool interval_parse(const char *text, int64 *us);
 
 /* Decimals of a number of seconds. */
 #define SECOND_DECIMALS 6
-
-/* How many bytes of a name fit into a message: whole characters, at most NAME_SHOWN_MAX bytes. */
-static int
-shown_length(int encoding, const char *name, int length)
-{
-	int shown = 0;
-
-	while (shown < length)
-	{
-		int next = shown + pg_encoding_mblen(encoding, name + shown);
-
-		if (next > NAME_SHOWN_MAX)
-			break;
-		shown = next;
-	}
-	return shown;
-}
-
-/* Whether a fault of this code is told in place of the one that has been met before, if any. */
-static bool
-comes_first(Parser *parser, WalletCode code)
-{
-	if (parser->code != CODE_OK && code >= parser->code)
-		return false;
-	parser->code = code;
-	resetStringInfo(parser->message);
-	return true;
-}
-
-void
-complain(Parser *parser, WalletCode code, const Place *place, const char *what)
-{
-	int shown = shown_length(parser->encoding, place->name, place->length);
-
-	if (comes_first(parser, code))
-		appendStringInfo(parser->message, "member \"%s%.*s\"%s %s", place->path, shown, place->name,
-		                 shown < place->length ? " (cut)" : "", what);
-}
-
-void
-complain_plainly(Parser *parser, WalletCode code, const char *message)
-{
-	if (comes_first(parser, code))
-		appendStringInfoString(parser->message, message);
-}
-
-JsonTokenType
-next_token(Parser *parser)
-{
-	if (json_lex(parser->lex) != JSON_SUCCESS)
-		return JSON_TOKEN_INVALID;
-	return parser->lex->token_type;
-}
-
-const char *
-token_text(const Parser *parser, int *length)
-{
-	*length = (int) (parser->lex->token_terminator - parser->lex->token_start);
-	return parser->lex->token_start;
-}
-
-const char *
-string_text(const Parser *parser, int *length)
-{
-	const char *quoted = token_text(parser, length);
-
-	*length -= 2;
-	return quoted + 1;
-}
 
 /* The characters of a number, which may stand in a string; false where the token is neither. */
 static bool

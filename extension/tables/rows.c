@@ -323,47 +323,6 @@ writer_next(RowWriter *writer)
 	return slot;
 }
 
-/* For assertions: does this process hold the lock of the page? */
-static inline bool
-page_is_locked(Buffer buffer)
-{
-	return LWLockHeldByMe(BufferDescriptorGetContentLock(GetBufferDescriptor(buffer - 1)));
-}
-
-/* Who holds the row with this header?  The page of the buffer has the row, and is locked. */
-static RowHolder
-header_holder(Buffer buffer, HeapTupleHeader row)
-{
-	TransactionId xmax = HeapTupleHeaderGetRawXmax(row);
-
-	Assert(page_is_locked(buffer));
-	if (row->t_infomask & HEAP_XMAX_INVALID)
-		return HOLDER_NOBODY;
-	if (row->t_infomask & HEAP_XMAX_IS_MULTI)
-		return HOLDER_OTHERS;
-	if (TransactionIdIsCurrentTransactionId(xmax))
-		return HOLDER_OURSELVES;
-	if (TransactionIdIsInProgress(xmax))
-		return HOLDER_OTHERS;
-	/* A lock has ended with its transaction.  A change counts when it has been committed. */
-	return !HEAP_XMAX_IS_LOCKED_ONLY(row->t_infomask) && TransactionIdDidCommit(xmax)
-	           ? HOLDER_OTHERS
-	           : HOLDER_NOBODY;
-}
-
-RowHolder
-row_holder(TupleTableSlot *slot)
-{
-	const BufferHeapTupleTableSlot *stored = (BufferHeapTupleTableSlot *) slot;
-	RowHolder holder;
-
-	Assert(TTS_IS_BUFFERTUPLE(slot) && BufferIsValid(stored->buffer));
-	LockBuffer(stored->buffer, BUFFER_LOCK_SHARE);
-	holder = header_holder(stored->buffer, stored->base.tuple->t_data);
-	LockBuffer(stored->buffer, BUFFER_LOCK_UNLOCK);
-	return holder;
-}
-
 /* Who holds the row at this place?  HOLDER_OTHERS where the row is gone. */
 static RowHolder
 place_holder(RowWriter *writer, ItemPointer tid)
@@ -687,11 +646,4 @@ reader_close(RowReader *reader)
 	}
 	ExecDropSingleTupleTableSlot(reader->slot);
 	close_heap(reader->heap, reader->parent);
-}
-
-void
-push_new_snapshot(void)
-{
-	CommandCounterIncrement();
-	PushActiveSnapshot(GetTransactionSnapshot());
 }

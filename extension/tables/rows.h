@@ -23,6 +23,7 @@
 #include "storage/lockdefs.h"
 #include "utils/rel.h"
 
+#include "tables/holder.h"
 #include "tables/layout.h"
 
 /* Rows that are written together. */
@@ -103,20 +104,6 @@ typedef struct RowReader
 	Buffer buffer;           /* the page that was read last, pinned */
 } RowReader;
 
-/* Who has locked a version of a row, or replaced it? */
-typedef enum RowHolder
-{
-	HOLDER_NOBODY,
-	HOLDER_OURSELVES,
-	HOLDER_OTHERS /* or a multixact, whose members nobody has looked up */
-} RowHolder;
-
-/*
- * Who holds the version of a row in a slot of a reader?  A transaction may lock the row before the
- * caller gets the answer.
- */
-extern RowHolder row_holder(TupleTableSlot *slot);
-
 /* Reads with the active snapshot.  False when a statement has to do the work. */
 extern bool reader_open(RowReader *reader, const RowLayout *layout, LOCKMODE lock);
 
@@ -166,8 +153,5 @@ extern bool reader_take(RowReader *reader);
 /* Puts the row at this place into the slot.  False where the snapshot shows no row there. */
 extern bool reader_fetch(RowReader *reader, ItemPointer tid);
 extern void reader_close(RowReader *reader);
-
-/* Pushes a snapshot that sees what this transaction has written, as a new statement does. */
-extern void push_new_snapshot(void);
 
 #endif /* PG_WALLET_ROWS_H */

@@ -20,7 +20,7 @@ fuzz_sources() {
     case $1 in
         amount | post | extra) sources=$(echo extension/rules/*.c) ;;
         payload)
-            sources="extension/queue/payload.c extension/queue/json.c extension/queue/values.c"
+            sources="extension/queue/payload.c extension/queue/json.c extension/queue/values.c extension/queue/parser.c"
             sources+=" $(echo extension/rules/*.c)"
             sources+=' shim/api/question.c shim/api/object.c shim/api/members.c shim/api/kinds.c shim/base/text.c'
             ;;

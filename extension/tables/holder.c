@@ -1,0 +1,53 @@
+/*
+ * holder.c
+ *		Who holds a version of a row.
+ */
+#include "tables/holder.h"
+
+#include "access/htup_details.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "storage/buf_internals.h"
+#include "storage/bufmgr.h"
+#include "storage/lwlock.h"
+#include "storage/procarray.h"
+
+/* For assertions: does this process hold the lock of the page? */
+static inline bool
+page_is_locked(Buffer buffer)
+{
+	return LWLockHeldByMe(BufferDescriptorGetContentLock(GetBufferDescriptor(buffer - 1)));
+}
+
+RowHolder
+header_holder(Buffer buffer, HeapTupleHeader row)
+{
+	TransactionId xmax = HeapTupleHeaderGetRawXmax(row);
+
+	Assert(page_is_locked(buffer));
+	if (row->t_infomask & HEAP_XMAX_INVALID)
+		return HOLDER_NOBODY;
+	if (row->t_infomask & HEAP_XMAX_IS_MULTI)
+		return HOLDER_OTHERS;
+	if (TransactionIdIsCurrentTransactionId(xmax))
+		return HOLDER_OURSELVES;
+	if (TransactionIdIsInProgress(xmax))
+		return HOLDER_OTHERS;
+	/* A lock has ended with its transaction.  A change counts when it has been committed. */
+	return !HEAP_XMAX_IS_LOCKED_ONLY(row->t_infomask) && TransactionIdDidCommit(xmax)
+	           ? HOLDER_OTHERS
+	           : HOLDER_NOBODY;
+}
+
+RowHolder
+row_holder(TupleTableSlot *slot)
+{
+	const BufferHeapTupleTableSlot *stored = (BufferHeapTupleTableSlot *) slot;
+	RowHolder holder;
+
+	Assert(TTS_IS_BUFFERTUPLE(slot) && BufferIsValid(stored->buffer));
+	LockBuffer(stored->buffer, BUFFER_LOCK_SHARE);
+	holder = header_holder(stored->buffer, stored->base.tuple->t_data);
+	LockBuffer(stored->buffer, BUFFER_LOCK_UNLOCK);
+	return holder;
+}
