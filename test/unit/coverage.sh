@@ -27,7 +27,7 @@ run_covered() {
         "${CC:-cc}" -std=c11 -D_GNU_SOURCE -DNDEBUG -O0 -g --coverage -Iextension -c "$source" \
             -o "$work/rules/$(basename "$source" .c).o"
     done
-    for source in payload json values; do
+    for source in payload json values parser; do
         # shellcheck disable=SC2046 # one word a flag
         "${CC:-cc}" $(fuzz_flags payload) -O0 --coverage -c "extension/queue/$source.c" -o "$work/queue/$source.o"
     done
@@ -66,7 +66,7 @@ enough() {
 }
 
 run_covered
-for source in extension/rules/*.c extension/queue/{payload,json,values}.c; do
+for source in extension/rules/*.c extension/queue/{payload,json,values,parser}.c; do
     source=${source#extension/}
     enough "${source##*/}" "${source%.c}"
 done

@@ -275,10 +275,46 @@ test_undo(void)
 	   "a later mark takes back only what came after it");
 }
 
+/* Due holds count nowhere; those that are read later are entered once, and expire with the others.
+ */
+static void
+test_due(void)
+{
+	Wallet wallet = make_wallet(1, 100, STATUS_ACTIVE, &usd);
+	Operation payment = {.kind = KIND_WITHDRAWAL, .source_wallet_id = 1, .amount = {1, 0}};
+	static const Hold holds[] = {
+	    {.hold_id = 11, .source_wallet_id = 1, .rest = 40, .max_capture = 40, .expires_at = 500},
+	    {.hold_id = 12, .source_wallet_id = 1, .rest = 20, .max_capture = 20, .expires_at = 501},
+	    {.hold_id = 13, .source_wallet_id = 1, .state = HOLD_STATE_VOIDED, .expires_at = 400},
+	    {.hold_id = 14, .source_wallet_id = 2, .rest = 9, .max_capture = 9, .expires_at = 400},
+	};
+	static const Hold later[] = {
+	    {.hold_id = 14, .source_wallet_id = 2, .rest = 9, .max_capture = 9, .expires_at = 400},
+	    {.hold_id = 11, .source_wallet_id = 1, .rest = 40, .max_capture = 40, .expires_at = 500},
+	    {.hold_id = 10, .source_wallet_id = 1, .rest = 30, .max_capture = 30, .expires_at = 300},
+	};
+
+	wallet.held = 90;
+	bank_clock = 500;
+	bank_open(&bank, &payment, 1, &wallet, 1, find_currency);
+	memcpy(bank.holds, holds, sizeof(holds));
+	working_set_load_holds(&bank.set, LENGTH(holds), bank.effects.moment);
+	ok(bank.wallets[0].due == 40, "a hold is due at its very end, and not a moment before");
+	memcpy(&bank.holds[LENGTH(holds)], later, sizeof(later));
+	ok(working_set_add_due(&bank.set, LENGTH(later)) == 1 && bank.wallets[0].due == 70 &&
+	       bank.set.hold_count == LENGTH(holds) + 1,
+	   "a hold that is there already, or of no wallet here, is not entered");
+	effects_expire_due(&bank.set, &bank.effects, &bank.wallets[0]);
+	ok(bank.wallets[0].held == 20 && bank.wallets[0].due == 0 && bank.effects.transfer_count == 2,
+	   "all due holds expire");
+	ok(working_set_hold(&bank.set, 12)->state == HOLD_OPEN, "the others stay open");
+}
+
 int
 main(void)
 {
 	test_moment();
+	test_due();
 	test_waiting();
 	test_touched();
 #ifndef NDEBUG
