@@ -51,6 +51,7 @@ SELECT array_agg(transfer_id ORDER BY transfer_id) = :'first' AS same FROM walle
 SELECT wallet_group('[{"kind":"transaction","source_wallet_id":2,"dest_wallet_id":3,"amount":1},{"kind":"fee","source_wallet_id":3,"dest_wallet_id":4,"amount":2}]', idempotency_key => 'g');
 SELECT wallet_group('[{"kind":"transaction","source_wallet_id":2,"dest_wallet_id":3,"amount":1}]', idempotency_key => 'g');
 SELECT user_id FROM wallet.idempotency_key WHERE key = 'g';
+SELECT wallet_group('[{"kind":"transaction","source_wallet_id":2,"trans_sum":1,"split":[{"dest_wallet_id":3,"rest":true},{"dest_wallet_id":4,"rest":true}]}]', idempotency_key => '');
 
 -- A group is reversed as a whole, last row first, but for what was reversed already, and fees that are kept.
 SELECT min(transfer_id) AS sale FROM wallet_group('[{"kind":"transaction","source_wallet_id":1,"dest_wallet_id":2,"amount":10},{"kind":"fee","source_wallet_id":2,"dest_wallet_id":4,"amount":1},{"kind":"transaction","source_wallet_id":2,"dest_wallet_id":3,"amount":2}]') \gset

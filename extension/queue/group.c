@@ -5,12 +5,14 @@
 #include "base/version.h"
 
 #include "mb/pg_wchar.h"
+#include "utils/builtins.h"
 #include "utils/jsonb.h"
 
 #include "base/clock.h"
 #include "base/refusal.h"
 #include "posting/calls.h"
 #include "queue/payload.h"
+#include "tables/idempotency.h"
 
 PG_FUNCTION_INFO_V1(wallet_group);
 
@@ -35,6 +37,10 @@ wallet_group(PG_FUNCTION_ARGS)
 		resetStringInfo(&message);
 		code = payload_check(&group, ledger_now(), &message);
 	}
+	/* A fault of the key stands before most of the legs. */
+	if (code > CODE_INVALID_IDEMPOTENCY_KEY && !PG_ARGISNULL(2) &&
+	    !idempotency_key_is_valid(text_to_cstring(PG_GETARG_TEXT_PP(2))))
+		refuse(CODE_INVALID_IDEMPOTENCY_KEY, NULL);
 	if (code != CODE_OK)
 		refuse_with_message(code, message.data);
 	call_post_group(fcinfo, 1, &group);
