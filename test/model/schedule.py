@@ -535,6 +535,10 @@ class Schedule(Comparison):
         offset = self.psql.value(f"SELECT {offset}")
         self.rows(f"ALTER SYSTEM SET pg_wallet.clock_offset = {literal(offset)}")
         self.rows("SELECT pg_reload_conf()")
+        deadline = time.monotonic() + 30
+        while self.psql.value("SELECT current_setting('pg_wallet.clock_offset')") != offset:
+            if time.monotonic() > deadline:
+                raise RuntimeError("the session has not taken the new offset of the clock")
 
     # --- bursts ---
 
