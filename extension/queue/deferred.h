@@ -6,8 +6,9 @@
  * the line of every wallet that it touches.  A request that names a hold by a handshake which is
  * not settled yet touches no wallet, and stands in the line of that hold, behind the request that
  * makes the hold.  Only a request that is the first in all of its lines may be tried.  When one of
- *its wallets was locked, the request is tried again after a pause. When it has failed alone, for a
- *reason that lies outside of the request, it is tried again by itself after a longer pause.
+ * its wallets was locked, the request is tried again after a pause.  When the request has failed
+ * alone, for a reason that lies outside of the request, the queue tries the request again by
+ * itself, after a longer pause.
  *
  * A round takes requests and tries them.  A taken request keeps its place in its lines.  When the
  * round's transaction has committed, the caller calls deferred_remove; when the transaction has

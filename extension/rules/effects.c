@@ -151,9 +151,8 @@ effects_expire_due(WorkingSet *set, Effects *effects, Wallet *wallet)
 }
 
 void
-effects_reverse(WorkingSet *set, Effects *effects, Original *original, int64_t amount)
+effects_reverse(WorkingSet *set, Original *original, int64_t amount)
 {
-	(void) effects;
 	if (set->is_marked)
 		*remember(set) = (Before){.original = original, .as_original = *original};
 	original->reversed += amount;

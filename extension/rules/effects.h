@@ -89,7 +89,7 @@ extern Transfer *effects_note(WorkingSet *set, Effects *effects, const Operation
 extern void effects_expire_due(WorkingSet *set, Effects *effects, Wallet *wallet);
 
 /* So much more of an original is reversed. */
-extern void effects_reverse(WorkingSet *set, Effects *effects, Original *original, int64_t amount);
+extern void effects_reverse(WorkingSet *set, Original *original, int64_t amount);
 
 /* Makes an empty wallet for the user of the operation, who has none. */
 extern Wallet *effects_make_wallet(WorkingSet *set, Effects *effects, int64_t user_id,

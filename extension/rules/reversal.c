@@ -107,7 +107,7 @@ rule_reversal(const Operation *operation, WorkingSet *set, Effects *effects)
 		return code;
 
 	effects_expire_due(set, effects, giver);
-	effects_reverse(set, effects, original, amount);
+	effects_reverse(set, original, amount);
 	row = effects_move(set, effects, operation, KIND_REVERSAL, amount, giver, taker);
 	row->link_id = original->transfer_id;
 	row->overdraw = is_short;

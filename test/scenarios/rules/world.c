@@ -1,7 +1,9 @@
 /*
  * world.c
- *		What the program of the scenarios keeps in place of tables, and what posting/ledger.c does
- *with tables: it finds what an operation touches, loads and stores that.
+ *		What the program of the scenarios keeps in place of tables.
+ *
+ * It does what posting/ledger.c does with tables: finds what an operation touches, loads and
+ * stores that.
  */
 #include "world.h"
 
