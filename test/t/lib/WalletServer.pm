@@ -16,7 +16,7 @@ use Time::HiRes qw(time usleep);
 our @EXPORT = qw(
     new_server new_database set_conf ask becomes poll_for worker_pid queued
     make_wallets transfers_sql transfer_json deposits_sql operations_sql all_is_well
-    log_position log_since log_becomes log_stays
+    log_position log_since log_becomes log_stays log_is_quiet
 );
 
 # No statement of a test waits for ever.
@@ -244,6 +244,20 @@ sub log_stays
     usleep(20_000) until log_since($node, $position) =~ $pattern || time() > $deadline;
     local $Test::Builder::Level = $Test::Builder::Level + 1;
     return ok(log_since($node, $position) !~ $pattern, $name);
+}
+
+# A test that no error has been logged, on a server whose log_line_prefix is '%m [%p] %b: '.
+#
+# PostgreSQL's own launcher exits with 1 whenever the server stops.  A stop also interrupts
+# autovacuum, and the session of a psql that has only just left: each of them logs a FATAL error.
+sub log_is_quiet
+{
+    my ($node, $position, $name) = @_;
+    my @noise = grep { !/logical replication launcher|\] (?:client backend|autovacuum (?:worker|launcher)): / }
+        log_since($node, $position) =~ /^.*(?:FATAL|PANIC|ERROR|exited with exit code|terminat).*$/mg;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    return is(join("\n", @noise), '', "$name: no error in the log");
 }
 
 1;
