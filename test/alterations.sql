@@ -48,5 +48,5 @@ $$;
 CREATE FUNCTION own.leave_alone() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
 CREATE FUNCTION pg_temp.by_statement() RETURNS text LANGUAGE sql AS $$
     SELECT string_agg(format('; CREATE TRIGGER zz BEFORE INSERT OR UPDATE ON wallet.%I FOR EACH ROW EXECUTE FUNCTION own.leave_alone()', t), '')
-        FROM unnest('{wallet,transfer,request,outcome}'::text[]) AS t
+        FROM unnest('{wallet,transfer,request,outcome,hold,reversed}'::text[]) AS t
 $$;
