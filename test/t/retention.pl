@@ -27,6 +27,7 @@ my $old_enough = "SELECT max(enqueued_at) < clock_timestamp() - interval '1 s' F
 # A new partition is begun while somebody has queued and not committed.
 is(ask($node, $db, $rotate), 'f', 'nothing is queued yet: the first partition stays');
 my $first = enqueue('deposit', '{"user_id":1,"wallet_id":1,"amount":1}', 'first');
+my $held  = enqueue('hold', '{"user_id":4,"source_wallet_id":4,"dest_wallet_id":5,"amount":7}', 'held');
 my $open  = $node->background_psql($db);
 $open->query_safe('BEGIN; ' . deposits_sql([1, 10]));
 is(ask($node, $db, $rotate), 't', 'a new partition is begun under an open transaction');
@@ -182,10 +183,15 @@ is( ask($node, $db, "SELECT ordinal, state, code FROM wallet_lookup_many(ARRAY['
 is(enqueue('deposit', '{"user_id":1,"wallet_id":1,"amount":1}', 'first'),
     $first, 'its key, which is kept for longer, still stands for it: nothing is done twice');
 is(ask($node, $db, queued()), '2', 'nor queued');
+my $hold_id   = ask($node, $db, 'SELECT hold_id FROM wallet.hold WHERE source_wallet_id = 4');
+my $by_handle = enqueue('capture', qq({"user_id":5,"hold_handshake_id":"$held","amount":1,"final":false}), 'by handshake');
+my $by_id     = enqueue('capture', qq({"user_id":5,"hold_id":$hold_id,"amount":2}), 'by id');
 
 # The worker goes on from there.
 set_conf($node, 'pg_wallet.worker' => 'on');
 becomes($node, $db, $state, '0|0|0', 'those that waited are posted');
+is( ask($node, $db, "SELECT code FROM wallet_lookup_many(ARRAY['capture', 'capture'], ARRAY[5, 5], ARRAY['$by_handle', '$by_id']) ORDER BY ordinal"),
+    "hold_not_found\nprocessed", 'a hold whose request is gone has lost its handshake, and not its id');
 becomes($node, $db, $caught_up, 't', 'the low-water mark follows');
 like(poll_for($node, $db, 'SELECT wallet_expire_requests()', qr/^[1-9]/), qr/^[1-9]/, 'then they go, too');
 like(lookup('deposit', 1, $late), $gone, 'and are expired');
