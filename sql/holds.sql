@@ -133,6 +133,10 @@ SELECT amount FROM wallet_capture(:h);
 COMMIT;
 SELECT * FROM pg_temp.faults();
 
+-- Arguments are read in their order: the id is refused before an amount that fits nowhere.
+SELECT call, pg_temp.attempt(format('SELECT %s(-1, 9223372036854775808)', call))
+    FROM unnest('{wallet_deposit,wallet_withdraw,wallet_capture,wallet_void,wallet_hold_extend,wallet_reverse}'::text[]) AS call;
+
 DROP VIEW shown;
 SET pg_wallet.allow_drop = on;
 DROP EXTENSION pg_wallet;

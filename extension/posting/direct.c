@@ -88,6 +88,11 @@ wallet_create(PG_FUNCTION_ARGS)
 	return wallet_result(fcinfo, &room.wallets[0]);
 }
 
+/*
+ * Below, arguments are read one statement after the other, so that the first wrong one is refused:
+ * C does not say in which order the members of an initializer are evaluated.
+ */
+
 static Datum
 post_one(FunctionCallInfo fcinfo, int metadata_at, Operation *operation)
 {
@@ -119,13 +124,10 @@ quantity_arguments(FunctionCallInfo fcinfo, int amount_at, Operation *operation)
 Datum
 wallet_deposit(PG_FUNCTION_ARGS)
 {
-	Operation operation = {
-	    .kind = KIND_DEPOSIT,
-	    .destination_wallet_id = id_argument(fcinfo, 0, "wallet_id"),
-	    .amount = amount_argument(fcinfo, 1),
-	    .max_capture = AMOUNT_NONE,
-	};
+	Operation operation = {.kind = KIND_DEPOSIT, .max_capture = AMOUNT_NONE};
 
+	operation.destination_wallet_id = id_argument(fcinfo, 0, "wallet_id");
+	operation.amount = amount_argument(fcinfo, 1);
 	return post_one(fcinfo, 2, &operation);
 }
 
@@ -136,12 +138,9 @@ wallet_deposit(PG_FUNCTION_ARGS)
 Datum
 wallet_withdraw(PG_FUNCTION_ARGS)
 {
-	Operation operation = {
-	    .kind = KIND_WITHDRAWAL,
-	    .source_wallet_id = id_argument(fcinfo, 0, "wallet_id"),
-	    .max_capture = AMOUNT_NONE,
-	};
+	Operation operation = {.kind = KIND_WITHDRAWAL, .max_capture = AMOUNT_NONE};
 
+	operation.source_wallet_id = id_argument(fcinfo, 0, "wallet_id");
 	quantity_arguments(fcinfo, 1, &operation);
 	return post_one(fcinfo, 3, &operation);
 }
@@ -153,13 +152,10 @@ wallet_withdraw(PG_FUNCTION_ARGS)
 Datum
 wallet_transfer(PG_FUNCTION_ARGS)
 {
-	Operation operation = {
-	    .kind = KIND_TRANSACTION,
-	    .source_wallet_id = id_argument(fcinfo, 0, "source_wallet_id"),
-	    .destination_wallet_id = id_argument(fcinfo, 1, "destination_wallet_id"),
-	    .max_capture = AMOUNT_NONE,
-	};
+	Operation operation = {.kind = KIND_TRANSACTION, .max_capture = AMOUNT_NONE};
 
+	operation.source_wallet_id = id_argument(fcinfo, 0, "source_wallet_id");
+	operation.destination_wallet_id = id_argument(fcinfo, 1, "destination_wallet_id");
 	quantity_arguments(fcinfo, 2, &operation);
 	return post_one(fcinfo, 4, &operation);
 }
@@ -172,16 +168,14 @@ wallet_transfer(PG_FUNCTION_ARGS)
 Datum
 wallet_hold(PG_FUNCTION_ARGS)
 {
-	Operation operation = {
-	    .kind = KIND_HOLD,
-	    .source_wallet_id = id_argument(fcinfo, 0, "source_wallet_id"),
-	    .destination_wallet_id = optional_id_argument(fcinfo, 1, "destination_wallet_id"),
-	    .amount = amount_argument(fcinfo, 2),
-	    .expires_in = expires_in_argument(fcinfo, 3),
-	    .max_capture = optional_amount_argument(fcinfo, 4),
-	    .expires_at = expires_at_argument(fcinfo, 5),
-	};
+	Operation operation = {.kind = KIND_HOLD};
 
+	operation.source_wallet_id = id_argument(fcinfo, 0, "source_wallet_id");
+	operation.destination_wallet_id = optional_id_argument(fcinfo, 1, "destination_wallet_id");
+	operation.amount = amount_argument(fcinfo, 2);
+	operation.expires_in = expires_in_argument(fcinfo, 3);
+	operation.max_capture = optional_amount_argument(fcinfo, 4);
+	operation.expires_at = expires_at_argument(fcinfo, 5);
 	return post_one(fcinfo, 6, &operation);
 }
 
@@ -189,14 +183,11 @@ wallet_hold(PG_FUNCTION_ARGS)
 Datum
 wallet_capture(PG_FUNCTION_ARGS)
 {
-	Operation operation = {
-	    .kind = KIND_CAPTURE,
-	    .link_id = id_argument(fcinfo, 0, "hold_id"),
-	    .amount = optional_amount_argument(fcinfo, 1),
-	    .keeps_rest = !flag_argument(fcinfo, 2, true),
-	    .max_capture = AMOUNT_NONE,
-	};
+	Operation operation = {.kind = KIND_CAPTURE, .max_capture = AMOUNT_NONE};
 
+	operation.link_id = id_argument(fcinfo, 0, "hold_id");
+	operation.amount = optional_amount_argument(fcinfo, 1);
+	operation.keeps_rest = !flag_argument(fcinfo, 2, true);
 	return post_one(fcinfo, 3, &operation);
 }
 
@@ -204,13 +195,10 @@ wallet_capture(PG_FUNCTION_ARGS)
 Datum
 wallet_void(PG_FUNCTION_ARGS)
 {
-	Operation operation = {
-	    .kind = KIND_VOID,
-	    .link_id = id_argument(fcinfo, 0, "hold_id"),
-	    .amount = optional_amount_argument(fcinfo, 1),
-	    .max_capture = AMOUNT_NONE,
-	};
+	Operation operation = {.kind = KIND_VOID, .max_capture = AMOUNT_NONE};
 
+	operation.link_id = id_argument(fcinfo, 0, "hold_id");
+	operation.amount = optional_amount_argument(fcinfo, 1);
 	return post_one(fcinfo, 2, &operation);
 }
 
@@ -222,15 +210,12 @@ wallet_void(PG_FUNCTION_ARGS)
 Datum
 wallet_hold_extend(PG_FUNCTION_ARGS)
 {
-	Operation operation = {
-	    .kind = KIND_HOLD_EXTEND,
-	    .link_id = id_argument(fcinfo, 0, "hold_id"),
-	    .amount = optional_amount_argument(fcinfo, 1),
-	    .expires_in = expires_in_argument(fcinfo, 2),
-	    .expires_at = expires_at_argument(fcinfo, 3),
-	    .max_capture = AMOUNT_NONE,
-	};
+	Operation operation = {.kind = KIND_HOLD_EXTEND, .max_capture = AMOUNT_NONE};
 
+	operation.link_id = id_argument(fcinfo, 0, "hold_id");
+	operation.amount = optional_amount_argument(fcinfo, 1);
+	operation.expires_in = expires_in_argument(fcinfo, 2);
+	operation.expires_at = expires_at_argument(fcinfo, 3);
 	return post_one(fcinfo, 4, &operation);
 }
 
@@ -241,15 +226,12 @@ wallet_hold_extend(PG_FUNCTION_ARGS)
 Datum
 wallet_reverse(PG_FUNCTION_ARGS)
 {
-	Operation operation = {
-	    .kind = KIND_REVERSAL,
-	    .link_id = id_argument(fcinfo, 0, "transfer_id"),
-	    .amount = optional_amount_argument(fcinfo, 1),
-	    .shortfall = (uint8) choice_argument(fcinfo, 2, shortfall_names, SHORTFALL_COUNT,
-	                                         CODE_INVALID_SHORTFALL),
-	    .max_capture = AMOUNT_NONE,
-	};
+	Operation operation = {.kind = KIND_REVERSAL, .max_capture = AMOUNT_NONE};
 
+	operation.link_id = id_argument(fcinfo, 0, "transfer_id");
+	operation.amount = optional_amount_argument(fcinfo, 1);
+	operation.shortfall = (uint8) choice_argument(fcinfo, 2, shortfall_names, SHORTFALL_COUNT,
+	                                              CODE_INVALID_SHORTFALL);
 	return post_one(fcinfo, 3, &operation);
 }
 
@@ -261,13 +243,10 @@ Datum
 wallet_reverse_group(PG_FUNCTION_ARGS)
 {
 	Operation operation = {
-	    .kind = KIND_GROUP_REVERSAL,
-	    .link_id = id_argument(fcinfo, 0, "group_id"),
-	    .keep_fees = flag_argument(fcinfo, 1, false),
-	    .amount = AMOUNT_NONE,
-	    .max_capture = AMOUNT_NONE,
-	};
+	    .kind = KIND_GROUP_REVERSAL, .amount = AMOUNT_NONE, .max_capture = AMOUNT_NONE};
 
+	operation.link_id = id_argument(fcinfo, 0, "group_id");
+	operation.keep_fees = flag_argument(fcinfo, 1, false);
 	call_post_group(fcinfo, 2, &operation);
 	return (Datum) 0;
 }
