@@ -6,6 +6,8 @@
 #   make start           the same in the background
 #   make stop            stops what run or start has started; the data stays
 #   make status          says what runs. Scripts: bash bin/run.sh status exits with 0 (ready), 1 (not ready) or 3 (stopped)
+#   make ha-start        two databases under Patroni, etcd, haproxy and two shims on this machine: docs/high-availability.md;
+#                        PORT=8000 (and the ten ports after it) RUN_DIR=.run-ha; make ha-status, make ha-stop
 #   make test            every test on throwaway servers, in 10 to 20 minutes on two cores; ends with "N passed, N failed";
 #                        SUITES="regress tap" TESTS="queue crash" VERBOSE=1 (see test/suites.sh)
 #   make install         installs the extension into the server of PG_CONFIG (plain PGXS)
@@ -122,7 +124,7 @@ all install installcheck uninstall clean:
 	$(error $(PG_CONFIG) knows no PGXS: install the postgresql-server-dev package, or give PG_CONFIG)
 endif
 
-.PHONY: build help shim clean-shim run start stop status test torture fuzz coverage memcheck assertcheck lint bench bench-quick bench-curves
+.PHONY: build help shim clean-shim run start stop status ha-start ha-stop ha-status test torture fuzz coverage memcheck assertcheck lint bench bench-quick bench-curves
 
 build: all shim
 
@@ -143,6 +145,12 @@ run start stop:
 # Succeeds whatever runs: what is stopped is no failure of make.
 status:
 	@bash bin/run.sh report
+
+ha-start ha-stop:
+	@bash bin/ha.sh $(@:ha-%=%)
+
+ha-status:
+	@bash bin/ha.sh report
 
 test:
 	@bash test/suites.sh

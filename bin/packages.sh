@@ -1,13 +1,13 @@
 #!/bin/bash
-# packages.sh run|lint|test|browser|contract|coverage|bench|memcheck: installs the Debian packages that one way in
+# packages.sh run|ha|lint|test|browser|contract|coverage|bench|memcheck: installs the Debian packages that one way in
 # needs and that are missing, as root or through sudo. Where it cannot, its last line names them and says what to
 # type. Does nothing when all is there. On another system than Debian it names the programs that are missing.
 # shellcheck source=bin/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 group=${1:-}
-[[ $group =~ ^(run|lint|test|browser|contract|coverage|bench|memcheck)$ ]] ||
-    die 'usage: packages.sh run|lint|test|browser|contract|coverage|bench|memcheck'
+[[ $group =~ ^(run|ha|lint|test|browser|contract|coverage|bench|memcheck)$ ]] ||
+    die 'usage: packages.sh run|ha|lint|test|browser|contract|coverage|bench|memcheck'
 [[ -z $pg_config_given ]] || "$pg_config_given" --version >/dev/null 2>&1 ||
     die "PG_CONFIG=$pg_config_given is no pg_config that can be run"
 
@@ -23,6 +23,7 @@ absent() {
 if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
     programs=()
     case $group in
+        ha) programs=(patroni etcd haproxy openssl) ;;
         lint) programs=(shellcheck cppcheck python3) ;;
         test) programs=(shellcheck cppcheck python3 perl prove pg_prove openssl strace sqlsmith clang) ;;
         browser) programs=(chromium) ;;
@@ -80,6 +81,7 @@ wanted() {
     echo 'make gcc libc6-dev pkg-config curl libmicrohttpd-dev libgnutls28-dev libjansson-dev libpq-dev libssl-dev'
     [[ $pg == own ]] || echo "postgresql-$pg postgresql-server-dev-$pg postgresql-$pg-cron"
     case $group in
+        ha | test) echo 'patroni python3-etcd etcd-server haproxy iproute2 openssl' ;;&
         lint | test) echo "shellcheck cppcheck python3 ${clang_format:-}" ;;&
         test)
             echo 'perl libipc-run-perl libio-socket-ssl-perl openssl strace sqlsmith nginx'
@@ -109,18 +111,20 @@ missing() {
 
 # Debian's server package makes and starts a cluster named main unless told otherwise. Nobody asked
 # for that one here; the file that says so is taken away again.
-# Nor for a web server on port 80: the tests start an nginx of their own.
+# Nor for servers that the packages start by themselves: scripts here start those of their own.
 install_packages() {
     local dir=/etc/postgresql-common/createcluster.d policy=/usr/sbin/policy-rc.d
-    local conf=$dir/pg_wallet_installs.conf status=0
-    [[ " $* " == *' nginx '* && ! -e $policy ]] || policy=''
+    local conf=$dir/pg_wallet_installs.conf status=0 service
+    [[ ! -e $policy ]] || policy=''
     "${root[@]}" mkdir -p "$dir" || return
     echo 'create_main_cluster = false' | "${root[@]}" tee "$conf" >/dev/null
     [[ -z $policy ]] ||
         printf '#!/bin/sh\nexit 101\n' | "${root[@]}" install -m 755 /dev/stdin "$policy"
     apt install -y --no-install-recommends "$@" >&2 || status=$?
     "${root[@]}" rm -f "$conf" ${policy:+"$policy"}
-    [[ " $* " != *' nginx '* ]] || "${root[@]}" update-rc.d nginx disable >/dev/null || true
+    for service in nginx etcd haproxy patroni; do
+        [[ " $* " != *" $service"[\ -]* ]] || "${root[@]}" update-rc.d "$service" disable >/dev/null || true
+    done
     "${root[@]}" rmdir -p --ignore-fail-on-non-empty "$dir" 2>/dev/null || true
     return "$status"
 }

@@ -14,8 +14,8 @@
 # as the user postgres. Where that user cannot reach RUN_DIR, as under /root, the state is kept
 # under /var/lib/pg_wallet instead, and RUN_DIR/state points there. Another folder under /tmp
 # takes the socket's place where the path is too long for one.
-# shellcheck source=bin/cluster.sh
-. "$(dirname "${BASH_SOURCE[0]}")/cluster.sh"
+# shellcheck source=bin/build.sh
+. "$(dirname "${BASH_SOURCE[0]}")/build.sh"
 
 port=${PORT:-8000}
 run_dir=$(realpath -m "${RUN_DIR:-$TOP/.run}")
@@ -82,24 +82,6 @@ check_same_port() {
         die "already running on $(url): make stop before changing PORT"
 }
 
-# Builds where the sources are, or where nobody may write there in a copy: $built.
-build() {
-    bash "$TOP/bin/packages.sh" run
-    find_server
-    built=$TOP
-    if ! [[ -w $TOP && -w $TOP/extension && -w $TOP/shim ]]; then
-        built=$run_dir/build
-        mkdir -p "$built"
-        cp -ru --no-preserve=mode,ownership --preserve=timestamps -t "$built" \
-            "$TOP/Makefile" "$TOP/extension" "$TOP/shim"
-    fi
-    exec 8<"$built/Makefile" # two instances may share the sources
-    flock 8
-    note "building for $("$PG_CONFIG" --version)"
-    make -s -C "$built" -j "$(nproc)" "PG_CONFIG=$PG_CONFIG" || die 'the build failed'
-    exec 8<&-
-}
-
 # The extension goes into the instance's own copy of the server, which stays as it is while it runs.
 install_extension() {
     local server=$state/server
@@ -109,26 +91,12 @@ install_extension() {
     else
         private_server "$server"
     fi
-    install -m 755 "$built/pg_wallet.so" "$("$PG_CONFIG" --pkglibdir)"
-    install -m 644 "$built"/extension/pg_wallet{.control,--*.sql} \
-        "$("$PG_CONFIG" --sharedir)/extension"
-}
-
-own_dir() { # DIR MODE
-    mkdir -p "$1"
-    ((EUID != 0)) || chown "$owner:" "$1"
-    chmod "$2" "$1"
+    install_built
 }
 
 # Decides where the state is kept, the first time, and where the socket is.
 make_places() {
-    if [[ $state == "$run_dir" ]] && ! "${as[@]}" test -x "$run_dir"; then
-        mkdir -p /var/lib/pg_wallet
-        state=$(mktemp -d /var/lib/pg_wallet/run.XXXXXX)
-        chmod 755 "$state"
-        ln -sfn "$state" "$run_dir/state"
-        note "the user $owner cannot reach $run_dir: the data is kept in $state"
-    fi
+    reachable_state
     own_dir "$state/bin" 755
     socket=$state/socket
     # A socket's path has room for 107 bytes, and some characters mean something in a list of them.
@@ -259,7 +227,7 @@ start() {
         check_same_port
     fi
     shim_runs || check_port
-    build
+    build run
     find_state
     id "$owner" >/dev/null
     ((EUID != 0)) || [[ $owner != root ]] || die 'no user postgres to run the database as'
