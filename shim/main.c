@@ -219,6 +219,7 @@ start_loops(const Options *options, const int *fds, Loop **loops, atomic_int *co
 	LoopConfig config = {
 	    .db = {.conninfo = options->conninfo,
 	           .schema = options->schema,
+	           .require_standby = options->require_standby,
 	           .connected_count = connected_count},
 	    .api = {.wait_s_max = options->max_wait_s,
 	            .waiting_max = share(options->max_waiting, options->threads),

@@ -44,6 +44,7 @@ static const Option table[] = {
 	{"threads", "WALLET_THREADS", "NUMBER", "2", NUMBER(threads, 1, OPTIONS_THREADS_MAX), "event loops, each with two database connections"},
 	{"db", "WALLET_DB", "CONNINFO", "", TEXT(conninfo), "libpq connection string; what it leaves out comes from PG* variables"},
 	{"schema", "WALLET_SCHEMA", "NAME", "public", TEXT(schema), "schema of the extension's functions"},
+	{"require-standby", "WALLET_REQUIRE_STANDBY", NULL, "off", SWITCH(require_standby), "answers for what a synchronous standby has confirmed alone; /readyz needs one"},
 	{"max-wait", "WALLET_MAX_WAIT", "SECONDS", "30", NUMBER(max_wait_s, 0, 3600), "upper bound of Prefer: wait=N"},
 	{"request-timeout", "WALLET_REQUEST_TIMEOUT", "SECONDS", "10", NUMBER(request_timeout_s, 1, 3600), "time a request has to arrive"},
 	{"drain-delay", "WALLET_DRAIN_DELAY", "SECONDS", "0", NUMBER(drain_delay_s, 0, 3600), "time after SIGTERM in which /readyz is 503 and all else is answered"},

@@ -18,6 +18,7 @@ typedef struct Options
 	int threads;
 	const char *conninfo;
 	const char *schema;
+	bool require_standby;
 	int max_wait_s;
 	int request_timeout_s;
 	int drain_delay_s;

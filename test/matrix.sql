@@ -206,7 +206,8 @@ INSERT INTO may_select VALUES
     ('wallet.transfer_id_seq', ''),
     ('wallet.limit_change_id_seq', '');
 
--- Who may change a setting: sighup and postmaster, whoever has the configuration files; superuser, in a session too.
+-- Who may change a setting: sighup and postmaster, whoever has the configuration files; superuser, in a session too; user,
+-- everybody for a session of their own.
 CREATE TEMPORARY TABLE may_set (setting text PRIMARY KEY, context text);
 INSERT INTO may_set VALUES
     ('pg_wallet.allow_drop', 'superuser'),
@@ -219,6 +220,7 @@ INSERT INTO may_set VALUES
     ('pg_wallet.poll_interval', 'sighup'),
     ('pg_wallet.queue_limit', 'superuser'),
     ('pg_wallet.request_retention', 'sighup'),
+    ('pg_wallet.require_standby', 'user'),
     ('pg_wallet.worker', 'sighup');
 
 CREATE TEMPORARY VIEW member AS

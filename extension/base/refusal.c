@@ -12,7 +12,7 @@
 PG_FUNCTION_INFO_V1(wallet_refuse);
 PG_FUNCTION_INFO_V1(wallet_code_message);
 
-static int
+int
 sqlstate_of(WalletCode code)
 {
 	const char *state = wallet_codes[code].sqlstate;

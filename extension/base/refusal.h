@@ -9,6 +9,9 @@
 
 #include "rules/codes.h"
 
+/* The SQLSTATE of a code, but CODE_OK, as errcode takes it. */
+extern int sqlstate_of(WalletCode code);
+
 /* Raises the error of this code.  detail is NULL or a full sentence. */
 extern pg_noreturn void refuse(WalletCode code, const char *detail);
 

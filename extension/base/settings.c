@@ -21,6 +21,7 @@ bool setting_allow_drop = false;
 int setting_retention_s = 7 * 24 * 60 * 60;
 int setting_request_retention_s = 90 * 24 * 60 * 60;
 int setting_queue_limit = 1000000;
+bool setting_require_standby = false;
 int64 setting_clock_offset_us = 0;
 int64 setting_hold_expiry_us = 0;
 
@@ -121,6 +122,11 @@ settings_define(void)
 	    "pg_wallet.queue_limit", "Sets how many requests may wait in the queue of a database.",
 	    "Beyond it new ones are refused with queue_full; 0: no limit.", &setting_queue_limit,
 	    1000000, 0, INT_MAX, PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("pg_wallet.require_standby",
+	                         "Stores a request only where a synchronous standby confirms it.",
+	                         "Without synchronous_standby_names requests are refused with "
+	                         "standby_unavailable.",
+	                         &setting_require_standby, false, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomBoolVariable("pg_wallet.allow_drop",
 	                         "Allows to drop the extension while its journal holds transfers.",
 	                         "Meant to be set in the one session that does it.",

@@ -16,6 +16,8 @@ extern bool setting_allow_drop; /* pg_wallet.allow_drop */
 extern int setting_retention_s; /* pg_wallet.idempotency_retention */
 extern int setting_queue_limit; /* pg_wallet.queue_limit */
 
+extern bool setting_require_standby; /* pg_wallet.require_standby */
+
 /* pg_wallet.request_retention; 0: for ever */
 extern int setting_request_retention_s;
 

@@ -8,8 +8,12 @@
  * wait. confirm_at_commit makes the commit of the repeated call wait for the standby, as the first
  * did.
  *
- * Locking: none.  This file reads the server's shared memory; an answer may be out of date by a
- * moment.
+ * A wait for a standby also ends, without a confirmation, when synchronous_standby_names becomes
+ * empty: Patroni empties the setting when the last standby is gone, unless synchronous_mode_strict
+ * is on.  With pg_wallet.require_standby, watch_commit tells such a commit from a confirmed one.
+ *
+ * Locking: SyncRepLock, shared, in watch_commit's callback.  Else this file reads the server's
+ * shared memory without a lock; an answer may be out of date by a moment.
  */
 #include "base/standbys.h"
 
@@ -20,11 +24,16 @@
 #include "replication/message.h"
 #include "replication/syncrep.h"
 #include "replication/walsender.h"
+#include "replication/walsender_private.h"
+#include "storage/lwlock.h"
 #include "storage/proc.h"
 #include "storage/procarray.h"
 #include "utils/backend_status.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
+
+#include "base/refusal.h"
+#include "base/settings.h"
 
 /* A commit that waits for longer is reported: a standby that runs answers within milliseconds. */
 #define COMMIT_PATIENCE_MS 3000
@@ -89,6 +98,60 @@ longest_wait_ms(int *pid)
 	return longest_ms;
 }
 
+bool
+standby_is_lacking(void)
+{
+	return setting_require_standby && !standbys_are_named();
+}
+
+/* Whether the commit of the transaction that ends is to be watched. */
+static bool watched = false;
+
+/* Whether standbys have confirmed the commit that ends; one that has written nothing needs none. */
+static bool
+commit_is_confirmed(void)
+{
+	XLogRecPtr confirmed;
+
+	if (!TransactionIdIsValid(GetTopTransactionIdIfAny()))
+		return true;
+	if (max_wal_senders == 0)
+		return false;
+	LWLockAcquire(SyncRepLock, LW_SHARED);
+	confirmed = WalSndCtl->lsn[SYNC_REP_WAIT_FLUSH];
+	LWLockRelease(SyncRepLock);
+	return XactLastCommitEnd <= confirmed;
+}
+
+/* The commit is over, and so is its wait for a standby. */
+static void
+transaction_ended(XactEvent event, void *argument)
+{
+	bool was_watched = watched;
+
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
+		return;
+	watched = false;
+	if (event == XACT_EVENT_COMMIT && was_watched && !commit_is_confirmed())
+		ereport(WARNING, (errcode(sqlstate_of(CODE_STANDBY_UNAVAILABLE)),
+		                  errmsg("%s", wallet_codes[CODE_STANDBY_UNAVAILABLE].message),
+		                  errdetail("The transaction is committed on this server alone, while "
+		                            "pg_wallet.require_standby is on.")));
+}
+
+void
+watch_commit(void)
+{
+	static bool registered = false;
+
+	if (!setting_require_standby)
+		return;
+	if (!registered)
+		RegisterXactCallback(transaction_ended, NULL);
+	registered = true;
+	watched = true;
+}
+
 char *
 trouble_of_standbys(void)
 {
@@ -96,6 +159,10 @@ trouble_of_standbys(void)
 	int pid = 0;
 	long waited_ms;
 
+	if (standby_is_lacking())
+		return pstrdup(
+		    "no synchronous standby is named, and pg_wallet.require_standby is on: nothing is "
+		    "stored. Name one in synchronous_standby_names.");
 	if (!standbys_are_named())
 		return NULL;
 	missing = missing_standbys();

@@ -10,6 +10,18 @@
 extern char *trouble_of_standbys(void);
 
 /*
+ * pg_wallet.require_standby: whether this session stores nothing that no standby would confirm, and
+ * no standby is named.
+ */
+extern bool standby_is_lacking(void);
+
+/*
+ * pg_wallet.require_standby: the commit of this transaction raises a warning with the SQLSTATE of
+ * CODE_STANDBY_UNAVAILABLE unless a standby has confirmed the commit.
+ */
+extern void watch_commit(void);
+
+/*
  * Let this transaction's commit wait for a standby where one is named, although the transaction
  * has written nothing: what it has read may be committed on this server alone.
  */

@@ -26,6 +26,7 @@
 #include "base/refusal.h"
 #include "base/relations.h"
 #include "base/settings.h"
+#include "base/standbys.h"
 #include "base/wake.h"
 #include "queue/backlog.h"
 #include "queue/handshake.h"
@@ -158,6 +159,22 @@ refuse_beyond_limit(EnqueueItem *items, int count)
 	}
 }
 
+/* Refuse all items where a standby is required and none is named: a repeated one, too, is told to
+ * be on two machines. */
+static void
+refuse_without_standby(EnqueueItem *items, int count)
+{
+	if (standby_is_lacking())
+	{
+		for (int i = 0; i < count; i++)
+		{
+			if (items[i].code == CODE_OK)
+				item_refuse(&items[i], CODE_STANDBY_UNAVAILABLE);
+		}
+	}
+	watch_commit();
+}
+
 /* Store the keys of the new items; some may turn out to have been used in the meantime. */
 static void
 claim_keys(EnqueueItem *items, int count)
@@ -278,6 +295,7 @@ store_items(EnqueueItem *items, int count, bool is_single, MemoryContext result_
 	IdBlock ids = {0};
 	int new_count;
 
+	refuse_without_standby(items, count);
 	find_repeated(items, count);
 	refuse_busy_keys(items, count, is_single);
 	refuse_late(items, count);

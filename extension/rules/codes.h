@@ -113,6 +113,7 @@
 	X(CODE_LOCK_TIMEOUT, "lock_timeout", "PW506", 1, 503, "another transaction in the database holds a lock that the request needs", "Send the same request again later, with the same Idempotency-Key.") \
 	X(CODE_TRANSACTION_CONFLICT, "transaction_conflict", "PW509", 1, 503, "the request met another transaction in the database", "Send the same request again later, with the same Idempotency-Key.") \
 	X(CODE_DATABASE_READ_ONLY, "database_read_only", "PW508", 1, 503, "the database takes no writes: it is a standby", "Send the same request again later, with the same Idempotency-Key.") \
+	X(CODE_STANDBY_UNAVAILABLE, "standby_unavailable", "PW513", 1, 503, "no synchronous standby confirms what is stored", "Send the same request again later, with the same Idempotency-Key.") \
 	X(CODE_INSUFFICIENT_RESOURCES, "insufficient_resources", "PW510", 1, 503, "the database is short of disk space, memory or another resource", "Send the same request again later, with the same Idempotency-Key.") \
 	X(CODE_SYSTEM_ERROR, "system_error", "PW511", 1, 503, "the database met an error of its disk or operating system", "Send the same request again later, with the same Idempotency-Key.") \
 	X(CODE_OVERLOADED, "overloaded", "PW504", 1, 503, "too many requests are waiting", "Send the same request again later, with the same Idempotency-Key.") \

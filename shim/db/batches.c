@@ -155,9 +155,9 @@ batch_succeeded(DbBatch *batch)
 }
 
 /*
- * A batch was committed by the primary, and somebody cancelled its wait for a synchronous
- * standby: none of its items may be acknowledged.  The connection is given up, and the next one
- * waits for a commit before it takes items.
+ * A batch was committed by the primary, and its wait for a synchronous standby was cancelled, or
+ * ended because none is named any more: none of its items may be acknowledged.  The connection is
+ * given up, and the next one waits for a commit before it takes items.
  */
 static void
 batch_unconfirmed(Db *db, const DbBatch *batch, int64_t now_ms)
@@ -166,7 +166,7 @@ batch_unconfirmed(Db *db, const DbBatch *batch, int64_t now_ms)
 		item_fail(batch->items[i], CODE_DATABASE_BUSY,
 		          "the database has stored this, but no standby has confirmed it");
 	connection_drop(db, CODE_DATABASE_UNAVAILABLE,
-	                "a commit was cancelled while it waited for a synchronous standby", now_ms);
+	                "a commit was not confirmed by a synchronous standby", now_ms);
 }
 
 /* A batch that stores has succeeded: the database is no standby any more. */

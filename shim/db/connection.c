@@ -18,6 +18,10 @@
 #include "db/statements.h"
 #include "extension/base/session.h"
 
+/* Not in the list of settings, which passes over what a server without the preload does not know.
+ */
+#define REQUIRE_STANDBY "SELECT pg_catalog.set_config('pg_wallet.require_standby', 'on', false)"
+
 static const SessionSetting session_settings[] = SESSION_SETTING_TABLE;
 
 /* What to do about an error of the setup, as words that follow its message. */
@@ -47,16 +51,19 @@ connection_keep_last_words(Db *db, const PGresult *result)
  * The server has sent a notice.  A notice from SyncRepWaitForLSN says that a person cancelled a
  * commit that waited for a standby; the shim itself cancels only connections that it has given
  * up.  The name of the server's function tells: the text of the warning depends on the language,
- * and its SQLSTATE is no other than that of other warnings.
+ * and its SQLSTATE is no other than that of other warnings.  The extension's own warning says that
+ * the wait has ended without a standby (--require-standby).
  */
 static void
 take_notice(void *argument, const PGresult *notice)
 {
 	const char *function = PQresultErrorField(notice, PG_DIAG_SOURCE_FUNCTION);
+	const char *sqlstate = PQresultErrorField(notice, PG_DIAG_SQLSTATE);
 	Db *db = argument;
 
 	connection_keep_last_words(db, notice);
-	if (function != NULL && strcmp(function, "SyncRepWaitForLSN") == 0)
+	if ((function != NULL && strcmp(function, "SyncRepWaitForLSN") == 0) ||
+	    (sqlstate != NULL && code_by_sqlstate(sqlstate) == CODE_STANDBY_UNAVAILABLE))
 		db->unconfirmed = true;
 }
 
@@ -139,7 +146,9 @@ static bool
 send_setup(Db *db)
 {
 	char *schema = PQescapeIdentifier(db->connection, db->config.schema, strlen(db->config.schema));
-	bool sent = schema != NULL && send_settings(db) && statements_prepare(db, schema);
+	bool sent = schema != NULL && send_settings(db) &&
+	            (!db->config.require_standby || send_statement(db, REQUIRE_STANDBY)) &&
+	            statements_prepare(db, schema);
 
 	PQfreemem(schema);
 	return sent && PQpipelineSync(db->connection) == 1;
@@ -258,7 +267,7 @@ connection_go_on(Db *db, const DbBatch *batch, int64_t now_ms)
 		take_step(db, DB_CONFIRMING, send_commit, now_ms);
 	else if (db->unconfirmed)
 		connection_drop(db, CODE_DATABASE_UNAVAILABLE,
-		                "a commit was cancelled while it waited for a synchronous standby", now_ms);
+		                "a commit was not confirmed by a synchronous standby", now_ms);
 	else
 	{
 		/* When this commit fails, requests may still be stored: only a standby is remembered. */

@@ -21,6 +21,7 @@ typedef struct DbConfig
 {
 	const char *conninfo;        /* libpq's; what it leaves out comes from PG* variables */
 	const char *schema;          /* of the wallet_* functions, not quoted */
+	bool require_standby;        /* nothing is stored that no synchronous standby confirms */
 	atomic_int *connected_count; /* raised while this connection can be used */
 } DbConfig;
 

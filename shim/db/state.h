@@ -49,7 +49,7 @@ struct Db
 	int64_t state_since_ms;
 	PGconn *connection; /* NULL while DB_DOWN or DB_CONNECTING */
 	bool dirty;         /* something was sent and not flushed yet */
-	bool unconfirmed;   /* the oldest batch's commit was cancelled while it waited for a standby */
+	bool unconfirmed;   /* no standby has confirmed the oldest batch's commit */
 	bool read_only;     /* the database is a standby, or was when it was asked last */
 	bool holding;       /* items may wait for the first connection of all, until hold_until_ms */
 	int64_t hold_until_ms;
