@@ -77,6 +77,8 @@ class Model(Rules):
         try:
             operation = read_payload(kind, payload)
             operation.may_reverse = True
+            if is_broken(operation):
+                check_operation(operation, self.clock)
             now = self.moment(operation)
             check_operation(operation, now)
             self.check_at_once(operation)
