@@ -229,12 +229,10 @@ describe_wallets(const Operation *operation)
 		                destination);
 	if (source > 0 || destination > 0)
 		return psprintf("Wallet " INT64_FORMAT ".", Max(source, destination));
+	if (kind_names_hold(operation->kind))
+		return psprintf("Hold " INT64_FORMAT ".", operation->link_id);
 	switch (operation->kind)
 	{
-		case KIND_CAPTURE:
-		case KIND_VOID:
-		case KIND_HOLD_EXTEND:
-			return psprintf("Hold " INT64_FORMAT ".", operation->link_id);
 		case KIND_REVERSAL:
 			return psprintf("Transfer " INT64_FORMAT ".", operation->link_id);
 		case KIND_GROUP_REVERSAL:

@@ -54,22 +54,9 @@ draw_wallet_id(void)
 static void
 count_links(Ledger *ledger, const Operation *operation)
 {
-	switch (operation->kind)
-	{
-		case KIND_HOLD:
-			ledger->holds_to_make++;
-			break;
-		case KIND_CAPTURE:
-		case KIND_VOID:
-		case KIND_HOLD_EXTEND:
-			ledger->holds_named++;
-			break;
-		case KIND_REVERSAL:
-			ledger->originals_named++;
-			break;
-		default:
-			break;
-	}
+	ledger->holds_to_make += operation->kind == KIND_HOLD;
+	ledger->holds_named += kind_names_hold(operation->kind);
+	ledger->originals_named += operation->kind == KIND_REVERSAL;
 }
 
 /* Notes what an operation touches. */

@@ -50,9 +50,7 @@ collect_links(const Ledger *ledger, int64 *ids, bool (*is_wanted)(const Operatio
 static bool
 names_hold(const Operation *operation)
 {
-	return operation->source_wallet_id != 0 &&
-	       (operation->kind == KIND_CAPTURE || operation->kind == KIND_VOID ||
-	        operation->kind == KIND_HOLD_EXTEND);
+	return operation->source_wallet_id != 0 && kind_names_hold(operation->kind);
 }
 
 static bool

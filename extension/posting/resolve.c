@@ -20,9 +20,8 @@
 static bool
 names_hold(const Operation *operation)
 {
-	return (operation->kind == KIND_CAPTURE || operation->kind == KIND_VOID ||
-	        operation->kind == KIND_HOLD_EXTEND) &&
-	       operation->source_wallet_id == 0 && operation->link_id > 0 && !operation->is_unresolved;
+	return kind_names_hold(operation->kind) && operation->source_wallet_id == 0 &&
+	       operation->link_id > 0 && !operation->is_unresolved;
 }
 
 static bool

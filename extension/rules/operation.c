@@ -233,19 +233,12 @@ check_expiry(const Operation *operation, int64_t moment)
 static WalletCode
 check_link(const Operation *operation)
 {
-	switch (operation->kind)
-	{
-		case KIND_CAPTURE:
-		case KIND_VOID:
-		case KIND_HOLD_EXTEND:
-			return operation->link_id != 0 || operation->has_handshake ? CODE_OK
-			                                                           : CODE_MISSING_MEMBER;
-		case KIND_REVERSAL:
-		case KIND_GROUP_REVERSAL:
-			return operation->link_id != 0 ? CODE_OK : CODE_MISSING_MEMBER;
-		default:
-			return CODE_OK;
-	}
+	bool needs_link = kind_names_hold(operation->kind) || operation->kind == KIND_REVERSAL ||
+	                  operation->kind == KIND_GROUP_REVERSAL;
+
+	/* The handshake is a hold's. */
+	return needs_link && operation->link_id == 0 && !operation->has_handshake ? CODE_MISSING_MEMBER
+	                                                                          : CODE_OK;
 }
 
 static WalletCode

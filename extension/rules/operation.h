@@ -241,6 +241,13 @@ kind_moves_money(RequestKind kind)
 	       kind != KIND_EXPIRY;
 }
 
+/* Does an operation of this kind name a hold that there is already?  Its link_id does. */
+static inline bool
+kind_names_hold(RequestKind kind)
+{
+	return kind == KIND_CAPTURE || kind == KIND_VOID || kind == KIND_HOLD_EXTEND;
+}
+
 /* How a request ended that was refused, or that has more to say than a transfer does. */
 typedef struct Outcome
 {
