@@ -23,6 +23,8 @@
 #                        the number; QUICK=1 shows that everything works, FULL=1 goes on to 10^8 transfers
 #   make torture         the long version of what chance decides: half an hour of faults, an hour of fuzzing,
 #                        random statements and operations; DURATION=1800 KILLS=1000 SEED=N
+#   make torture-ha      every fault of docs/high-availability.md ten times, in hours; as root also cuts of the network;
+#                        FAULTS=10 FROZEN=45 KINDS=freeze
 #   make fuzz            fuzzes the parsers, the rules and the HTTP side; FUZZ_SECONDS=60 FUZZ_SEED=N
 #   make coverage        how much of the money's path the tests go through
 #   make memcheck        a server and its worker under valgrind, in some minutes
@@ -124,7 +126,7 @@ all install installcheck uninstall clean:
 	$(error $(PG_CONFIG) knows no PGXS: install the postgresql-server-dev package, or give PG_CONFIG)
 endif
 
-.PHONY: build help shim clean-shim run start stop status ha-start ha-stop ha-status test torture fuzz coverage memcheck assertcheck lint bench bench-quick bench-curves
+.PHONY: build help shim clean-shim run start stop status ha-start ha-stop ha-status test torture torture-ha fuzz coverage memcheck assertcheck lint bench bench-quick bench-curves
 
 build: all shim
 
@@ -162,6 +164,9 @@ torture:
 		LATELY=$(or $(LATELY),500) FUZZ_SECONDS=$(or $(FUZZ_SECONDS),$(DURATION),3600) \
 		SQLSMITH_SECONDS=$(or $(SQLSMITH_SECONDS),$(DURATION),1800) \
 		MODEL_OPERATIONS=$(or $(MODEL_OPERATIONS),500000) bash test/suites.sh
+
+torture-ha:
+	@SUITES=ha FAULTS=$(or $(FAULTS),10) FROZEN=$(or $(FROZEN),45) bash test/suites.sh
 
 fuzz:
 	@bash test/fuzz/fuzz.sh $(or $(FUZZ_SECONDS),60) $(FUZZ_SEED)

@@ -81,7 +81,7 @@ $(etcd_section)
 bootstrap:
   dcs:
     ttl: $ttl
-    loop_wait: 5
+    loop_wait: 2
     retry_timeout: 5
     primary_start_timeout: 10
     synchronous_mode: true

@@ -3,7 +3,9 @@
 #
 #   create --scope=S --datadir=DIR        makes the cluster
 #   fill SOCKET PORT SECRETS CONNINFO     fills the database, and gives the shim's role its password
-#   etcd | database | haproxy             in the foreground, by the variables of bin/ha_config.sh
+#   etcd | database | haproxy             in the foreground; HA_NAME, HA_DATABASES, HA_ETCD and HA_SHIMS
+#                                         are the variables of bin/ha_config.sh
+#   answers PORT PATH                     does this machine answer GET PATH with 200?
 # shellcheck source=bin/cluster.sh
 . "$(dirname "${BASH_SOURCE[0]}")/cluster.sh"
 # shellcheck source=bin/ha_config.sh
@@ -30,6 +32,13 @@ fill() {
     printf "ALTER ROLE wallet_shim PASSWORD '%s';" "$(secret shim)" | psql_in "$1" wallet
 }
 
+# There is no curl in the image.
+answers() {
+    exec 3<>"/dev/tcp/127.0.0.1/$1"
+    printf 'GET %s HTTP/1.0\r\nHost: localhost\r\n\r\n' "$2" >&3
+    [[ $(cat <&3) =~ ^HTTP/1.[01]\ 200 ]]
+}
+
 serve_database() {
     find_server
     make_secrets "$ha_secrets"
@@ -45,11 +54,11 @@ serve_etcd() {
 
 serve_haproxy() {
     haproxy_configuration 8000 5000 5001 >/tmp/haproxy.cfg
-    exec haproxy -db -f /tmp/haproxy.cfg
+    exec /usr/sbin/haproxy -db -f /tmp/haproxy.cfg
 }
 
 case ${1:-} in
-    create | fill) "$@" ;;
+    create | fill | answers) "$@" ;;
     etcd | database | haproxy) "serve_$1" ;;
-    *) die 'usage: ha_serve.sh create|fill|etcd|database|haproxy' ;;
+    *) die 'usage: ha_serve.sh create|fill|answers|etcd|database|haproxy' ;;
 esac

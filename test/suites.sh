@@ -19,7 +19,7 @@ suite_seconds_max=600
 # One after the other in each lane, both lanes at once; then the others, each by itself, since they
 # take all of the machine.
 lanes=('unit regress isolation scenarios pgtap tap' 'lint http contract run')
-all_suites='lint unit fuzz regress isolation scenarios pgtap tap http contract run torture'
+all_suites='lint unit fuzz regress isolation scenarios pgtap tap http contract run torture ha'
 lines_max=200
 work='' logs='' running='' current='' lane_pids=()
 seed=${SEED:-$((RANDOM * 32768 + RANDOM + 1))}
@@ -415,6 +415,17 @@ run_torture() {
     suite torture count_prove "${there[@]}" "${settings[@]}" prove -m --timer -v "${files[@]}"
 }
 
+# Databases under Patroni. With FAULTS the caller runs the suite: root has network namespaces.
+run_ha() {
+    local name settings=("SEED=$seed") words=("${there[@]}")
+    for name in FAULTS FROZEN KINDS; do
+        [[ -z ${!name:-} ]] || settings+=("$name=${!name}")
+    done
+    [[ -z ${FAULTS:-} ]] || words=("${here[@]}")
+    local suite_seconds_max=$((suite_seconds_max + ${FAULTS:-0} * 3000))
+    suite ha count_prove "${words[@]}" "${settings[@]}" prove -m --timer -v "${files[@]}"
+}
+
 # --- which suites, and when -----------------------------------------------------------------
 
 # one NAME: runs a suite, where there is something to run. What it has to say goes to $logs/NAME.said.
@@ -526,6 +537,7 @@ files_of() {
         assertcheck) files_of regress && files_of isolation && files_of tap ;;
         run) found 'test/run/*.t' 'test/run/*.sh' ;;
         torture) compgen -G 'test/torture/test_*.py' ;;
+        ha) compgen -G 'test/ha/test_*.py' ;;
     esac | grep -E "${TESTS:+${TESTS// /|}}" | sort
 }
 
@@ -536,7 +548,7 @@ check_settings() {
         [[ " $all_suites memcheck assertcheck " == *" $name "* ]] ||
             die "no suite is called $name: there are $all_suites, memcheck and assertcheck"
     done
-    for name in SEED DURATION KILLS KEYS LATELY FUZZ_SECONDS FUZZ_SEED CONTRACT_SECONDS SQLSMITH_SECONDS MODEL_OPERATIONS; do
+    for name in SEED DURATION KILLS KEYS LATELY FAULTS FROZEN FUZZ_SECONDS FUZZ_SEED CONTRACT_SECONDS SQLSMITH_SECONDS MODEL_OPERATIONS; do
         [[ ${!name:-0} =~ ^[0-9]+$ ]] || die "$name=${!name} is not a number"
     done
     [[ ${TESTS:-} =~ ^[A-Za-z0-9_./\ -]*$ ]] || die "TESTS=$TESTS has to be words of files' names"

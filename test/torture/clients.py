@@ -188,7 +188,8 @@ class HttpClient(Client):
             raise Doubt(answer.status)
         if answer.status in (200, 202):
             return decoded
-        if answer.status in (408, 500, 503) or decoded["code"] == "idempotency_in_progress":
+        # 502 and 504 are those of a proxy whose shim has gone.
+        if answer.status in (408, 500, 502, 503, 504) or decoded["code"] == "idempotency_in_progress":
             raise Doubt(f"{answer.status} {decoded['code']}")
         raise Refused(decoded["code"])
 
