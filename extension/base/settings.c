@@ -103,7 +103,8 @@ settings_define(void)
 	                           NULL, NULL);
 	DefineCustomIntVariable("pg_wallet.batch_max",
 	                        "Sets how many requests one transaction posts at the most.",
-	                        "The larger a batch, the more transfers share one update of a wallet.",
+	                        "A group counts as its legs.  The larger a batch, the more transfers "
+	                        "share one update of a wallet.",
 	                        &setting_batch_max, 131072, 1, 131072, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("pg_wallet.poll_interval",
 	                        "Sets how often an idle worker looks for work of its own accord.",

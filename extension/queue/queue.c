@@ -287,8 +287,8 @@ queue_round(Queue *queue, int requests_max, int64 takeovers)
 	post(queue);
 	sum_up(queue, &round);
 	round.gaps = gaps_count(queue->gaps);
-	round.more = reading->rows_max > 0 && reading->rows == reading->rows_max;
-	round.drained = reading->rows < reading->rows_max;
+	round.more = reading->reads && reading->room <= 0;
+	round.drained = reading->reads && reading->room > 0;
 	if (position_is_due(&queue->position, low_water_mark(queue), queue->highest, !queue->is_worker))
 		store_position(queue);
 	SPI_finish();

@@ -86,7 +86,6 @@ add_rows(Queue *queue, Reading *reading, int count)
 	named_open(found, count_read);
 	named_find(found, count_read, queue->gaps);
 	resolve_links(found, count_read);
-	reading->rows += count;
 	reading->count += count_read;
 }
 
@@ -102,12 +101,12 @@ read_gap_rows(Queue *queue, Reading *reading)
 
 	if (gap_count == 0)
 		return;
-	count = requests_read_gaps(gaps, gap_count, reading->rows_max, found);
+	count = requests_read_gaps(gaps, gap_count, &reading->room, found);
 	ids = palloc(sizeof(int64) * count);
 	for (int i = 0; i < count; i++)
 		ids[i] = found[i].request_id;
 	/* When the reading is full, rows after its last one may be visible too. */
-	gaps_found(queue->gaps, ids, count, count < reading->rows_max ? PG_INT64_MAX : ids[count - 1]);
+	gaps_found(queue->gaps, ids, count, reading->room > 0 ? PG_INT64_MAX : ids[count - 1]);
 	pfree(ids);
 	add_rows(queue, reading, count);
 }
@@ -119,8 +118,7 @@ read_new_rows(Queue *queue, Reading *reading)
 	uint64 horizon = gaps_horizon();
 	const Request *found = reading_end(reading);
 	int64 seen = queue->highest;
-	int count = requests_read_after(queue->highest, reading->rows_max - reading->rows,
-	                                reading_end(reading), &seen);
+	int count = requests_read_after(queue->highest, &reading->room, reading_end(reading), &seen);
 
 	for (int i = 0; i < count; i++)
 	{
@@ -151,6 +149,7 @@ reread_deferred(Queue *queue, int64 now_ms)
 	int64 *ids;
 	Gap *gaps;
 	Request *requests;
+	int room = INT_MAX;
 	int count;
 	int found;
 
@@ -162,7 +161,7 @@ reread_deferred(Queue *queue, int64 now_ms)
 	gaps = palloc(sizeof(Gap) * count);
 	for (int i = 0; i < count; i++)
 		gaps[i] = (Gap){.first = ids[i], .last = ids[i]};
-	found = requests_read_gaps(gaps, count, count, requests);
+	found = requests_read_gaps(gaps, count, &room, requests);
 	pfree(gaps);
 	if (found != count)
 		ereport(
@@ -307,12 +306,15 @@ static void
 read_rows(Queue *queue, Reading *reading)
 {
 	read_gap_rows(queue, reading);
-	if (reading->rows < reading->rows_max)
+	if (reading->room > 0)
 		read_new_rows(queue, reading);
 	gaps_commit(queue->gaps);
 }
 
-/* Returns how many rows may be read; deferred requests get at most half of the room. */
+/*
+ * Returns how many rows of the journal what is read may make; deferred requests get at most half of
+ * the room.
+ */
 static int
 rows_to_read(const Queue *queue, const Reading *reading, bool halving, int deferred_max)
 {
@@ -351,8 +353,9 @@ read_requests(Queue *queue, int requests_max)
 		return;
 	}
 	reread_deferred(queue, now_ms);
-	reading->rows_max = rows_to_read(queue, reading, halving, deferred_max);
-	if (reading->rows_max > 0)
+	reading->room = rows_to_read(queue, reading, halving, deferred_max);
+	reading->reads = reading->room > 0;
+	if (reading->reads)
 	{
 		read_rows(queue, reading);
 		defer_blocked(queue, reading, now_ms);

@@ -26,10 +26,10 @@ typedef struct Reading
 	DeferredEntry **entries; /* NULL: the request was not deferred before */
 	RequestFate *fates;
 	int count;
-	int limit;    /* room of the three arrays */
-	int rows_max; /* how many rows may be read */
-	int rows;     /* how many rows were read */
-	int settled;  /* requests that have an outcome when the transaction commits */
+	int limit;   /* room of the three arrays */
+	bool reads;  /* rows are read, as far as there is room */
+	int room;    /* how many rows of the journal may come of what is still read */
+	int settled; /* requests that have an outcome when the transaction commits */
 } Reading;
 
 typedef struct Queue

@@ -155,63 +155,101 @@ requests_insert(const Request *requests, int count, TimestampTz enqueued_at)
 	map_insert(&request_layout, requests, count, &enqueued_at);
 }
 
+static int
+room_for(const Request *request)
+{
+	return Max(1, operation_transfers_max(request));
+}
+
 static void
-take_request(const RowReader *reader, Request *request)
+take_request(const RowReader *reader, Request *request, int *room)
 {
 	slot_getallattrs(reader->slot);
 	request_from_row(reader->slot->tts_values, reader->slot->tts_isnull, request);
+	*room -= room_for(request);
+}
+
+/* Of requests that a statement has found, returns how many there is room for. */
+static int
+take_found(const Request *requests, int count, int *room)
+{
+	int taken = 0;
+
+	for (; taken<count && * room> 0; taken++)
+		*room -= room_for(&requests[taken]);
+	return taken;
 }
 
 /* After so many invisible rows behind the last visible one, the reader passes them for good. */
 #define INVISIBLE_MAX 1000
 
 /*
- * Reads the rows of the reader's partition from an id on, at most count_max, and returns how many.
- * Sets *seen behind many invisible rows at the end, so that the rows of a transaction that has
- * queued many requests and has not committed are passed once and not in each round.
+ * Reads the rows of the reader's partition from an id on, as far as there is room, and returns how
+ * many.  Sets *seen behind many invisible rows at the end, so that the rows of a transaction that
+ * has queued many requests and has not committed are passed once and not in each round.
  */
 static int
-read_rows(RowReader *reader, int64 request_id, int count_max, Request *requests, int64 *seen)
+read_rows(RowReader *reader, int64 request_id, int *room, Request *requests, int64 *seen)
 {
 	int count = 0;
 	int invisible = 0;
 	int64 key;
 
 	reader_seek_from(reader, request_id);
-	while (count < count_max && reader_step(reader, &key))
+	while (*room > 0 && reader_step(reader, &key))
 	{
 		CHECK_FOR_INTERRUPTS();
 		invisible++;
 		if (reader_take(reader))
 		{
-			take_request(reader, &requests[count++]);
+			take_request(reader, &requests[count++], room);
 			invisible = 0;
 		}
 	}
-	if (count < count_max && invisible >= INVISIBLE_MAX)
+	if (*room > 0 && invisible >= INVISIBLE_MAX)
 		*seen = key;
 	return count;
 }
 
+/* A statement finds so many requests at once, whatever room their legs take. */
+#define SELECTED_AT_ONCE 8192
+
+/* Does the rest of requests_read_after() by statements. */
+static int
+select_after(int64 request_id, int *room, Request *requests)
+{
+	int count = 0;
+	int asked;
+	int found;
+
+	do
+	{
+		asked = Min(*room, SELECTED_AT_ONCE);
+		found = map_select(&request_layout, &read_after,
+		                   (Datum[]){Int64GetDatum(request_id), Int64GetDatum(asked)}, true,
+		                   requests + count, asked);
+		if (found > 0)
+			request_id = requests[count + found - 1].request_id;
+		count += take_found(requests + count, found, room);
+	} while (*room > 0 && found == asked);
+	return count;
+}
+
 int
-requests_read_after(int64 request_id, int count_max, Request *requests, int64 *seen)
+requests_read_after(int64 request_id, int *room, Request *requests, int64 *seen)
 {
 	RowReader reader;
 	int count = 0;
 
-	Assert(count_max >= 0);
 	/* Partition by partition. */
-	for (int64 next = request_id + 1; count < count_max && next < PG_INT64_MAX; next = reader.end)
+	for (int64 next = request_id + 1; *room > 0 && next < PG_INT64_MAX; next = reader.end)
 	{
 		if (!reader_open_from(&reader, &request_layout, next, AccessShareLock))
-			return count +
-			       map_select(&request_layout, &read_after,
-			                  (Datum[]){Int64GetDatum(next - 1), Int64GetDatum(count_max - count)},
-			                  true, requests + count, count_max - count);
-		count += read_rows(&reader, next, count_max - count, requests + count, seen);
+			return count + select_after(next - 1, room, requests + count);
+		count += read_rows(&reader, next, room, requests + count, seen);
 		reader_close(&reader);
 	}
-	Assert(count <= count_max && MEMBER_RISES(requests, count, Request, request_id));
+	Assert(MEMBER_RISES(requests, count, Request, request_id));
 	return count;
 }
 
@@ -226,7 +264,7 @@ typedef struct GapWalk
 	bool is_at_entry; /* key is the key of the reader's entry */
 	Request *requests;
 	int count;
-	int count_max;
+	int *room;
 } GapWalk;
 
 /* The next gap is reached by so many steps at most; farther away, a search takes less time. */
@@ -258,8 +296,8 @@ walk_partition(GapWalk *walk, RowReader *reader)
 		{
 			CHECK_FOR_INTERRUPTS();
 			if (reader_take(reader))
-				take_request(reader, &walk->requests[walk->count++]);
-			if (walk->count == walk->count_max)
+				take_request(reader, &walk->requests[walk->count++], walk->room);
+			if (*walk->room <= 0)
 				return;
 			walk->is_at_entry = reader_step(reader, &walk->key);
 		}
@@ -283,21 +321,23 @@ walk_by_statement(GapWalk *walk)
 	int rest = walk->gap_count - walk->gap;
 	int64 *firsts = palloc(sizeof(int64) * rest);
 	int64 *lasts = palloc(sizeof(int64) * rest);
+	int found;
 
 	for (int i = 0; i < rest; i++)
 	{
 		firsts[i] = Max(walk->gaps[walk->gap + i].first, walk->from);
 		lasts[i] = walk->gaps[walk->gap + i].last;
 	}
-	walk->count += map_select(&request_layout, &read_ranges,
-	                          (Datum[]){int64_array(firsts, rest), int64_array(lasts, rest),
-	                                    Int64GetDatum(walk->count_max - walk->count)},
-	                          true, walk->requests + walk->count, walk->count_max - walk->count);
+	found = map_select(
+	    &request_layout, &read_ranges,
+	    (Datum[]){int64_array(firsts, rest), int64_array(lasts, rest), Int64GetDatum(*walk->room)},
+	    true, walk->requests + walk->count, *walk->room);
+	walk->count += take_found(walk->requests + walk->count, found, walk->room);
 	walk->gap = walk->gap_count;
 }
 
 int
-requests_read_gaps(const Gap *gaps, int gap_count, int count_max, Request *requests)
+requests_read_gaps(const Gap *gaps, int gap_count, int *room, Request *requests)
 {
 	RowReader reader;
 	GapWalk walk = {
@@ -305,11 +345,11 @@ requests_read_gaps(const Gap *gaps, int gap_count, int count_max, Request *reque
 	    .gap_count = gap_count,
 	    .from = gap_count == 0 ? 0 : gaps[0].first,
 	    .requests = requests,
-	    .count_max = count_max,
+	    .room = room,
 	};
 
-	Assert(count_max >= 0 && MEMBER_RISES(gaps, gap_count, Gap, first));
-	while (walk.gap < gap_count && walk.count < count_max)
+	Assert(MEMBER_RISES(gaps, gap_count, Gap, first));
+	while (walk.gap<gap_count && * room> 0)
 	{
 		if (!reader_open_from(&reader, &request_layout, walk.from, AccessShareLock))
 		{
@@ -319,7 +359,7 @@ requests_read_gaps(const Gap *gaps, int gap_count, int count_max, Request *reque
 		walk_partition(&walk, &reader);
 		reader_close(&reader);
 	}
-	Assert(walk.count <= count_max && MEMBER_RISES(requests, walk.count, Request, request_id));
+	Assert(MEMBER_RISES(requests, walk.count, Request, request_id));
 	return walk.count;
 }
 

@@ -16,14 +16,16 @@
 extern void requests_insert(const Request *requests, int count, TimestampTz enqueued_at);
 
 /*
- * Read at most count_max requests in the order of their ids, with the active snapshot, and return
- * how many.  requests_read_after() reads the requests with ids above this id.  When there are
- * fewer than count_max, and the last ids belong to many rows that are not visible, *seen becomes
- * the id of the very last row; else *seen does not change.  requests_read_gaps() reads the
- * requests in the gaps, which are in the order of their ids.
+ * Read requests in the order of their ids, with the active snapshot, and return how many.  *room
+ * says how many rows of the journal they may make together.  Each request takes off what it may
+ * make, and 1 at least, and nothing more is read when *room has come to 0 or below.
+ * requests_read_after() reads the requests with ids above this id.  When room is left, and the last
+ * ids belong to many rows that are not visible, *seen becomes the id of the very last row; else
+ * *seen does not change.  requests_read_gaps() reads the requests in the gaps, which are in the
+ * order of their ids.
  */
-extern int requests_read_after(int64 request_id, int count_max, Request *requests, int64 *seen);
-extern int requests_read_gaps(const Gap *gaps, int gap_count, int count_max, Request *requests);
+extern int requests_read_after(int64 request_id, int *room, Request *requests, int64 *seen);
+extern int requests_read_gaps(const Gap *gaps, int gap_count, int *room, Request *requests);
 
 /*
  * Removes the requests that have an outcome already, and returns how many are left.  The requests

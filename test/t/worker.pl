@@ -226,6 +226,19 @@ SQL
 set_conf($node, 'pg_wallet.queue_limit' => 0);
 rounds_are_apart(2000, 1500, 150, 'large rounds are 200 ms apart');
 
+# A group counts as its legs: a round makes as many rows as of single transfers, and a leg's number more at the most.
+my $legs = join ',', (q({"kind":"deposit","wallet_id":2,"amount":0.01})) x 64;
+set_conf($node, 'pg_wallet.worker' => 'off');
+becomes($node, $db, 'SELECT worker_pid IS NULL FROM wallet.queue', 't', 'the worker pauses');
+$node->safe_psql($db, "SELECT count(*) FROM wallet_enqueue_many(array_fill('group'::text, ARRAY[200]),
+    array_fill('{\"user_id\":2,\"legs\":[$legs]}'::text, ARRAY[200]))");
+set_conf($node, 'pg_wallet.worker' => 'on');
+becomes($node, $db, queued(), '0', 'groups are posted');
+is(ask($node, $db, <<'SQL'), '12800|t', 'and a round makes no more rows than batch_max says');
+SELECT sum(rows), max(rows) < 8192 + 64
+    FROM (SELECT count(*) AS rows FROM wallet.transfer WHERE group_id IS NOT NULL GROUP BY posted_at) AS rounds
+SQL
+
 all_is_well($node, $db, 'the worker');
 
 done_testing();
