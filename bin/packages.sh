@@ -25,7 +25,7 @@ if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
     case $group in
         ha) programs=(patroni etcd haproxy openssl) ;;
         lint) programs=(shellcheck cppcheck python3) ;;
-        test) programs=(shellcheck cppcheck python3 perl prove pg_prove openssl strace sqlsmith clang) ;;
+        test) programs=(shellcheck cppcheck python3 perl prove pg_prove openssl strace sqlsmith clang promtool) ;;
         browser) programs=(chromium) ;;
         contract) programs=(python3 node npm) ;;
         coverage) programs=(python3 gcov) ;;
@@ -84,7 +84,7 @@ wanted() {
         ha | test) echo 'patroni python3-etcd etcd-server haproxy iproute2 openssl' ;;&
         lint | test) echo "shellcheck cppcheck python3 ${clang_format:-}" ;;&
         test)
-            echo 'perl libipc-run-perl libio-socket-ssl-perl openssl strace sqlsmith nginx'
+            echo 'perl libipc-run-perl libio-socket-ssl-perl openssl strace sqlsmith nginx prometheus'
             echo libtap-parser-sourcehandler-pgtap-perl
             echo 'clang libclang-rt-dev'
             [[ $pg == own ]] || echo "postgresql-$pg-pgtap"
@@ -122,7 +122,7 @@ install_packages() {
         printf '#!/bin/sh\nexit 101\n' | "${root[@]}" install -m 755 /dev/stdin "$policy"
     apt install -y --no-install-recommends "$@" >&2 || status=$?
     "${root[@]}" rm -f "$conf" ${policy:+"$policy"}
-    for service in nginx etcd haproxy patroni; do
+    for service in nginx etcd haproxy patroni prometheus; do
         [[ " $* " != *" $service"[\ -]* ]] || "${root[@]}" update-rc.d "$service" disable >/dev/null || true
     done
     "${root[@]}" rmdir -p --ignore-fail-on-non-empty "$dir" 2>/dev/null || true

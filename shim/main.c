@@ -20,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "api/metrics.h"
 #include "http/listener.h"
 #include "base/log.h"
 #include "loop.h"
@@ -82,19 +83,6 @@ bound_port(int fd)
 	return atoi(service);
 }
 
-static bool
-is_loopback(const struct sockaddr *address)
-{
-	const struct in6_addr *ipv6 =
-	    &((const struct sockaddr_in6 *) (const void *) address)->sin6_addr;
-	const struct in_addr *ipv4 = &((const struct sockaddr_in *) (const void *) address)->sin_addr;
-
-	if (address->sa_family == AF_INET6)
-		return IN6_IS_ADDR_LOOPBACK(ipv6) ||
-		       (IN6_IS_ADDR_V4MAPPED(ipv6) && ipv6->s6_addr[12] == 127);
-	return address->sa_family == AF_INET && ntohl(ipv4->s_addr) >> 24 == 127;
-}
-
 /*
  * Says where others reach the shim: where the container's port is published, or
  * where the shim listens.
@@ -114,7 +102,7 @@ is_local(const Options *options)
 
 	if (!resolve(reached_address(options), options->port, &address))
 		return false;
-	local = is_loopback(address->ai_addr);
+	local = listener_is_loopback(address->ai_addr);
 	freeaddrinfo(address);
 	return local;
 }
@@ -190,6 +178,26 @@ open_sockets(Options *options, int *fds)
 	return opened;
 }
 
+/* Opens the socket of --metrics-listen, if there is one, behind those of the other loops. */
+static bool
+open_metrics_socket(Options *options, int *fds)
+{
+	struct addrinfo *address;
+	int *fd = &fds[options->threads];
+
+	if (*options->metrics_listen == '\0')
+		return true;
+	if (!resolve(options->metrics_address, options->metrics_port, &address))
+		return false;
+	*fd = open_socket(address, false);
+	if (*fd < 0)
+		log_line("cannot listen on %s: %s", options->metrics_listen, strerror(errno));
+	else
+		options->metrics_port = bound_port(*fd);
+	freeaddrinfo(address);
+	return *fd >= 0;
+}
+
 /* Lets the process have a descriptor for every connection that it may take. */
 static void
 raise_descriptor_limit(const Options *options)
@@ -205,6 +213,13 @@ raise_descriptor_limit(const Options *options)
 		         (unsigned long) limit.rlim_cur);
 }
 
+/* How many loops there are: one more than threads where /metrics has a port of its own. */
+static int
+loop_count(const Options *options)
+{
+	return options->threads + (*options->metrics_listen != '\0');
+}
+
 /* The share of one loop in what is meant for the whole process, rounded up. */
 static int
 share(int total, int threads)
@@ -213,9 +228,26 @@ share(int total, int threads)
 	return (total + threads - 1) / threads;
 }
 
-static bool
-start_loops(const Options *options, const int *fds, Loop **loops, atomic_int *connected_count)
+/*
+ * Starts the loop of --metrics-listen on its socket, NULL when that fails.  Its connections to the
+ * database are its own, and nobody else waits for them.
+ */
+static Loop *
+start_metrics_loop(const Options *options, LoopConfig config, int fd)
 {
+	static atomic_int connected_count;
+
+	config.db.connected_count = &connected_count;
+	config.api.metrics_place = METRICS_ALONE;
+	config.http.port = options->metrics_port;
+	return loop_start(&config, fd);
+}
+
+/* Starts all loops, the last of which is that of --metrics-listen, if there is one. */
+static bool
+start_loops(const Options *options, const int *fds, Loop **loops, Monitor *monitor)
+{
+	atomic_int *connected_count = monitor->connected;
 	LoopConfig config = {
 	    .db = {.conninfo = options->conninfo,
 	           .schema = options->schema,
@@ -226,7 +258,10 @@ start_loops(const Options *options, const int *fds, Loop **loops, atomic_int *co
 	            .keys_needed = strcmp(options->auth, "off") != 0,
 	            .hosts = &options->hosts,
 	            .database_count = options->threads * DB_ROLE_COUNT,
-	            .connected_count = connected_count},
+	            .connected_count = connected_count,
+	            .monitor = monitor,
+	            .metrics_place =
+	                *options->metrics_listen != '\0' ? METRICS_ELSEWHERE : METRICS_HERE},
 	    .http = {.request_timeout_s = options->request_timeout_s,
 	             .connections_max = share(options->max_connections, options->threads),
 	             .large_bytes_max = (size_t) options->bulk_memory_mib * 1024 * 1024,
@@ -234,9 +269,10 @@ start_loops(const Options *options, const int *fds, Loop **loops, atomic_int *co
 	             .port = options->port}};
 
 	assert(options->threads <= OPTIONS_THREADS_MAX);
-	for (int i = 0; i < options->threads; i++)
+	for (int i = 0; i < loop_count(options); i++)
 	{
-		loops[i] = loop_start(&config, fds[i]);
+		loops[i] = i < options->threads ? loop_start(&config, fds[i])
+		                                : start_metrics_loop(options, config, fds[i]);
 		if (loops[i] == NULL)
 		{
 			log_line("cannot start an event loop: %s", strerror(errno));
@@ -374,7 +410,7 @@ serve(const Options *options, const sigset_t *awaited, const atomic_int *connect
 static void
 set_stage(const Options *options, Loop **loops, HttpStage stage)
 {
-	for (int i = 0; i < options->threads; i++)
+	for (int i = 0; i < loop_count(options); i++)
 		loop_set_stage(loops[i], stage);
 }
 
@@ -417,24 +453,44 @@ stop(const Options *options, const int *fds, Loop **loops)
 {
 	bool clean = true;
 
-	for (int i = 0; i < options->threads; i++)
+	for (int i = 0; i < loop_count(options); i++)
 		listener_refuse_new(fds[i]);
 	set_stage(options, loops, HTTP_DRAINS);
-	for (int i = 0; i < options->threads; i++)
+	for (int i = 0; i < loop_count(options); i++)
 		clean = loop_join(loops[i]) && clean;
 	return clean;
+}
+
+/* What /metrics shows and asks for; false: its token cannot be read. */
+static bool
+prepare_monitor(const Options *options, Monitor *monitor)
+{
+	monitor->connections_max = share(options->max_connections, options->threads) * options->threads;
+	monitor->waiting_max = share(options->max_waiting, options->threads) * options->threads;
+	monitor->database_count = options->threads * DB_ROLE_COUNT;
+	return *options->metrics_token_file == '\0' ||
+	       monitor_load_token(monitor, options->metrics_token_file);
+}
+
+static void
+say_address(const char *what, bool has_tls, const char *address, int port)
+{
+	bool is_ipv6 = strchr(address, ':') != NULL;
+
+	log_line("%s http%s://%s%s%s:%d", what, has_tls ? "s" : "", is_ipv6 ? "[" : "", address,
+	         is_ipv6 ? "]" : "", port);
 }
 
 int
 main(int argc, char **argv)
 {
 	static atomic_int connected_count;
+	static Monitor monitor = {.connected = &connected_count};
 	Options options;
-	Loop *loops[OPTIONS_THREADS_MAX];
-	int fds[OPTIONS_THREADS_MAX];
+	Loop *loops[OPTIONS_THREADS_MAX + 1];
+	int fds[OPTIONS_THREADS_MAX + 1];
 	bool has_tls;
 	int status;
-	bool is_ipv6;
 	sigset_t awaited;
 	bool clean;
 
@@ -444,12 +500,13 @@ main(int argc, char **argv)
 		return status;
 	raise_descriptor_limit(&options);
 	has_tls = *options.tls_cert != '\0';
-	if ((has_tls && !tls_load(options.tls_cert, options.tls_key)) || !open_sockets(&options, fds) ||
-	    !start_loops(&options, fds, loops, &connected_count))
+	if ((has_tls && !tls_load(options.tls_cert, options.tls_key)) ||
+	    !prepare_monitor(&options, &monitor) || !open_sockets(&options, fds) ||
+	    !open_metrics_socket(&options, fds) || !start_loops(&options, fds, loops, &monitor))
 		return 1;
-	is_ipv6 = strchr(options.address, ':') != NULL;
-	log_line("listening on http%s://%s%s%s:%d", has_tls ? "s" : "", is_ipv6 ? "[" : "",
-	         options.address, is_ipv6 ? "]" : "", options.port);
+	if (*options.metrics_listen != '\0')
+		say_address("metrics on", has_tls, options.metrics_address, options.metrics_port);
+	say_address("listening on", has_tls, options.address, options.port);
 	log_line("stopping on signal %d", serve(&options, &awaited, &connected_count));
 	notify_send("STOPPING=1");
 	if (options.drain_delay_s > 0)

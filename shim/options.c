@@ -55,6 +55,8 @@ static const Option table[] = {
 	{"insecure-no-auth", "WALLET_INSECURE_NO_AUTH", NULL, "off", SWITCH(insecure_no_auth), "lets --auth=off serve any address"},
 	{"host", "WALLET_HOST", "NAMES", "", TEXT(host), "names, with --auth=off, that Host may have besides loopback ones; separated by commas"},
 	{"published-address", "WALLET_PUBLISHED_ADDRESS", "HOST", "", TEXT(published_address), "in a container: address on which its port is published; --auth=off is judged by it"},
+	{"metrics-listen", "WALLET_METRICS_LISTEN", "HOST:PORT", "", TEXT(metrics_listen), "address and port for /metrics alone; without it the port of all else has /metrics"},
+	{"metrics-token-file", "WALLET_METRICS_TOKEN_FILE", "FILE", "", TEXT(metrics_token_file), "file with the token that /metrics asks for; without it this machine alone may ask"},
 	{"tls-cert", "WALLET_TLS_CERT", "FILE", "", TEXT(tls_cert), "certificate chain in PEM: serves HTTPS"},
 	{"tls-key", "WALLET_TLS_KEY", "FILE", "", TEXT(tls_key), "its private key in PEM, not readable by everybody"},
 };
@@ -138,6 +140,36 @@ read_environment(Options *options)
 	return true;
 }
 
+/* Takes HOST:PORT apart, where HOST may be an IPv6 address in brackets; false: it is no such. */
+static bool
+read_listen(Options *options)
+{
+	const char *text = options->metrics_listen;
+	const char *colon = strrchr(text, ':');
+	size_t length = colon ? (size_t) (colon - text) : 0;
+	bool is_bracketed = length > 2 && text[0] == '[' && text[length - 1] == ']';
+	char *end;
+	long port;
+
+	if (*text == '\0')
+		return true;
+	if (length == 0 || (!is_bracketed && (text[0] == '[' || memchr(text, ':', length) != NULL)))
+		return false;
+	if (is_bracketed)
+	{
+		text++;
+		length -= 2;
+	}
+	port = strtol(colon + 1, &end, 10);
+	if (length >= sizeof(options->metrics_address) || colon[1] < '0' || colon[1] > '9' ||
+	    *end != '\0' || port > 65535)
+		return false;
+	memcpy(options->metrics_address, text, length);
+	options->metrics_address[length] = '\0';
+	options->metrics_port = (int) port;
+	return true;
+}
+
 /* What one option demands of another. */
 static bool
 are_consistent(Options *options)
@@ -149,6 +181,8 @@ are_consistent(Options *options)
 		wrong = "--auth must be required or off";
 	else if ((*options->tls_cert == '\0') != (*options->tls_key == '\0'))
 		wrong = "--tls-cert and --tls-key need each other";
+	else if (!read_listen(options))
+		wrong = "--metrics-listen must be a host and a port, as in 127.0.0.1:9187";
 	else if (!origin_read_hosts(options->host, &options->hosts, message))
 		wrong = message;
 	if (wrong != NULL)

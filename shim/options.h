@@ -30,7 +30,11 @@ typedef struct Options
 	const char *host;              /* a list of names */
 	HostList hosts;                /* what it says */
 	const char *published_address; /* of a container's port, or "" */
-	const char *tls_cert;          /* both are files, or both empty */
+	const char *metrics_listen;    /* HOST:PORT, or "": /metrics is on the port of all else */
+	char metrics_address[HOST_TEXT_SIZE]; /* what it says, */
+	int metrics_port;                     /* 0: any free one */
+	const char *metrics_token_file;       /* or "" */
+	const char *tls_cert;                 /* both are files, or both empty */
 	const char *tls_key;
 } Options;
 

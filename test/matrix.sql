@@ -1,5 +1,5 @@
 -- Who may do what: the one place that says so. Every function, relation and setting of the extension stands here, and
--- the tests that include this file fail for one that does not. Duties: c client, s shim, o operator, a auditor; the owner may
+-- the tests that include this file fail for one that does not. Duties: c client, s shim, o operator, a auditor, m monitor; the owner may
 -- everything, and nobody else anything. `@` stands for the schema of the extension.
 SELECT e.extnamespace::regnamespace AS extension_schema, pg_get_userbyid(e.extowner) AS extension_owner
     FROM pg_extension AS e WHERE e.extname = 'pg_wallet' \gset
@@ -8,13 +8,15 @@ CREATE ROLE tap_client;
 CREATE ROLE tap_shim;
 CREATE ROLE tap_operator;
 CREATE ROLE tap_auditor;
+CREATE ROLE tap_monitor;
 CREATE ROLE tap_nobody;
 SELECT :extension_schema.wallet_grant('tap_client', 'client');
 SELECT :extension_schema.wallet_grant('tap_shim', 'shim');
 SELECT :extension_schema.wallet_grant('tap_operator', 'operator');
 SELECT :extension_schema.wallet_grant('tap_auditor', 'auditor');
+SELECT :extension_schema.wallet_grant('tap_monitor', 'monitor');
 CREATE TEMPORARY TABLE duty (duty text, letter text, role name);
-INSERT INTO duty VALUES ('client', 'c', 'tap_client'), ('shim', 's', 'tap_shim'), ('operator', 'o', 'tap_operator'), ('auditor', 'a', 'tap_auditor'),
+INSERT INTO duty VALUES ('client', 'c', 'tap_client'), ('shim', 's', 'tap_shim'), ('operator', 'o', 'tap_operator'), ('auditor', 'a', 'tap_auditor'), ('monitor', 'm', 'tap_monitor'),
     ('nobody', '-', 'tap_nobody'), ('owner', '*', :'extension_owner');
 
 CREATE FUNCTION pg_temp.may(duties text, letter text) RETURNS boolean LANGUAGE sql
@@ -72,6 +74,13 @@ INSERT INTO may_execute SELECT replace(f, '@', :'extension_schema')::regprocedur
     ('@.wallet_restore_additions()', '', 'SELECT @.wallet_restore_additions()'),
     ('@.wallet_grant(regrole, text)', '', $$SELECT @.wallet_grant('tap_nobody', 'client')$$),
     ('wallet.worker_state()', 'oa', 'SELECT wallet.worker_state()'),
+    ('@.wallet_metrics()', 'soam', 'SELECT @.wallet_metrics()'),
+    ('wallet.metrics()', 'oam', 'SELECT wallet.metrics()'),
+    ('wallet.metric_help(text)', '', $$SELECT wallet.metric_help('wallet_queue_requests')$$),
+    ('wallet.metric_state()', '', 'SELECT wallet.metric_state()'),
+    ('wallet.counts()', '', 'SELECT wallet.counts()'),
+    ('wallet.held_sums()', '', 'SELECT wallet.held_sums()'),
+    ('wallet.oldest_waiting(bigint, bigint)', '', 'SELECT wallet.oldest_waiting(1, NULL)'),
     ('wallet.amount(bigint, integer)', 'a', 'SELECT wallet.amount(1, 2)'),
     ('wallet.speaks_for_all(oid)', '', 'SELECT wallet.speaks_for_all(10)'),
     ('wallet.request_extra(bytea)', 'a', $$SELECT wallet.request_extra('')$$),
@@ -175,6 +184,7 @@ INSERT INTO may_execute SELECT replace(f, '@', :'extension_schema')::regprocedur
 CREATE TEMPORARY TABLE may_select (relation regclass PRIMARY KEY, duties text);
 INSERT INTO may_select VALUES
     ('wallet.queue', 'oa'),
+    ('wallet.metric', 'oam'),
     ('wallet.kind', 'oa'),
     ('wallet.currency', 'oa'),
     ('wallet.audit', 'oa'),

@@ -152,6 +152,14 @@ watch_commit(void)
 	watched = true;
 }
 
+int
+standbys_missing(void)
+{
+	if (standby_is_lacking())
+		return 1;
+	return standbys_are_named() && !RecoveryInProgress() ? missing_standbys() : 0;
+}
+
 char *
 trouble_of_standbys(void)
 {

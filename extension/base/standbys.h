@@ -9,6 +9,9 @@
 /* Why commits wait for a standby now, and what to do; NULL when they do not. */
 extern char *trouble_of_standbys(void);
 
+/* How many of the standbys that a commit needs are not connected; 0: none is missing, or needed. */
+extern int standbys_missing(void);
+
 /*
  * pg_wallet.require_standby: whether this session stores nothing that no standby would confirm, and
  * no standby is named.

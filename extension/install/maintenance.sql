@@ -252,7 +252,7 @@ COMMENT ON FUNCTION @extschema@.wallet_schedule_maintenance() IS
 /*
  * A client enqueues and looks up, and reads no table.  The shim, which is the HTTP server, checks API
  * keys as well.  An operator moves money by direct calls, and cares for wallets and the queue.  An
- * auditor reads everything but the secret and the API keys.
+ * auditor reads everything but the secret and the API keys.  A monitor reads numbers alone.
  */
 CREATE FUNCTION @extschema@.wallet_grant(role regrole, duty text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -265,10 +265,10 @@ DECLARE
         'wallet_holds_page(bigint, bigint, bigint, text, bigint, integer)',
         'wallet_dry_run(text, json)', 'wallet_of(bigint)', 'wallet_ready()'];
     shim CONSTANT text[] := client || ARRAY['wallet_api_key_check_many(bytea[])', 'wallet_enqueue_utf8(text[], bytea[], bytea[], integer[], text[])',
-        'wallet_dry_run_utf8(text[], bytea[], bytea[], integer[], text[])'];
+        'wallet_dry_run_utf8(text[], bytea[], bytea[], integer[], text[])', 'wallet_metrics()'];
     reader CONSTANT text[] := ARRAY[
         'wallet_get(bigint)', 'wallet_of(bigint)', 'wallet_history(bigint, bigint, integer, boolean)', 'wallet_holds(bigint, text)',
-        'wallet_hold_get(bigint)', 'wallet_verify()', 'wallet_ready()', 'wallet_api_keys()'];
+        'wallet_hold_get(bigint)', 'wallet_verify()', 'wallet_ready()', 'wallet_api_keys()', 'wallet_metrics()'];
     operator CONSTANT text[] := ARRAY[
         'wallet_create(bigint, numeric, text)', 'wallet_deposit(bigint, numeric, jsonb, text)',
         'wallet_withdraw(bigint, numeric, text, jsonb, text)', 'wallet_transfer(bigint, bigint, numeric, text, jsonb, text)',
@@ -288,8 +288,9 @@ BEGIN
         WHEN 'shim' THEN functions := shim;
         WHEN 'operator' THEN functions := client || reader || operator;
         WHEN 'auditor' THEN functions := reader;
+        WHEN 'monitor' THEN functions := ARRAY['wallet_metrics()'];
         ELSE RAISE EXCEPTION 'unknown duty "%"', duty
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'The duties are client, shim, operator and auditor.';
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'The duties are client, shim, operator, auditor and monitor.';
     END CASE;
     -- Wherever they are now: a schema may be renamed, and a function moved.
     FOR i IN 1 .. cardinality(functions) LOOP
@@ -301,8 +302,12 @@ BEGIN
         EXECUTE format('GRANT USAGE ON SCHEMA %s TO %s', home, role);
         EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', granted, role);
     END LOOP;
-    IF duty IN ('operator', 'auditor') THEN
+    IF duty IN ('operator', 'auditor', 'monitor') THEN
         EXECUTE format('GRANT USAGE ON SCHEMA wallet TO %s', role);
+        EXECUTE format('GRANT SELECT ON wallet.metric TO %s', role);
+        EXECUTE format('GRANT EXECUTE ON FUNCTION wallet.metrics() TO %s', role);
+    END IF;
+    IF duty IN ('operator', 'auditor') THEN
         EXECUTE format('GRANT SELECT ON wallet.queue, wallet.kind, wallet.currency, wallet.audit TO %s', role);
         EXECUTE format('GRANT EXECUTE ON FUNCTION wallet.worker_state() TO %s', role);
     END IF;
@@ -320,7 +325,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION @extschema@.wallet_grant(regrole, text) IS
-    'gives a role the rights of a client, the shim, an operator or an auditor';
+    'gives a role the rights of a client, the shim, an operator, an auditor or a monitor';
 
 /* ---- Guard against dropping money by accident ---- */
 

@@ -111,7 +111,7 @@ post_request(Ledger *ledger, const Request *request, const Culprit *culprit)
 	    request->request_id != culprit->request_id)
 	{
 		rules_refuse(request, CODE_REQUEST_EXPIRED, &ledger->effects);
-		return FATE_REFUSED;
+		return CODE_REQUEST_EXPIRED;
 	}
 	if (request->is_unresolved)
 		return FATE_DEFERRED;
@@ -120,14 +120,14 @@ post_request(Ledger *ledger, const Request *request, const Culprit *culprit)
 	if (request->request_id == culprit->request_id)
 	{
 		rules_refuse(request, culprit->code, &ledger->effects);
-		return FATE_REFUSED;
+		return culprit->code;
 	}
 	if (request->is_broken)
 	{
 		refuse_broken(request, &ledger->effects);
-		return FATE_REFUSED;
+		return CODE_INTERNAL_ERROR;
 	}
-	return ledger_judge(ledger, request) == CODE_OK ? FATE_POSTED : FATE_REFUSED;
+	return ledger_judge(ledger, request);
 }
 
 /* Does a direct payment wait until our transaction ends? */

@@ -11,13 +11,9 @@
 #include "rules/codes.h"
 #include "rules/operation.h"
 
-/* What became of one request of a batch. */
-typedef enum RequestFate
-{
-	FATE_POSTED,
-	FATE_REFUSED,
-	FATE_DEFERRED
-} RequestFate;
+/* What became of one request of a batch: the code of its outcome, or FATE_DEFERRED. */
+typedef int16 RequestFate;
+#define FATE_DEFERRED (-1)
 
 /* A request that is refused without being judged, since it has failed in a batch of its own. */
 typedef struct Culprit

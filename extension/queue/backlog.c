@@ -12,6 +12,7 @@
 #include "queue/backlog.h"
 
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -288,6 +289,23 @@ backlog_admit(int count, int64 limit)
 	if (backlog != NULL)
 		part->admitted += admitted;
 	return admitted;
+}
+
+int64
+backlog_waiting(void)
+{
+	Backlog *backlog;
+	int64 waiting;
+
+	if (shared == NULL || RecoveryInProgress())
+		return -1;
+	if (!is_known(wallet_relation("request")))
+		begin_backlog(wallet_relation("request"));
+	LWLockAcquire(shared->lock, LW_SHARED);
+	backlog = find_backlog();
+	waiting = backlog == NULL ? -1 : backlog->admitted - backlog->done;
+	LWLockRelease(shared->lock);
+	return waiting;
 }
 
 int64

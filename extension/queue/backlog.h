@@ -29,6 +29,12 @@ extern void backlog_not_stored(int64 count);
 extern int64 backlog_admitted(void);
 
 /*
+ * How many requests of this database wait, those of open transactions among them; -1: that is not
+ * known, on a standby or without shared memory.  The caller has called SPI_connect.
+ */
+extern int64 backlog_waiting(void);
+
+/*
  * A round was posted; admitted_before is what backlog_admitted returned before the round's
  * snapshot was taken.  backlog_round_done: the round's transaction has committed.
  * backlog_done_at_commit: the round counts when the present transaction commits.

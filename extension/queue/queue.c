@@ -31,6 +31,7 @@
 #include "base/settings.h"
 #include "base/statement.h"
 #include "posting/batch.h"
+#include "queue/counts.h"
 #include "queue/deferred.h"
 #include "queue/gaps.h"
 #include "queue/position.h"
@@ -136,8 +137,8 @@ sum_up(Queue *queue, Round *round)
 	{
 		bool is_deferred = reading->fates[i] == FATE_DEFERRED;
 
-		round->posted += reading->fates[i] == FATE_POSTED ? 1 : 0;
-		round->refused += reading->fates[i] == FATE_REFUSED ? 1 : 0;
+		round->posted += reading->fates[i] == CODE_OK ? 1 : 0;
+		round->refused += reading->fates[i] > CODE_OK ? 1 : 0;
 		if (reading->entries[i] == NULL)
 			deferred += is_deferred ? 1 : 0;
 		else if (!is_deferred)
@@ -195,6 +196,15 @@ next_waiting_id(WaitingIds *ids)
 		ids->old_id = deferred_next_id(ids->queue->deferred, &ids->cursor);
 	else
 		ids->new_id = next_new_id(&ids->queue->reading, &ids->next_new);
+}
+
+/* Returns the first id that is deferred when the transaction commits; 0: none is. */
+static int64
+first_deferred(const Queue *queue)
+{
+	WaitingIds ids = begin_waiting_ids(queue);
+
+	return waiting_id(&ids) == PG_INT64_MAX ? 0 : waiting_id(&ids);
 }
 
 /* Returns the id up to which every request has its outcome when the transaction commits. */
@@ -289,6 +299,8 @@ queue_round(Queue *queue, int requests_max, int64 takeovers)
 	round.gaps = gaps_count(queue->gaps);
 	round.more = reading->reads && reading->room <= 0;
 	round.drained = reading->reads && reading->room > 0;
+	round.highest = queue->highest;
+	round.first_deferred = first_deferred(queue);
 	if (position_is_due(&queue->position, low_water_mark(queue), queue->highest, !queue->is_worker))
 		store_position(queue);
 	SPI_finish();
@@ -383,6 +395,8 @@ queue_advance(Queue *queue, Round *round)
 	if (!queue->loaded || queue->deferred == NULL)
 		return;
 	HOLD_INTERRUPTS();
+	counts_settle(queue->reading.requests, queue->reading.fates, queue->reading.count,
+	              !queue->is_worker);
 	apply_fates(queue);
 	RESUME_INTERRUPTS();
 	if (OidIsValid(queue->next_position.table))

@@ -21,7 +21,9 @@ typedef struct Round
 	bool more;      /* the next round may have work at once */
 	bool drained;   /* every visible request was read: those that wait are deferred, or newer */
 	bool closed;    /* nothing may be posted: see wallet.opening */
-	int retry_ms;   /* until a deferred request may be tried again; -1: no request has a pause */
+	int64 highest;  /* the highest id that was read */
+	int64 first_deferred; /* the lowest id of a deferred request; 0: none is deferred */
+	int retry_ms; /* until a deferred request may be tried again; -1: no request has a pause */
 } Round;
 
 /*

@@ -6,6 +6,8 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "access/xlog.h"
+#include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -17,6 +19,7 @@
 #include "base/clock.h"
 #include "base/locks.h"
 #include "base/settings.h"
+#include "base/standbys.h"
 #include "base/wake.h"
 #include "posting/expire.h"
 #include "queue/backlog.h"
@@ -27,6 +30,7 @@
 
 PG_FUNCTION_INFO_V1(wallet_process);
 PG_FUNCTION_INFO_V1(wallet_worker_state);
+PG_FUNCTION_INFO_V1(wallet_metric_state);
 PG_FUNCTION_INFO_V1(wallet_announce);
 
 /*
@@ -235,6 +239,38 @@ wallet_worker_state(PG_FUNCTION_ARGS)
 	values[14] = Int32GetDatum(state.failing.attempts);
 	for (int i = 11; i < 15; i++)
 		nulls[i] = nulls[i] || state.failing.count == 0;
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));
+}
+
+/*
+ * wallet.metric_state() → row: whether what is queued is posted, how many requests wait, the
+ * highest id that the worker has read and the lowest that it has deferred, and how many synchronous
+ * standbys are missing.  Null: unknown.
+ */
+Datum
+wallet_metric_state(PG_FUNCTION_ARGS)
+{
+	TupleDesc descriptor;
+	WorkerState state = {0};
+	Datum values[5];
+	bool nulls[5] = {false};
+	int64 waiting;
+
+	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "the result must be a row");
+	SPI_connect();
+	waiting = backlog_waiting();
+	SPI_finish();
+	(void) workers_state(&state);
+	values[0] = BoolGetDatum(readiness_posts());
+	values[1] = Int64GetDatum(waiting);
+	values[2] = Int64GetDatum(state.highest);
+	values[3] = Int64GetDatum(state.first_deferred);
+	values[4] = Int32GetDatum(standbys_missing());
+	nulls[1] = waiting < 0;
+	nulls[2] = state.highest == 0;
+	nulls[3] = state.first_deferred == 0;
+	nulls[4] = RecoveryInProgress();
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));
 }
 

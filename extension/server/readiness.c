@@ -282,6 +282,12 @@ find_trouble(void)
 	return workers_state(&state) ? trouble_of_worker(&state) : trouble_of_launcher();
 }
 
+bool
+readiness_posts(void)
+{
+	return find_trouble() == NULL;
+}
+
 /*
  * wallet_ready() → row: worker_alive says whether what is queued is posted, and detail why not,
  * and what to do.

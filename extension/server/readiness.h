@@ -27,4 +27,7 @@ extern void condition_end(const char *reason);
 /* Notes an error.  Returns false when the same error was logged not long ago. */
 extern bool condition_met_error(const ErrorData *error);
 
+/* Whether what is queued in this database is posted, as wallet_ready() says. */
+extern bool readiness_posts(void);
+
 #endif /* PG_WALLET_READINESS_H */

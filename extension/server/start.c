@@ -14,8 +14,10 @@
 #include "base/ids.h"
 #include "base/settings.h"
 #include "queue/backlog.h"
+#include "queue/counts.h"
 #include "server/clock_step.h"
 #include "server/guard.h"
+#include "server/held.h"
 #include "server/launcher.h"
 #include "server/upgrade.h"
 #include "server/workers.h"
@@ -39,6 +41,8 @@ static const struct SharedPiece
     {"pg_wallet", true, workers_size, workers_start},
     {"pg_wallet clock", true, clock_size, clock_start},
     {"pg_wallet backlog", true, backlog_size, backlog_start},
+    {"pg_wallet counts", true, counts_size, counts_start},
+    {"pg_wallet held", true, held_size, held_start},
     {"pg_wallet hints", false, hints_size, hints_start},
     {"pg_wallet ids", false, ids_size, ids_start},
     {"pg_wallet claims", false, claims_size, claims_start},

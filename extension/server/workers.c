@@ -21,6 +21,7 @@
 #include "base/locks.h"
 #include "base/settings.h"
 #include "base/wake.h"
+#include "queue/counts.h"
 #include "queue/queue.h"
 
 #if PG_VERSION_NUM >= 170000
@@ -341,12 +342,16 @@ workers_report(const Round *round, int64 batch_us)
 	state->refused += round->refused;
 	state->gaps = round->gaps;
 	state->deferred = round->deferred;
+	state->highest = round->highest;
+	state->first_deferred = round->first_deferred;
 	if (round->posted + round->refused > 0)
 	{
 		state->batch_requests = round->posted + round->refused;
 		state->batch_us = batch_us;
 	}
 	LWLockRelease(shared->lock);
+	if (round->posted + round->refused > 0)
+		counts_batch(round->posted + round->refused, batch_us);
 }
 
 void

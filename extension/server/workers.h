@@ -39,6 +39,8 @@ typedef struct WorkerState
 	int64 batch_us;
 	int gaps;
 	int64 deferred;
+	int64 highest; /* of the last round: see Round */
+	int64 first_deferred;
 	FailingRequests failing;
 	WorkerCondition condition;
 	int64 condition_us; /* since this moment of monotonic_us() */

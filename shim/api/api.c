@@ -41,8 +41,29 @@ abandon(Client *client)
 	answers_release(request_of(client));
 }
 
-const HttpHandler api_handler = {sizeof(Request), arrive,           admit, begin, start,
-                                 abandon,         answers_run_timed};
+static void
+finish(Client *client)
+{
+	const Request *request = request_of(client);
+
+	counters_add(request_api(request)->metrics, routes_number(request), request->method,
+	             client->answered_status, client->http->now_ms - client->started_at_ms);
+}
+
+static void
+run(Http *http)
+{
+	const Api *api = http->context;
+
+	answers_run_timed(http);
+	counters_set_gauges(api->metrics, &(Gauges){.connections = http->client_count,
+	                                            .waiting = api->waiting_count,
+	                                            .waiting_for_outcome = api->outcome_count});
+}
+
+const HttpHandler api_handler = {
+    sizeof(Request), arrive, admit, begin, start, finish, abandon, run,
+};
 
 Api *
 api_create(const ApiConfig *config, Db *const dbs[DB_ROLE_COUNT])
@@ -55,8 +76,10 @@ api_create(const ApiConfig *config, Db *const dbs[DB_ROLE_COUNT])
 	memcpy(api->dbs, dbs, sizeof(api->dbs));
 	if (config->keys_needed)
 		api->keys = keys_create();
-	if (!config->keys_needed || api->keys != NULL)
+	api->metrics = counters_create(config->monitor, routes_count(), routes_path);
+	if (api->metrics != NULL && (!config->keys_needed || api->keys != NULL))
 		return api;
+	free(api->keys);
 	free(api);
 	return NULL;
 }

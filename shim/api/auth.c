@@ -9,6 +9,7 @@
 
 #include <assert.h>
 #include <gnutls/crypto.h>
+#include <gnutls/gnutls.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -28,6 +29,25 @@ read_token(const char *value, const char **token, size_t *length)
 	*token = value + 6 + strspn(value + 6, " ");
 	*length = strspn(*token, TOKEN_CHARACTERS);
 	return *length > 0 && (*token)[*length + strspn(*token + *length, " \t")] == '\0';
+}
+
+bool
+auth_is_token(const char *text, size_t length)
+{
+	return strspn(text, TOKEN_CHARACTERS) == length;
+}
+
+bool
+auth_has_token(const Request *request, const unsigned char *hash)
+{
+	const RequestHead *head = &request->client.head;
+	unsigned char given[KEY_HASH_SIZE];
+	const char *token;
+	size_t length;
+
+	return head->authorization_count == 1 && read_token(head->authorization, &token, &length) &&
+	       gnutls_hash_fast(GNUTLS_DIG_SHA256, token, length, given) == 0 &&
+	       gnutls_memcmp(given, hash, sizeof(given)) == 0;
 }
 
 /* One of the scopes of this set is needed; 0: none is. */

@@ -24,6 +24,12 @@ void auth_begin(Request *request);
  */
 bool auth_confirm(Request *request);
 
+/* Whether a text may be a token of Authorization: Bearer. */
+bool auth_is_token(const char *text, size_t length);
+
+/* Whether the request has a token, other than an API key, of this SHA-256. */
+bool auth_has_token(const Request *request, const unsigned char *hash);
+
 /* Whether the asker speaks for all users: an operator's key that is bound to none, or no key. */
 bool auth_speaks_for_all(const Request *request);
 

@@ -41,7 +41,7 @@ request_submit(Request *request, DbFunction function, RequestOutcome *outcome)
 		reply_problem(client, CODE_DATABASE_UNAVAILABLE, NULL);
 		return;
 	}
-	if (!has_place(request))
+	if (!has_place(request) && function != DB_METRICS)
 	{
 		reply_problem(client, CODE_OVERLOADED, NULL);
 		return;
@@ -51,6 +51,8 @@ request_submit(Request *request, DbFunction function, RequestOutcome *outcome)
 	client_wait(client);
 	api->waiting_count++;
 	api->read_count += request->method != METHOD_POST;
+	request->waits_for_outcome = client->wait_until_ms != 0;
+	api->outcome_count += request->waits_for_outcome;
 	request_await(request);
 }
 
@@ -127,6 +129,7 @@ leave_place(Request *request)
 	assert(!request->is_timed);
 	api->waiting_count--;
 	api->read_count -= request->method != METHOD_POST;
+	api->outcome_count -= request->waits_for_outcome;
 	assert(api->read_count >= 0 && api->waiting_count >= api->read_count);
 }
 

@@ -10,12 +10,21 @@
 
 #include <stdatomic.h>
 
+#include "api/counters.h"
 #include "api/kinds.h"
 #include "api/members.h"
 #include "http/client.h"
 #include "http/origin.h"
 
 typedef struct Request Request;
+
+/* Where /metrics is served. */
+typedef enum MetricsPlace
+{
+	METRICS_HERE,      /* beside all else */
+	METRICS_ELSEWHERE, /* on a port of its own, which is not this one */
+	METRICS_ALONE      /* this is that port */
+} MetricsPlace;
 
 typedef struct ApiConfig
 {
@@ -25,6 +34,8 @@ typedef struct ApiConfig
 	const HostList *hosts;       /* that Host may name while no keys are needed */
 	int database_count;          /* connections that must be there to be ready */
 	atomic_int *connected_count; /* how many are */
+	Monitor *monitor;
+	MetricsPlace metrics_place;
 } ApiConfig;
 
 /* What all requests of an event loop share: the context of their Http. */
@@ -35,16 +46,10 @@ typedef struct Api
 	KeyCache *keys; /* NULL: no keys are needed */
 	Request *timed; /* the list of requests with a time of their own: see request_await, _hold */
 	int waiting_count;
-	int read_count; /* of those that wait, the ones that read */
+	int read_count;    /* of those that wait, the ones that read */
+	int outcome_count; /* of those that wait, the ones with a Prefer: wait */
+	Metrics *metrics;
 } Api;
-
-typedef enum Method
-{
-	METHOD_READ, /* GET, HEAD and QUERY */
-	METHOD_POST,
-	METHOD_OPTIONS,
-	METHOD_OTHER
-} Method;
 
 /* What a path takes by POST. */
 typedef enum Posting
@@ -80,12 +85,13 @@ struct Request
 	DbItem item;
 	Db *db; /* that has the item, or had it last */
 	RequestOutcome *outcome;
-	bool is_dry_run;       /* it asks what would become of it */
-	bool enqueued;         /* the request is durable: never answer with a problem */
-	int busy_count;        /* how often its idempotency key was in use */
-	int64_t held_since_ms; /* 0: not yet */
-	bool is_timed;         /* it is in the list of timed requests */
-	int64_t due_at_ms;     /* when to ask again, or to give up */
+	bool is_dry_run;        /* it asks what would become of it */
+	bool enqueued;          /* the request is durable: never answer with a problem */
+	int busy_count;         /* how often its idempotency key was in use */
+	int64_t held_since_ms;  /* 0: not yet */
+	bool waits_for_outcome; /* while it waits: it counts in outcome_count */
+	bool is_timed;          /* it is in the list of timed requests */
+	int64_t due_at_ms;      /* when to ask again, or to give up */
 	Request *timed_previous;
 	Request *timed_next;
 };

@@ -12,6 +12,7 @@
 #include "api/answers.h"
 #include "api/auth.h"
 #include "api/bulk.h"
+#include "api/metrics.h"
 #include "api/openapi.h"
 #include "api/question.h"
 #include "base/text.h"
@@ -57,6 +58,7 @@ static const Route routes[] = {
 	{"/healthz", NULL, POSTING_NONE, 0, 0, 0, read_health},
 	{"/readyz", NULL, POSTING_NONE, 0, 0, 0, read_ready},
 	{"/openapi.json", NULL, POSTING_NONE, 0, 0, 0, read_openapi},
+	{"/metrics", NULL, POSTING_NONE, 0, 0, 0, metrics_read},
 };
 /* clang-format on */
 
@@ -81,6 +83,47 @@ takes_many(const Route *route)
 	return route->post == POSTING_MANY || route->read == read_outcomes;
 }
 
+int
+routes_number(const Request *request)
+{
+	return request->route ? (int) (request->route - routes) : -1;
+}
+
+int
+routes_count(void)
+{
+	return (int) ROUTE_COUNT;
+}
+
+const char *
+routes_path(int number)
+{
+	assert(number >= 0 && number < (int) ROUTE_COUNT);
+	return routes[number].path;
+}
+
+/* What probes ask, which know an address at best: it says nothing of anybody. */
+static bool
+is_open_to_all(const Route *route)
+{
+	return route != NULL && (route->read == read_health || route->read == read_ready);
+}
+
+/* Whether this loop serves a route: /metrics may have a port of its own. */
+static bool
+is_served(const Request *request, const Route *route)
+{
+	switch (request_api(request)->config.metrics_place)
+	{
+		case METRICS_ELSEWHERE:
+			return route->read != metrics_read;
+		case METRICS_ALONE:
+			return route->read == metrics_read || is_open_to_all(route);
+		default:
+			return true;
+	}
+}
+
 void
 routes_find(Request *request)
 {
@@ -88,9 +131,10 @@ routes_find(Request *request)
 
 	assert(request->client.phase == PHASE_HEAD);
 	request->route = NULL;
+	request->method = METHOD_OTHER;
 	for (size_t i = 0; i < ROUTE_COUNT && request->route == NULL; i++)
 		if (leads_to(&request->client.line, routes[i].path))
-			request->route = &routes[i];
+			request->route = is_served(request, &routes[i]) ? &routes[i] : NULL;
 	is_many = request->route != NULL && takes_many(request->route);
 	request->client.body_size_max = is_many ? BULK_BODY_SIZE_MAX : BODY_SIZE_MAX;
 }
@@ -133,22 +177,20 @@ is_allowed(const Request *request, const char *method)
 	}
 }
 
-/* What probes ask, which know an address at best: it says nothing of anybody. */
-static bool
-is_open_to_all(const Route *route)
-{
-	return route != NULL && (route->read == read_health || route->read == read_ready);
-}
-
 bool
 routes_admit(Request *request)
 {
 	const ApiConfig *config = &request_api(request)->config;
 	Client *client = &request->client;
+	bool is_guarded = !config->keys_needed;
 	const char *message;
 	WalletCode code;
 
-	if (config->keys_needed || is_open_to_all(request->route))
+	request->method = method_by_name(client->line.method);
+	/* Without a token /metrics is for this machine, on which a foreign web page may run. */
+	if (request->route != NULL && request->route->read == metrics_read)
+		is_guarded = !config->monitor->has_token;
+	if (!is_guarded || is_open_to_all(request->route))
 		return true;
 	code = origin_check(&client->line, &client->head, config->hosts, client->http->config.tls,
 	                    &message);
@@ -193,7 +235,6 @@ routes_begin(Request *request)
 		reply_problem(client, CODE_ROUTE_NOT_FOUND, NULL);
 		return;
 	}
-	request->method = method_by_name(client->line.method);
 	if (!check_method(request))
 		return;
 	is_post = request->method == METHOD_POST;

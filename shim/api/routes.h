@@ -25,4 +25,9 @@ void routes_begin(Request *request);
 /* Carries out a request that is all there: there is a reply afterwards, or the request waits. */
 void routes_start(Request *request);
 
+/* The number of a request's route, from 0 on, or -1; how many routes there are; the path of one. */
+int routes_number(const Request *request);
+int routes_count(void);
+const char *routes_path(int number);
+
 #endif /* WALLET_SHIM_ROUTES_H */

@@ -41,7 +41,7 @@ may_fail_again(Db *db, int64_t now_ms)
 static bool
 is_worth_retry(Db *db, const DbBatch *batch, const char *sqlstate, int64_t now_ms)
 {
-	if (batch->function == DB_READY ||
+	if (db_asks_nothing(batch->function) ||
 	    (!db_is_shared(batch->function) && !db_stores(batch->function)))
 		return false;
 	if (db->role == DB_READS && strcmp(sqlstate, "55P03") == 0)
@@ -141,7 +141,7 @@ batch_deal_rows(DbBatch *batch)
 static void
 batch_succeeded(DbBatch *batch)
 {
-	if (!db_is_shared(batch->function) || batch->function == DB_READY)
+	if (!db_is_shared(batch->function) || db_asks_nothing(batch->function))
 	{
 		DbResult result = {
 		    .code = CODE_OK, .rows = batch->rows, .row_count = PQntuples(batch->rows)};

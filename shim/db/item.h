@@ -45,6 +45,7 @@ typedef enum DbFunction
 	DB_DRY_RUN,  /* wallet_dry_run_utf8: as DB_ENQUEUE */
 	DB_KEY,      /* wallet_api_key_check_many: key_hash */
 	DB_READY,    /* wallet_ready: nothing */
+	DB_METRICS,  /* wallet_metrics: nothing */
 	DB_FUNCTION_COUNT
 } DbFunction;
 
@@ -141,6 +142,11 @@ enum DbReadyColumn
 	READY_IN_RECOVERY
 };
 
+enum DbMetricsColumn
+{
+	METRICS_TEXT
+};
+
 /*
  * How an item ended.  With CODE_OK the item's rows are first_row to first_row + row_count - 1.
  * Otherwise message says what went wrong, and there are no rows.  The result is valid only
@@ -226,6 +232,13 @@ db_is_shared(DbFunction function)
 {
 	return function != DB_HISTORY && function != DB_HOLDS && function != DB_BULK &&
 	       function != DB_OUTCOMES;
+}
+
+/* Whether a function has no parameters, so that all items of a statement get the same rows. */
+static inline bool
+db_asks_nothing(DbFunction function)
+{
+	return function == DB_READY || function == DB_METRICS;
 }
 
 /* Whether a function stores something, rather than reads or checks. */

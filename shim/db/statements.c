@@ -72,6 +72,8 @@ static const DbStatement statements[] = {
 		1, {OID_BYTEA_ARRAY}},
 	[DB_READY] = {"ready", READS, READY_COLUMNS, "wallet_ready()",
 		0, {0}},
+	[DB_METRICS] = {"metrics", READS, "SELECT wallet_metrics FROM ", "wallet_metrics()",
+		0, {0}},
 };
 /* clang-format on */
 
@@ -311,6 +313,7 @@ put_parameters(Db *db, const DbBatch *batch)
 	switch (batch->function)
 	{
 		case DB_READY:
+		case DB_METRICS:
 			return 0;
 		case DB_HISTORY:
 			return put_history(batch->items[0], db->parameters);

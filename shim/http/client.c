@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "http/listener.h"
 
 Client *
 client_open(Http *http, struct MHD_Connection *connection)
@@ -30,6 +31,15 @@ client_open(Http *http, struct MHD_Connection *connection)
 	client_set_phase(client, PHASE_IDLE,
 	                 http->now_ms + http->config.request_timeout_s * INT64_C(1000));
 	return client;
+}
+
+bool
+client_is_local(const Client *client)
+{
+	const union MHD_ConnectionInfo *info =
+	    MHD_get_connection_info(client->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+
+	return info != NULL && info->client_addr != NULL && listener_is_loopback(info->client_addr);
 }
 
 void

@@ -58,6 +58,8 @@ struct Client
 	int64_t quiet_since_ms; /* and since when there have been no more; 0: not looked at yet */
 
 	/* the request */
+	int64_t started_at_ms;    /* when its first line was there */
+	unsigned answered_status; /* 0: it was not answered */
 	RequestLine line;
 	RequestHead head;
 	Buffer query; /* ends in a NUL; empty when there is none */
@@ -79,6 +81,9 @@ struct Client
 
 /* Makes the client of a new connection; NULL: no memory. */
 Client *client_open(Http *http, struct MHD_Connection *connection);
+
+/* Whether the connection comes from this machine, over a loopback address. */
+bool client_is_local(const Client *client);
 
 /* Frees a client whose connection is closed and whose replies are forgotten. */
 void client_close(Client *client);

@@ -58,6 +58,8 @@ notify_request(void *argument, const char *uri, struct MHD_Connection *connectio
 		deadline_ms = client->deadline_ms;
 	http->request_count += client->phase < PHASE_HEAD;
 	client_set_phase(client, PHASE_HEAD, deadline_ms);
+	client->started_at_ms = http->now_ms;
+	client->answered_status = 0;
 	client->must_close = false;
 	client->wait_until_ms = 0;
 	client->body_seen = 0;
@@ -82,6 +84,7 @@ notify_completed(void *argument, struct MHD_Connection *connection, void **reque
 	if (client == NULL)
 		return;
 	http->request_count--;
+	http->handler->finish(client);
 	reply_drop(client);
 	if (client->charge > 0) /* an ordinary request leaves its memory to the next one */
 		client_discharge(client);
@@ -99,6 +102,7 @@ send_reply(Client *client)
 		return MHD_NO;
 	client_set_phase(client, PHASE_ANSWERING, client->http->now_ms + CLIENT_ANSWER_TIMEOUT_MS);
 	client->http->pending = true;
+	client->answered_status = client->reply_head.status;
 	result = MHD_queue_response(client->connection, client->reply_head.status, client->response);
 	reply_sent(client);
 	return result;

@@ -57,6 +57,9 @@ typedef struct HttpHandler
 	/* The whole request is there.  The reply, or a wait. */
 	void (*start)(Client *client);
 
+	/* The request has ended: its answer was sent, or its connection is lost. */
+	void (*finish)(Client *client);
+
 	/* The client of a request with is_held has gone: ends its wait. */
 	void (*abandon)(Client *client);
 

@@ -72,3 +72,16 @@ listener_completes(int port)
 	return file_has_handshake("/proc/self/net/tcp", port) ||
 	       file_has_handshake("/proc/self/net/tcp6", port);
 }
+
+bool
+listener_is_loopback(const struct sockaddr *address)
+{
+	const struct in6_addr *ipv6 =
+	    &((const struct sockaddr_in6 *) (const void *) address)->sin6_addr;
+	const struct in_addr *ipv4 = &((const struct sockaddr_in *) (const void *) address)->sin_addr;
+
+	if (address->sa_family == AF_INET6)
+		return IN6_IS_ADDR_LOOPBACK(ipv6) ||
+		       (IN6_IS_ADDR_V4MAPPED(ipv6) && ipv6->s6_addr[12] == 127);
+	return address->sa_family == AF_INET && ntohl(ipv4->s_addr) >> 24 == 127;
+}

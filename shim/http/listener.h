@@ -6,6 +6,7 @@
 #define WALLET_SHIM_LISTENER_H
 
 #include <stdbool.h>
+#include <sys/socket.h>
 
 /*
  * Makes the kernel refuse new connections to the listening socket, and complete those that it
@@ -22,5 +23,8 @@ bool listener_is_empty(int fd);
  * where that cannot be found out.
  */
 bool listener_completes(int port);
+
+/* Whether an address is one of this machine, which nobody else reaches. */
+bool listener_is_loopback(const struct sockaddr *address);
 
 #endif /* WALLET_SHIM_LISTENER_H */

@@ -122,6 +122,12 @@ reply_scratch(Client *client, unsigned status)
 }
 
 void
+reply_text(Client *client, unsigned status, const char *media_type)
+{
+	set_response(client, status, media_type);
+}
+
+void
 reply_status(Client *client, const char *status)
 {
 	buffer_reset(&client->http->scratch);

@@ -14,6 +14,9 @@
 /* The scratch buffer's JSON. */
 void reply_scratch(Client *client, unsigned status);
 
+/* The scratch buffer's text, of another media type; the literal is kept. */
+void reply_text(Client *client, unsigned status, const char *media_type);
+
 /* A problem (RFC 9457); message NULL: the code's own. */
 void reply_problem(Client *client, WalletCode code, const char *message);
 

@@ -37,6 +37,7 @@ sweep_cut(Client *client, WalletCode code)
 	     client->phase == PHASE_RESUMED || client->phase == PHASE_RECEIVING))
 	{
 		buffer_reset(text);
+		client->answered_status = (unsigned) status;
 		reply_write_problem(text, code, NULL);
 		length = snprintf(head, sizeof(head), answer, status,
 		                  MHD_get_reason_phrase_for((unsigned) status), text->length);

@@ -10,17 +10,14 @@
 #include "http/tls.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <microhttpd.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "base/file.h"
 #include "base/log.h"
 
-#define FILE_SIZE_MAX (1024 * 1024)
 #define CHAIN_MAX 16 /* certificates in a file: the server's own, and those that vouch for it */
 
 typedef struct Pair
@@ -34,43 +31,6 @@ typedef struct Pair
 } Pair;
 
 static _Atomic(Pair *) current;
-
-/* The file as a C string, NULL when it cannot be read. */
-static char *
-read_file(FILE *file, const char *name)
-{
-	char *text = calloc(1, FILE_SIZE_MAX + 1);
-	size_t size = text ? fread(text, 1, FILE_SIZE_MAX + 1, file) : 0;
-
-	if (text != NULL && size <= FILE_SIZE_MAX && !ferror(file))
-	{
-		text[size] = '\0';
-		return text;
-	}
-	log_line("cannot read the file \"%s\": %s", name,
-	         size > FILE_SIZE_MAX ? "it is too large" : strerror(errno));
-	free(text);
-	return NULL;
-}
-
-/* is_secret: refuses a file that everybody on this machine may read. */
-static char *
-load_file(const char *name, bool is_secret)
-{
-	FILE *file = fopen(name, "re");
-	struct stat info;
-	char *text = NULL;
-
-	if (file == NULL || fstat(fileno(file), &info) != 0)
-		log_line("cannot open the file \"%s\": %s", name, strerror(errno));
-	else if (is_secret && (info.st_mode & S_IRWXO))
-		log_line("the private key \"%s\" must not be open to everybody: chmod o= it", name);
-	else
-		text = read_file(file, name);
-	if (file != NULL)
-		fclose(file);
-	return text;
-}
 
 static gnutls_datum_t
 datum_of(char *text)
@@ -148,8 +108,8 @@ pair_load(const char *certificate_file, const char *key_file)
 		log_line("no memory for a certificate");
 		return NULL;
 	}
-	pair->certificate_text = load_file(certificate_file, false);
-	pair->key_text = pair->certificate_text ? load_file(key_file, true) : NULL;
+	pair->certificate_text = file_load(certificate_file, NULL);
+	pair->key_text = pair->certificate_text ? file_load(key_file, "private key") : NULL;
 	if (pair->key_text != NULL)
 	{
 		result = pair_import(pair);

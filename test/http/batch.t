@@ -71,6 +71,7 @@ CREATE FUNCTION wallet_dry_run_utf8(text[], bytea[], bytea[], int[], text[]) RET
 LANGUAGE sql AS 'SELECT NULL::int, NULL::text LIMIT 0';
 CREATE FUNCTION wallet_api_key_check_many(bytea[]) RETURNS TABLE (ordinal int, scopes text[], user_id bigint, expires_in_ms int, max_amount numeric)
 LANGUAGE sql AS 'SELECT NULL::int, NULL::text[], NULL::bigint, NULL::int, NULL::numeric LIMIT 0';
+CREATE FUNCTION wallet_metrics() RETURNS text LANGUAGE sql AS 'SELECT ''''::text';
 CREATE FUNCTION wallet_ready(OUT worker_alive boolean, OUT detail text)
 LANGUAGE sql AS 'SELECT false, ''nobody works here''::text';
 SQL

@@ -52,7 +52,7 @@ like(ask('GET', '/api/v1/wallet%00')->{status}, qr/^40[04]$/, 'GET /api/v1/walle
 # What the OpenAPI description promises exists, and has the methods that it names and no others.
 # x-query stands for QUERY, and what is told once for all paths are OPTIONS, HEAD beside GET, and GET as QUERY.
 my $paths = json(ask('GET', '/openapi.json'))->{paths} || {};
-is(scalar(keys %$paths), 21, 'the OpenAPI description has every path');
+is(scalar(keys %$paths), 22, 'the OpenAPI description has every path');
 for my $path (sort keys %$paths) {
     my @named = map { s/^X-//r } map { uc } keys %{ $paths->{$path} };
     push @named, 'OPTIONS', $paths->{$path}{get} ? 'HEAD' : $paths->{$path}{'x-query'} ? qw(GET HEAD) : ();

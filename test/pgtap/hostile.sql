@@ -117,7 +117,7 @@ SELECT is_empty($$
                  OR pg_describe_object(d.classid, d.objid, 0) LIKE '%wallet.%')$$,
     'nothing of the extension''s rests on anything of the attacker''s');
 
-GRANT tap_client, tap_shim, tap_operator, tap_auditor TO tap_attacker;
+GRANT tap_client, tap_shim, tap_operator, tap_auditor, tap_monitor TO tap_attacker;
 SELECT (tap_shop.wallet_create(i, 100)).wallet_id IS NOT NULL AS made FROM generate_series(1, 2) AS i;
 SELECT tap_shop.wallet_enqueue('transaction', '{"user_id":1,"source_wallet_id":1,"dest_wallet_id":2,"trans_sum":1}') IS NOT NULL AS queued;
 -- Operators of our own types, too, and tables that look like ours in the temporary schema.

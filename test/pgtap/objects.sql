@@ -11,7 +11,7 @@ CREATE TEMPORARY VIEW function AS
 
 SELECT has_extension('pg_wallet');
 SELECT tables_are('wallet', ARRAY['addition', 'api_key', 'audit', 'checkpoint', 'currency', 'expiry', 'expiry_clock', 'hold', 'idempotency_key', 'kind', 'limit_change', 'made', 'outcome', 'outcome_0', 'outcome_1', 'queue_position', 'request', 'request_0', 'request_1', 'reversed', 'secret', 'transfer', 'verified', 'wallet']);
-SELECT views_are('wallet', ARRAY['operation', 'queue']);
+SELECT views_are('wallet', ARRAY['metric', 'operation', 'queue']);
 SELECT materialized_views_are('wallet', ARRAY['opening']);
 SELECT sequences_are('wallet', ARRAY['limit_change_id_seq', 'request_id_seq', 'transfer_id_seq', 'wallet_id_seq']);
 SELECT enums_are('wallet', ARRAY['status']);
@@ -34,6 +34,8 @@ SELECT is(f.proconfig[1], CASE WHEN p.name IS NULL THEN 'search_path=pg_catalog,
 SELECT is(f.prosecdef,
           f.pronamespace <> 'wallet'::regnamespace
               AND f.proname NOT IN ('wallet_grant', 'wallet_schedule_maintenance', 'wallet_additions', 'wallet_restore_additions')
+              -- Who may read wallet.metric may read nothing that it is made of.
+              OR f.oid::regproc::text = 'wallet.metrics'
               -- Whoever drops a type may drop a column of ours with it.
               OR f.oid::regproc::text IN ('wallet.note_command', 'wallet.note_drop', 'wallet.note_restore'),
           f.oid::regprocedure || ' runs with the rights of ' || CASE WHEN f.prosecdef THEN 'its owner' ELSE 'its caller' END)
@@ -51,7 +53,7 @@ SELECT results_eq(
              ('wallet.examine_wallets(wallet.finding[],bigint,integer,bigint[])'), ('wallet.fault(text,text,text,bigint,text)'),
              ('wallet.faulty_blocks(text)'), ('wallet.held(bigint,bigint,timestamp with time zone)'), ('wallet.held_after(bigint,bigint)'),
              ('wallet.history(bigint,bigint,integer,boolean)'), ('wallet.hold_rows(bigint[])'), ('wallet.hold_state(smallint)'),
-             ('wallet.holds(bigint,text,bigint,bigint,bigint)'), ('wallet.is_used(oid,oid)'), ('wallet.journal_sums(wallet.finding[],text)'), ('wallet.kind_name(smallint)'), ('wallet.kind_number(text)'), ('wallet.moves_money(smallint)'), ('wallet.next_past_block(text,bigint,bigint)'), ('wallet.partition_start(bigint)'), ('wallet.present_additions()'), ('wallet.read_extra(bytea)'), ('wallet.report(wallet.finding[],boolean)'), ('wallet.request_extra(bytea)'), ('wallet.reversals(bigint)'),
+             ('wallet.holds(bigint,text,bigint,bigint,bigint)'), ('wallet.is_used(oid,oid)'), ('wallet.journal_sums(wallet.finding[],text)'), ('wallet.kind_name(smallint)'), ('wallet.kind_number(text)'), ('wallet.metric_help(text)'), ('wallet.moves_money(smallint)'), ('wallet.next_past_block(text,bigint,bigint)'), ('wallet.oldest_waiting(bigint,bigint)'), ('wallet.partition_start(bigint)'), ('wallet.present_additions()'), ('wallet.read_extra(bytea)'), ('wallet.report(wallet.finding[],boolean)'), ('wallet.request_extra(bytea)'), ('wallet.reversals(bigint)'),
              ('wallet.row_fits_request(bigint,smallint,bigint,bigint,numeric,jsonb,bigint,integer)'),
              ('wallet.shape()'), ('wallet.speaks_for_all(oid)'), ('wallet.sum_limits(bigint,bigint,bigint)'), ('wallet.sum_of(text,bigint,text,numeric,numeric,numeric)'), ('wallet.verified_sums(text)'), ('wallet.verify()'),
              ('wallet.verify_groups(bigint,bigint)'), ('wallet.verify_held(bigint,bigint)'), ('wallet.verify_holds(bigint,bigint)'), ('wallet.verify_limits(bigint,numeric)'),

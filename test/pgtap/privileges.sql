@@ -75,7 +75,7 @@ SELECT matches(pg_temp.try_as(d.role, t.statement), '^(42501$|42830:|42809: cann
     FROM tried AS t JOIN pg_class AS r ON r.oid = t.relation AND r.relkind NOT IN ('v', 'm'), duty AS d WHERE d.duty <> 'owner' ORDER BY t.statement, d.duty;
 
 -- Schemas, types, what is handed on, and what comes later.
-SELECT is(has_schema_privilege(d.role, 'wallet', 'USAGE'), pg_temp.may('oa', d.letter), format('%s: usage of schema wallet', d.duty)) FROM duty AS d ORDER BY d.duty;
+SELECT is(has_schema_privilege(d.role, 'wallet', 'USAGE'), pg_temp.may('oam', d.letter), format('%s: usage of schema wallet', d.duty)) FROM duty AS d ORDER BY d.duty;
 SELECT is(has_schema_privilege(d.role, 'wallet', 'CREATE'), d.letter = '*', format('%s: creation in schema wallet', d.duty)) FROM duty AS d ORDER BY d.duty;
 SELECT is(pg_temp.try_as(d.role, 'CREATE TABLE wallet.tap_table ()'), '42501', format('%s: makes nothing in schema wallet', d.duty)) FROM duty AS d WHERE d.letter <> '*' ORDER BY d.duty;
 SELECT is_empty($$SELECT t.oid::regtype FROM pg_type AS t JOIN member AS m ON m.classid = 'pg_type'::regclass AND m.objid = t.oid WHERE t.typacl IS NOT NULL$$,
