@@ -14,6 +14,8 @@
 #   make uninstall       removes the extension's files from the server of PG_CONFIG
 #   make installcheck    after make install: the SQL, isolation and TAP tests on temporary servers (PGXS, not as root)
 #   make shim            builds the shim alone; make -C shim install installs the shim, make -C shim uninstall removes it
+#   make dist            makes the release for PGXN out of the last commit, as a zip
+#   make deb             builds Debian packages of the extension and the shim into deb/; DEB_DIR=
 #   make clean           deletes what make has built
 #   make clean-shim      deletes what make shim has built
 #   make lint            warnings as errors, layout, static analysis
@@ -126,7 +128,7 @@ all install installcheck uninstall clean:
 	$(error $(PG_CONFIG) knows no PGXS: install the postgresql-server-dev package, or give PG_CONFIG)
 endif
 
-.PHONY: build help shim clean-shim run start stop status ha-start ha-stop ha-status test torture torture-ha fuzz coverage memcheck assertcheck lint bench bench-quick bench-curves
+.PHONY: build help shim clean-shim run start stop status ha-start ha-stop ha-status dist deb test torture torture-ha fuzz coverage memcheck assertcheck lint bench bench-quick bench-curves
 
 build: all shim
 
@@ -154,12 +156,18 @@ ha-start ha-stop:
 ha-status:
 	@bash bin/ha.sh report
 
+dist:
+	git archive --format=zip --prefix=$(MODULE_big)-$(EXTVERSION)/ -o $(MODULE_big)-$(EXTVERSION).zip HEAD
+
+deb:
+	@bash bin/deb.sh '$(or $(DEB_DIR),deb)'
+
 test:
 	@bash test/suites.sh
 
 # Each part's own measure, and its default; DURATION, where it is given, holds for all that take time.
 torture:
-	@SUITES="$(or $(SUITES),torture fuzz tap)" TESTS="$(or $(TESTS),torture fuzz model sqlsmith sigkill)" \
+	@SUITES="$(or $(SUITES),torture fuzz tap run)" TESTS="$(or $(TESTS),torture fuzz model sqlsmith sigkill packages)" BARE=1 \
 		DURATION=$(or $(DURATION),1800) KILLS=$(or $(KILLS),1000) KEYS=$(or $(KEYS),10000) \
 		LATELY=$(or $(LATELY),500) FUZZ_SECONDS=$(or $(FUZZ_SECONDS),$(DURATION),3600) \
 		SQLSMITH_SECONDS=$(or $(SQLSMITH_SECONDS),$(DURATION),1800) \

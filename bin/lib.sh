@@ -23,6 +23,13 @@ die() {
     exit 1
 }
 
+# copy_sources DIR: the sources in $TOP, without what make has built, run and measured.
+copy_sources() {
+    tar -C "$TOP" --exclude=./.git --exclude='./.run*' --exclude='./tmp_check*' --exclude='*.o' \
+        --exclude='*.so' --exclude=./shim/wallet-shim --exclude=./bench/results --exclude=./deb -cf - . |
+        tar -C "$1" --no-same-owner -xf -
+}
+
 # Fills $as so that "${as[@]}" CMD runs as USER; only root can be somebody else. That user may not
 # reach the folder we are in, so CMD runs in the topmost: its paths are absolute.
 act_as() {

@@ -1,13 +1,13 @@
 #!/bin/bash
-# packages.sh run|ha|lint|test|browser|contract|coverage|bench|memcheck: installs the Debian packages that one way in
+# packages.sh run|ha|deb|lint|test|browser|contract|coverage|bench|memcheck: installs the Debian packages that one way in
 # needs and that are missing, as root or through sudo. Where it cannot, its last line names them and says what to
 # type. Does nothing when all is there. On another system than Debian it names the programs that are missing.
 # shellcheck source=bin/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 group=${1:-}
-[[ $group =~ ^(run|ha|lint|test|browser|contract|coverage|bench|memcheck)$ ]] ||
-    die 'usage: packages.sh run|ha|lint|test|browser|contract|coverage|bench|memcheck'
+[[ $group =~ ^(run|ha|deb|lint|test|browser|contract|coverage|bench|memcheck)$ ]] ||
+    die 'usage: packages.sh run|ha|deb|lint|test|browser|contract|coverage|bench|memcheck'
 [[ -z $pg_config_given ]] || "$pg_config_given" --version >/dev/null 2>&1 ||
     die "PG_CONFIG=$pg_config_given is no pg_config that can be run"
 
@@ -82,10 +82,11 @@ wanted() {
     [[ $pg == own ]] || echo "postgresql-$pg postgresql-server-dev-$pg postgresql-$pg-cron"
     case $group in
         ha | test) echo 'patroni python3-etcd etcd-server haproxy iproute2 openssl' ;;&
+        deb | test) echo 'debhelper lintian postgresql-server-dev-all' ;;&
         lint | test) echo "shellcheck cppcheck python3 ${clang_format:-}" ;;&
         test)
             echo 'perl libipc-run-perl libio-socket-ssl-perl openssl strace sqlsmith nginx prometheus'
-            echo libtap-parser-sourcehandler-pgtap-perl
+            echo 'libtap-parser-sourcehandler-pgtap-perl git unzip systemd'
             echo 'clang libclang-rt-dev'
             [[ $pg == own ]] || echo "postgresql-$pg-pgtap"
             ;;

@@ -130,21 +130,16 @@ broken() {
 
 # --- before and after -----------------------------------------------------------------------
 
-copy_to() { # DIR
-    tar -C "$TOP" --exclude=./.git --exclude='./.run*' --exclude='./tmp_check*' --exclude='*.o' \
-        --exclude='*.so' --exclude=./shim/wallet-shim --exclude=./bench/results -cf - . |
-        tar -C "$1" --no-same-owner -xf -
-}
-
 # The copy lies where the test user reaches it, and where a socket's path stays short.
-copy_sources() {
+make_copy() {
     work=$(mktemp -d /tmp/pg_wallet_test.XXXXXX)
     mkdir "$work/tmp"
     chmod 755 "$work"
-    copy_to "$work" || die "cannot copy the sources in $TOP"
-    # Lint builds from scratch, while others use what has been built.
-    mkdir "$work/lint"
-    copy_to "$work/lint"
+    copy_sources "$work" || die "cannot copy the sources in $TOP"
+    # Lint builds from scratch, while others use what has been built; a release has nothing that tests leave.
+    mkdir "$work"/{lint,release}
+    copy_sources "$work/lint"
+    copy_sources "$work/release"
     private_server "$work/server"
     if ((EUID == 0)); then
         id postgres >/dev/null 2>&1 || die 'no user postgres to run the tests as'
@@ -398,8 +393,11 @@ run_assertcheck() {
     count_assertions log tmp_check output_iso
 }
 
-# The ways in themselves, as the one who called us.
-run_run() { suite run count_prove "${here[@]}" prove -m -v --timer "${files[@]}"; }
+# The ways in themselves, as the one who called us. BARE=1: the packages in a bare Debian.
+run_run() {
+    local suite_seconds_max=$((${BARE:+3000} + suite_seconds_max))
+    suite run count_prove "${here[@]}" ${BARE:+BARE=1} prove -m -v --timer "${files[@]}"
+}
 
 # Faults. What test/torture/test_bank.py can be told is passed on.
 run_torture() {
@@ -561,7 +559,7 @@ bash "$TOP/bin/packages.sh" test
 find_server
 logs=$(mktemp -d "${TMPDIR:-/tmp}/pg_wallet_logs.XXXXXX")
 note "seed $seed: SEED=$seed gives back what chance decides"
-copy_sources
+make_copy
 cd "$work"
 build
 run_suites "${SUITES:-$all_suites}"

@@ -13,8 +13,9 @@ shim() { make -s --no-print-directory -C shim "$@" >/dev/null; }
 files() { (cd "$place" && find . -type f -printf '%m %P\n' | sort -k2); }
 
 ok 'install for a package' shim install "DESTDIR=$place" PREFIX=/usr
-is 'the program and the unit' "$(files)" '755 usr/bin/wallet-shim
-644 usr/lib/systemd/system/wallet-shim.service'
+is 'the program, the unit and the man page' "$(files)" '755 usr/bin/wallet-shim
+644 usr/lib/systemd/system/wallet-shim.service
+644 usr/share/man/man8/wallet-shim.8'
 unit=$place/usr/lib/systemd/system/wallet-shim.service
 is 'the unit starts that program' "$(grep ^ExecStart= "$unit")" 'ExecStart=/usr/bin/wallet-shim'
 ok 'uninstall' shim uninstall "DESTDIR=$place" PREFIX=/usr

@@ -29,15 +29,17 @@ is(json('shim/openapi.json')->{info}{version}, $version, 'openapi.json');
 my ($change) = slurp('CHANGELOG.md') =~ /^## (\S+)/m;
 is($change, $version, 'the first heading of CHANGELOG.md');
 
+is((slurp('debian/changelog') =~ /^pg-wallet \((\S+)-\d+\)/)[0], $version, 'the first entry of debian/changelog');
+
 # What the build has made.
 is(`shim/wallet-shim --version`, "wallet-shim $version\n", 'wallet-shim --version');
 is_deeply([ glob "extension/pg_wallet--$version.sql" ], ["extension/pg_wallet--$version.sql"], 'the install script');
 ok(index(slurp('pg_wallet.so'), "\x00$version\x00") > 0, 'the library');
 
 # Elsewhere nobody writes it down, so nobody forgets to change it.
-my @files = grep { -f && !m{^(?:CHANGELOG\.md|META\.json|extension/pg_wallet\.control|shim/openapi\.json)$} && !/openapi\.c$/ }
+my @files = grep { -f && !m{^(?:CHANGELOG\.md|debian/changelog|META\.json|extension/pg_wallet\.control|shim/openapi\.json)$} && !/openapi\.c$/ }
     (qw(Makefile README.md docker-compose.yml .gitignore), glob('docs/*.md bin/* .ci/* bench/*'),
-    glob('deploy/*'), glob('extension/*.[ch] extension/install/* extension/Dockerfile shim/*.[ch] shim/*/*.[ch] shim/*file'));
+    glob('deploy/* debian/*'), glob('extension/*.[ch] extension/install/* extension/Dockerfile shim/*.[ch] shim/*/*.[ch] shim/*file'));
 for my $file (@files) {
     my @lines = grep { /(?<![\d.])\Q$version\E(?![\d.])|pg_wallet(?:--|[ :@-]v?)\d+\.\d/ } split /\n/, slurp($file);
     is_deeply(\@lines, [], "$file writes down no version of pg_wallet");
