@@ -72,6 +72,45 @@ SELECT pg_temp.queue(500, 1, 20);
 SELECT wallet_process();
 SELECT * FROM pg_temp.damaged();
 
+-- Entries that belong in the middle: of holds by wallet and by end, of captures and voids by their holds. Many share a
+-- page, or few do; some have a null for a key, which comes last.
+CREATE INDEX linked ON wallet.transfer (link_id);
+CREATE INDEX nullable_pair ON wallet.transfer (link_id, amount);
+CREATE INDEX end_of_hold ON wallet.hold (expires_at DESC);
+CREATE FUNCTION pg_temp.queue_holds(n integer, wallets integer) RETURNS bigint LANGUAGE sql AS $$
+    SELECT count(e.handshake_id) FROM (SELECT array_agg('hold'::text) AS kinds,
+            array_agg(format('{"user_id":%s,"source_wallet_id":%1$s,"dest_wallet_id":%s,"amount":1,"expires_in":"%s minutes"}',
+                             1 + g * 7 % wallets, 1 + (g * 7 + 1) % wallets, 60 + g * 13 % 300)) AS payloads
+        FROM generate_series(0, n - 1) AS g) AS a, wallet_enqueue_many(a.kinds, a.payloads) AS e
+$$;
+-- Of the open holds each nth one, the newest first.
+CREATE FUNCTION pg_temp.queue_ends(kind text, nth integer) RETURNS bigint LANGUAGE sql AS $$
+    SELECT count(e.handshake_id) FROM (SELECT array_agg(kind ORDER BY h.hold_id DESC) AS kinds,
+            array_agg(format('{"user_id":%s,"hold_id":%s,"amount":0.4}', h.destination_wallet_id, h.hold_id) ORDER BY h.hold_id DESC) AS payloads
+        FROM (SELECT *, row_number() OVER (ORDER BY o.hold_id) AS number FROM wallet.hold AS o WHERE o.state = 0) AS h WHERE h.number % nth = 0) AS a,
+        wallet_enqueue_many(a.kinds, a.payloads) AS e
+$$;
+SELECT pg_temp.queue_holds(3000, 20), wallet_process();
+SELECT pg_temp.queue_ends('capture', 3), wallet_process();
+SELECT pg_temp.queue_holds(40, 20), wallet_process();
+SELECT pg_temp.queue_holds(1000, 3), wallet_process();
+SELECT pg_temp.queue_ends('void', 50), wallet_process();
+SELECT pg_temp.queue_ends('void', 2), wallet_process();
+SELECT pg_temp.queue(500, 1, 20), wallet_process();
+BEGIN;
+SELECT pg_temp.queue_holds(700, 20), wallet_process();
+ROLLBACK;
+SELECT pg_temp.queue_holds(700, 20), wallet_process();
+VACUUM wallet.hold, wallet.transfer;
+SELECT pg_temp.queue_holds(700, 20), wallet_process();
+SELECT * FROM pg_temp.damaged();
+SELECT state, count(*) FROM wallet.hold GROUP BY state ORDER BY state;
+SELECT count(*) FROM wallet.hold AS h
+    WHERE NOT EXISTS (SELECT FROM wallet.transfer AS t WHERE t.link_id = h.hold_id AND t.transfer_id = h.hold_id)
+       OR (h.state = 0 AND NOT EXISTS (SELECT FROM wallet.hold AS o WHERE o.state = 0 AND o.source_wallet_id = h.source_wallet_id
+                                           AND o.expires_at = h.expires_at AND o.hold_id = h.hold_id));
+SELECT * FROM pg_temp.faults();
+
 -- A block of ids is drawn whole or not at all, up to the last id that there is.
 SELECT last_value - (SELECT max(transfer_id) FROM wallet.transfer) AS ahead FROM wallet.transfer_id_seq;
 ALTER SEQUENCE wallet.transfer_id_seq MAXVALUE 1000000;

@@ -331,6 +331,21 @@ index_is_ordered(Relation index)
 	return index->rd_index->indisvalid;
 }
 
+/* Of how many keys the entries of the ordered index consist, none of which is null but the first.
+ */
+static int
+run_keys(Relation heap, const IndexInfo *info)
+{
+	int count = info->ii_NumIndexAttrs;
+
+	for (int i = 0; count > 1 && i < count; i++)
+	{
+		if (!TupleDescAttr(RelationGetDescr(heap), info->ii_IndexAttrNumbers[i] - 1)->attnotnull)
+			return 0;
+	}
+	return count <= RUN_KEYS_MAX ? count : 0;
+}
+
 /* Look at all indexes, and compile their predicates. */
 static void
 look_at_indexes(TableFacts *facts, Relation heap, const RowLayout *layout)
@@ -355,8 +370,7 @@ look_at_indexes(TableFacts *facts, Relation heap, const RowLayout *layout)
 		facts->is_fixed =
 		    facts->is_simple && facts->is_fixed && index_is_fixed(simple->info, layout);
 		simple->is_ordered = facts->is_simple && index_is_ordered(index);
-		simple->takes_runs = simple->is_ordered && RelationGetNumberOfAttributes(index) == 1 &&
-		                     index->rd_opcintype[0] == INT8OID;
+		simple->run_keys = simple->is_ordered ? run_keys(heap, simple->info) : 0;
 		if (facts->is_simple && simple->info->ii_Predicate != NIL)
 			simple->predicate = ExecInitQual(
 			    (List *) expression_planner((Expr *) simple->info->ii_Predicate), NULL);
@@ -553,19 +567,18 @@ is_column_zero(const List *predicate, int column)
 }
 
 Oid
-second_index(const TableFacts *facts, const RowLayout *layout)
+second_index(const TableFacts *facts, const SecondKey *key)
 {
-	const SecondKey *key = layout->second_key;
+	int count = key->id_column > 0 ? 2 : 1;
 
-	Assert(key != NULL);
 	for (int i = 0; facts->is_simple && i < facts->index_count; i++)
 	{
 		const SimpleIndex *index = &facts->indexes[i];
 		const IndexInfo *info = index->info;
 
-		if (index->is_ordered && info->ii_NumIndexAttrs == 2 &&
-		    info->ii_IndexAttrNumbers[0] == key->id_column &&
-		    info->ii_IndexAttrNumbers[1] == key->time_column &&
+		if (index->is_ordered && info->ii_NumIndexAttrs == count &&
+		    (count == 1 || info->ii_IndexAttrNumbers[0] == key->id_column) &&
+		    info->ii_IndexAttrNumbers[count - 1] == key->time_column &&
 		    is_column_zero(info->ii_Predicate, key->state_column))
 			return index->oid;
 	}

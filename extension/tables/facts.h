@@ -18,13 +18,16 @@
 
 #include "tables/layout.h"
 
+/* The most keys of an entry that runs.h makes. */
+#define RUN_KEYS_MAX 2
+
 /* An index whose entries the row's columns alone tell: a B-tree on columns, maybe of some rows. */
 typedef struct SimpleIndex
 {
 	Oid oid;
 	IndexInfo *info;
 	ExprState *predicate; /* NULL: there is an entry for every row */
-	bool takes_runs;      /* see runs.h */
+	int run_keys; /* of how many numbers its entries consist, where runs.h can make them; else 0 */
 	bool is_ordered; /* a scan finds all its rows in the usual order of whole numbers and times */
 } SimpleIndex;
 
@@ -60,11 +63,9 @@ typedef struct TableFacts
 extern const TableFacts *plain_facts(Relation parent, Relation heap, const RowLayout *layout,
                                      CmdType command);
 
-/*
- * Returns the index on the layout's second key, as CREATE EXTENSION has made it; InvalidOid where
- * there is none.
+/* Returns the index on this key, as CREATE EXTENSION has made it; InvalidOid where there is none.
  */
-extern Oid second_index(const TableFacts *facts, const RowLayout *layout);
+extern Oid second_index(const TableFacts *facts, const SecondKey *key);
 
 /* Is the row one of those that the index has entries for? */
 extern bool index_covers(const TableFacts *facts, const SimpleIndex *index, TupleTableSlot *slot);

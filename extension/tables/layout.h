@@ -7,6 +7,8 @@
 
 #include "base/version.h"
 
+#include "base/hints.h"
+
 struct RowOut;
 struct Statement;
 
@@ -19,12 +21,12 @@ typedef struct RowColumn
 } RowColumn;
 
 /*
- * The columns of an index on a bigint and a time, for the rows whose smallint state is 0.  The
- * numbers of the columns begin with 1.
+ * The columns of an index on a bigint and a time, or on a time alone, for the rows whose smallint
+ * state is 0.  The numbers of the columns begin with 1.
  */
 typedef struct SecondKey
 {
-	int id_column;
+	int id_column; /* 0: none */
 	int time_column;
 	int state_column;
 } SecondKey;
@@ -38,8 +40,8 @@ typedef struct RowLayout
 	bool is_read_once; /* its rows are read by the queue, and seldom after that */
 	int status_column; /* the number of a column of type wallet.status, from 1 on; 0 for none */
 	size_t struct_size;
-	size_t row_offset;           /* of a uint64 that says where the table's row is; 0: no member */
-	const SecondKey *second_key; /* or NULL */
+	size_t row_offset; /* of a uint64 that says where the table's row is; 0: no member */
+	HintOf hint;       /* whether hints lead to its rows */
 
 	/* Fills the values and nulls of all columns from a struct, and the struct from them. */
 	void (*to_row)(const void *from, struct RowOut *out, Datum *values, bool *nulls);

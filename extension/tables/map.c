@@ -19,7 +19,6 @@
 #include "utils/snapmgr.h"
 
 #include "base/arrays.h"
-#include "tables/rows.h"
 
 Datum
 row_put_text(RowOut *out, const char *value)
@@ -258,6 +257,7 @@ map_insert(const RowLayout *layout, const void *structs, int count, const void *
 			result_expect(count, psprintf("wallet.%s", layout->table));
 		return;
 	}
+	writer.is_many = count >= WRITER_MANY;
 	for (int i = 0; i < count; i++)
 	{
 		TupleTableSlot *slot = writer_next(&writer);
@@ -290,6 +290,21 @@ map_take(const RowLayout *layout, TupleTableSlot *slot, void *to)
 	memcpy(row_of(layout, to, 0), &slot->tts_tid, sizeof(ItemPointerData));
 }
 
+bool
+map_seek(const RowLayout *layout, RowReader *reader, int64 key)
+{
+	ItemPointerData tid;
+
+	if (hint_find(layout->hint, key, &tid) && reader_fetch(reader, &tid) &&
+	    DatumGetInt64(slot_getattr(reader->slot, 1, &(bool){false})) == key)
+		return true;
+	reader_seek(reader, key);
+	if (!reader_next(reader))
+		return false;
+	hint_keep(layout->hint, key, &reader->slot->tts_tid);
+	return true;
+}
+
 int
 map_find(const RowLayout *layout, MapSelect *select, const int64 *keys, int count, void *structs)
 {
@@ -304,8 +319,7 @@ map_find(const RowLayout *layout, MapSelect *select, const int64 *keys, int coun
 	for (int i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		reader_seek(&reader, keys[i]);
-		if (reader_next(&reader))
+		if (map_seek(layout, &reader, keys[i]))
 			map_take(layout, reader.slot, (char *) structs + found++ * layout->struct_size);
 	}
 	reader_close(&reader);
@@ -336,6 +350,7 @@ map_update(const RowLayout *layout, Statement *statement, int changes, void *str
 		map_update_by_statement(layout, statement, changes, structs, count);
 		return;
 	}
+	writer.is_many = count >= WRITER_MANY;
 	for (int i = 0; i < count; i++)
 	{
 		TupleTableSlot *slot = writer_next(&writer);
@@ -349,6 +364,7 @@ map_update(const RowLayout *layout, Statement *statement, int changes, void *str
 			elog(ERROR, "a row of wallet.%s has changed although its wallet is locked",
 			     layout->table);
 		memcpy(row_of(layout, structs, i), &slot->tts_tid, sizeof(tid));
+		hint_keep(layout->hint, key_of(layout, structs, i), &slot->tts_tid);
 	}
 	writer_close(&writer);
 }

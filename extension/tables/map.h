@@ -31,6 +31,7 @@
 
 #include "base/statement.h"
 #include "tables/layout.h"
+#include "tables/rows.h"
 #include "tables/status.h"
 
 /* What the rows of one call have in common while they are made. */
@@ -164,6 +165,9 @@ typedef struct MapSelect
  */
 extern int map_select(const RowLayout *layout, MapSelect *select, Datum *arguments, bool read_only,
                       void *structs, int room);
+
+/* Go to the row with this key: where a hint says (docs/posting.md, "Hints"), or by the index. */
+extern bool map_seek(const RowLayout *layout, RowReader *reader, int64 key);
 
 /*
  * Read the rows with these keys, which rise, by the active snapshot: without a statement, or by

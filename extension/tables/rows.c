@@ -37,20 +37,16 @@
 
 #include "base/relations.h"
 #include "base/search_path.h"
+#include "tables/entries.h"
 #include "tables/facts.h"
 #include "tables/partitions.h"
-#include "tables/runs.h"
 
 static void
 release(RowWriter *writer)
 {
 	for (int i = 0; i < writer->slot_count; i++)
 		ExecDropSingleTupleTableSlot(writer->slots[i]);
-	for (int i = 0; writer->indexes != NULL && i < writer->facts->index_count; i++)
-	{
-		if (writer->indexes[i] != NULL)
-			index_close(writer->indexes[i], NoLock);
-	}
+	entries_release(writer);
 	if (BufferIsValid(writer->buffer))
 		ReleaseBuffer(writer->buffer);
 	if (writer->estate != NULL)
@@ -71,13 +67,6 @@ writable_facts(Relation parent, Relation heap, const RowLayout *layout, CmdType 
 	return facts != NULL && facts->is_immediate ? facts : NULL;
 }
 
-/* Can the writer make the index entries?  Those of an update have the keys of the old version. */
-static bool
-makes_entries(const RowWriter *writer)
-{
-	return writer->is_update ? writer->facts->is_fixed : writer->facts->is_simple;
-}
-
 /* Makes what the executor needs for its checks, and for index entries that the writer cannot make.
  */
 static void
@@ -86,7 +75,7 @@ call_executor(RowWriter *writer)
 	writer->estate = CreateExecutorState();
 	writer->result = makeNode(ResultRelInfo);
 	InitResultRelInfo(writer->result, writer->heap, 0, NULL, 0);
-	if (!makes_entries(writer))
+	if (!entries_are_simple(writer))
 		ExecOpenIndices(writer->result, false);
 }
 
@@ -103,7 +92,10 @@ writer_begin(RowWriter *writer, const RowLayout *layout, CmdType command)
 	CheckCmdReplicaIdentity(writer->heap, command);
 	writer->command = GetCurrentCommandId(true);
 	writer->is_update = command == CMD_UPDATE;
+	writer->hint = layout->hint;
+	writer->is_many = false;
 	writer->indexes = NULL;
+	writer->waiting = NULL;
 	writer->estate = NULL;
 	writer->buffer = InvalidBuffer;
 	writer->slot_count = 0;
@@ -111,100 +103,9 @@ writer_begin(RowWriter *writer, const RowLayout *layout, CmdType command)
 	/* Where checks and indexes may run functions of somebody's, until release(). */
 	writer->path =
 	    writer->facts->is_simple && writer->facts->has_usable_checks ? 0 : search_path_pin();
-	if (!makes_entries(writer))
+	if (!entries_are_simple(writer))
 		call_executor(writer);
 	return true;
-}
-
-/*
- * May versions of rows have become superfluous since the last call?  None do while a transaction
- * holds a snapshot: then no entry of an index can be deleted, and the search for one is in vain.
- */
-static bool
-is_horizon_moving(Relation heap)
-{
-	static TransactionId last = InvalidTransactionId;
-	TransactionId horizon = GetOldestNonRemovableTransactionId(heap);
-	bool is_moving = horizon != last;
-
-	last = horizon;
-	return is_moving;
-}
-
-/* One of the table's indexes, opened when the first entry is made. */
-static Relation
-writer_index(RowWriter *writer, int i)
-{
-	if (writer->indexes[i] == NULL)
-		writer->indexes[i] = index_open(writer->facts->indexes[i].oid, RowExclusiveLock);
-	return writer->indexes[i];
-}
-
-/*
- * Makes the entry of a new row, or of a new version of a row with the keys of the old one, in one
- * index.  A new version cannot break a unique index, so nothing is looked up.  The executor would
- * look at every version that some snapshot still needs.
- */
-static void
-make_entry(RowWriter *writer, int i, TupleTableSlot *slot)
-{
-	const SimpleIndex *index = &writer->facts->indexes[i];
-	bool is_unique = index->info->ii_Unique && !writer->is_update;
-	Datum values[INDEX_MAX_KEYS];
-	bool nulls[INDEX_MAX_KEYS];
-
-	if (!index_covers(writer->facts, index, slot))
-		return;
-	FormIndexDatum(index->info, slot, NULL, values, nulls);
-	index_insert(writer_index(writer, i), values, nulls, &slot->tts_tid, writer->heap,
-	             is_unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO, writer->may_delete, index->info);
-}
-
-/*
- * Makes the entries of the first slots in runs, as long as that is faster.  Returns how many.
- * What does not fit the last page twice, one entry after the other, does not belong there.
- */
-static int
-make_runs(RowWriter *writer, int i, TupleTableSlot **slots, int count)
-{
-	RunEntry entries[ROWS_AT_ONCE];
-	int length = runs_collect(writer->facts, &writer->facts->indexes[i], slots, count, entries);
-	int failed = 0;
-	int done = 0;
-
-	while (length - done >= RUN_MIN && failed < 2)
-	{
-		int appended = runs_append(writer_index(writer, i), &entries[done], length - done);
-
-		failed = appended > 0 ? 0 : failed + 1;
-		if (appended == 0)
-			make_entry(writer, i, slots[done++]);
-		done += appended;
-	}
-	return done;
-}
-
-/* Makes the index entries of rows that have been inserted, or of one that has been updated. */
-static void
-make_entries(RowWriter *writer, TupleTableSlot **slots, int count)
-{
-	if (writer->indexes == NULL)
-	{
-		writer->indexes = palloc0(sizeof(Relation) * writer->facts->index_count);
-		writer->may_delete = writer->is_update && is_horizon_moving(writer->heap);
-	}
-	for (int i = 0; i < writer->facts->index_count; i++)
-	{
-		const SimpleIndex *index = &writer->facts->indexes[i];
-		int done = 0;
-
-		if (!index->info->ii_ReadyForInserts)
-			continue;
-		if (index->takes_runs && count >= RUN_MIN)
-			done = make_runs(writer, i, slots, count);
-		for (; done < count; done++)
-			make_entry(writer, i, slots[done]);
-	}
 }
 
 bool
@@ -229,27 +130,6 @@ writer_open_for_keys(RowWriter *writer, const RowLayout *layout, int64 first_key
 		return writer_begin(writer, layout, CMD_INSERT);
 	close_heap(writer->heap, writer->parent);
 	return false;
-}
-
-static void
-insert_index_entries(RowWriter *writer, TupleTableSlot **slots, int count, bool only_summarizing)
-{
-	if (makes_entries(writer))
-	{
-		make_entries(writer, slots, count);
-		return;
-	}
-	for (int i = 0; i < count; i++)
-	{
-		ResetPerTupleExprContext(writer->estate);
-#if PG_VERSION_NUM >= 160000
-		ExecInsertIndexTuples(writer->result, slots[i], writer->estate, writer->is_update, false,
-		                      NULL, NIL, only_summarizing);
-#else
-		ExecInsertIndexTuples(writer->result, slots[i], writer->estate, writer->is_update, false,
-		                      NULL, NIL);
-#endif
-	}
 }
 
 static void
@@ -301,7 +181,10 @@ flush(RowWriter *writer)
 		form_short(writer, writer->slots[i]);
 	}
 	table_multi_insert(writer->heap, writer->slots, writer->filled, writer->command, 0, NULL);
-	insert_index_entries(writer, writer->slots, writer->filled, false);
+	entries_make(writer, writer->slots, writer->filled, false);
+	for (int i = 0; writer->hint != HINT_NONE && i < writer->filled; i++)
+		hint_keep(writer->hint, DatumGetInt64(slot_getattr(writer->slots[i], 1, &(bool){false})),
+		          &writer->slots[i]->tts_tid);
 	writer->filled = 0;
 }
 
@@ -368,10 +251,10 @@ writer_update(RowWriter *writer, ItemPointer tid, bool is_locked)
 		return false;
 #if PG_VERSION_NUM >= 160000
 	if (indexes != TU_None)
-		insert_index_entries(writer, &slot, 1, indexes == TU_Summarizing);
+		entries_make(writer, &slot, 1, indexes == TU_Summarizing);
 #else
 	if (indexes)
-		insert_index_entries(writer, &slot, 1, false);
+		entries_make(writer, &slot, 1, false);
 #endif
 	return true;
 }
@@ -381,6 +264,8 @@ writer_close(RowWriter *writer)
 {
 	if (writer->filled > 0)
 		flush(writer);
+	if (writer->waiting != NULL)
+		entries_make_waiting(writer);
 	release(writer);
 	CommandCounterIncrement();
 }
@@ -417,14 +302,14 @@ reader_open_from(RowReader *reader, const RowLayout *layout, int64 key, LOCKMODE
 }
 
 bool
-reader_open_second(RowReader *reader, const RowLayout *layout, LOCKMODE lock)
+reader_open_second(RowReader *reader, const RowLayout *layout, const SecondKey *key, LOCKMODE lock)
 {
 	if (!reader_open(reader, layout, lock))
 		return false;
 	Assert(!layout->is_read_once);
 	reader->key_index =
-	    second_index(plain_facts(reader->parent, reader->heap, layout, CMD_SELECT), layout);
-	reader->key_count = 2;
+	    second_index(plain_facts(reader->parent, reader->heap, layout, CMD_SELECT), key);
+	reader->key_count = key->id_column > 0 ? 2 : 1;
 	if (reader->parent == NULL && OidIsValid(reader->key_index))
 		return true;
 	reader_close(reader);
@@ -585,14 +470,14 @@ reader_seek_second(RowReader *reader, int64 id, TimestampTz until)
 {
 	ScanKeyData keys[2];
 
-	Assert(ActiveSnapshotSet() && reader->key_count == 2);
+	Assert(ActiveSnapshotSet());
 	if (reader->index == NULL)
 		open_index(reader);
 	reader->direction = ForwardScanDirection;
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(id));
-	ScanKeyInit(&keys[1], 2, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
-	            TimestampTzGetDatum(until));
-	index_rescan(reader->scan, keys, 2, NULL, 0);
+	ScanKeyInit(&keys[reader->key_count - 1], reader->key_count, BTLessEqualStrategyNumber,
+	            F_TIMESTAMPTZ_LE, TimestampTzGetDatum(until));
+	index_rescan(reader->scan, keys, reader->key_count, NULL, 0);
 }
 
 bool
@@ -603,6 +488,18 @@ reader_next(RowReader *reader)
 	{
 		if (reader_take(reader))
 			return true;
+	}
+	return false;
+}
+
+bool
+reader_finds_none(RowReader *reader, int entries_max)
+{
+	for (int i = 0; i < entries_max; i++)
+	{
+		reader->entry = index_getnext_tid(reader->scan, reader->direction);
+		if (reader->entry == NULL || reader_take(reader))
+			return reader->entry == NULL;
 	}
 	return false;
 }

@@ -25,30 +25,7 @@
 
 #include "tables/holder.h"
 #include "tables/layout.h"
-
-/* Rows that are written together. */
-#define ROWS_AT_ONCE 1000
-
-struct TableFacts;
-
-/* A table opened for writing; the caller's transaction keeps its lock. */
-typedef struct RowWriter
-{
-	Relation parent; /* NULL when the table is not partitioned */
-	Relation heap;
-	const struct TableFacts *facts;
-	CommandId command;
-	bool is_update;
-	Relation *indexes;     /* those that have got entries; for most updates none, and NULL */
-	bool may_delete;       /* entries of superfluous versions, when an index's page is full */
-	EState *estate;        /* NULL where we can do without the executor */
-	ResultRelInfo *result; /* of the executor's */
-	Buffer buffer;         /* the page of the row that was looked at last, pinned */
-	int path;              /* of search_path_pin() */
-	int slot_count;        /* made so far */
-	int filled;            /* of them, not written yet */
-	TupleTableSlot *slots[ROWS_AT_ONCE];
-} RowWriter;
+#include "tables/writer.h"
 
 /*
  * Open a table for this command: CMD_INSERT, or CMD_UPDATE of columns that are no keys.  False
@@ -93,7 +70,7 @@ typedef struct RowReader
 	int64 end;       /* keys from here on are in the partitions after this one; else PG_INT64_MAX */
 	Relation heap;
 	Oid key_index;
-	int key_count;  /* columns of the key: 1, or 2 of a second key */
+	int key_count;  /* columns of the key: 1 or 2 */
 	Relation index; /* of it; NULL before the first seek */
 	IndexScanDesc scan;
 	ScanDirection direction;
@@ -107,8 +84,9 @@ typedef struct RowReader
 /* Reads with the active snapshot.  False when a statement has to do the work. */
 extern bool reader_open(RowReader *reader, const RowLayout *layout, LOCKMODE lock);
 
-/* Opens a table, which has no partitions, to read it by the second key of its layout. */
-extern bool reader_open_second(RowReader *reader, const RowLayout *layout, LOCKMODE lock);
+/* Opens a table, which has no partitions, to read it by a second key. */
+extern bool reader_open_second(RowReader *reader, const RowLayout *layout, const SecondKey *key,
+                               LOCKMODE lock);
 
 /*
  * Opens a table for keys that are at least this key.  Of a partitioned table, opens the first
@@ -135,11 +113,15 @@ extern void reader_seek(RowReader *reader, int64 key);
 extern void reader_seek_from(RowReader *reader, int64 key);
 extern void reader_seek_text(RowReader *reader, const char *key);
 
-/* Go to the rows whose second key has this bigint and a time up to this one. */
+/* Go to the rows whose second key has this bigint, where it has one, and a time up to this one. */
 extern void reader_seek_second(RowReader *reader, int64 id, TimestampTz until);
 
 /* The next row is in the slot, in the order of the key; false when there is none. */
 extern bool reader_next(RowReader *reader);
+
+/* Has the index no row for what was sought, among this many entries at the most, nor any further
+ * entry? */
+extern bool reader_finds_none(RowReader *reader, int entries_max);
 
 /*
  * The two steps of reader_next, for a table with is_read_once whose key is a bigint.

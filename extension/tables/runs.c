@@ -2,42 +2,65 @@
  * runs.c
  *		Many entries of an index at once.
  *
- * For each entry index_insert() goes through the tree, locks a page and writes a record of the
- * write-ahead log.  The ids of requests and transfers rise, so that nearly all entries of a batch
+ * index_insert() goes through the tree, locks a page and writes a record of the write-ahead log for
+ * each entry.  But the ids of requests and transfers rise, so that nearly all entries of a batch
  * belong at the end of the index.  As many as the last leaf page has room for are appended in one
- * step, with one record.  The page is as index_insert() would have left it.  When the page is full,
- * index_insert() splits it and makes the next entry.
+ * step, with one record.  Entries that belong elsewhere are sorted, so that those of one leaf page
+ * come one after the other, and share the way through the tree and the lock.  The page is as
+ * index_insert() would have left it.  When the page is full, index_insert() splits it and makes the
+ * next entry.
  *
- * Locking: the last leaf page is locked exclusively while it is looked at and changed, as in
- * index_insert().  Whoever adds a key above all others needs this lock.  So a key that is above the
- * page's last key is nowhere in the index, and no other transaction is about to add it.
+ * Locking: the leaf page is locked exclusively while it is looked at and changed, as in
+ * index_insert().  Whoever adds a key above all others needs the lock of the last leaf.  So a key
+ * that is above the last page's last key is nowhere in the index, and no other transaction is about
+ * to add it.
  */
 #include "tables/runs.h"
 
 #include "access/generic_xlog.h"
 #include "access/nbtree.h"
+#include "access/nbtxlog.h"
+#include "access/xloginsert.h"
+#include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "storage/predicate.h"
 
-StaticAssertDecl(sizeof(RunEntry) == MAXALIGN(sizeof(IndexTupleData)) + sizeof(int64),
+StaticAssertDecl(offsetof(RunEntry, keys) == MAXALIGN(sizeof(IndexTupleData)),
                  "an entry in memory is an entry of a page");
+
+/* What an entry with so many keys takes on a page. */
+static Size
+entry_size(int keys)
+{
+	Assert(keys > 0 && keys <= RUN_KEYS_MAX);
+	return offsetof(RunEntry, keys) + keys * sizeof(int64);
+}
+
+bool
+runs_form(const SimpleIndex *index, TupleTableSlot *slot, RunEntry *entry)
+{
+	bool is_null = false;
+
+	*entry = (RunEntry){{slot->tts_tid, (unsigned short) entry_size(index->run_keys)}};
+	for (int i = 0; i < index->run_keys && !is_null; i++)
+		entry->keys[i] =
+		    DatumGetInt64(slot_getattr(slot, index->info->ii_IndexAttrNumbers[i], &is_null));
+	return !is_null;
+}
 
 int
 runs_collect(const TableFacts *facts, const SimpleIndex *index, TupleTableSlot **slots, int count,
              RunEntry *entries)
 {
-	AttrNumber column = index->info->ii_IndexAttrNumbers[0];
 	int length = 0;
 
-	Assert(index->takes_runs);
+	Assert(index->run_keys == 1);
 	for (; length < count && index_covers(facts, index, slots[length]); length++)
 	{
 		RunEntry *entry = &entries[length];
-		bool is_null;
 
-		entry->head.t_tid = slots[length]->tts_tid;
-		entry->key = DatumGetInt64(slot_getattr(slots[length], column, &is_null));
-		if (is_null || (length > 0 && entry->key <= entries[length - 1].key))
+		if (!runs_form(index, slots[length], entry) ||
+		    (length > 0 && entry->keys[0] <= entries[length - 1].keys[0]))
 			break;
 	}
 	return length;
@@ -82,6 +105,21 @@ may_append(Relation index, Page page, int64 key)
 	return !is_null && DatumGetInt64(value) < key;
 }
 
+/* How many entries of this size find room on the page. */
+static int
+room_on(Page page, Size size)
+{
+	return (int) (PageGetExactFreeSpace(page) / (size + sizeof(ItemIdData)));
+}
+
+static void
+put_entry(Relation index, Page page, const RunEntry *entry, OffsetNumber place)
+{
+	if (PageAddItem(page, (Item) entry, IndexTupleSize(&entry->head), place, false, false) ==
+	    InvalidOffsetNumber)
+		elog(ERROR, "no room on a page of index \"%s\"", RelationGetRelationName(index));
+}
+
 int
 runs_append(Relation index, RunEntry *entries, int count)
 {
@@ -90,9 +128,8 @@ runs_append(Relation index, RunEntry *entries, int count)
 
 	if (!BufferIsValid(buffer))
 		return 0;
-	if (may_append(index, BufferGetPage(buffer), entries[0].key))
-		appended = Min(count, (int) (PageGetExactFreeSpace(BufferGetPage(buffer)) /
-		                             (sizeof(RunEntry) + sizeof(ItemIdData))));
+	if (may_append(index, BufferGetPage(buffer), entries[0].keys[0]))
+		appended = Min(count, room_on(BufferGetPage(buffer), entry_size(1)));
 	if (appended > 0)
 	{
 		GenericXLogState *change = GenericXLogStart(index);
@@ -101,16 +138,173 @@ runs_append(Relation index, RunEntry *entries, int count)
 		CheckForSerializableConflictIn(index, NULL, BufferGetBlockNumber(buffer));
 		for (int i = 0; i < appended; i++)
 		{
-			Assert(i == 0 || entries[i - 1].key < entries[i].key);
-			entries[i].head.t_info = sizeof(RunEntry);
-			if (PageAddItem(page, (Item) &entries[i], sizeof(RunEntry),
-			                OffsetNumberNext(PageGetMaxOffsetNumber(page)), false,
-			                false) == InvalidOffsetNumber)
-				elog(ERROR, "no room on the last page of index \"%s\"",
-				     RelationGetRelationName(index));
+			Assert(i == 0 || entries[i - 1].keys[0] < entries[i].keys[0]);
+			put_entry(index, page, &entries[i], OffsetNumberNext(PageGetMaxOffsetNumber(page)));
 		}
 		(void) GenericXLogFinish(change);
 	}
 	_bt_relbuf(index, buffer);
 	return appended;
+}
+
+/* ---- Entries that belong in the middle ---- */
+
+/* The leaf page that the entry belongs to, pinned and locked exclusively; or InvalidBuffer. */
+static Buffer
+lock_leaf_of(Relation index, Relation heap, RunEntry *entry)
+{
+	BTScanInsert key = _bt_mkscankey(index, &entry->head);
+	Buffer buffer = InvalidBuffer;
+
+	if (key->heapkeyspace)
+#if PG_VERSION_NUM >= 170000
+		_bt_freestack(_bt_search(index, heap, key, &buffer, BT_WRITE));
+#elif PG_VERSION_NUM >= 160000
+		_bt_freestack(_bt_search(index, heap, key, &buffer, BT_WRITE, NULL));
+#else
+		_bt_freestack(_bt_search(index, key, &buffer, BT_WRITE, NULL));
+#endif
+	pfree(key);
+	return buffer;
+}
+
+/*
+ * Compares an entry with what lies on a page: less than 0 where the entry comes first.  Returns 0
+ * where the entry is there, or belongs inside of a list of places.  A null comes last.
+ */
+static int
+compare_with_item(const RunEntry *entry, IndexTuple item, int keys)
+{
+	const int64 *there = (const int64 *) ((const char *) item + offsetof(RunEntry, keys));
+	ItemPointer tid = (ItemPointer) &entry->head.t_tid;
+
+	if (IndexTupleHasNulls(item))
+		return -1;
+	for (int i = 0; i < keys; i++)
+	{
+		if (entry->keys[i] != there[i])
+			return entry->keys[i] < there[i] ? -1 : 1;
+	}
+	if (ItemPointerCompare(tid, BTreeTupleGetHeapTID(item)) < 0)
+		return -1;
+	return ItemPointerCompare(tid, BTreeTupleGetMaxHeapTID(item)) > 0;
+}
+
+/* Does the entry belong to a page further right?  What the page's bound lacks is minus infinity. */
+static bool
+is_beyond(Relation index, Page page, const RunEntry *entry, int keys)
+{
+	IndexTuple bound;
+	const int64 *there;
+	int count;
+
+	if (P_RIGHTMOST(BTPageGetOpaque(page)))
+		return false;
+	bound = (IndexTuple) PageGetItem(page, PageGetItemId(page, P_HIKEY));
+	count = BTreeTupleGetNAtts(bound, index);
+	there = (const int64 *) ((const char *) bound + offsetof(RunEntry, keys));
+	if (IndexTupleHasNulls(bound))
+		return false;
+	for (int i = 0; i < count; i++)
+	{
+		if (entry->keys[i] != there[i])
+			return entry->keys[i] > there[i];
+	}
+	return count < keys || BTreeTupleGetHeapTID(bound) == NULL ||
+	       ItemPointerCompare((ItemPointer) &entry->head.t_tid, BTreeTupleGetHeapTID(bound)) > 0;
+}
+
+/* The place of an entry among the items from low on; InvalidOffsetNumber where it has none. */
+static OffsetNumber
+find_place(Page page, OffsetNumber low, const RunEntry *entry, int keys)
+{
+	OffsetNumber high = OffsetNumberNext(PageGetMaxOffsetNumber(page));
+
+	while (low < high)
+	{
+		OffsetNumber middle = low + (high - low) / 2;
+		int order = compare_with_item(
+		    entry, (IndexTuple) PageGetItem(page, PageGetItemId(page, middle)), keys);
+
+		if (order == 0)
+			return InvalidOffsetNumber;
+		if (order > 0)
+			low = OffsetNumberNext(middle);
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* Puts one entry on the locked page, and writes the record that index_insert() writes. */
+static void
+log_entry(Relation index, Buffer buffer, RunEntry *entry, OffsetNumber place)
+{
+	START_CRIT_SECTION();
+	put_entry(index, BufferGetPage(buffer), entry, place);
+	MarkBufferDirty(buffer);
+	if (RelationNeedsWAL(index))
+	{
+		xl_btree_insert record = {.offnum = place};
+		XLogRecPtr written;
+
+		XLogBeginInsert();
+		XLogRegisterData((char *) &record, SizeOfBtreeInsert);
+		XLogRegisterBuffer(0, buffer, REGBUF_STANDARD);
+		XLogRegisterBufData(0, (char *) entry, IndexTupleSize(&entry->head));
+		written = XLogInsert(RM_BTREE_ID, XLOG_BTREE_INSERT_LEAF);
+		PageSetLSN(BufferGetPage(buffer), written);
+	}
+	END_CRIT_SECTION();
+}
+
+/* Puts the first count entries on the locked page, which has room.  Returns how many have a place.
+ */
+static int
+insert_on(Relation index, Buffer buffer, int keys, RunEntry *entries, int count)
+{
+	GenericXLogState *change = count < RUN_MIN ? NULL : GenericXLogStart(index);
+	Page page =
+	    change == NULL ? BufferGetPage(buffer) : GenericXLogRegisterBuffer(change, buffer, 0);
+	OffsetNumber place = P_FIRSTDATAKEY(BTPageGetOpaque(page));
+	int done = 0;
+
+	for (; done < count; done++)
+	{
+		place = find_place(page, place, &entries[done], keys);
+		if (place == InvalidOffsetNumber)
+			break;
+		if (change == NULL)
+			log_entry(index, buffer, &entries[done], place);
+		else
+			put_entry(index, page, &entries[done], place);
+	}
+	if (change != NULL)
+		(void) GenericXLogFinish(change);
+	return done;
+}
+
+int
+runs_insert(Relation index, Relation heap, int keys, RunEntry *entries, int count)
+{
+	Buffer buffer = lock_leaf_of(index, heap, &entries[0]);
+	int done = 0;
+	Page page;
+
+	if (!BufferIsValid(buffer))
+		return 0;
+	page = BufferGetPage(buffer);
+	if (!P_INCOMPLETE_SPLIT(BTPageGetOpaque(page)))
+	{
+		int most = Min(count, room_on(page, entry_size(keys)));
+		int fitting = 0;
+
+		while (fitting < most && !is_beyond(index, page, &entries[fitting], keys))
+			fitting++;
+		CheckForSerializableConflictIn(index, NULL, BufferGetBlockNumber(buffer));
+		if (fitting > 0)
+			done = insert_on(index, buffer, keys, entries, fitting);
+	}
+	_bt_relbuf(index, buffer);
+	return done;
 }

@@ -215,17 +215,10 @@ lock_row(RowReader *reader, ItemPointerData tid, LockWaitPolicy policy)
 	}
 }
 
-/* Reads the wallet at its hint (docs/posting.md, "Hints"), or else through the index. */
 static bool
 find_wallet(RowReader *reader, int64 wallet_id)
 {
-	ItemPointerData tid;
-
-	if (hint_find(wallet_id, &tid) && reader_fetch(reader, &tid) &&
-	    DatumGetInt64(slot_getattr(reader->slot, 1, &(bool){false})) == wallet_id)
-		return true;
-	reader_seek(reader, wallet_id);
-	return reader_next(reader);
+	return map_seek(&wallet_layout, reader, wallet_id);
 }
 
 /*
@@ -465,7 +458,7 @@ wallets_update(Wallet *wallets, int count)
 		if (!writer_update(&writer, &place.tid, place.locked))
 			break;
 		set_row_place(wallet, slot->tts_tid, true);
-		hint_keep(wallet->wallet_id, &slot->tts_tid);
+		hint_keep(HINT_WALLET, wallet->wallet_id, &slot->tts_tid);
 	}
 	writer_close(&writer);
 	return updated;
