@@ -4,7 +4,7 @@
 #
 #   PORT=8000       where haproxy answers HTTP on 127.0.0.1; the next ten ports are the others'
 #   RUN_DIR=.run-ha where everything is kept
-#   HA_STRICT=1     no commit while no standby runs
+#   HA_STRICT=on    no commit while no standby runs
 #   HA_NETNS=1      as root: each server in a network namespace of its own, wallet-PORT-NAME; the namespace
 #                   wallet-PORT is the network between them, and reaches all of them
 #   PG_CONFIG, SHIM_PROGRAM, WALLET_*   as in bin/run.sh
@@ -63,7 +63,7 @@ net_down() {
 # Where everybody is: the variables of ha_config.sh.
 places() {
     ha_databases=("db1=$(address db1):$((port + 3)):$((port + 5))" "db2=$(address db2):$((port + 4)):$((port + 6))")
-    ha_etcd=("$(address etcd):$((port + 1))")
+    ha_etcd=("etcd=$(address etcd):$((port + 1)):$((port + 2))")
     ha_shims=("shim1=$(address shim1):$((port + 7))" "shim2=$(address shim2):$((port + 8))")
     ha_secrets=$state/secrets ha_scripts=$state/bin url=http://$(address haproxy):$port
 }
@@ -160,12 +160,13 @@ write_env() {
 
 start_all() {
     local words each i=7 given=() settings
-    mapfile -t words < <(etcd_words etcd "$state/etcd/data" $((port + 2)))
+    mapfile -t words < <(etcd_words etcd "$state/etcd/data")
     keep etcd "${words[@]}"
-    for each in db1 db2; do keep "$each" env "PG_CONFIG=$PG_CONFIG" patroni "$state/$each/patroni.yml"; done
+    for each in db1 db2; do keep "$each" patroni "$state/$each/patroni.yml"; done
     keep haproxy "$(command -v haproxy)" -db -f "$state/haproxy.cfg"
     for each in ${!WALLET_*}; do [[ $each == WALLET_DB ]] || given+=("$each=${!each}"); done
-    [[ ${HA_STRICT:-} != 1 ]] || given+=(WALLET_REQUIRE_STANDBY=on)
+    [[ ${HA_STRICT:-} != on ]] || given+=(WALLET_REQUIRE_STANDBY=on)
+    [[ -z $netns ]] || given+=("WALLET_HOST=$(address haproxy)")
     for each in shim1 shim2; do
         settings=("PGPASSFILE=$ha_secrets/pgpass" "PGHOST=$(address haproxy)" "PGPORT=$((port + 9))" PGUSER=wallet_shim PGDATABASE=wallet "${given[@]}")
         keep "$each" env "${settings[@]}" "$state/bin/wallet-shim" --address "$ha_listen" --port $((port + i)) \

@@ -4,12 +4,12 @@
 # versions that are installed here, and on these variables:
 #
 #   ha_databases   name=host:port:port of Patroni's API, for each database
-#   ha_etcd        host:port, for each member
+#   ha_etcd        name=host:port:port for the other members, for each member of etcd
 #   ha_shims       name=host:port, for each shim
 #   ha_secrets     a folder of passwords, one a file, made by make_secrets
 #   ha_scripts     the folder of ha_serve.sh, which Patroni calls
 #   ha_listen      the address that this machine's servers listen on
-#   HA_STRICT      1: no commit while no standby runs (docs/high-availability.md "Two machines or one")
+#   HA_STRICT      on: no commit while no standby runs (docs/high-availability.md "Two machines or one")
 
 ha_databases=() ha_etcd=() ha_shims=() ha_secrets='' ha_scripts=$TOP/bin ha_listen=0.0.0.0
 
@@ -45,19 +45,38 @@ find_member() { # NAME WORD...
 # have no v2.
 # The least ttl that Patroni 4 permits is 20 s.
 etcd_section() {
-    local api=etcd3
+    local api=etcd3 name host ports hosts=()
     (($(patroni_major) >= 4)) || api=etcd
-    printf '%s:\n  hosts: [%s]\n' "$api" "$(IFS=, && echo "${ha_etcd[*]}")"
+    for name in "${ha_etcd[@]%%=*}"; do
+        find_member "$name" "${ha_etcd[@]}"
+        hosts+=("$host:${ports[0]}")
+    done
+    printf '%s:\n  hosts: [%s]\n' "$api" "$(IFS=, && echo "${hosts[*]}")"
 }
 
-# etcd_words NAME DATA PEER_PORT: etcd's command line, one word a line; the only member.
+# etcd_words NAME DATA: etcd's command line, one word a line.
 etcd_words() {
-    local host=${ha_etcd[0]%:*} port=${ha_etcd[0]##*:}
-    printf '%s\n' etcd --name "$1" --data-dir "$2" --log-level warn \
-        --listen-client-urls "http://$ha_listen:$port" --advertise-client-urls "http://$host:$port" \
-        --listen-peer-urls "http://$ha_listen:$3" --initial-advertise-peer-urls "http://$host:$3" \
-        --initial-cluster "$1=http://$host:$3"
+    local name host ports members=()
+    for name in "${ha_etcd[@]%%=*}"; do
+        find_member "$name" "${ha_etcd[@]}"
+        members+=("$name=http://$host:${ports[1]}")
+    done
+    find_member "$1" "${ha_etcd[@]}"
+    printf '%s\n' etcd "--name=$1" "--data-dir=$2" --log-level=warn \
+        "--listen-client-urls=http://$ha_listen:${ports[0]}" "--advertise-client-urls=http://$host:${ports[0]}" \
+        "--listen-peer-urls=http://$ha_listen:${ports[1]}" "--initial-advertise-peer-urls=http://$host:${ports[1]}" \
+        "--initial-cluster=$(IFS=, && echo "${members[*]}")" --initial-cluster-token=pg_wallet
     [[ ! $(etcd_version) =~ ^3\.[0-5]$ ]] || echo --enable-v2=true
+}
+
+# The same as variables, for /etc/default/etcd.
+etcd_variables() { # NAME DATA
+    local word flag
+    etcd_words "$@" | while read -r word; do
+        [[ $word == --* ]] || continue
+        flag=${word%%=*} flag=${flag#--} flag=${flag//-/_}
+        echo "ETCD_${flag^^}=${word#*=}"
+    done
 }
 
 # patroni_configuration NAME STATE SOCKET LOCAL: patroni.yml of the database NAME, whose files are below
@@ -85,7 +104,7 @@ bootstrap:
     retry_timeout: 5
     primary_start_timeout: 10
     synchronous_mode: true
-    synchronous_mode_strict: $([[ ${HA_STRICT:-} == 1 ]] && echo true || echo false)
+    synchronous_mode_strict: $([[ ${HA_STRICT:-} == on ]] && echo true || echo false)
     failsafe_mode: true
     postgresql:
       use_pg_rewind: true
@@ -95,8 +114,8 @@ bootstrap:
 $(full_configuration | sed -E "s/^([a-z_.]+) = '?([^']*)'?$/        \1: '\2'/")
   method: pg_wallet
   pg_wallet:
-    command: bash '$ha_scripts/ha_serve.sh' create
-  post_bootstrap: bash '$ha_scripts/ha_serve.sh' fill '$socket' ${ports[0]} '$ha_secrets'
+    command: env PG_CONFIG='$PG_CONFIG' bash '$ha_scripts/ha_serve.sh' create
+  post_bootstrap: env PG_CONFIG='$PG_CONFIG' bash '$ha_scripts/ha_serve.sh' fill '$socket' ${ports[0]} '$ha_secrets'
 postgresql:
   listen: $ha_listen:${ports[0]}
   connect_address: $host:${ports[0]}
@@ -144,9 +163,10 @@ END
 
 # haproxy_configuration HTTP PRIMARY REPLICA: the three ports. A database's connections are cut as soon as
 # Patroni does not answer for the database: a frozen one would hold them for as long as it is frozen.
-# Shims that are alive answer while no shim is ready, since they know why, and may read.
+# A shim that is alive and not ready answers what it has under way; while none is ready they are all asked,
+# since they know why, and may read.
 haproxy_configuration() {
-    local named='' away='{"type":"about:blank","title":"Service Unavailable","status":'
+    local named='' status shim away='{"type":"about:blank","title":"Service Unavailable","status":'
     [[ ${ha_databases[0]} =~ =[0-9.]+: ]] || named=' resolvers names init-addr last,libc,none'
     cat <<END
 # Written by bin/ha_config.sh.
@@ -184,9 +204,11 @@ frontend http
 $(for status in 502 503 504; do
         echo "    http-error status $status content-type application/problem+json string '$away$status,\"code\":\"database_unavailable\"}' hdr Retry-After 1"
     done)
-    use_backend ready if { nbsrv(ready) gt 0 }
-    default_backend alive
+    default_backend shims
+$(http_backend shims /healthz)
+$(for shim in "${ha_shims[@]%%=*}"; do
+        echo "    use-server $shim if { nbsrv(ready) lt ${#ha_shims[@]} } { srv_is_up(ready/$shim) }"
+    done)
 $(http_backend ready /readyz)
-$(http_backend alive /healthz)
 END
 }
