@@ -101,6 +101,7 @@ run_once(Loop *loop)
 	dispatch(loop, now_ms);
 	http_run(loop->http, now_ms);
 	dispatch(loop, now_ms);
+	api_end_round(loop->api);
 }
 
 /* Waits for a moment until the server processes have ended whose statements were cancelled. */

@@ -248,6 +248,7 @@ static bool
 start_loops(const Options *options, const int *fds, Loop **loops, Monitor *monitor)
 {
 	atomic_int *connected_count = monitor->connected;
+	bool logs_access = strcmp(options->access_log, "json") == 0;
 	LoopConfig config = {
 	    .db = {.conninfo = options->conninfo,
 	           .schema = options->schema,
@@ -260,11 +261,13 @@ start_loops(const Options *options, const int *fds, Loop **loops, Monitor *monit
 	            .database_count = options->threads * DB_ROLE_COUNT,
 	            .connected_count = connected_count,
 	            .monitor = monitor,
+	            .access_log = logs_access,
 	            .metrics_place =
 	                *options->metrics_listen != '\0' ? METRICS_ELSEWHERE : METRICS_HERE},
 	    .http = {.request_timeout_s = options->request_timeout_s,
 	             .connections_max = share(options->max_connections, options->threads),
 	             .large_bytes_max = (size_t) options->bulk_memory_mib * 1024 * 1024,
+	             .names_requests = logs_access,
 	             .tls = *options->tls_cert != '\0',
 	             .port = options->port}};
 

@@ -55,6 +55,7 @@ static const Option table[] = {
 	{"insecure-no-auth", "WALLET_INSECURE_NO_AUTH", NULL, "off", SWITCH(insecure_no_auth), "lets --auth=off serve any address"},
 	{"host", "WALLET_HOST", "NAMES", "", TEXT(host), "names, with --auth=off, that Host may have besides loopback ones; separated by commas"},
 	{"published-address", "WALLET_PUBLISHED_ADDRESS", "HOST", "", TEXT(published_address), "in a container: address on which its port is published; --auth=off is judged by it"},
+	{"access-log", "WALLET_ACCESS_LOG", "off|json", "off", TEXT(access_log), "a line of JSON for each request, on stdout"},
 	{"metrics-listen", "WALLET_METRICS_LISTEN", "HOST:PORT", "", TEXT(metrics_listen), "address and port for /metrics alone; without it the port of all else has /metrics"},
 	{"metrics-token-file", "WALLET_METRICS_TOKEN_FILE", "FILE", "", TEXT(metrics_token_file), "file with the token that /metrics asks for; without it this machine alone may ask"},
 	{"tls-cert", "WALLET_TLS_CERT", "FILE", "", TEXT(tls_cert), "certificate chain in PEM: serves HTTPS"},
@@ -181,6 +182,8 @@ are_consistent(Options *options)
 		wrong = "--auth must be required or off";
 	else if ((*options->tls_cert == '\0') != (*options->tls_key == '\0'))
 		wrong = "--tls-cert and --tls-key need each other";
+	else if (strcmp(options->access_log, "json") != 0 && strcmp(options->access_log, "off") != 0)
+		wrong = "--access-log must be off or json";
 	else if (!read_listen(options))
 		wrong = "--metrics-listen must be a host and a port, as in 127.0.0.1:9187";
 	else if (!origin_read_hosts(options->host, &options->hosts, message))

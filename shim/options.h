@@ -30,6 +30,7 @@ typedef struct Options
 	const char *host;              /* a list of names */
 	HostList hosts;                /* what it says */
 	const char *published_address; /* of a container's port, or "" */
+	const char *access_log;        /* "json" or "off" */
 	const char *metrics_listen;    /* HOST:PORT, or "": /metrics is on the port of all else */
 	char metrics_address[HOST_TEXT_SIZE]; /* what it says, */
 	int metrics_port;                     /* 0: any free one */

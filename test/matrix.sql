@@ -40,7 +40,7 @@ INSERT INTO may_execute SELECT replace(f, '@', :'extension_schema')::regprocedur
     ('@.wallet_ready()', 'csoa', 'SELECT @.wallet_ready()'),
     ('@.wallet_api_key_check_many(bytea[])', 's', $$SELECT @.wallet_api_key_check_many(ARRAY['\x00'::bytea])$$),
     ('@.wallet_api_keys()', 'oa', 'SELECT @.wallet_api_keys()'),
-    ('@.wallet_api_key_create(text, text[], bigint, timestamptz, numeric)', '', $$SELECT @.wallet_api_key_create('a key', '{read}')$$),
+    ('@.wallet_api_key_create(text, text[], bigint, timestamptz, numeric, integer)', '', $$SELECT @.wallet_api_key_create('a key', '{read}')$$),
     ('@.wallet_api_key_revoke(text)', '', $$SELECT @.wallet_api_key_revoke('no key')$$),
     ('@.wallet_get(bigint)', 'oa', 'SELECT @.wallet_get(1)'),
     ('@.wallet_history(bigint, bigint, integer, boolean)', 'oa', 'SELECT @.wallet_history(1)'),

@@ -14,7 +14,8 @@ CREATE TABLE wallet.api_key (
     key_end text COLLATE "C" NOT NULL CHECK (key_end ~ '^[0-9a-f]{4}$'),
     expires_at timestamptz CHECK (isfinite(expires_at) AND expires_at > created_at),
     last_used_at timestamptz,
-    max_amount numeric CHECK (max_amount > 0 AND max_amount <= 9223372036854775807 AND scale(max_amount) <= 8)
+    max_amount numeric CHECK (max_amount > 0 AND max_amount <= 9223372036854775807 AND scale(max_amount) <= 8),
+    requests_per_second integer CHECK (requests_per_second BETWEEN 1 AND 1000000)
 );
 CREATE UNIQUE INDEX api_key_name_key ON wallet.api_key (name) WHERE revoked_at IS NULL;
 COMMENT ON TABLE wallet.api_key IS 'who may ask for what over HTTP; for the owner alone';
@@ -25,11 +26,12 @@ COMMENT ON COLUMN wallet.api_key.key_end IS 'the last four characters of the key
 COMMENT ON COLUMN wallet.api_key.expires_at IS 'from then on the key is as good as unknown; null: it does not expire';
 COMMENT ON COLUMN wallet.api_key.last_used_at IS 'when the key was last looked up, at most an hour too early; null: never';
 COMMENT ON COLUMN wallet.api_key.max_amount IS 'the most that one row of the journal may move or hold for the key, in the currency of the row; null: no bound';
+COMMENT ON COLUMN wallet.api_key.requests_per_second IS 'how many requests each HTTP server takes of the key in a second; null: no bound';
 COMMENT ON INDEX wallet.api_key_name_key IS 'a name is free again once its key is revoked';
 SELECT pg_catalog.pg_extension_config_dump('wallet.api_key', '');
 
 /* A key is revoked once, for good; nothing else of it changes, but when it was last used. */
-CREATE TRIGGER refuse_change BEFORE UPDATE OF key_hash, name, scopes, user_id, created_at, key_end, expires_at, max_amount OR DELETE OR TRUNCATE ON wallet.api_key
+CREATE TRIGGER refuse_change BEFORE UPDATE OF key_hash, name, scopes, user_id, created_at, key_end, expires_at, max_amount, requests_per_second OR DELETE OR TRUNCATE ON wallet.api_key
     FOR EACH STATEMENT EXECUTE FUNCTION wallet.refuse_change();
 CREATE TRIGGER refuse_row_change BEFORE UPDATE ON wallet.api_key
     FOR EACH ROW WHEN (old.revoked_at IS NOT NULL) EXECUTE FUNCTION wallet.refuse_change();
@@ -40,7 +42,7 @@ ALTER TABLE wallet.api_key ENABLE ALWAYS TRIGGER refuse_row_change;
  * Nothing of a key is in the text of a statement, in its parameters or in an error: so it is in no log.
  */
 CREATE FUNCTION @extschema@.wallet_api_key_create(name text, scopes text[], user_id bigint DEFAULT NULL, expires_at timestamptz DEFAULT NULL,
-    max_amount numeric DEFAULT NULL)
+    max_amount numeric DEFAULT NULL, requests_per_second integer DEFAULT NULL)
 RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
@@ -67,12 +69,15 @@ BEGIN
         PERFORM wallet.refuse('amount_too_large');
     ELSIF scale(trim_scale(max_amount)) > 8 THEN
         PERFORM wallet.refuse('amount_precision');
+    ELSIF requests_per_second NOT BETWEEN 1 AND 1000000 THEN
+        RAISE EXCEPTION 'requests_per_second must be a number from 1 to 1000000'
+            USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is %s.', requests_per_second), HINT = 'Leave it out for a key without a bound.';
     END IF;
-    INSERT INTO wallet.api_key (key_hash, name, scopes, user_id, created_at, key_end, expires_at, max_amount)
+    INSERT INTO wallet.api_key (key_hash, name, scopes, user_id, created_at, key_end, expires_at, max_amount, requests_per_second)
         VALUES (sha256(convert_to(key, 'UTF8')), wallet_api_key_create.name,
                 ARRAY(SELECT DISTINCT s.scope FROM unnest(wallet_api_key_create.scopes COLLATE "C") AS s (scope) ORDER BY 1),
                 wallet_api_key_create.user_id, created_at, right(key, 4), nullif(wallet_api_key_create.expires_at, 'infinity'),
-                trim_scale(wallet_api_key_create.max_amount))
+                trim_scale(wallet_api_key_create.max_amount), wallet_api_key_create.requests_per_second)
         ON CONFLICT DO NOTHING;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is an API key named "%" already', name
@@ -81,7 +86,7 @@ BEGIN
     RETURN key;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.wallet_api_key_create(text, text[], bigint, timestamptz, numeric) IS
+COMMENT ON FUNCTION @extschema@.wallet_api_key_create(text, text[], bigint, timestamptz, numeric, integer) IS
     'makes an API key and returns it, the only time that it can be seen';
 
 CREATE FUNCTION @extschema@.wallet_api_key_revoke(name text) RETURNS void
@@ -102,11 +107,11 @@ COMMENT ON FUNCTION @extschema@.wallet_api_key_revoke(text) IS
 /* The character in the middle of a hint is not in every encoding; convert_from() is not computed where it is not needed. */
 CREATE FUNCTION @extschema@.wallet_api_keys()
 RETURNS TABLE (name text, scopes text[], user_id bigint, created_at timestamptz, revoked_at timestamptz,
-               hint text, expires_at timestamptz, last_used_at timestamptz, max_amount numeric)
+               hint text, expires_at timestamptz, last_used_at timestamptz, max_amount numeric, requests_per_second integer)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT k.name, k.scopes, k.user_id, k.created_at, k.revoked_at,
            'pgw_' || CASE WHEN getdatabaseencoding() = 'UTF8' THEN convert_from(decode('e280a6', 'hex'), 'UTF8') ELSE '...' END || k.key_end,
-           k.expires_at, k.last_used_at, k.max_amount
+           k.expires_at, k.last_used_at, k.max_amount, k.requests_per_second
         FROM wallet.api_key AS k ORDER BY k.created_at, k.name
 $$;
 COMMENT ON FUNCTION @extschema@.wallet_api_keys() IS 'all API keys, the revoked ones too, without anything secret';
@@ -147,7 +152,7 @@ COMMENT ON FUNCTION wallet.note_key_use(bytea[]) IS
 
 /* OFFSET 0: each key is looked up by itself, however few or many there are. */
 CREATE FUNCTION @extschema@.wallet_api_key_check_many(key_hashes bytea[])
-RETURNS TABLE (ordinal integer, scopes text[], user_id bigint, expires_in_ms integer, max_amount numeric)
+RETURNS TABLE (ordinal integer, scopes text[], user_id bigint, expires_in_ms integer, max_amount numeric, name text, requests_per_second integer)
 LANGUAGE plpgsql STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
@@ -155,14 +160,14 @@ DECLARE
     due bytea;
     all_due bytea[];
 BEGIN
-    FOR ordinal, scopes, user_id, expires_in_ms, max_amount, due IN
+    FOR ordinal, scopes, user_id, expires_in_ms, max_amount, name, requests_per_second, due IN
         SELECT h.ordinal, k.scopes, k.user_id,
                CASE WHEN k.expires_at < statement_timestamp() + interval '1 minute'
                    THEN floor(extract(epoch FROM k.expires_at - statement_timestamp()) * 1000) END,
-               k.max_amount,
+               k.max_amount, k.name, k.requests_per_second,
                CASE WHEN (k.last_used_at > statement_timestamp() - interval '1 hour') IS NOT TRUE THEN k.key_hash END
             FROM unnest(wallet_api_key_check_many.key_hashes) WITH ORDINALITY AS h (key_hash, ordinal)
-                LEFT JOIN LATERAL (SELECT a.key_hash, a.scopes, a.user_id, a.expires_at, a.last_used_at, a.max_amount FROM wallet.api_key AS a
+                LEFT JOIN LATERAL (SELECT a.key_hash, a.scopes, a.user_id, a.expires_at, a.last_used_at, a.max_amount, a.name, a.requests_per_second FROM wallet.api_key AS a
                                        WHERE a.key_hash = h.key_hash AND a.revoked_at IS NULL
                                            AND (a.expires_at <= statement_timestamp()) IS NOT TRUE OFFSET 0) AS k ON true
             ORDER BY h.ordinal
@@ -178,4 +183,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION @extschema@.wallet_api_key_check_many(bytea[]) IS
-    'what each key may do, by its SHA-256, up to which amount, and within how many milliseconds it expires, where that is less than a minute; nulls where it is unknown, revoked or expired';
+    'what each key may do, by its SHA-256, what it is called, up to which amount, how often in a second, and within how many milliseconds it expires, where that is less than a minute; nulls where it is unknown, revoked or expired';

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/access.h"
 #include "api/answers.h"
 #include "api/routes.h"
 
@@ -44,21 +45,27 @@ abandon(Client *client)
 static void
 finish(Client *client)
 {
-	const Request *request = request_of(client);
+	Request *request = request_of(client);
+	Api *api = request_api(request);
+	int route = routes_number(request);
 
-	counters_add(request_api(request)->metrics, routes_number(request), request->method,
-	             client->answered_status, client->http->now_ms - client->started_at_ms);
+	counters_add(api->metrics, route, request->method, client->answered_status,
+	             client->http->now_ms - client->started_at_ms);
+	if (api->config.access_log)
+		access_add(&api->access_lines, request, route < 0 ? NULL : routes_path(route));
 }
 
 static void
 run(Http *http)
 {
 	const Api *api = http->context;
+	Gauges gauges;
 
 	answers_run_timed(http);
-	counters_set_gauges(api->metrics, &(Gauges){.connections = http->client_count,
-	                                            .waiting = api->waiting_count,
-	                                            .waiting_for_outcome = api->outcome_count});
+	gauges.connections = http->client_count;
+	gauges.waiting = api->waiting_count;
+	gauges.waiting_for_outcome = api->outcome_count;
+	counters_set_gauges(api->metrics, &gauges);
 }
 
 const HttpHandler api_handler = {
@@ -85,11 +92,19 @@ api_create(const ApiConfig *config, Db *const dbs[DB_ROLE_COUNT])
 }
 
 void
+api_end_round(Api *api)
+{
+	access_write(&api->access_lines);
+}
+
+void
 api_destroy(Api *api)
 {
 	if (api == NULL)
 		return;
 	assert(api->timed == NULL && api->waiting_count == 0);
+	access_write(&api->access_lines);
+	buffer_free(&api->access_lines);
 	free(api->keys);
 	free(api);
 }

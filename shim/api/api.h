@@ -13,6 +13,9 @@ extern const HttpHandler api_handler;
 /* Makes the Api of a loop before its databases; NULL: no memory. */
 Api *api_create(const ApiConfig *config, Db *const dbs[DB_ROLE_COUNT]);
 
+/* Called at the end of each round of the loop: writes what the access log has gathered. */
+void api_end_round(Api *api);
+
 /* Frees an Api, or NULL, whose Http is destroyed. */
 void api_destroy(Api *api);
 

@@ -124,15 +124,32 @@ fresh_ms(const char *expires_in_ms)
 	return left_ms < KEY_FRESH_MS ? left_ms : KEY_FRESH_MS;
 }
 
+/* Copies a name, cut between two characters where it is too long. */
+static void
+copy_name(char name[KEY_NAME_SIZE], const char *text)
+{
+	size_t length = strlen(text);
+
+	if (length >= KEY_NAME_SIZE)
+		for (length = KEY_NAME_SIZE - 1; (text[length] & 0xc0) == 0x80; length--)
+			;
+	memcpy(name, text, length);
+	name[length] = '\0';
+}
+
 void
 keys_keep(KeyCache *cache, Key *key, const DbResult *result)
 {
 	const char *user_id = db_value(result, 0, KEY_USER_ID);
 	const char *max_amount = db_value(result, 0, KEY_MAX_AMOUNT);
+	const char *name = db_value(result, 0, KEY_NAME);
+	const char *rate = db_value(result, 0, KEY_REQUESTS_PER_SECOND);
 
 	assert(key->checked_at_ms != 0);
 	key->scopes = read_scopes(db_value(result, 0, KEY_SCOPES));
 	key->user_id = user_id ? strtoll(user_id, NULL, 10) : 0;
+	key->requests_per_second = rate ? atoi(rate) : 0;
+	copy_name(key->name, name ? name : "");
 	snprintf(key->max_amount, sizeof(key->max_amount), "%s", max_amount ? max_amount : "");
 	key->fresh_until_ms = key->checked_at_ms + fresh_ms(db_value(result, 0, KEY_EXPIRES_IN_MS));
 	table_keep(key->scopes ? &cache->known : &cache->unknown, key);

@@ -25,15 +25,18 @@ typedef enum Scope
 	SCOPE_REVERSE = 32
 } Scope;
 
+#define KEY_NAME_SIZE 64
 #define MAX_AMOUNT_SIZE 32 /* 19 digits, a point, 8 decimals, the end */
 
 /* What the database said of a key. */
 typedef struct Key
 {
 	unsigned char hash[KEY_HASH_SIZE];
-	unsigned scopes; /* a set; 0: the key is not known, or revoked, or has expired */
-	int64_t user_id; /* for whom alone it acts; 0: for anybody */
+	unsigned scopes;          /* a set; 0: the key is not known, or revoked, or has expired */
+	int64_t user_id;          /* for whom alone it acts; 0: for anybody */
+	char name[KEY_NAME_SIZE]; /* "": not known; a long one is cut */
 	char max_amount[MAX_AMOUNT_SIZE]; /* what one row may move or hold; "": there is no bound */
+	int requests_per_second;          /* 0: there is no bound */
 	int64_t checked_at_ms;            /* when the database was asked; 0: never */
 	int64_t fresh_until_ms;           /* until then this is taken for what the database would say */
 } Key;

@@ -36,6 +36,7 @@ typedef struct ApiConfig
 	atomic_int *connected_count; /* how many are */
 	Monitor *monitor;
 	MetricsPlace metrics_place;
+	bool access_log; /* a line for each request, on stdout */
 } ApiConfig;
 
 /* What all requests of an event loop share: the context of their Http. */
@@ -49,6 +50,7 @@ typedef struct Api
 	int read_count;    /* of those that wait, the ones that read */
 	int outcome_count; /* of those that wait, the ones with a Prefer: wait */
 	Metrics *metrics;
+	Buffer access_lines; /* not written yet */
 } Api;
 
 /* What a path takes by POST. */
@@ -80,6 +82,7 @@ struct Request
 	const Route *route; /* NULL: there is nothing at its path */
 	Method method;
 	Key key;         /* all zero: none is needed */
+	bool is_limited; /* the request counts towards the limit of its key already */
 	Phase key_phase; /* in which phase the database was asked for it; PHASE_IDLE: it was not */
 	Members members; /* also keeps the handshake of what was enqueued */
 	DbItem item;

@@ -35,8 +35,9 @@
 	"SELECT hold_id, source_wallet_id, destination_wallet_id, amount, captured, rest, "            \
 	"max_capture, state, expires_at, created_at, updated_at, next FROM "
 #define KEY_COLUMNS                                                                                \
-	"SELECT ordinal, pg_catalog.array_to_string(scopes, ' '), user_id, expires_in_ms, max_amount " \
-	"FROM "
+	"SELECT ordinal, pg_catalog.array_to_string(scopes, ' '), user_id, expires_in_ms, "            \
+	"max_amount, "                                                                                 \
+	"name, requests_per_second FROM "
 #define READY_COLUMNS "SELECT worker_alive, detail, pg_catalog.pg_is_in_recovery() FROM "
 
 /* One prepared statement: columns, the schema and a dot, call. */

@@ -11,6 +11,7 @@
 
 #include "http/guard.h"
 #include "http/http.h"
+#include "http/names.h"
 
 #define BODY_SIZE_MAX 8192 /* of an ordinary request; what is larger is charged */
 #define REPLY_SIZE 512
@@ -60,6 +61,8 @@ struct Client
 	/* the request */
 	int64_t started_at_ms;    /* when its first line was there */
 	unsigned answered_status; /* 0: it was not answered */
+	WalletCode problem;       /* the code of the answer; CODE_OK: it is no problem */
+	RequestNames names;
 	RequestLine line;
 	RequestHead head;
 	Buffer query; /* ends in a NUL; empty when there is none */

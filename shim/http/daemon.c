@@ -60,6 +60,8 @@ notify_request(void *argument, const char *uri, struct MHD_Connection *connectio
 	client_set_phase(client, PHASE_HEAD, deadline_ms);
 	client->started_at_ms = http->now_ms;
 	client->answered_status = 0;
+	client->problem = CODE_OK;
+	client->names = (RequestNames){0};
 	client->must_close = false;
 	client->wait_until_ms = 0;
 	client->body_seen = 0;
@@ -134,6 +136,7 @@ begin_request(Client *client, const char *method, const char *version)
 	client->line.method = method;
 	client->line.version = version;
 	code = guard_framing(client->connection, &client->line, &client->head, message);
+	names_read(client->http, &client->head, &client->names);
 	client->phase = PHASE_RECEIVING;
 	if (code != CODE_OK)
 		return refuse_and_close(client, code, message);

@@ -119,7 +119,9 @@ static const struct
     {"Sec-Fetch-Site", offsetof(RequestHead, site_count), offsetof(RequestHead, site)},
     {"Idempotency-Key", offsetof(RequestHead, key_count), offsetof(RequestHead, key_value)},
     {"Authorization", offsetof(RequestHead, authorization_count),
-     offsetof(RequestHead, authorization)}};
+     offsetof(RequestHead, authorization)},
+    {"X-Request-Id", offsetof(RequestHead, request_id_count), offsetof(RequestHead, request_id)},
+    {"traceparent", offsetof(RequestHead, trace_count), offsetof(RequestHead, trace)}};
 
 /* Keeps a field of that list; false when it is none. */
 static bool

@@ -44,6 +44,10 @@ typedef struct RequestHead
 	const char *origin;
 	const char *site; /* Sec-Fetch-Site */
 	const char *key_value;
+	int request_id_count;
+	int trace_count;
+	const char *request_id;    /* X-Request-Id */
+	const char *trace;         /* traceparent */
 	const char *authorization; /* never to be logged or sent */
 	int wait_s;                /* from Prefer: wait=N; -1 when it was not asked for */
 	char idempotency_key[IDEMPOTENCY_KEY_LENGTH_MAX + 1];

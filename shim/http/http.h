@@ -27,6 +27,7 @@ typedef struct HttpConfig
 	size_t large_bytes_max; /* memory that large requests may take altogether */
 	bool tls;               /* with the pair of tls.h */
 	int port;               /* of the listening socket */
+	bool names_requests;    /* each request has an id, and not those alone that came with one */
 } HttpConfig;
 
 /* How far the process is on its way to its end: the stages follow each other. */
@@ -89,6 +90,8 @@ struct Http
 	int64_t sweep_at_ms;
 	int64_t due_at_ms; /* when the handler has something to do, or earlier */
 	Buffer scratch;    /* where a reply is written */
+	uint64_t id_start; /* of the ids that are made: random, */
+	uint64_t id_count; /* and how many were made */
 };
 
 #endif /* WALLET_SHIM_HTTP_H */

@@ -30,7 +30,8 @@ add_fields(Client *client)
 	add_field(client, MHD_HTTP_HEADER_CACHE_CONTROL, NEVER_KEPT);
 	if (head->media_type != NULL)
 		add_field(client, MHD_HTTP_HEADER_CONTENT_TYPE, head->media_type);
-	if (head->status == MHD_HTTP_ACCEPTED || head->status == MHD_HTTP_SERVICE_UNAVAILABLE)
+	if (head->status == MHD_HTTP_ACCEPTED || head->status == MHD_HTTP_SERVICE_UNAVAILABLE ||
+	    head->status == MHD_HTTP_TOO_MANY_REQUESTS)
 		add_field(client, MHD_HTTP_HEADER_RETRY_AFTER, RETRY_AFTER_S);
 	if (head->wait_s != 0)
 	{
@@ -63,9 +64,11 @@ set_response(Client *client, unsigned status, const char *media_type)
 
 	assert(client->phase > PHASE_LINE && client->phase < PHASE_ANSWERING);
 	reply_drop(client);
+	client->problem = CODE_OK;
 	if (is_short && head.length > 0)
 		memcpy(client->reply, text->data, head.length);
-	if (client->kept != NULL && is_short && is_same(&client->reply_head, &head))
+	if (client->kept != NULL && is_short && client->names.id[0] == '\0' &&
+	    is_same(&client->reply_head, &head))
 	{
 		client->response = client->kept;
 		client->kept = NULL;
@@ -77,6 +80,8 @@ set_response(Client *client, unsigned status, const char *media_type)
 	    MHD_create_response_from_buffer(head.length, is_short ? client->reply : text->data,
 	                                    is_short ? MHD_RESPMEM_PERSISTENT : MHD_RESPMEM_MUST_COPY);
 	add_fields(client);
+	if (client->names.id[0] != '\0')
+		reply_field(client, "X-Request-Id", client->names.id);
 }
 
 void
@@ -153,6 +158,7 @@ title_of(int status)
 	              {413, "Content Too Large"},
 	              {415, "Unsupported Media Type"},
 	              {422, "Unprocessable Content"},
+	              {429, "Too Many Requests"},
 	              {503, "Service Unavailable"}};
 
 	for (size_t i = 0; i < sizeof(titles) / sizeof(titles[0]); i++)
@@ -183,6 +189,7 @@ reply_problem(Client *client, WalletCode code, const char *message)
 	buffer_reset(out);
 	reply_write_problem(out, code, message);
 	set_response(client, (unsigned) wallet_codes[code].http_status, "application/problem+json");
+	client->problem = code;
 }
 
 void

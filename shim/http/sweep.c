@@ -38,6 +38,7 @@ sweep_cut(Client *client, WalletCode code)
 	{
 		buffer_reset(text);
 		client->answered_status = (unsigned) status;
+		client->problem = code;
 		reply_write_problem(text, code, NULL);
 		length = snprintf(head, sizeof(head), answer, status,
 		                  MHD_get_reason_phrase_for((unsigned) status), text->length);

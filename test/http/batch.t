@@ -69,8 +69,9 @@ CREATE FUNCTION wallet_holds_page(bigint, bigint, bigint, text, bigint, int) RET
 LANGUAGE plpgsql AS 'BEGIN RETURN; END';
 CREATE FUNCTION wallet_dry_run_utf8(text[], bytea[], bytea[], int[], text[]) RETURNS TABLE (ordinal int, answer text)
 LANGUAGE sql AS 'SELECT NULL::int, NULL::text LIMIT 0';
-CREATE FUNCTION wallet_api_key_check_many(bytea[]) RETURNS TABLE (ordinal int, scopes text[], user_id bigint, expires_in_ms int, max_amount numeric)
-LANGUAGE sql AS 'SELECT NULL::int, NULL::text[], NULL::bigint, NULL::int, NULL::numeric LIMIT 0';
+CREATE FUNCTION wallet_api_key_check_many(bytea[]) RETURNS TABLE (ordinal int, scopes text[], user_id bigint, expires_in_ms int, max_amount numeric, name text,
+    requests_per_second int)
+LANGUAGE sql AS 'SELECT NULL::int, NULL::text[], NULL::bigint, NULL::int, NULL::numeric, NULL::text, NULL::int LIMIT 0';
 CREATE FUNCTION wallet_metrics() RETURNS text LANGUAGE sql AS 'SELECT ''''::text';
 CREATE FUNCTION wallet_ready(OUT worker_alive boolean, OUT detail text)
 LANGUAGE sql AS 'SELECT false, ''nobody works here''::text';

@@ -21,7 +21,7 @@ use Time::HiRes qw(sleep time);
 our @EXPORT = qw(
     $HANDSHAKE url new_user post get ask json outcome outcome_of wallet pay code_of
     connect_raw talk read_answers
-    start_shim stop_shim shim_log shim_pid
+    start_shim stop_shim shim_log shim_access shim_pid
 );
 
 our $HANDSHAKE = qr/[0-9a-f]{64}/;
@@ -150,10 +150,12 @@ sub talk {
 sub start_shim {
     my @flags = ('--auth', 'off', @_);
     my $log = File::Temp->new(SUFFIX => '.log');
+    my $access = File::Temp->new(SUFFIX => '.access');
     my $program = $ENV{SHIM_PROGRAM} || "$FindBin::Bin/../../shim/wallet-shim";
     my $pid = fork // die "cannot fork: $!";
     if ($pid == 0) {
         open STDERR, '>', $log->filename or die "cannot write $log: $!";
+        open STDOUT, '>>', $access->filename or die "cannot write $access: $!";
         delete @ENV{ grep { /^WALLET_/ } keys %ENV };
         exec $program, '--port', 0, @flags or die "cannot start $program: $!";
     }
@@ -162,7 +164,7 @@ sub start_shim {
         if (open my $file, '<', $log->filename) {
             local $/;
             if (<$file> =~ m{listening on (https?://\S+)}) {
-                $started{$1} = { pid => $pid, log => $log };
+                $started{$1} = { pid => $pid, log => $log, access => $access };
                 return $1;
             }
         }
@@ -186,12 +188,16 @@ sub stop_shim {
 
 sub shim_pid { my ($url) = @_; return $started{$url}{pid}; }
 
-sub shim_log {
-    my ($url) = @_;
-    open my $file, '<', $started{$url}{log}->filename or return '';
+# What it has said to stderr, and to stdout.
+sub said {
+    my ($url, $to) = @_;
+    open my $file, '<', $started{$url}{$to}->filename or return '';
     local $/;
-    return scalar <$file>;
+    return scalar(<$file>) // '';
 }
+
+sub shim_log { return said($_[0], 'log'); }
+sub shim_access { return said($_[0], 'access'); }
 
 END {
     my $status = $?;
