@@ -105,6 +105,7 @@
 	X(CODE_INSUFFICIENT_SCOPE, "insufficient_scope", "PW403", 0, 403, "the scopes of the API key do not allow this", "") \
 	X(CODE_WRONG_USER, "wrong_user", "PW406", 0, 403, "the API key acts for one user alone, whom the request does not name", "") \
 	X(CODE_FOREIGN_ORIGIN, "foreign_origin", "PW407", 0, 403, "the request may come from a foreign web page", "Without API keys the shim serves the programs of its machine alone: docs/security.md says how to let others in.") \
+	X(CODE_RATE_LIMITED, "rate_limited", "PW429", 1, 429, "the API key has made more requests in a second than it may", "Send the same request again later, with the same Idempotency-Key.") \
 	X(CODE_REQUEST_TIMEOUT, "request_timeout", "PW408", 1, 408, "the request did not arrive in time", "") \
 	X(CODE_BODY_TOO_LARGE, "body_too_large", "PW413", 0, 413, "the body is larger than this path takes", "") \
 	X(CODE_UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "PW415", 0, 415, "the body must be application/json", "") \

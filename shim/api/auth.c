@@ -15,6 +15,7 @@
 #include <strings.h>
 
 #include "api/array.h"
+#include "api/limits.h"
 #include "http/reply.h"
 
 #define REALM "Bearer realm=\"pg_wallet\""
@@ -80,6 +81,18 @@ auth_refuse_scopes(Request *request, unsigned scopes)
 	reply_field(&request->client, MHD_HTTP_HEADER_WWW_AUTHENTICATE, challenge);
 }
 
+/* Whether the key may make this request now, which counts once however often it is asked. */
+static bool
+is_within_limit(Request *request)
+{
+	const Key *key = &request->key;
+
+	if (key->requests_per_second == 0 || request->is_limited)
+		return true;
+	request->is_limited = true;
+	return limits_take(key->hash, key->requests_per_second, request->client.http->now_ms);
+}
+
 /* Whether a key of which the database has told suffices. */
 static bool
 suffices(Request *request)
@@ -87,6 +100,8 @@ suffices(Request *request)
 	assert(needed_scopes(request) != 0);
 	if (request->key.scopes == 0)
 		refuse_key(request, true);
+	else if (!is_within_limit(request))
+		reply_problem(&request->client, CODE_RATE_LIMITED, NULL);
 	else if (!(request->key.scopes & (needed_scopes(request) | SCOPE_OPERATOR)))
 		auth_refuse_scopes(request, needed_scopes(request));
 	else
@@ -161,6 +176,7 @@ auth_begin(Request *request)
 	assert(request->client.phase == PHASE_RECEIVING);
 	request->key = (Key){0};
 	request->key_phase = PHASE_IDLE;
+	request->is_limited = false;
 	if (!needs_key(request))
 		return;
 	if (head->authorization_count != 1 || !read_token(head->authorization, &token, &length) ||
