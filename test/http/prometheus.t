@@ -1,0 +1,119 @@
+#!/usr/bin/perl
+# A real Prometheus scrapes a real shim, with the files of deploy/: while the worker is off and requests wait, the
+# alerts fire, and when it runs again they end. And what the alerts and the dashboard ask for, /metrics shows. Needs
+# prometheus, and psql, by the PG* variables, as a superuser.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Shim;
+use File::Temp qw(tempdir);
+use HTTP::Tiny;
+use IO::Socket::INET;
+use JSON::PP;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my $super = `psql -XAtc 'SELECT rolsuper FROM pg_roles WHERE rolname = current_user' 2>/dev/null` // '';
+plan skip_all => 'needs psql as a superuser' if $super !~ /t/;
+plan skip_all => 'needs prometheus' if !grep { -x "$_/prometheus" } split /:/, $ENV{PATH};
+
+my $top = "$FindBin::Bin/../..";
+my $dir = tempdir(CLEANUP => 1);
+my $seconds_max = 40;
+sub sql { my ($statement) = @_; my $said = `psql -XqAtc "$statement" 2>&1`; chomp $said; return $said; }
+sub slurp { my ($name) = @_; open my $file, '<', $name or die "cannot read $name: $!"; local $/; return scalar <$file>; }
+sub spew { my ($name, $text) = @_; open my $file, '>', "$dir/$name" or die "cannot write $name: $!"; print $file $text; close $file; return "$dir/$name"; }
+
+# --- what is asked for is shown
+
+my ($user, $wallet) = wallet('100');
+sql('SELECT wallet_audit()');
+sql("SELECT wallet_hold($wallet, NULL, 1)");
+my $token = 'token-of-the-test-' . $user;
+my $token_file = spew('token', $token);
+chmod 0600, $token_file;
+my $url = start_shim('--metrics-token-file', $token_file);
+local $ENV{WALLET_URL} = $url;
+my $deadline = time + $seconds_max;
+sleep 0.05 while ask('GET', '/readyz')->{status} != 200 && time < $deadline;
+post('deposit', qq({"user_id":$user,"wallet_id":$wallet,"amount":1}), { Prefer => 'wait=10' });
+
+my %shown;
+for (ask('GET', '/metrics', undef, { Authorization => "Bearer $token" })->{content} =~ /^# TYPE (\S+ \S+)/mg) {
+    my ($family, $type) = split / /;
+    $shown{$_} = 1 for $type eq 'histogram' ? map { "${family}_$_" } qw(bucket sum count) : $family;
+}
+for my $file ('alerts.yml', 'grafana-dashboard.json') {
+    my %asked = map { $_ => 1 } slurp("$top/deploy/$file") =~ /\b(wallet_[a-z_]+)\b(?=[ {)<>=\[,])/g;
+    delete @asked{qw(wallet_ready wallet_schedule_maintenance)};
+    cmp_ok(scalar keys %asked, '>', 10, "$file asks for something");
+    # Of standbys alone, or of a role that may see them.
+    my @missing = grep { !$shown{$_} && sql("SELECT type FROM wallet.metric_help('$_')") eq '' } sort keys %asked;
+    is("@missing", '', "$file asks for what there is");
+}
+
+# --- a Prometheus, with short intervals
+
+my $free = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1');
+my $port = $free->sockport;
+close $free;
+my ($address) = $url =~ m{//(.*)};
+my $alerts = slurp("$top/deploy/alerts.yml") =~ s/for: \w+/for: 1s/gr =~ s/> 60$/> 2/mr;
+my $rules = spew('alerts.yml', $alerts);
+my $config = slurp("$top/deploy/prometheus.yml") =~ s/_interval: \w+/_interval: 1s/gr =~ s{/etc/prometheus/pg_wallet_alerts.yml}{$rules}r
+    =~ s{/etc/prometheus/pg_wallet_token}{$token_file}r =~ s/127.0.0.1:9187/$address/r;
+spew('prometheus.yml', $config);
+my $prometheus = fork // die "cannot fork: $!";
+if ($prometheus == 0) {
+    open STDERR, '>', "$dir/log" or die "cannot write a log: $!";
+    open STDOUT, '>&', \*STDERR;
+    exec 'prometheus', "--config.file=$dir/prometheus.yml", "--storage.tsdb.path=$dir/data", "--web.listen-address=127.0.0.1:$port";
+}
+my $changed;
+END {
+    my $status = $?;
+    sql('ALTER SYSTEM RESET pg_wallet.worker'), sql('SELECT pg_reload_conf()') if $changed;
+    kill('TERM', $prometheus), waitpid($prometheus, 0) if $prometheus;
+    $? = $status;
+}
+
+# The names of the alerts that fire.
+sub firing {
+    my $answer = HTTP::Tiny->new(timeout => 5)->get("http://127.0.0.1:$port/api/v1/alerts");
+    return '' if !$answer->{success};
+    return join ' ', sort map { $_->{labels}{alertname} } grep { $_->{state} eq 'firing' } @{ decode_json($answer->{content})->{data}{alerts} };
+}
+sub wait_until {
+    my ($is_so) = @_;
+    my $until = time + $seconds_max;
+    my $found;
+    do { $found = firing(); return $found if $is_so->($found); sleep 0.1 } while time < $until;
+    return $found;
+}
+
+sub scraped {
+    my $answer = HTTP::Tiny->new(timeout => 5)->get("http://127.0.0.1:$port/api/v1/query?query=wallet_worker_alive");
+    return $answer->{success} && @{ decode_json($answer->{content})->{data}{result} } > 0;
+}
+my $until = time + $seconds_max;
+sleep 0.1 while !scraped() && time < $until;
+ok(scraped(), 'Prometheus reads the shim, with the token') or diag slurp("$dir/log");
+unlike(firing(), qr/Wallet(?:WorkerDead|QueueStuck|ShimDown)/, 'while all is well none of these alerts fires');
+
+$changed = 1;
+sql('ALTER SYSTEM SET pg_wallet.worker = off');
+sql('SELECT pg_reload_conf()');
+$until = time + $seconds_max;
+sleep 0.05 while sql('SELECT worker_alive FROM wallet_ready()') ne 'f' && time < $until;
+post('deposit', qq({"user_id":$user,"wallet_id":$wallet,"amount":1})) for 1 .. 3;
+like(wait_until(sub { $_[0] =~ /WalletQueueStuck.*WalletWorkerDead/ }), qr/WalletQueueStuck.*WalletWorkerDead/, 'the worker is off, requests wait: both alerts fire');
+
+sql('ALTER SYSTEM RESET pg_wallet.worker');
+sql('SELECT pg_reload_conf()');
+$changed = 0;
+unlike(wait_until(sub { $_[0] !~ /WalletQueueStuck|WalletWorkerDead/ }), qr/WalletQueueStuck|WalletWorkerDead/, 'the worker runs again: they end');
+
+stop_shim($url);
+like(wait_until(sub { $_[0] =~ /WalletShimDown/ }), qr/WalletShimDown/, 'without the shim another one fires');
+done_testing();
