@@ -11,7 +11,7 @@
 
 #include "base/version.h"
 
-/* SipHash-1-3 of an id, with the random key of this process. */
+/* A hash of an id, with the random key of this process. */
 extern uint32 chosen_hash(int64 id);
 
 /* Put pointers into a random order, before qsort. */

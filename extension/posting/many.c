@@ -42,30 +42,46 @@ typedef struct Many
 } Many;
 
 /*
- * The elements of an array argument, of type bigint or numeric, which has no null and as many
- * elements as expected; any number when that is -1.
+ * An array argument without a null, and its number of elements, which is the one expected; any
+ * when that is -1.
  */
-static Datum *
-elements_of(FunctionCallInfo fcinfo, int argument, const char *name, int expected, int *count)
+static ArrayType *
+array_argument(FunctionCallInfo fcinfo, int argument, const char *name, int expected, int *count)
 {
 	ArrayType *array;
-	Datum *elements;
-	bool *nulls;
 
 	require_argument(fcinfo, argument, name);
 	array = PG_GETARG_ARRAYTYPE_P(argument);
 	if (array_contains_nulls(array))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 		                errmsg("array \"%s\" must not contain a null", name)));
-	if (ARR_ELEMTYPE(array) == INT8OID)
-		deconstruct_array(array, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
-		                  &elements, &nulls, count);
-	else
-		deconstruct_array(array, NUMERICOID, -1, false, TYPALIGN_INT, &elements, &nulls, count);
+	*count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
 	if (expected >= 0 && *count != expected)
 		ereport(ERROR,
 		        (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
 		         errmsg("array \"%s\" has %d elements instead of %d", name, *count, expected)));
+	return array;
+}
+
+/* The elements of an array argument of type bigint[], in the array's own memory. */
+static const int64 *
+ids_argument(FunctionCallInfo fcinfo, int argument, const char *name, int expected, int *count)
+{
+	ArrayType *array = array_argument(fcinfo, argument, name, expected, count);
+
+	Assert(ARR_ELEMTYPE(array) == INT8OID);
+	return (const int64 *) ARR_DATA_PTR(array);
+}
+
+/* The elements of an array argument of type numeric[]. */
+static Datum *
+numbers_argument(FunctionCallInfo fcinfo, int argument, const char *name, int expected)
+{
+	int count;
+	ArrayType *array = array_argument(fcinfo, argument, name, expected, &count);
+	Datum *elements;
+
+	deconstruct_array(array, NUMERICOID, -1, false, TYPALIGN_INT, &elements, NULL, &count);
 	return elements;
 }
 
@@ -80,25 +96,25 @@ refuse_references(FunctionCallInfo fcinfo, int argument)
 }
 
 static WalletCode
-read_row(Datum source, Datum destination, Datum amount, Operation *operation)
+read_row(int64 source, int64 destination, Numeric amount, Operation *operation)
 {
 	*operation = (Operation){
 	    .kind = KIND_TRANSACTION,
-	    .source_wallet_id = DatumGetInt64(source),
-	    .destination_wallet_id = DatumGetInt64(destination),
+	    .source_wallet_id = source,
+	    .destination_wallet_id = destination,
 	    .max_capture = AMOUNT_NONE,
 	};
 	if (operation->source_wallet_id <= 0 || operation->destination_wallet_id <= 0)
 		return CODE_ID_OUT_OF_RANGE;
-	return amount_read_numeric(DatumGetNumeric(amount), &operation->amount);
+	return amount_read_numeric(amount, &operation->amount);
 }
 
 static void
 read_rows(FunctionCallInfo fcinfo, Many *many)
 {
-	Datum *sources = elements_of(fcinfo, 0, "sources", -1, &many->count);
-	Datum *destinations = elements_of(fcinfo, 1, "destinations", many->count, &many->count);
-	Datum *amounts = elements_of(fcinfo, 2, "amounts", many->count, &many->count);
+	const int64 *sources = ids_argument(fcinfo, 0, "sources", -1, &many->count);
+	const int64 *destinations = ids_argument(fcinfo, 1, "destinations", many->count, &many->count);
+	Datum *amounts = numbers_argument(fcinfo, 2, "amounts", many->count);
 	int room = Max(many->count, 1);
 	WalletCode *wrong;
 
@@ -113,7 +129,8 @@ read_rows(FunctionCallInfo fcinfo, Many *many)
 	for (int i = 0; i < many->count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		wrong[i] = read_row(sources[i], destinations[i], amounts[i], &many->operations[i]);
+		wrong[i] = read_row(sources[i], destinations[i], DatumGetNumeric(amounts[i]),
+		                    &many->operations[i]);
 	}
 }
 
@@ -163,19 +180,46 @@ try_rows(Many *many, LockMode mode, Ledger *ledger)
 	return true;
 }
 
-static void
-put_row(ReturnSetInfo *result, const Many *many, int i, const Ledger *ledger)
+/* The first columns of a result's row, as they lie in a tuple. */
+typedef struct ResultStart
 {
-	const WalletCodeInfo *info = &wallet_codes[many->codes[i]];
-	bool is_ok = many->codes[i] == CODE_OK;
-	bool nulls[] = {false, !is_ok, false, is_ok};
-	Datum values[] = {Int32GetDatum(i + 1), (Datum) 0, CStringGetTextDatum(info->name), (Datum) 0};
+	int32 ordinal;
+	int64 transfer_id; /* where it is not null */
+} ResultStart;
 
-	if (is_ok)
-		values[1] = Int64GetDatum(ledger->effects.transfers[many->places[i]].transfer_id);
-	else
-		values[3] = CStringGetTextDatum(info->message);
-	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+/* Rows with the same code differ in their first columns alone. */
+static HeapTuple
+make_result(TupleDesc columns, WalletCode code)
+{
+	const WalletCodeInfo *info = &wallet_codes[code];
+	bool is_ok = code == CODE_OK;
+	bool nulls[] = {false, !is_ok, false, is_ok};
+	Datum values[] = {Int32GetDatum(0), Int64GetDatum(0), CStringGetTextDatum(info->name),
+	                  CStringGetTextDatum(info->message)};
+
+	Assert(columns->natts == lengthof(values));
+	return heap_form_tuple(columns, values, nulls);
+}
+
+static void
+put_rows(ReturnSetInfo *result, const Many *many, const Ledger *ledger)
+{
+	HeapTuple of_code[CODE_COUNT] = {0};
+
+	for (int i = 0; i < many->count; i++)
+	{
+		WalletCode code = many->codes[i];
+		ResultStart *start;
+
+		CHECK_FOR_INTERRUPTS();
+		if (of_code[code] == NULL)
+			of_code[code] = make_result(result->setDesc, code);
+		start = (ResultStart *) GETSTRUCT(of_code[code]);
+		start->ordinal = i + 1;
+		if (code == CODE_OK)
+			start->transfer_id = ledger->effects.transfers[many->places[i]].transfer_id;
+		tuplestore_puttuple(result->setResult, of_code[code]);
+	}
 }
 
 /*
@@ -195,11 +239,7 @@ wallet_transfer_many(PG_FUNCTION_ARGS)
 	read_rows(fcinfo, &many);
 	if (many.count > 0 && !try_rows(&many, LOCK_SOME, &ledger))
 		(void) try_rows(&many, LOCK_WAIT, &ledger);
-	for (int i = 0; i < many.count; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		put_row((ReturnSetInfo *) fcinfo->resultinfo, &many, i, &ledger);
-	}
+	put_rows((ReturnSetInfo *) fcinfo->resultinfo, &many, &ledger);
 	SPI_finish();
 	return (Datum) 0;
 }

@@ -51,7 +51,7 @@
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
-#include "nodes/nodeFuncs.h"
+#include "nodes/makefuncs.h"
 #include "optimizer/optimizer.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
@@ -212,58 +212,13 @@ nothing_hangs_on(Relation table, const RowLayout *layout, CmdType command)
 }
 
 static bool
-is_foreign_function(Oid function, void *argument)
-{
-	return function >= FirstGenbkiObjectId;
-}
-
-/* Do the functions for the type's values come with PostgreSQL, and depend on the values alone? */
-static bool
-is_plain_type(Oid type)
-{
-	Oid element = get_element_type(type);
-
-	switch (OidIsValid(element) ? element : type)
-	{
-		case BOOLOID:
-		case INT2OID:
-		case INT4OID:
-		case INT8OID:
-		case NUMERICOID:
-		case TEXTOID:
-		case JSONBOID:
-		case TIMESTAMPTZOID:
-			return true;
-		default:
-			return get_typtype(type) == TYPTYPE_ENUM;
-	}
-}
-
-/* Does a function of somebody's run, or may one run for values of the type of a part? */
-static bool
-calls_foreign_function(Node *node, void *argument)
-{
-	return node != NULL &&
-	       ((!IsA(node, List) && !IsA(node, CaseWhen) && !is_plain_type(exprType(node))) ||
-	        check_functions_in_node(node, is_foreign_function, NULL) ||
-	        expression_tree_walker(node, calls_foreign_function, argument));
-}
-
-/* Does the expression depend on nothing but the row? */
-static bool
-is_usable(Node *expression)
-{
-	return !calls_foreign_function(expression, NULL) && !contain_mutable_functions(expression);
-}
-
-static bool
 compares_by_foreign_function(Relation index)
 {
 	int count = index->rd_index->indnkeyatts * index->rd_indam->amsupport;
 
 	for (int i = 0; i < count; i++)
 	{
-		if (is_foreign_function(index->rd_support[i], NULL))
+		if (index->rd_support[i] >= FirstGenbkiObjectId)
 			return true;
 	}
 	return false;
@@ -274,7 +229,7 @@ index_is_simple(Relation index, const IndexInfo *info)
 {
 	return info->ii_Am == BTREE_AM_OID && info->ii_Expressions == NIL &&
 	       info->ii_ExclusionOps == NULL && !compares_by_foreign_function(index) &&
-	       is_usable((Node *) info->ii_Predicate);
+	       expression_is_usable((Node *) info->ii_Predicate);
 }
 
 /*
@@ -372,63 +327,41 @@ look_at_indexes(TableFacts *facts, Relation heap, const RowLayout *layout)
 		simple->is_ordered = facts->is_simple && index_is_ordered(index);
 		simple->run_keys = simple->is_ordered ? run_keys(heap, simple->info) : 0;
 		if (facts->is_simple && simple->info->ii_Predicate != NIL)
-			simple->predicate = ExecInitQual(
-			    (List *) expression_planner((Expr *) simple->info->ii_Predicate), NULL);
+			simple->predicate =
+			    test_compile(layout, make_ands_explicit(simple->info->ii_Predicate));
 		index_close(index, NoLock);
 	}
 	list_free(oids);
 }
 
-/* Read and compile the CHECK expressions. */
+/*
+ * Read and compile the CHECK expressions.  A constraint that holds for all rows there are, and is
+ * on columns that an update leaves as they are, holds for the new version too.
+ */
 static void
-compile_checks(TableFacts *facts, const TupleConstr *constraints)
+compile_checks(TableFacts *facts, const TupleConstr *constraints, const RowLayout *layout)
 {
 	facts->checks = NIL;
 	facts->has_usable_checks = true;
 	for (int i = 0; constraints != NULL && i < constraints->num_check; i++)
 	{
+		const ConstrCheck *check = &constraints->check[i];
 		Expr *expression;
+		RowTest *test;
 
 #if PG_VERSION_NUM >= 180000
-		if (!constraints->check[i].ccenforced)
+		if (!check->ccenforced)
 			continue;
 #endif
-		expression = stringToNode(constraints->check[i].ccbin);
-		if (is_usable((Node *) expression))
-			facts->checks =
-			    lappend(facts->checks, ExecInitExpr(expression_planner(expression), NULL));
-		else
+		expression = stringToNode(check->ccbin);
+		if (!expression_is_usable((Node *) expression))
+		{
 			facts->has_usable_checks = false;
-	}
-}
-
-/*
- * Makes the descriptors of rows that end before the last column, for a table whose last columns
- * may be null.  A column that was added with a default has that value in such rows, so there are
- * none then.
- */
-static void
-make_prefixes(TupleDesc columns, TableFacts *facts)
-{
-	int count = columns->natts;
-	int shortest = count;
-
-	facts->prefixes = NULL;
-	for (int i = 0; i < count; i++)
-	{
-		if (TupleDescAttr(columns, i)->atthasmissing)
-			return;
-	}
-	while (shortest > 1 && !TupleDescAttr(columns, shortest - 1)->attnotnull)
-		shortest--;
-	if (shortest == count)
-		return;
-	facts->prefixes = palloc0(sizeof(TupleDesc) * count);
-	for (int i = shortest; i < count; i++)
-	{
-		facts->prefixes[i - 1] = CreateTemplateTupleDesc(i);
-		for (AttrNumber column = 1; column <= i; column++)
-			TupleDescCopyEntry(facts->prefixes[i - 1], column, columns, column);
+			continue;
+		}
+		test = test_compile(layout, expression);
+		test->is_fixed = test->is_fixed && check->ccvalid;
+		facts->checks = lappend(facts->checks, test);
 	}
 }
 
@@ -444,9 +377,9 @@ compile_facts(TableFacts *facts, Relation table, const RowLayout *layout)
 	MemoryContextReset(facts->context);
 	before = MemoryContextSwitchTo(facts->context);
 	facts->columns = CreateTupleDescCopyConstr(RelationGetDescr(table));
-	make_prefixes(RelationGetDescr(table), facts);
+	form_prepare(&facts->form, facts->columns);
 	look_at_indexes(facts, table, layout);
-	compile_checks(facts, RelationGetDescr(table)->constr);
+	compile_checks(facts, RelationGetDescr(table)->constr, layout);
 	facts->expressions = CreateStandaloneExprContext();
 	MemoryContextSwitchTo(before);
 }
@@ -538,15 +471,8 @@ plain_facts(Relation parent, Relation heap, const RowLayout *layout, CmdType com
 bool
 index_covers(const TableFacts *facts, const SimpleIndex *index, TupleTableSlot *slot)
 {
-	bool covers;
-
 	Assert(facts->is_simple);
-	if (index->predicate == NULL)
-		return true;
-	facts->expressions->ecxt_scantuple = slot;
-	covers = ExecQual(index->predicate, facts->expressions);
-	ResetExprContext(facts->expressions);
-	return covers;
+	return index->predicate == NULL || test_is_true(index->predicate, facts->expressions, slot);
 }
 
 /* Is the predicate that this smallint column is 0? */
@@ -597,19 +523,21 @@ has_null(const TupleDesc columns, const TupleTableSlot *slot)
 }
 
 bool
-checks_pass(const TableFacts *facts, Relation heap, TupleTableSlot *slot)
+checks_pass(const TableFacts *facts, Relation heap, TupleTableSlot *slot, bool is_update)
 {
 	ListCell *cell;
-	bool pass = true;
 
 	Assert(!TTS_EMPTY(slot) && facts->table == RelationGetRelid(heap));
 	if (RelationGetDescr(heap)->constr == NULL)
 		return true;
 	if (!facts->has_usable_checks || has_null(RelationGetDescr(heap), slot))
 		return false;
-	facts->expressions->ecxt_scantuple = slot;
 	foreach (cell, facts->checks)
-		pass = pass && ExecCheck(lfirst(cell), facts->expressions);
-	ResetExprContext(facts->expressions);
-	return pass;
+	{
+		const RowTest *test = lfirst(cell);
+
+		if (!(is_update && test->is_fixed) && !test_is_not_false(test, facts->expressions, slot))
+			return false;
+	}
+	return true;
 }

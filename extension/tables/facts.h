@@ -16,6 +16,8 @@
 #include "nodes/parsenodes.h"
 #include "utils/rel.h"
 
+#include "tables/checks.h"
+#include "tables/form.h"
 #include "tables/layout.h"
 
 /* The most keys of an entry that runs.h makes. */
@@ -26,7 +28,7 @@ typedef struct SimpleIndex
 {
 	Oid oid;
 	IndexInfo *info;
-	ExprState *predicate; /* NULL: there is an entry for every row */
+	RowTest *predicate; /* NULL: there is an entry for every row */
 	int run_keys; /* of how many numbers its entries consist, where runs.h can make them; else 0 */
 	bool is_ordered; /* a scan finds all its rows in the usual order of whole numbers and times */
 } SimpleIndex;
@@ -42,11 +44,11 @@ typedef struct TableFacts
 	bool is_simple;               /* all indexes are simple */
 	bool is_fixed;                /* and the unique ones on columns that an update leaves alone */
 	TupleDesc columns;            /* as those of the table, and nobody counts who refers to them */
-	TupleDesc *prefixes;          /* of the first column, the first two ...; NULL: not used */
+	RowForm form;                 /* how rows are made of the columns */
 	int index_count;
 	SimpleIndex *indexes; /* when simple */
 	bool has_usable_checks;
-	List *checks;             /* of ExprState */
+	List *checks;             /* of RowTest */
 	ExprContext *expressions; /* what checks and predicates are evaluated in */
 	MemoryContext context;    /* of all that is compiled; NULL before anything was */
 } TableFacts;
@@ -72,8 +74,10 @@ extern bool index_covers(const TableFacts *facts, const SimpleIndex *index, Tupl
 
 /*
  * Does the row certainly meet the NOT NULL and CHECK constraints of the table?  If not, the caller
- * calls ExecConstraints(), which raises an error when a constraint is broken.
+ * calls ExecConstraints(), which raises an error when a constraint is broken.  The row of an
+ * update differs from the one before in columns alone that the layout lets an update change.
  */
-extern bool checks_pass(const TableFacts *facts, Relation heap, TupleTableSlot *slot);
+extern bool checks_pass(const TableFacts *facts, Relation heap, TupleTableSlot *slot,
+                        bool is_update);
 
 #endif /* PG_WALLET_FACTS_H */

@@ -39,6 +39,7 @@
 #include "base/search_path.h"
 #include "tables/entries.h"
 #include "tables/facts.h"
+#include "tables/form.h"
 #include "tables/partitions.h"
 
 static void
@@ -137,38 +138,12 @@ check_row(RowWriter *writer, TupleTableSlot *slot)
 {
 	ExecStoreVirtualTuple(slot);
 	slot->tts_tableOid = RelationGetRelid(writer->heap);
-	if (checks_pass(writer->facts, writer->heap, slot))
+	if (checks_pass(writer->facts, writer->heap, slot, writer->is_update))
 		return;
 	if (writer->estate == NULL)
 		call_executor(writer);
 	ResetPerTupleExprContext(writer->estate);
 	ExecConstraints(writer->result, slot, writer->estate);
-}
-
-/*
- * Makes the row of a slot into a tuple that ends with its last column which is not null, as the
- * rows of a table do to which columns were added later.  The columns behind it take neither time
- * nor room.  See docs/posting.md, "Rows without statements".
- */
-static void
-form_short(RowWriter *writer, TupleTableSlot *slot)
-{
-	BufferHeapTupleTableSlot *stored = (BufferHeapTupleTableSlot *) slot;
-	int count = writer->facts->columns->natts;
-	MemoryContext before;
-
-	Assert(TTS_IS_BUFFERTUPLE(slot) && slot->tts_nvalid == count && stored->base.tuple == NULL);
-	while (count > 1 && slot->tts_isnull[count - 1])
-		count--;
-	if (writer->facts->prefixes == NULL || writer->facts->prefixes[count - 1] == NULL)
-		return;
-	before = MemoryContextSwitchTo(slot->tts_mcxt);
-	stored->base.tuple =
-	    heap_form_tuple(writer->facts->prefixes[count - 1], slot->tts_values, slot->tts_isnull);
-	stored->base.off = 0;
-	stored->buffer = InvalidBuffer;
-	slot->tts_flags |= TTS_FLAG_SHOULDFREE;
-	MemoryContextSwitchTo(before);
 }
 
 static void
@@ -178,7 +153,7 @@ flush(RowWriter *writer)
 	for (int i = 0; i < writer->filled; i++)
 	{
 		check_row(writer, writer->slots[i]);
-		form_short(writer, writer->slots[i]);
+		form_row(&writer->facts->form, writer->slots[i]);
 	}
 	table_multi_insert(writer->heap, writer->slots, writer->filled, writer->command, 0, NULL);
 	entries_make(writer, writer->slots, writer->filled, false);
@@ -241,6 +216,7 @@ writer_update(RowWriter *writer, ItemPointer tid, bool is_locked)
 	Assert(writer->is_update && writer->filled == 0 && ActiveSnapshotSet());
 	Assert(ItemPointerIsValid(tid));
 	check_row(writer, slot);
+	form_row(&writer->facts->form, slot);
 	if (!is_locked && place_holder(writer, tid) == HOLDER_OTHERS)
 		return false;
 	/* An update that is not to wait is not supported: heap_update asserts that none comes across
