@@ -25,6 +25,7 @@ INSERT INTO tried (statement) VALUES
     ('SELECT wallet_read_many(ARRAY[''wallet''], ARRAY[1], ARRAY[1])'),
     ('SELECT wallet_history_page(1, 1, NULL, 1)'),
     ('SELECT wallet_ready()'),
+    ('SELECT wallet_position()'),
     ('SELECT wallet_of(1)'),
     ('SELECT wallet_get(1)'),
     ('SELECT wallet_history(1)'),

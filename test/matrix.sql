@@ -37,6 +37,7 @@ INSERT INTO may_execute SELECT replace(f, '@', :'extension_schema')::regprocedur
     ('@.wallet_history_page(bigint, bigint, bigint, integer, boolean)', 'cso', 'SELECT @.wallet_history_page(1, 1, NULL, 5)'),
     ('@.wallet_holds_page(bigint, bigint, bigint, text, bigint, integer)', 'cso', 'SELECT @.wallet_holds_page(1, NULL, 1)'),
     ('@.wallet_of(bigint)', 'csoa', 'SELECT @.wallet_of(1)'),
+    ('@.wallet_position()', 'csoa', 'SELECT @.wallet_position()'),
     ('@.wallet_ready()', 'csoa', 'SELECT @.wallet_ready()'),
     ('@.wallet_api_key_check_many(bytea[])', 's', $$SELECT @.wallet_api_key_check_many(ARRAY['\x00'::bytea])$$),
     ('@.wallet_api_keys()', 'oa', 'SELECT @.wallet_api_keys()'),

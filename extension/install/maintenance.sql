@@ -263,12 +263,12 @@ DECLARE
         'wallet_lookup(text, bigint, text)', 'wallet_lookup_many(text[], bigint[], text[])',
         'wallet_read_many(text[], bigint[], bigint[])', 'wallet_history_page(bigint, bigint, bigint, integer, boolean)',
         'wallet_holds_page(bigint, bigint, bigint, text, bigint, integer)',
-        'wallet_dry_run(text, json)', 'wallet_of(bigint)', 'wallet_ready()'];
+        'wallet_dry_run(text, json)', 'wallet_of(bigint)', 'wallet_ready()', 'wallet_position()'];
     shim CONSTANT text[] := client || ARRAY['wallet_api_key_check_many(bytea[])', 'wallet_enqueue_utf8(text[], bytea[], bytea[], integer[], text[])',
         'wallet_dry_run_utf8(text[], bytea[], bytea[], integer[], text[])', 'wallet_metrics()'];
     reader CONSTANT text[] := ARRAY[
         'wallet_get(bigint)', 'wallet_of(bigint)', 'wallet_history(bigint, bigint, integer, boolean)', 'wallet_holds(bigint, text)',
-        'wallet_hold_get(bigint)', 'wallet_verify()', 'wallet_ready()', 'wallet_api_keys()', 'wallet_metrics()'];
+        'wallet_hold_get(bigint)', 'wallet_verify()', 'wallet_ready()', 'wallet_position()', 'wallet_api_keys()', 'wallet_metrics()'];
     operator CONSTANT text[] := ARRAY[
         'wallet_create(bigint, numeric, text)', 'wallet_deposit(bigint, numeric, jsonb, text)',
         'wallet_withdraw(bigint, numeric, text, jsonb, text)', 'wallet_transfer(bigint, bigint, numeric, text, jsonb, text)',

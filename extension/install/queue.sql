@@ -249,6 +249,12 @@ AS 'MODULE_PATHNAME', 'wallet_ready';
 COMMENT ON FUNCTION @extschema@.wallet_ready() IS
     'whether this database''s worker posts what is queued; if not, detail says why, and what to do';
 
+CREATE FUNCTION @extschema@.wallet_position(OUT reached text, OUT is_standby boolean)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'wallet_position';
+COMMENT ON FUNCTION @extschema@.wallet_position() IS
+    'how far this server has come, as TIMELINE-LSN: on a primary past every commit that can be seen, on a standby what has been replayed';
+
 /* ---- What requests would do ---- */
 
 CREATE FUNCTION @extschema@.wallet_dry_run(kind text, payload json) RETURNS jsonb
