@@ -36,6 +36,7 @@ struct Loop
 	atomic_int stage; /* an HttpStage, set by another thread */
 	int wake_fd;
 	Db *dbs[DB_ROLE_COUNT];
+	int db_count; /* that of the replica may be missing */
 	Api *api;
 	Http *http;
 	bool clean; /* nothing of it is left behind */
@@ -46,7 +47,7 @@ timeout_ms(const Loop *loop, int64_t now_ms)
 {
 	int64_t least_ms = http_timeout_ms(loop->http, now_ms);
 
-	for (int i = 0; i < DB_ROLE_COUNT; i++)
+	for (int i = 0; i < loop->db_count; i++)
 	{
 		int64_t db_ms = db_timeout_ms(loop->dbs[i], now_ms);
 
@@ -60,7 +61,7 @@ timeout_ms(const Loop *loop, int64_t now_ms)
 static bool
 answers_soon(const Loop *loop, int64_t now_ms)
 {
-	for (int i = 0; i < DB_ROLE_COUNT; i++)
+	for (int i = 0; i < loop->db_count; i++)
 		if (db_answers_soon(loop->dbs[i], now_ms))
 			return true;
 	return false;
@@ -69,7 +70,7 @@ answers_soon(const Loop *loop, int64_t now_ms)
 static void
 dispatch(Loop *loop, int64_t now_ms)
 {
-	for (int i = 0; i < DB_ROLE_COUNT; i++)
+	for (int i = 0; i < loop->db_count; i++)
 		db_dispatch(loop->dbs[i], now_ms);
 }
 
@@ -85,19 +86,21 @@ run_once(Loop *loop)
 	int count;
 	uint64_t ignored;
 
-	for (int i = 0; i < DB_ROLE_COUNT; i++)
+	for (int i = 0; i < loop->db_count; i++)
 		fds[2 + i] = (struct pollfd){.fd = db_fd(loop->dbs[i]), .events = db_events(loop->dbs[i])};
-	count =
-	    poll(fds, DB_ROLE_COUNT + 2, http_rests ? HTTP_REST_MS : (int) timeout_ms(loop, now_ms));
+	count = poll(fds, (nfds_t) loop->db_count + 2,
+	             http_rests ? HTTP_REST_MS : (int) timeout_ms(loop, now_ms));
 	now_ms = clock_ms();
 	if (count > 0 && fds[0].revents != 0 && read(loop->wake_fd, &ignored, sizeof(ignored)) < 0)
 		log_line("cannot read the eventfd");
-	for (int i = 0; i < DB_ROLE_COUNT; i++)
+	for (int i = 0; i < loop->db_count; i++)
 	{
 		if (count > 0 && fds[2 + i].revents != 0)
 			db_handle_event(loop->dbs[i], now_ms);
 		db_tick(loop->dbs[i], now_ms);
 	}
+	if (db_is_primary(loop->dbs[DB_WRITES]))
+		db_leave_standby(loop->dbs[DB_READS]);
 	dispatch(loop, now_ms);
 	http_run(loop->http, now_ms);
 	dispatch(loop, now_ms);
@@ -114,7 +117,7 @@ wait_for_servers(Loop *loop)
 	while (waits && clock_ms() < deadline_ms)
 	{
 		waits = false;
-		for (int i = 0; i < DB_ROLE_COUNT; i++)
+		for (int i = 0; i < loop->db_count; i++)
 			waits = (loop->dbs[i] != NULL && db_is_closing(loop->dbs[i], clock_ms())) || waits;
 		if (waits)
 			poll(NULL, 0, CLOSE_TICK_MS);
@@ -125,7 +128,7 @@ wait_for_servers(Loop *loop)
 static void
 close_sides(Loop *loop)
 {
-	for (int i = 0; i < DB_ROLE_COUNT; i++)
+	for (int i = 0; i < loop->db_count; i++)
 		if (loop->dbs[i] != NULL)
 			db_close(loop->dbs[i]);
 	if (loop->http != NULL)
@@ -133,7 +136,7 @@ close_sides(Loop *loop)
 	api_destroy(loop->api);
 	wait_for_servers(loop);
 	loop->clean = true;
-	for (int i = 0; i < DB_ROLE_COUNT; i++)
+	for (int i = 0; i < loop->db_count; i++)
 		if (loop->dbs[i] != NULL && !db_destroy(loop->dbs[i]))
 			loop->clean = false;
 }
@@ -163,12 +166,14 @@ loop_main(void *argument)
 static bool
 open_sides(Loop *loop, const LoopConfig *config, int listen_fd)
 {
+	loop->db_count = config->db_read.conninfo ? DB_ROLE_COUNT : DB_PRIMARY_ROLES;
 	loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (loop->wake_fd < 0)
 		return false;
-	for (int i = 0; i < DB_ROLE_COUNT; i++)
+	for (int i = 0; i < loop->db_count; i++)
 	{
-		loop->dbs[i] = db_create(&config->db, (DbRole) i, loop->wake_fd);
+		loop->dbs[i] =
+		    db_create(i == DB_REPLICA ? &config->db_read : &config->db, (DbRole) i, loop->wake_fd);
 		if (loop->dbs[i] == NULL)
 			return false;
 	}

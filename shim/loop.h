@@ -14,6 +14,7 @@ typedef struct Loop Loop;
 typedef struct LoopConfig
 {
 	DbConfig db;
+	DbConfig db_read; /* of a replica; conninfo NULL: there is none */
 	ApiConfig api;
 	HttpConfig http;
 } LoopConfig;

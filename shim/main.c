@@ -238,6 +238,7 @@ start_metrics_loop(const Options *options, LoopConfig config, int fd)
 	static atomic_int connected_count;
 
 	config.db.connected_count = &connected_count;
+	config.db_read.conninfo = NULL;
 	config.api.metrics_place = METRICS_ALONE;
 	config.http.port = options->metrics_port;
 	return loop_start(&config, fd);
@@ -249,6 +250,7 @@ start_loops(const Options *options, const int *fds, Loop **loops, Monitor *monit
 {
 	atomic_int *connected_count = monitor->connected;
 	bool logs_access = strcmp(options->access_log, "json") == 0;
+	static atomic_int replicas_connected;
 	LoopConfig config = {
 	    .db = {.conninfo = options->conninfo,
 	           .schema = options->schema,
@@ -258,7 +260,7 @@ start_loops(const Options *options, const int *fds, Loop **loops, Monitor *monit
 	            .waiting_max = share(options->max_waiting, options->threads),
 	            .keys_needed = strcmp(options->auth, "off") != 0,
 	            .hosts = &options->hosts,
-	            .database_count = options->threads * DB_ROLE_COUNT,
+	            .database_count = options->threads * DB_PRIMARY_ROLES,
 	            .connected_count = connected_count,
 	            .monitor = monitor,
 	            .access_log = logs_access,
@@ -272,6 +274,9 @@ start_loops(const Options *options, const int *fds, Loop **loops, Monitor *monit
 	             .port = options->port}};
 
 	assert(options->threads <= OPTIONS_THREADS_MAX);
+	config.db_read = config.db;
+	config.db_read.conninfo = *options->conninfo_read != '\0' ? options->conninfo_read : NULL;
+	config.db_read.connected_count = &replicas_connected;
 	for (int i = 0; i < loop_count(options); i++)
 	{
 		loops[i] = i < options->threads ? loop_start(&config, fds[i])
@@ -402,7 +407,7 @@ serve(const Options *options, const sigset_t *awaited, const atomic_int *connect
 		if (number == SIGHUP)
 			reload(options);
 		else if (!told && (now_ms >= ready_at_ms ||
-		                   atomic_load(connected_count) == options->threads * DB_ROLE_COUNT))
+		                   atomic_load(connected_count) == options->threads * DB_PRIMARY_ROLES))
 			notify_send("READY=1\nSTATUS=Listening");
 		else
 			continue;
@@ -470,7 +475,7 @@ prepare_monitor(const Options *options, Monitor *monitor)
 {
 	monitor->connections_max = share(options->max_connections, options->threads) * options->threads;
 	monitor->waiting_max = share(options->max_waiting, options->threads) * options->threads;
-	monitor->database_count = options->threads * DB_ROLE_COUNT;
+	monitor->database_count = options->threads * DB_PRIMARY_ROLES;
 	return *options->metrics_token_file == '\0' ||
 	       monitor_load_token(monitor, options->metrics_token_file);
 }

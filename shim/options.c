@@ -43,6 +43,7 @@ static const Option table[] = {
 	{"port", "WALLET_PORT", "NUMBER", "8000", NUMBER(port, 0, 65535), "port to listen on; 0 takes a free one"},
 	{"threads", "WALLET_THREADS", "NUMBER", "2", NUMBER(threads, 1, OPTIONS_THREADS_MAX), "event loops, each with two database connections"},
 	{"db", "WALLET_DB", "CONNINFO", "", TEXT(conninfo), "libpq connection string; what it leaves out comes from PG* variables"},
+	{"db-read", "WALLET_DB_READ", "CONNINFO", "", TEXT(conninfo_read), "libpq connection string of a replica, which answers reads that it is new enough for"},
 	{"schema", "WALLET_SCHEMA", "NAME", "public", TEXT(schema), "schema of the extension's functions"},
 	{"require-standby", "WALLET_REQUIRE_STANDBY", NULL, "off", SWITCH(require_standby), "answers for what a synchronous standby has confirmed alone; /readyz needs one"},
 	{"max-wait", "WALLET_MAX_WAIT", "SECONDS", "30", NUMBER(max_wait_s, 0, 3600), "upper bound of Prefer: wait=N"},
@@ -85,7 +86,7 @@ print_help(void)
 	printf(
 	    "  %-26s print this and exit\n  %-26s print the version and exit\n\n"
 	    "A flag wins over its environment variable.  Give passwords in PGPASSFILE or PGPASSWORD,\n"
-	    "not in --db, which every user of the machine can read.\n",
+	    "not in --db or --db-read, which every user of the machine can read.\n",
 	    "--help", "--version");
 }
 

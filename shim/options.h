@@ -17,6 +17,7 @@ typedef struct Options
 	int port; /* 0: any free one */
 	int threads;
 	const char *conninfo;
+	const char *conninfo_read; /* of a replica, or "" */
 	const char *schema;
 	bool require_standby;
 	int max_wait_s;

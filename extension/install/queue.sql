@@ -250,7 +250,7 @@ COMMENT ON FUNCTION @extschema@.wallet_ready() IS
     'whether this database''s worker posts what is queued; if not, detail says why, and what to do';
 
 CREATE FUNCTION @extschema@.wallet_position(OUT reached text, OUT is_standby boolean)
-LANGUAGE c
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'wallet_position';
 COMMENT ON FUNCTION @extschema@.wallet_position() IS
     'how far this server has come, as TIMELINE-LSN: on a primary past every commit that can be seen, on a standby what has been replayed';

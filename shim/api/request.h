@@ -13,6 +13,7 @@
 #include "api/counters.h"
 #include "api/kinds.h"
 #include "api/members.h"
+#include "api/replica.h"
 #include "http/client.h"
 #include "http/origin.h"
 
@@ -43,7 +44,8 @@ typedef struct ApiConfig
 typedef struct Api
 {
 	ApiConfig config;
-	Db *dbs[DB_ROLE_COUNT];
+	Db *dbs[DB_ROLE_COUNT]; /* that of the replica: NULL where there is none */
+	Replica replica;
 	KeyCache *keys; /* NULL: no keys are needed */
 	Request *timed; /* the list of requests with a time of their own: see request_await, _hold */
 	int waiting_count;
@@ -73,6 +75,14 @@ typedef struct Route
 	void (*read)(Request *request); /* NULL: the path takes POST alone */
 } Route;
 
+/* What the item of a request is for. */
+typedef enum Step
+{
+	STEP_PRIMARY, /* the question itself, to the primary */
+	STEP_SAMPLE,  /* the primary's position, before a replica is asked */
+	STEP_REPLICA  /* the question itself, to a replica */
+} Step;
+
 /* What becomes of the result of a request's item. */
 typedef void RequestOutcome(Request *request, const DbResult *result);
 
@@ -88,13 +98,21 @@ struct Request
 	DbItem item;
 	Db *db; /* that has the item, or had it last */
 	RequestOutcome *outcome;
-	bool is_dry_run;        /* it asks what would become of it */
-	bool enqueued;          /* the request is durable: never answer with a problem */
-	int busy_count;         /* how often its idempotency key was in use */
-	int64_t held_since_ms;  /* 0: not yet */
-	bool waits_for_outcome; /* while it waits: it counts in outcome_count */
-	bool is_timed;          /* it is in the list of timed requests */
-	int64_t due_at_ms;      /* when to ask again, or to give up */
+	Step step;
+	DbFunction function;          /* of the question itself */
+	int64_t asked_at_ms;          /* when the question was asked */
+	bool tells_position;          /* the client has asked for the position of what it is told */
+	Position demanded;            /* what an answer must not be older than */
+	Position sampled;             /* the primary's, after the question was asked */
+	char position[POSITION_SIZE]; /* to tell; "": not known */
+	int64_t lag_ms;               /* how old what is told may be; -1: it is no read */
+	bool is_dry_run;              /* it asks what would become of it */
+	bool enqueued;                /* the request is durable: never answer with a problem */
+	int busy_count;               /* how often its idempotency key was in use */
+	int64_t held_since_ms;        /* 0: not yet */
+	bool waits_for_outcome;       /* while it waits: it counts in outcome_count */
+	bool is_timed;                /* it is in the list of timed requests */
+	int64_t due_at_ms;            /* when to ask again, or to give up */
 	Request *timed_previous;
 	Request *timed_next;
 };
@@ -122,8 +140,9 @@ Db *request_db(const Request *request, DbFunction function);
 void request_submit(Request *request, DbFunction function, RequestOutcome *outcome);
 
 /*
- * Hands the item of a waiting request to its database.  While the database has the item, a request
- * with a Prefer: wait is timed: api_run ends its wait when the time is over.
+ * Hands the item of a waiting request to its database: a read to the replica, if the replica may
+ * be new enough, and to the primary when it is not.  While a database has the item, a request with
+ * a Prefer: wait is timed: api_run ends its wait when the time is over.
  */
 void request_await(Request *request);
 

@@ -220,6 +220,24 @@ check_method(Request *request)
 	return false;
 }
 
+/* What the client wants to know of the position of what it is told, and demands of it. */
+static WalletCode
+read_position(Request *request, char message[MESSAGE_SIZE])
+{
+	const RequestHead *head = &request->client.head;
+
+	request->demanded = (Position){0};
+	request->position[0] = '\0';
+	request->lag_ms = -1;
+	request->tells_position = head->staleness_s >= 0 || head->position_count > 0;
+	if (head->position_count == 0 || is_open_to_all(request->route) ||
+	    (head->position_count == 1 && position_read(head->position, &request->demanded)))
+		return CODE_OK;
+	snprintf(message, MESSAGE_SIZE,
+	         "X-Wallet-Position must be one position, as an answer has told it");
+	return CODE_BAD_REQUEST;
+}
+
 void
 routes_begin(Request *request)
 {
@@ -245,6 +263,8 @@ routes_begin(Request *request)
 		code = guard_media_type(&client->head, &remedy, message);
 	if (code == CODE_OK && is_post)
 		code = guard_idempotency_key(&client->head, key_length_max, message);
+	if (code == CODE_OK)
+		code = read_position(request, message);
 	if (code == CODE_OK)
 		auth_begin(request);
 	else
@@ -583,6 +603,8 @@ routes_start(Request *request)
 	const Http *http = client->http;
 
 	assert(client->phase == PHASE_COMPLETE && request->route != NULL);
+	if (request->method == METHOD_READ && !is_open_to_all(request->route))
+		client->staleness_s = client->head.staleness_s;
 	if (client->head.wait_s > config->wait_s_max)
 		client->head.wait_s = config->wait_s_max;
 	if (client->head.wait_s > 0 && client->wait_until_ms == 0)

@@ -2,8 +2,8 @@
  * batches.c
  *		From items to statements, and from rows back to items.
  *
- * Each statement is followed by a sync of its own, which makes it a transaction of its own: an item
- * is done only when its sync has come back, that is, after the commit.
+ * Each statement is followed by a sync of its own, which makes it a transaction of its own: an
+ * item is done only when its sync has come back, that is, after the commit.
  */
 #include "db/batches.h"
 
@@ -36,12 +36,12 @@ may_fail_again(Db *db, int64_t now_ms)
  * culprit, so each half is tried by itself.  An item that was alone is sent again only after a
  * conflict with another transaction (SQLSTATE class 40).  A read that waited for a lock is not
  * sent again: only a lock on a whole table makes a read wait, and the next try would wait as
- * well.
+ * well.  What a replica has failed to read is read from the primary.
  */
 static bool
 is_worth_retry(Db *db, const DbBatch *batch, const char *sqlstate, int64_t now_ms)
 {
-	if (db_asks_nothing(batch->function) ||
+	if (db_asks_nothing(batch->function) || db->role == DB_REPLICA ||
 	    (!db_is_shared(batch->function) && !db_stores(batch->function)))
 		return false;
 	if (db->role == DB_READS && strcmp(sqlstate, "55P03") == 0)
@@ -106,6 +106,9 @@ batch_failed(Db *db, DbBatch *batch, int64_t now_ms)
 		message = PQresultErrorField(batch->error, PG_DIAG_MESSAGE_PRIMARY);
 	else
 		log_failure(db, batch, sqlstate, now_ms);
+	if (code == CODE_DATABASE_READ_ONLY && db_stores(batch->function))
+		db->read_only = db->to_renew =
+		    true; /* no primary any more: the next one may be elsewhere */
 	for (int i = 0; i < batch->item_count; i++)
 	{
 		DbItem *item = batch->items[i];
@@ -117,10 +120,9 @@ batch_failed(Db *db, DbBatch *batch, int64_t now_ms)
 
 /* Gives each item its row, by ordinal; an item without one is our own fault. */
 static void
-batch_deal_rows(DbBatch *batch)
+batch_deal_rows(DbBatch *batch, DbResult result)
 {
-	int row_count = PQntuples(batch->rows);
-	DbResult result = {.code = CODE_OK, .rows = batch->rows, .row_count = 1};
+	int row_count = result.row_count;
 
 	for (int row = 0; row < row_count; row++)
 	{
@@ -132,26 +134,42 @@ batch_deal_rows(DbBatch *batch)
 		item = batch->items[ordinal - 1];
 		batch->items[ordinal - 1] = NULL;
 		result.first_row = row;
+		result.row_count = 1;
 		item->done(item, &result);
 	}
 	for (int i = 0; i < batch->item_count; i++)
 		item_fail(batch->items[i], CODE_INTERNAL_ERROR, wallet_codes[CODE_INTERNAL_ERROR].message);
 }
 
-static void
-batch_succeeded(DbBatch *batch)
+/* The text of a position; NULL: it was not asked for, or (of a standby) the server is none. */
+static const char *
+position_text(const PGresult *rows, bool of_standby)
 {
+	if (rows == NULL || PQntuples(rows) != 1 ||
+	    (of_standby && *PQgetvalue(rows, 0, POSITION_IS_STANDBY) != 't'))
+		return NULL;
+	return PQgetvalue(rows, 0, POSITION_TEXT);
+}
+
+static void
+batch_succeeded(Db *db, DbBatch *batch)
+{
+	DbResult result = {.code = CODE_OK,
+	                   .rows = batch->rows,
+	                   .row_count = PQntuples(batch->rows),
+	                   .before = position_text(batch->before, true),
+	                   .after = position_text(batch->after, false)};
+
+	if (batch->asks_before)
+		db->read_only = result.before != NULL;
 	if (!db_is_shared(batch->function) || db_asks_nothing(batch->function))
 	{
-		DbResult result = {
-		    .code = CODE_OK, .rows = batch->rows, .row_count = PQntuples(batch->rows)};
-
 		for (int i = 0; i < batch->item_count; i++)
 			if (batch->items[i] != NULL)
 				batch->items[i]->done(batch->items[i], &result);
 	}
 	else
-		batch_deal_rows(batch);
+		batch_deal_rows(batch, result);
 }
 
 /*
@@ -197,9 +215,23 @@ batch_finish(Db *db, int64_t now_ms)
 	else
 	{
 		note_stored(db, &batch);
-		batch_succeeded(&batch);
+		batch_succeeded(db, &batch);
 	}
 	batch_free(&batch);
+}
+
+/* Keeps the rows of one of a batch's statements; of several in the setup the last one's. */
+static void
+keep_rows(DbBatch *batch, PGresult *rows)
+{
+	PGresult **place = &batch->rows;
+
+	if (batch->asks_before && batch->before == NULL)
+		place = &batch->before;
+	else if (batch->asks_after && batch->rows != NULL)
+		place = &batch->after;
+	PQclear(*place);
+	*place = rows;
 }
 
 static void
@@ -214,8 +246,7 @@ take_result(Db *db, PGresult *result, int64_t now_ms)
 			batch_finish(db, now_ms);
 			break;
 		case PGRES_TUPLES_OK:
-			PQclear(batch->rows);
-			batch->rows = result;
+			keep_rows(batch, result);
 			break;
 		case PGRES_FATAL_ERROR:
 			if (batch->error == NULL)
@@ -292,7 +323,7 @@ in_flight_max(const DbItem *item)
 void
 batches_send(Db *db, int64_t now_ms)
 {
-	for (int i = 0; i < DB_FUNCTION_COUNT && db->state == DB_UP; i++)
+	for (int i = 0; i < DB_FUNCTION_COUNT && db->state == DB_UP && !db->to_renew; i++)
 	{
 		const DbLane *lane = &db->queue.lanes[i];
 
@@ -302,6 +333,7 @@ batches_send(Db *db, int64_t now_ms)
 			DbBatch *batch = queue_push(&db->queue, (DbFunction) i, now_ms);
 
 			queue_fill(&db->queue, batch);
+			batch->asks_before = db->role == DB_REPLICA;
 			if (statements_send(db, batch))
 				db->dirty = true;
 			else

@@ -3,8 +3,9 @@
  *		The life of the connection: connect, prepare, confirm, lose, try again.
  *
  * The setup is three batches.  The first one asks which server process answers.  The second one
- * prepares the statements.  The third one, of a connection that stores, commits something: items
- * to be stored are taken only when commits are confirmed, by a synchronous standby if there is one.
+ * prepares the statements, and asks what the server is.  The third one, of a connection that
+ *stores, commits something: items to be stored are taken only when commits are confirmed, by a
+ *synchronous standby if there is one.
  */
 #include "db/connection.h"
 
@@ -76,8 +77,7 @@ connection_start(Db *db, int64_t now_ms)
 		db_enter(db, DB_CONNECTING, now_ms);
 		return;
 	}
-	complaint_make(&db->complaint, "cannot connect to the database",
-	               "the system starts no more threads", now_ms);
+	db_complain(db, "cannot connect to the database", "the system starts no more threads", now_ms);
 	db_plan_retry(db, now_ms);
 }
 
@@ -142,13 +142,38 @@ is_server_itself(Db *db, const PGresult *rows)
 	       atoi(PQgetvalue(rows, 0, 0)) == PQbackendPID(db->connection);
 }
 
+/* The last statement of the setup, after the settings, which a hostile database may need. */
+#define WHAT_SERVER                                                                                \
+	"SELECT r.is_standby, s.system_identifier, CASE WHEN NOT r.is_standby THEN "                   \
+	"pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()) END "                      \
+	"FROM pg_catalog.pg_is_in_recovery() AS r (is_standby), pg_catalog.pg_control_system() AS s"
+
+/*
+ * Keeps what the server says of itself: a standby, or a primary on this timeline.  False when it is
+ * a primary, and another one has been promoted since.
+ */
+static bool
+is_last_primary(Db *db, const PGresult *rows)
+{
+	char timeline[9];
+
+	if (rows == NULL || PQntuples(rows) != 1 || PQnfields(rows) != 3)
+		return true;
+	db->read_only = *PQgetvalue(rows, 0, 0) == 't';
+	snprintf(timeline, sizeof(timeline), "%s", PQgetvalue(rows, 0, 2));
+	db->fence =
+	    (Fence){strtoull(PQgetvalue(rows, 0, 1), NULL, 10), (uint32_t) strtoul(timeline, NULL, 16)};
+	fence_raise(&db->fence);
+	return !fence_is_behind(&db->fence);
+}
+
 static bool
 send_setup(Db *db)
 {
 	char *schema = PQescapeIdentifier(db->connection, db->config.schema, strlen(db->config.schema));
 	bool sent = schema != NULL && send_settings(db) &&
 	            (!db->config.require_standby || send_statement(db, REQUIRE_STANDBY)) &&
-	            statements_prepare(db, schema);
+	            statements_prepare(db, schema) && send_statement(db, WHAT_SERVER);
 
 	PQfreemem(schema);
 	return sent && PQpipelineSync(db->connection) == 1;
@@ -159,9 +184,8 @@ static bool
 send_commit(Db *db)
 {
 	return send_statement(db,
-	                      "SELECT r.is_standby, CASE WHEN NOT r.is_standby THEN "
-	                      "pg_catalog.pg_logical_emit_message(true, 'pg_wallet', '') END "
-	                      "FROM pg_catalog.pg_is_in_recovery() AS r (is_standby)") &&
+	                      "SELECT CASE WHEN NOT pg_catalog.pg_is_in_recovery() THEN "
+	                      "pg_catalog.pg_logical_emit_message(true, 'pg_wallet', '') END") &&
 	       PQpipelineSync(db->connection) == 1;
 }
 
@@ -181,7 +205,8 @@ why_not_connected(const Db *db, PGconn *connection)
 	{
 		options = PQconninfoParse(conninfo, NULL);
 		if (options == NULL)
-			return "the connection string of --db is malformed";
+			return db->role == DB_REPLICA ? "the connection string of --db-read is malformed"
+			                              : "the connection string of --db is malformed";
 		PQconninfoFree(options);
 	}
 	return PQerrorMessage(connection);
@@ -207,8 +232,8 @@ connection_finish(Db *db, int64_t now_ms)
 	connection = connector_join(db->connector);
 	if (PQstatus(connection) != CONNECTION_OK)
 	{
-		complaint_make(&db->complaint, "cannot connect to the database",
-		               why_not_connected(db, connection), now_ms);
+		db_complain(db, "cannot connect to the database", why_not_connected(db, connection),
+		            now_ms);
 		PQfinish(connection);
 		db_plan_retry(db, now_ms);
 		return;
@@ -233,9 +258,8 @@ come_up(Db *db, int64_t now_ms)
 	db_enter(db, DB_UP, now_ms);
 	db->holding = false;
 	db->retry_pause_ms = DB_RETRY_PAUSE_MIN_MS;
-	if (db->read_only)
-		complaint_make(&db->complaint, "requests cannot be stored", "the database is a standby",
-		               now_ms);
+	if (db->read_only && db->role == DB_WRITES)
+		db_complain(db, "requests cannot be stored", "the database is a standby", now_ms);
 	else
 		complaint_end(&db->complaint);
 }
@@ -263,18 +287,27 @@ connection_go_on(Db *db, const DbBatch *batch, int64_t now_ms)
 		    now_ms);
 	else if (db->state == DB_MEETING)
 		take_step(db, DB_PREPARING, send_setup, now_ms);
+	else if (db->state == DB_PREPARING && !is_last_primary(db, batch->rows))
+		connection_drop(db, CODE_DATABASE_UNAVAILABLE,
+		                "the server is an old primary: another one has been promoted since",
+		                now_ms);
 	else if (db->state == DB_PREPARING && db->role == DB_WRITES)
 		take_step(db, DB_CONFIRMING, send_commit, now_ms);
 	else if (db->unconfirmed)
 		connection_drop(db, CODE_DATABASE_UNAVAILABLE,
 		                "a commit was not confirmed by a synchronous standby", now_ms);
-	else
-	{
-		/* When this commit fails, requests may still be stored: only a standby is remembered. */
-		db->read_only = batch->rows != NULL && batch->error == NULL && db->role == DB_WRITES &&
-		                *PQgetvalue(batch->rows, 0, 0) == 't';
+	else /* when the first commit has failed, requests may still be stored */
 		come_up(db, now_ms);
-	}
+}
+
+void
+connection_renew(Db *db, int64_t now_ms)
+{
+	assert(db->state == DB_UP && !queue_is_busy(&db->queue));
+	db->holding = true;
+	db->hold_until_ms = now_ms + DB_HOLD_MS;
+	if (!fence_is_behind(&db->fence) || !leave_at_once(db, now_ms))
+		leave_start(db, false, now_ms);
 }
 
 void
@@ -284,9 +317,8 @@ connection_drop(Db *db, WalletCode code, const char *reason, int64_t now_ms)
 	bool owes = queue_is_busy(&db->queue);
 
 	assert(db_is_usable(db));
-	complaint_make(&db->complaint,
-	               was_up ? "database connection lost" : "the database is not usable",
-	               *db->last_words ? db->last_words : reason, now_ms);
+	db_complain(db, was_up ? "database connection lost" : "the database is not usable",
+	            *db->last_words ? db->last_words : reason, now_ms);
 	leave_start(db, owes, now_ms);
 	queue_fail_sent(&db->queue, code,
 	                code == CODE_DATABASE_UNAVAILABLE ? CONNECTION_LOST

@@ -23,9 +23,16 @@ void connection_go_on(Db *db, const DbBatch *batch, int64_t now_ms);
 void connection_keep_last_words(Db *db, const PGresult *result);
 
 /*
+ * Makes a connection on which nothing is under way anew, because another server may be meant by
+ * now.  Items wait for it as they wait for the first one.
+ */
+void connection_renew(Db *db, int64_t now_ms);
+
+/*
  * Gives the connection up: every item under way ends with code and that code's message, and those
- * that wait end with CODE_DATABASE_UNAVAILABLE, unless they may wait for the first connection.  The
- * reason goes to the log.  The next attempt to connect is made when the server process has ended.
+ * that wait end with CODE_DATABASE_UNAVAILABLE, unless they may wait for the first connection.
+ * The reason goes to the log.  The next attempt to connect is made when the server process has
+ * ended.
  */
 void connection_drop(Db *db, WalletCode code, const char *reason, int64_t now_ms);
 

@@ -6,8 +6,11 @@
  * that waits for a lock, or is stopped.  To close the connection and make another one would leave
  * one such process behind each time.  So the thread waits for the answer, or for the connection's
  * end, however long that takes; keepalive and tcp_user_timeout end a connection whose server is
- * away.  Where the connection string names several hosts, the thread may wait for one of them
- * while it tries the others: then there are two processes at the most, on two servers.
+ * away.  But a server that is frozen never answers, while a proxy, or another host of the
+ * connection string, may lead to another server by now.  So a connection whose process does not
+ * end, and after it a login that is silent, is set aside, and another attempt is made, with other
+ * hosts first.  At most CONNECTOR_ASIDE_MAX connections are aside, until each of them has ended:
+ * so many processes more a server may have.
  */
 #include "db/connector.h"
 
@@ -106,7 +109,27 @@ is_host_of(const Host *host, PGconn *connection)
 	       (*host->port == '\0' || strcmp(host->port, port) == 0);
 }
 
-/* Begins an attempt with all hosts but the one that hangs. */
+/* Whether a connection that is set aside hangs at this host. */
+static bool
+hangs(const Connector *connector, const Host *host)
+{
+	for (int i = 0; i < CONNECTOR_ASIDE_MAX; i++)
+		if (connector->aside[i] != NULL && is_host_of(host, connector->aside[i]))
+			return true;
+	return false;
+}
+
+/* Of a connection that is set aside: it knows the hosts of the connection string. */
+static PGconn *
+any_aside(const Connector *connector)
+{
+	for (int i = 0; i < CONNECTOR_ASIDE_MAX; i++)
+		if (connector->aside[i] != NULL)
+			return connector->aside[i];
+	return NULL;
+}
+
+/* Begins an attempt with all hosts but those that hang, or with all if all hang. */
 static PGconn *
 begin(const Connector *connector)
 {
@@ -124,7 +147,8 @@ begin(const Connector *connector)
 	const char *values[] = {"30",   "10", "3",  "15000", "wallet-shim", connector->conninfo,
 	                        "UTF8", NULL, NULL, NULL,    NULL};
 	Host hosts[HOSTS_MAX];
-	int count = connector->hung ? read_hosts(connector->hung, hosts) : 0;
+	PGconn *aside = any_aside(connector);
+	int count = aside ? read_hosts(aside, hosts) : 0;
 	Buffer lists[3] = {0};
 	PGconn *connection;
 	bool is_first = true;
@@ -133,7 +157,7 @@ begin(const Connector *connector)
 	{
 		const char *elements[] = {hosts[i].name, hosts[i].address, hosts[i].port};
 
-		if (is_host_of(&hosts[i], connector->hung))
+		if (hangs(connector, &hosts[i]))
 			continue;
 		for (int j = 0; j < 3; j++)
 			buffer_printf(&lists[j], "%s%s", is_first ? "" : ",", elements[j]);
@@ -164,14 +188,33 @@ has_ended(PGconn *connection)
 	return size == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
 }
 
-/* Forgets the host that hung once its server has closed the connection. */
+/* Forgets the connections that their servers have closed. */
 static void
-look_at_hung(Connector *connector)
+look_aside(Connector *connector)
 {
-	if (connector->hung == NULL || !has_ended(connector->hung))
-		return;
-	PQfinish(connector->hung);
-	connector->hung = NULL;
+	for (int i = 0; i < CONNECTOR_ASIDE_MAX; i++)
+	{
+		if (connector->aside[i] == NULL || !has_ended(connector->aside[i]))
+			continue;
+		PQfinish(connector->aside[i]);
+		connector->aside[i] = NULL;
+	}
+}
+
+/* Our side is closed, so that the server's process ends as soon as it goes on. */
+bool
+connector_set_aside(Connector *connector, PGconn *connection)
+{
+	look_aside(connector);
+	for (int i = 0; i < CONNECTOR_ASIDE_MAX; i++)
+	{
+		if (connector->aside[i] != NULL)
+			continue;
+		shutdown(PQsocket(connection), SHUT_WR);
+		connector->aside[i] = connection;
+		return true;
+	}
+	return false;
 }
 
 /*
@@ -201,23 +244,15 @@ wait_ready(PGconn *connection, PostgresPollingStatusType wanted)
 }
 
 /*
- * Sets an attempt aside whose server is silent, and begins a new one with the other hosts.  Our
- * side of the connection is closed, so that the server's process ends as soon as it goes on.
+ * Whether a silent server may be left for another one: there are other hosts, or the last
+ * connection has hung as well, so that the server is frozen rather than one of its processes.
  */
-static PGconn *
-go_round(Connector *connector, PGconn *connection)
-{
-	shutdown(PQsocket(connection), SHUT_WR);
-	connector->hung = connection;
-	return begin(connector);
-}
-
 static bool
-has_other_hosts(PGconn *connection)
+may_go_round(const Connector *connector, PGconn *connection)
 {
 	Host hosts[HOSTS_MAX];
 
-	return read_hosts(connection, hosts) > 1;
+	return any_aside(connector) != NULL || read_hosts(connection, hosts) > 1;
 }
 
 static PGconn *
@@ -232,7 +267,7 @@ connect_patiently(Connector *connector)
 	{
 		bool ready = wait_ready(connection, wanted);
 
-		look_at_hung(connector);
+		look_aside(connector);
 		if (ready)
 			wanted = PQconnectPoll(connection);
 		if (wanted == PGRES_POLLING_OK || wanted == PGRES_POLLING_FAILED)
@@ -240,10 +275,10 @@ connect_patiently(Connector *connector)
 		atomic_store(&connector->taken, is_taken(connection));
 		if (ready || !atomic_load(&connector->taken))
 			silent_since_ms = clock_ms();
-		else if (connector->hung == NULL && has_other_hosts(connection) &&
-		         clock_ms() - silent_since_ms >= CONNECTOR_PATIENCE_MS)
+		else if (clock_ms() - silent_since_ms >= CONNECTOR_PATIENCE_MS &&
+		         may_go_round(connector, connection) && connector_set_aside(connector, connection))
 		{
-			connection = go_round(connector, connection);
+			connection = begin(connector);
 			wanted = PGRES_POLLING_WRITING;
 			silent_since_ms = clock_ms();
 		}
@@ -256,7 +291,7 @@ connector_main(void *argument)
 {
 	Connector *connector = argument;
 
-	look_at_hung(connector);
+	look_aside(connector);
 	connector->connection = connect_patiently(connector);
 	atomic_store(&connector->finished, true);
 	if (eventfd_signal(connector->wake_fd) != 0)
@@ -298,7 +333,8 @@ connector_free(Connector *connector, bool is_started)
 	}
 	if (is_started)
 		PQfinish(connector_join(connector));
-	PQfinish(connector->hung);
+	for (int i = 0; i < CONNECTOR_ASIDE_MAX; i++)
+		PQfinish(connector->aside[i]);
 	free(connector);
 	return true;
 }

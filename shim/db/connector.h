@@ -15,6 +15,7 @@
 #include <libpq-fe.h>
 
 #define CONNECTOR_PATIENCE_MS 5000 /* how long a server may be silent before others are tried */
+#define CONNECTOR_ASIDE_MAX 2
 
 typedef struct Connector
 {
@@ -24,12 +25,18 @@ typedef struct Connector
 	atomic_bool stopping; /* set by the loop: nobody wants the connection any more */
 	const char *conninfo;
 	int wake_fd;
-	PGconn *connection; /* the result; NULL when there was no memory */
-	PGconn *hung; /* to one host of several, which has taken the connection and says nothing */
+	PGconn *connection;                 /* the result; NULL when there was no memory */
+	PGconn *aside[CONNECTOR_ASIDE_MAX]; /* to servers that say nothing; NULL: free */
 } Connector;
 
 /* Starts the thread; false when the system starts no more threads. */
 bool connector_start(Connector *connector, const char *conninfo, int wake_fd);
+
+/*
+ * Closes our side of a connection that hangs, and keeps it until its server has closed the other
+ * side.  False when as many are kept as may be.  Not while the thread runs, but by the thread.
+ */
+bool connector_set_aside(Connector *connector, PGconn *connection);
 
 /* Joins a thread that has finished, and returns its connection, which is the caller's. */
 PGconn *connector_join(Connector *connector);

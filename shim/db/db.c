@@ -16,9 +16,10 @@
 #include "db/state.h"
 
 #define TICK_MS 1000
-#define HOLD_MS 1000                /* how long a starting shim holds requests */
 #define STATEMENT_DEADLINE_MS 10000 /* from the statement's own turn on */
+#define REPLICA_DEADLINE_MS 2000    /* the same of a replica, whose reads the primary can answer */
 #define CONFIRMING_LONG_MS 2000
+#define RENEW_PAUSE_MS 1000 /* between two looks whether the primary is elsewhere by now */
 #define SOON_MS 5 /* a statement that takes longer waits for something, or the database is busy */
 
 Db *
@@ -46,7 +47,7 @@ db_create(const DbConfig *config, DbRole role, int wake_fd)
 	                  (unsigned) role << 8;
 	db->state_since_ms = clock_ms();
 	db->holding = true;
-	db->hold_until_ms = db->state_since_ms + HOLD_MS;
+	db->hold_until_ms = db->state_since_ms + DB_HOLD_MS;
 	complaint_add(&db->complaint);
 	return db;
 }
@@ -70,6 +71,24 @@ bool
 db_is_up(const Db *db)
 {
 	return db->state == DB_UP;
+}
+
+WalletCode
+db_refusal(const Db *db)
+{
+	return db->read_only ? CODE_DATABASE_READ_ONLY : CODE_DATABASE_UNAVAILABLE;
+}
+
+bool
+db_is_primary(const Db *db)
+{
+	return db->state == DB_UP && !db->read_only;
+}
+
+bool
+db_is_standby(const Db *db)
+{
+	return db->state == DB_UP && db->read_only;
 }
 
 void
@@ -140,14 +159,12 @@ complain_of_wait(Db *db, int64_t now_ms)
 
 	if (db->state == DB_CONNECTING && waited_ms >= CONNECTOR_PATIENCE_MS &&
 	    atomic_load(&db->connector->taken))
-		complaint_make(&db->complaint, "cannot connect to the database",
-		               "the server does not answer", now_ms);
+		db_complain(db, "cannot connect to the database", "the server does not answer", now_ms);
 	else if (db->state == DB_CONFIRMING && waited_ms >= CONFIRMING_LONG_MS)
-		complaint_make(
-		    &db->complaint, "requests cannot be stored",
-		    "a commit is not confirmed; if it waits for a synchronous standby, bring the "
-		    "standby back, or change synchronous_standby_names",
-		    now_ms);
+		db_complain(db, "requests cannot be stored",
+		            "a commit is not confirmed; if it waits for a synchronous standby, bring the "
+		            "standby back, or change synchronous_standby_names",
+		            now_ms);
 }
 
 /* Gives up a statement that hangs.  The first commit is waited for: nothing is owed to anybody. */
@@ -155,13 +172,36 @@ static void
 end_hanging(Db *db, int64_t now_ms)
 {
 	int64_t turn_at_ms = queue_oldest(&db->queue)->turn_at_ms;
+	int64_t deadline_ms = db->role == DB_REPLICA ? REPLICA_DEADLINE_MS : STATEMENT_DEADLINE_MS;
 
-	if (db->state != DB_CONFIRMING && now_ms - turn_at_ms > STATEMENT_DEADLINE_MS)
+	if (db->state != DB_CONFIRMING && now_ms - turn_at_ms > deadline_ms)
 		connection_drop(
 		    db, CODE_DATABASE_BUSY,
 		    "a statement was not answered in time; it may wait for a synchronous standby", now_ms);
 	else
 		end_overdue(db, now_ms);
+}
+
+void
+db_leave_standby(Db *db)
+{
+	db->to_renew = db->to_renew || (db->state == DB_UP && db->read_only);
+}
+
+/*
+ * A connection that stores is not left with a standby, nor that to the replica with a primary:
+ * behind a proxy, or with several hosts in the connection string, the next one leads elsewhere.
+ */
+static void
+look_elsewhere(Db *db, int64_t now_ms)
+{
+	bool is_wrong =
+	    (db->role == DB_WRITES && db->read_only) || (db->role == DB_REPLICA && !db->read_only);
+
+	if (fence_is_behind(&db->fence) || (is_wrong && now_ms - db->state_since_ms >= RENEW_PAUSE_MS))
+		db->to_renew = true;
+	if (db->to_renew && !queue_is_busy(&db->queue))
+		connection_renew(db, now_ms);
 }
 
 void
@@ -181,6 +221,8 @@ db_tick(Db *db, int64_t now_ms)
 		leave_tick(db, now_ms);
 	else if (queue_is_busy(&db->queue))
 		end_hanging(db, now_ms);
+	if (db->state == DB_UP)
+		look_elsewhere(db, now_ms);
 	complain_of_wait(db, now_ms);
 }
 

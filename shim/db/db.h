@@ -26,7 +26,11 @@
  * While commits wait for a synchronous standby it therefore stays as it is, and
  * items are refused at once, until the standby is back.
  *
- * In the first second of the process items wait for the first connection.
+ * A connection that finds itself with a standby is made anew, again and again, until it is with a
+ * primary: one that stores by itself, one that reads when another one has found the primary.
+ *
+ * In the first second of the process, and of a connection that is made anew, items wait for the
+ * connection.
  *
  * Nothing is ever sent again after a lost connection, since nobody knows
  * whether it was committed: such items end with CODE_DATABASE_UNAVAILABLE, and
@@ -64,11 +68,26 @@ bool db_is_closing(Db *db, int64_t now_ms);
  */
 bool db_destroy(Db *db);
 
-/* Whether an item may be put down now: it would be sent, or waits for the first connection. */
+/* Whether an item may be put down now: it would be sent, or waits for the connection. */
 bool db_available(const Db *db);
 
 /* Whether an item put down now would be sent. */
 bool db_is_up(const Db *db);
+
+/* Why an item may not be put down, while not db_available. */
+WalletCode db_refusal(const Db *db);
+
+/* Whether the database takes what is stored, as far as is known. */
+bool db_is_primary(const Db *db);
+
+/* Whether the database is a standby, as far as is known, and an item put down now would be sent. */
+bool db_is_standby(const Db *db);
+
+/*
+ * Another connection has found the primary: if this one is connected to a standby, it is made anew
+ * as soon as nothing is under way.
+ */
+void db_leave_standby(Db *db);
 
 /* Puts an item down for the next db_dispatch.  Only while db_available. */
 void db_submit(Db *db, DbItem *item, int64_t now_ms);

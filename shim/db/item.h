@@ -30,6 +30,8 @@ typedef enum DbRole
 {
 	DB_WRITES, /* what is stored, and the API keys that come with it */
 	DB_READS,  /* everything else */
+	DB_PRIMARY_ROLES,
+	DB_REPLICA = DB_PRIMARY_ROLES, /* what may be read from a standby; only with --db-read */
 	DB_ROLE_COUNT
 } DbRole;
 
@@ -46,6 +48,7 @@ typedef enum DbFunction
 	DB_KEY,      /* wallet_api_key_check_many: key_hash */
 	DB_READY,    /* wallet_ready: nothing */
 	DB_METRICS,  /* wallet_metrics: nothing */
+	DB_POSITION, /* wallet_position: nothing */
 	DB_FUNCTION_COUNT
 } DbFunction;
 
@@ -149,10 +152,18 @@ enum DbMetricsColumn
 	METRICS_TEXT
 };
 
+enum DbPositionColumn
+{
+	POSITION_TEXT,
+	POSITION_IS_STANDBY
+};
+
 /*
  * How an item ended.  With CODE_OK the item's rows are first_row to first_row + row_count - 1.
- * Otherwise message says what went wrong, and there are no rows.  The result is valid only
- * during the call of done.
+ * Otherwise message says what went wrong, and there are no rows.  before and after are the
+ * positions of the server before and after the rows were read: before of DB_REPLICA alone, NULL
+ * where the server is no standby; after where an item wants it.  The result is valid only during
+ * the call of done.
  */
 typedef struct DbResult
 {
@@ -161,6 +172,8 @@ typedef struct DbResult
 	const PGresult *rows;
 	int first_row;
 	int row_count;
+	const char *before;
+	const char *after;
 } DbResult;
 
 /* What the database is told of who asks, beside the user: a sum. */
@@ -223,8 +236,9 @@ typedef struct DbItem
 	int64_t before; /* 0: from the newest on */
 	int max_rows;
 	bool include_holds;
-	int64_t hold_id;   /* of DB_HOLDS 0: those of the wallet */
-	const char *state; /* in which a hold is; NULL: in any */
+	int64_t hold_id;     /* of DB_HOLDS 0: those of the wallet */
+	const char *state;   /* in which a hold is; NULL: in any */
+	bool wants_position; /* of a read: the result has the position after it */
 	void (*done)(struct DbItem *item, const DbResult *result);
 } DbItem;
 
@@ -240,7 +254,15 @@ db_is_shared(DbFunction function)
 static inline bool
 db_asks_nothing(DbFunction function)
 {
-	return function == DB_READY || function == DB_METRICS;
+	return function == DB_READY || function == DB_METRICS || function == DB_POSITION;
+}
+
+/* Whether a function may be asked of a standby. */
+static inline bool
+db_is_read(DbFunction function)
+{
+	return function == DB_LOOKUP || function == DB_OUTCOMES || function == DB_READ ||
+	       function == DB_HISTORY || function == DB_HOLDS;
 }
 
 /* Whether a function stores something, rather than reads or checks. */

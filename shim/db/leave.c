@@ -4,7 +4,8 @@
  *
  * The server closes its side of a connection when the process behind the connection ends, and not
  * before.  So the end of the stream says that the process is gone, and that another connection
- * does not add to those that the server has.
+ * does not add to those that the server has.  A process that does not end within
+ * CONNECTOR_PATIENCE_MS, as of a server that is frozen, is left alone (connector.c).
  *
  * A process that waits for a lock or for a standby does not see that its client has gone.  The
  * process is cancelled, and again after each pause, because several statements may be under way.
@@ -39,6 +40,16 @@ is_of_network(const char *message)
 		if (strstr(message, strerror(errors[i])) != NULL)
 			return true;
 	return false;
+}
+
+bool
+leave_at_once(Db *db, int64_t now_ms)
+{
+	if (!connector_set_aside(db->connector, db->connection))
+		return false;
+	db->connection = NULL;
+	db_plan_retry(db, now_ms);
+	return true;
 }
 
 /* The connection has ended.  clean: the server process has ended too, as its stream's end says. */
@@ -139,7 +150,9 @@ leave_tick(Db *db, int64_t now_ms)
 		return;
 	snprintf(reason, sizeof(reason), "server process %d was cancelled and does not end",
 	         PQbackendPID(db->connection));
-	complaint_make(&db->complaint, "no new connection is made for now", reason, now_ms);
+	db_complain(db, "no new connection is made for now", reason, now_ms);
+	if (now_ms - db->state_since_ms >= CONNECTOR_PATIENCE_MS)
+		leave_at_once(db, now_ms);
 }
 
 int64_t

@@ -19,4 +19,10 @@ void leave_tick(Db *db, int64_t now_ms);
 /* Milliseconds until leave_tick is due. */
 int64_t leave_timeout_ms(const Db *db, int64_t now_ms);
 
+/*
+ * Sets the connection aside and plans another one: false when as many are aside as may be.  Our
+ * side is closed; a process that had a statement is cancelled once more when a server is reached.
+ */
+bool leave_at_once(Db *db, int64_t now_ms);
+
 #endif /* WALLET_SHIM_LEAVE_H */

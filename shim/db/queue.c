@@ -91,6 +91,7 @@ queue_fill(DbQueue *queue, DbBatch *batch)
 	batch->item_count = count;
 	for (int i = 0; i < count; i++)
 	{
+		batch->asks_after = batch->asks_after || lane->first->wants_position;
 		batch->items[i] = queue_take(queue, batch->function);
 		batch->items[i]->batch = batch;
 		batch->items[i]->position = i;
@@ -124,7 +125,9 @@ queue_pop(DbQueue *queue, DbBatch *batch)
 void
 batch_free(DbBatch *batch)
 {
+	PQclear(batch->before);
 	PQclear(batch->rows);
+	PQclear(batch->after);
 	PQclear(batch->error);
 	if (batch->items != &batch->single)
 		free(batch->items);

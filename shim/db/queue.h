@@ -29,7 +29,11 @@ typedef struct DbBatch
 	int item_count;
 	DbItem **items; /* in the order of their ordinals; NULL: the item was withdrawn, or has ended */
 	DbItem *single; /* items points here when there is one */
+	bool asks_before; /* the position is asked for before the statement */
+	bool asks_after;  /* and after it */
+	PGresult *before;
 	PGresult *rows;
+	PGresult *after;
 	PGresult *error;
 	int64_t turn_at_ms; /* when it was sent, or when all before it were answered, if later */
 } DbBatch;

@@ -5,6 +5,7 @@
 #include "db/state.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* So that the shim is back within two seconds of the database, also after a long outage. */
@@ -49,8 +50,19 @@ db_enter(Db *db, DbState state, int64_t now_ms)
 		atomic_fetch_add(db->config.connected_count, 1);
 	else if (db->state == DB_UP)
 		atomic_fetch_sub(db->config.connected_count, 1);
+	if (state != DB_UP)
+		db->to_renew = false;
 	db->state = state;
 	db->state_since_ms = now_ms;
+}
+
+void
+db_complain(Db *db, const char *what, const char *reason, int64_t now_ms)
+{
+	char text[COMPLAINT_SIZE];
+
+	snprintf(text, sizeof(text), "%s%s", db->role == DB_REPLICA ? "--db-read: " : "", what);
+	complaint_make(&db->complaint, text, reason, now_ms);
 }
 
 /* The pause doubles with each attempt.  A random part keeps many shims from coming all at once. */

@@ -13,10 +13,12 @@
 #include "db/canceller.h"
 #include "db/complaint.h"
 #include "db/connector.h"
+#include "db/fence.h"
 #include "db/queue.h"
 
 #define DB_PARAMETERS_MAX 6
 #define DB_RETRY_PAUSE_MIN_MS 100
+#define DB_HOLD_MS 1000 /* how long items may wait for a connection that is being made */
 #define CONNECTION_LOST "the connection to the database was lost"
 
 typedef enum DbState
@@ -51,7 +53,9 @@ struct Db
 	bool dirty;         /* something was sent and not flushed yet */
 	bool unconfirmed;   /* no standby has confirmed the oldest batch's commit */
 	bool read_only;     /* the database is a standby, or was when it was asked last */
-	bool holding;       /* items may wait for the first connection of all, until hold_until_ms */
+	Fence fence;        /* of the server, when it was met */
+	bool to_renew;      /* the connection is made anew when nothing is under way */
+	bool holding;       /* items may wait for the connection, until hold_until_ms */
 	int64_t hold_until_ms;
 	Complaint complaint;
 	char last_words[128]; /* of the server, when it ends the connection; "" before */
@@ -77,6 +81,9 @@ bool db_is_usable(const Db *db);
 
 /* Changes the state; connected_count follows.  Asserts what each state says of the connection. */
 void db_enter(Db *db, DbState state, int64_t now_ms);
+
+/* Complains, as complaint_make does, and says of which database. */
+void db_complain(Db *db, const char *what, const char *reason, int64_t now_ms);
 
 /* Enters DB_DOWN, and plans the next attempt to connect. */
 void db_plan_retry(Db *db, int64_t now_ms);

@@ -20,6 +20,7 @@
 
 #define WRITES (1u << DB_WRITES)
 #define READS (1u << DB_READS)
+#define REPLICA (1u << DB_REPLICA)
 
 #define ENQUEUE_COLUMNS "SELECT ordinal, handshake_id, code, message FROM "
 #define LOOKUP_COLUMNS                                                                             \
@@ -57,15 +58,15 @@ static const DbStatement statements[] = {
 		5, {OID_TEXT_ARRAY, OID_BYTEA_ARRAY, OID_BYTEA_ARRAY, OID_INT4_ARRAY, OID_TEXT_ARRAY}},
 	[DB_BULK] = {"bulk", WRITES, ENQUEUE_COLUMNS, "wallet_enqueue_utf8($1, $2, $3, $4, $5) ORDER BY ordinal",
 		5, {OID_TEXT_ARRAY, OID_BYTEA_ARRAY, OID_BYTEA_ARRAY, OID_INT4_ARRAY, OID_TEXT_ARRAY}},
-	[DB_LOOKUP] = {"lookup", READS, LOOKUP_COLUMNS, "wallet_lookup_many($1, $2, $3)",
+	[DB_LOOKUP] = {"lookup", READS | REPLICA, LOOKUP_COLUMNS, "wallet_lookup_many($1, $2, $3)",
 		3, {OID_TEXT_ARRAY, OID_INT8_ARRAY, OID_TEXT_ARRAY}},
-	[DB_OUTCOMES] = {"outcomes", READS, LOOKUP_COLUMNS, "wallet_lookup_many($1, $2, $3) ORDER BY ordinal",
+	[DB_OUTCOMES] = {"outcomes", READS | REPLICA, LOOKUP_COLUMNS, "wallet_lookup_many($1, $2, $3) ORDER BY ordinal",
 		3, {OID_TEXT_ARRAY, OID_INT8_ARRAY, OID_TEXT_ARRAY}},
-	[DB_READ] = {"read", READS, LOOKUP_COLUMNS, "wallet_read_many($1, $2, $3)",
+	[DB_READ] = {"read", READS | REPLICA, LOOKUP_COLUMNS, "wallet_read_many($1, $2, $3)",
 		3, {OID_TEXT_ARRAY, OID_INT8_ARRAY, OID_INT8_ARRAY}},
-	[DB_HISTORY] = {"history", READS, HISTORY_COLUMNS, "wallet_history_page($1, $2, $3, $4, $5)",
+	[DB_HISTORY] = {"history", READS | REPLICA, HISTORY_COLUMNS, "wallet_history_page($1, $2, $3, $4, $5)",
 		5, {OID_INT8, OID_INT8, OID_INT8, OID_INT4, OID_BOOL}},
-	[DB_HOLDS] = {"holds", READS, HOLDS_COLUMNS, "wallet_holds_page($1, $2, $3, $4, $5, $6)",
+	[DB_HOLDS] = {"holds", READS | REPLICA, HOLDS_COLUMNS, "wallet_holds_page($1, $2, $3, $4, $5, $6)",
 		6, {OID_INT8, OID_INT8, OID_INT8, OID_TEXT, OID_INT8, OID_INT4}},
 	[DB_DRY_RUN] = {"dry_run", READS, "SELECT ordinal, answer FROM ", "wallet_dry_run_utf8($1, $2, $3, $4, $5)",
 		5, {OID_TEXT_ARRAY, OID_BYTEA_ARRAY, OID_BYTEA_ARRAY, OID_INT4_ARRAY, OID_TEXT_ARRAY}},
@@ -74,6 +75,8 @@ static const DbStatement statements[] = {
 	[DB_READY] = {"ready", READS, READY_COLUMNS, "wallet_ready()",
 		0, {0}},
 	[DB_METRICS] = {"metrics", READS, "SELECT wallet_metrics FROM ", "wallet_metrics()",
+		0, {0}},
+	[DB_POSITION] = {"position", WRITES | READS | REPLICA, "SELECT reached, is_standby FROM ", "wallet_position()",
 		0, {0}},
 };
 /* clang-format on */
@@ -94,10 +97,10 @@ statements_prepare(Db *db, const char *schema)
 	char sql[1024];
 	bool sent = true;
 
-	/* DB_KEY is the first: both roles have it, so both complain of it where all are missing. */
+	/* DB_POSITION is the first: all roles have it, so all complain of it where all are missing. */
 	for (int n = 0; sent && n < DB_FUNCTION_COUNT; n++)
 	{
-		int i = (DB_KEY + n) % DB_FUNCTION_COUNT;
+		int i = (DB_POSITION + n) % DB_FUNCTION_COUNT;
 		const DbStatement *s = &statements[i];
 
 		if (!(s->roles & 1u << db->role))
@@ -315,6 +318,7 @@ put_parameters(Db *db, const DbBatch *batch)
 	{
 		case DB_READY:
 		case DB_METRICS:
+		case DB_POSITION:
 			return 0;
 		case DB_HISTORY:
 			return put_history(batch->items[0], db->parameters);
@@ -332,6 +336,14 @@ put_parameters(Db *db, const DbBatch *batch)
 		default:
 			return put_reads(batch, db->parameters);
 	}
+}
+
+/* Sends the question for the server's position, in the transaction of a batch. */
+static bool
+send_position(Db *db)
+{
+	return PQsendQueryPrepared(db->connection, statements[DB_POSITION].name, 0, NULL, NULL, NULL,
+	                           0) == 1;
 }
 
 bool
@@ -352,7 +364,8 @@ statements_send(Db *db, const DbBatch *batch)
 		values[i] = db->parameters[i].length ? db->parameters[i].data : NULL;
 		lengths[i] = (int) db->parameters[i].length;
 	}
-	return PQsendQueryPrepared(db->connection, statements[batch->function].name, count, values,
+	return (!batch->asks_before || send_position(db)) &&
+	       PQsendQueryPrepared(db->connection, statements[batch->function].name, count, values,
 	                           lengths, binary, 0) == 1 &&
-	       PQpipelineSync(db->connection) == 1;
+	       (!batch->asks_after || send_position(db)) && PQpipelineSync(db->connection) == 1;
 }

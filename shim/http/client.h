@@ -37,7 +37,8 @@ typedef struct ReplyHead
 	unsigned status;
 	const char *media_type;
 	size_t length;
-	int wait_s; /* for Preference-Applied; 0: none */
+	int wait_s;      /* for Preference-Applied; 0: none */
+	int staleness_s; /* the same; -1: none */
 	bool must_close;
 	bool is_special; /* it got fields of its own by reply_field */
 } ReplyHead;
@@ -72,6 +73,7 @@ struct Client
 	void *extra;           /* the handler's, for a large request; freed by client_discharge */
 	size_t charge;         /* bytes of the budget for large requests */
 	int64_t wait_until_ms; /* of Prefer: wait, as far as it applies; 0: answer at once */
+	int staleness_s;       /* of Prefer: max-staleness, where it applies; -1: nowhere */
 	bool is_held;          /* waiting for a time, not for the database: its end may be seen */
 
 	/* the reply */

@@ -64,6 +64,7 @@ notify_request(void *argument, const char *uri, struct MHD_Connection *connectio
 	client->names = (RequestNames){0};
 	client->must_close = false;
 	client->wait_until_ms = 0;
+	client->staleness_s = -1;
 	client->body_seen = 0;
 	buffer_reset(&client->body);
 	query = line_read_target(&client->line, uri);

@@ -13,7 +13,7 @@
 
 #include "base/text.h"
 
-#define WAIT_S_MAX 86400
+#define PREFERENCE_S_MAX 86400
 
 /* Content-Length = 1*DIGIT, and nothing else. */
 static void
@@ -27,28 +27,36 @@ read_content_length(RequestHead *head, const char *value)
 		head->content_length = strtoull(value, NULL, 10);
 }
 
-/* The first wait=N of Prefer (RFC 7240); what is not understood is passed over. */
+/* The number of a preference NAME=N that stands at the start of a text; -1: another one does. */
+static int
+preference_number(const char *text, const char *name)
+{
+	size_t length = strlen(name);
+	unsigned long seconds;
+
+	if (strncasecmp(text, name, length) != 0)
+		return -1;
+	text += length + strspn(text + length, " \t");
+	if (*text != '=')
+		return -1;
+	text += 1 + strspn(text + 1, " \t\"");
+	if (*text < '0' || *text > '9')
+		return -1;
+	seconds = strtoul(text, NULL, 10);
+	return seconds < PREFERENCE_S_MAX ? (int) seconds : PREFERENCE_S_MAX;
+}
+
+/* The first of each preference of Prefer (RFC 7240); what is not understood is passed over. */
 static void
 read_prefer(RequestHead *head, const char *value)
 {
-	while (*value != '\0' && head->wait_s < 0)
+	while (*value != '\0')
 	{
 		value += strspn(value, ", \t");
-		if (strncasecmp(value, "wait", 4) == 0)
-		{
-			const char *number = value + 4 + strspn(value + 4, " \t");
-
-			if (*number == '=')
-			{
-				number += 1 + strspn(number + 1, " \t\"");
-				if (*number >= '0' && *number <= '9')
-				{
-					unsigned long seconds = strtoul(number, NULL, 10);
-
-					head->wait_s = seconds < WAIT_S_MAX ? (int) seconds : WAIT_S_MAX;
-				}
-			}
-		}
+		if (head->wait_s < 0)
+			head->wait_s = preference_number(value, "wait");
+		if (head->staleness_s < 0)
+			head->staleness_s = preference_number(value, "max-staleness");
 		value += strcspn(value, ",");
 	}
 }
@@ -118,6 +126,7 @@ static const struct
     {"Origin", offsetof(RequestHead, origin_count), offsetof(RequestHead, origin)},
     {"Sec-Fetch-Site", offsetof(RequestHead, site_count), offsetof(RequestHead, site)},
     {"Idempotency-Key", offsetof(RequestHead, key_count), offsetof(RequestHead, key_value)},
+    {"X-Wallet-Position", offsetof(RequestHead, position_count), offsetof(RequestHead, position)},
     {"Authorization", offsetof(RequestHead, authorization_count),
      offsetof(RequestHead, authorization)},
     {"X-Request-Id", offsetof(RequestHead, request_id_count), offsetof(RequestHead, request_id)},
@@ -180,6 +189,7 @@ guard_framing(struct MHD_Connection *connection, const RequestLine *line, Reques
 	assert(line->method != NULL && line->target != NULL);
 	memset(head, 0, sizeof(*head));
 	head->wait_s = -1;
+	head->staleness_s = -1;
 	head->line_end = line->version + strlen(line->version);
 	if (MHD_VERSION < 0x01000000 && (line->target != line->method + strlen(line->method) + 1 ||
 	                                 line->version != line->target + line->target_length + 1))

@@ -50,6 +50,9 @@ typedef struct RequestHead
 	const char *trace;         /* traceparent */
 	const char *authorization; /* never to be logged or sent */
 	int wait_s;                /* from Prefer: wait=N; -1 when it was not asked for */
+	int staleness_s;           /* from Prefer: max-staleness=N; -1 when it was not asked for */
+	int position_count;
+	const char *position; /* X-Wallet-Position */
 	char idempotency_key[IDEMPOTENCY_KEY_LENGTH_MAX + 1];
 } RequestHead;
 

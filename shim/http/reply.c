@@ -20,12 +20,27 @@ add_field(Client *client, const char *name, const char *value)
 		MHD_add_response_header(client->response, name, value);
 }
 
+/* Says which preferences the reply is made by. */
+static void
+add_preferences(Client *client, const ReplyHead *head)
+{
+	char wait[32] = "";
+	char staleness[64] = "";
+
+	if (head->wait_s != 0)
+		snprintf(wait, sizeof(wait), "wait=%d", head->wait_s);
+	if (head->staleness_s >= 0)
+		snprintf(staleness, sizeof(staleness), "%s%smax-staleness=%d", wait, *wait ? ", " : "",
+		         head->staleness_s);
+	if (*staleness || *wait)
+		add_field(client, "Preference-Applied", *staleness ? staleness : wait);
+}
+
 /* Adds the fields that depend on nothing but the head. */
 static void
 add_fields(Client *client)
 {
 	const ReplyHead *head = &client->reply_head;
-	char preference[32];
 
 	add_field(client, MHD_HTTP_HEADER_CACHE_CONTROL, NEVER_KEPT);
 	if (head->media_type != NULL)
@@ -33,11 +48,7 @@ add_fields(Client *client)
 	if (head->status == MHD_HTTP_ACCEPTED || head->status == MHD_HTTP_SERVICE_UNAVAILABLE ||
 	    head->status == MHD_HTTP_TOO_MANY_REQUESTS)
 		add_field(client, MHD_HTTP_HEADER_RETRY_AFTER, RETRY_AFTER_S);
-	if (head->wait_s != 0)
-	{
-		snprintf(preference, sizeof(preference), "wait=%d", head->wait_s);
-		add_field(client, "Preference-Applied", preference);
-	}
+	add_preferences(client, head);
 	if (head->must_close)
 		add_field(client, MHD_HTTP_HEADER_CONNECTION, "close");
 }
@@ -46,7 +57,8 @@ static bool
 is_same(const ReplyHead *a, const ReplyHead *b)
 {
 	return a->status == b->status && a->media_type == b->media_type && a->length == b->length &&
-	       a->wait_s == b->wait_s && a->must_close == b->must_close && !a->is_special;
+	       a->wait_s == b->wait_s && a->staleness_s == b->staleness_s &&
+	       a->must_close == b->must_close && !a->is_special;
 }
 
 /* Makes the scratch buffer's text the reply, with the kept response if its head is the same. */
@@ -59,6 +71,7 @@ set_response(Client *client, unsigned status, const char *media_type)
 	                  .media_type = media_type,
 	                  .length = text->failed ? 0 : text->length,
 	                  .wait_s = applied ? client->head.wait_s : 0,
+	                  .staleness_s = status < MHD_HTTP_BAD_REQUEST ? client->staleness_s : -1,
 	                  .must_close = client->must_close || client->http->stage >= HTTP_CLOSES};
 	bool is_short = head.length <= sizeof(client->reply);
 

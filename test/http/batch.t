@@ -73,6 +73,8 @@ CREATE FUNCTION wallet_api_key_check_many(bytea[]) RETURNS TABLE (ordinal int, s
     requests_per_second int)
 LANGUAGE sql AS 'SELECT NULL::int, NULL::text[], NULL::bigint, NULL::int, NULL::numeric, NULL::text, NULL::int LIMIT 0';
 CREATE FUNCTION wallet_metrics() RETURNS text LANGUAGE sql AS 'SELECT ''''::text';
+CREATE FUNCTION wallet_position(OUT reached text, OUT is_standby boolean)
+LANGUAGE sql AS 'SELECT ''1-0/0''::text, false';
 CREATE FUNCTION wallet_ready(OUT worker_alive boolean, OUT detail text)
 LANGUAGE sql AS 'SELECT false, ''nobody works here''::text';
 SQL

@@ -103,8 +103,10 @@ $standby->signal('CONT');
 set_conf($node, 'synchronous_standby_names' => 'other');
 readyz_becomes($strict, 200, qr/ready/, 'the standby is back: ready');
 like(answer_of(post_aside($strict, 'waits')), qr/^202 /, 'the repeated request is acknowledged');
+$standby->signal('STOP');
 like(ask($node, $db, "SET synchronous_commit = local; SET pg_wallet.require_standby = on; SELECT length($enqueue)"),
     qr/WARNING:  no synchronous standby confirms what is stored\nDETAIL:  The transaction is committed on this server alone/, 'a session that does not wait is warned');
+$standby->signal('CONT');
 $node->append_conf('postgresql.conf', "synchronous_standby_names = ''");
 $node->reload;
 $standby->kill_kill;

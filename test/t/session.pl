@@ -190,7 +190,7 @@ DECLARE
     definition text;
 BEGIN
     FOR definition IN SELECT pg_get_functiondef(p.oid) FROM pg_proc AS p WHERE p.pronamespace = 'public'::regnamespace
-        AND p.proname ~ '^wallet_(enqueue_[a-z0-9]*|lookup_many|read_many|history_page|holds_page|dry_run_utf8|api_key_check_many)$'
+        AND p.proname ~ '^wallet_(enqueue_[a-z0-9]*|lookup_many|read_many|history_page|holds_page|dry_run_utf8|api_key_check_many|metrics|position)$'
     LOOP
         EXECUTE replace(replace(definition, '"public".', 'fake.'), 'public.', 'fake.');
     END LOOP;
