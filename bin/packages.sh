@@ -82,11 +82,11 @@ wanted() {
     [[ $pg == own ]] || echo "postgresql-$pg postgresql-server-dev-$pg postgresql-$pg-cron"
     case $group in
         ha | test) echo 'patroni python3-etcd etcd-server haproxy iproute2 openssl' ;;&
-        deb | test) echo 'debhelper lintian postgresql-server-dev-all' ;;&
+        deb | test) echo 'build-essential debhelper lintian postgresql-server-dev-all' ;;&
         lint | test) echo "shellcheck cppcheck python3 ${clang_format:-}" ;;&
         test)
             echo 'perl libipc-run-perl libio-socket-ssl-perl openssl strace sqlsmith nginx prometheus'
-            echo 'libtap-parser-sourcehandler-pgtap-perl git unzip systemd'
+            echo 'libtap-parser-sourcehandler-pgtap-perl git unzip systemd pgbackrest'
             echo 'clang libclang-rt-dev'
             [[ $pg == own ]] || echo "postgresql-$pg-pgtap"
             ;;
