@@ -101,6 +101,30 @@ take_holds() {
     rate "$transfers" 0 "$(calc "$holds + $captures")"
 }
 
+# As many holds as transfers, all due at one moment, while 4 clients pay 200 times a second in all between
+# the same wallets. expire_s: from the moment when the clock jumps until no hold is open; expire_p99: how
+# long 99 of 100 payments take meanwhile, in ms.
+expire_figures() {
+    local from until lat=$RUN_DIR/lat payer offset
+    seconds_of hold "$transfers" >/dev/null
+    offset=$(sql -c 'SELECT 1 + ceil(extract(epoch FROM max(expires_at) - clock_timestamp())) FROM wallet.hold WHERE state = 0')
+    rm -rf "$lat" && mkdir "$lat" && chmod 777 "$lat"
+    (cd "$lat" && "$PGBIN/pgbench" -n -c 4 -j 2 -M prepared -R 200 -T 60 -l -D "wallets=$some" \
+        -f "$TOP/bench/transfer.pgbench" >/dev/null 2>&1) &
+    payer=$!
+    from=$EPOCHREALTIME
+    sql -c "ALTER SYSTEM SET pg_wallet.clock_offset = '$offset s'" -c 'SELECT pg_reload_conf()' >/dev/null
+    until [[ $(sql -c 'SELECT EXISTS (SELECT FROM wallet.hold WHERE state = 0)') == f ]]; do
+        sleep 0.1
+    done
+    until=$EPOCHREALTIME
+    wait "$payer"
+    record expire_s "$(calc "$until - $from")"
+    record expire_p99 "$(cat "$lat"/pgbench_log* | awk -v from="$from" -v until="$until" \
+        '$5 >= int(from) && $5 <= until { print $3 / 1000 }' | sort -n | awk '{ v[NR] = $1 } END { print v[int(NR * 0.99)] }')"
+    sql -c 'ALTER SYSTEM RESET pg_wallet.clock_offset' -c 'SELECT pg_reload_conf()' >/dev/null
+}
+
 # Groups of two transfers: the transfers are counted.
 take_groups() { rate "$transfers" 0 "$(seconds_of group $((transfers / 2)))"; }
 

@@ -100,6 +100,8 @@ rows() {
     against '' many_1000 tpcb 50 72 'wallet_transfer_many(), 1,000 a call, one session'
     against 18 holds drain 0.7 0.9 'posting holds and their captures, beside transfers'
     against 19 groups drain 0.8 1.0 'posting groups of two transfers, beside transfers'
+    within 20 expire_s s 30 15 "$count holds due at once, until all have expired"
+    within '' expire_p99 ms 50 15 '99th percentile of payments meanwhile'
 }
 
 heading() {

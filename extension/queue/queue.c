@@ -264,6 +264,20 @@ queue_store(Queue *queue, int64 takeovers)
 	SPI_finish();
 }
 
+/* A queue without any position was never opened, which is not the same as closed. */
+bool
+queue_is_closed(Queue *queue, int64 takeovers)
+{
+	bool is_closed;
+	bool stays;
+
+	Assert(queue_lock_is_held() && ActiveSnapshotSet());
+	SPI_connect();
+	is_closed = !find_position(queue, takeovers) && position_exists(&stays);
+	SPI_finish();
+	return is_closed;
+}
+
 /* Posts what was read.  After a conflict with a direct payment, posts a smaller batch. */
 static void
 post(Queue *queue)

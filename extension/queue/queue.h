@@ -49,6 +49,12 @@ extern void queue_advance(Queue *queue, Round *round);
  */
 extern void queue_store(Queue *queue, int64 takeovers);
 
+/*
+ * Is the queue closed, as during a restore, so that nothing may be posted?  Under the same
+ * conditions.
+ */
+extern bool queue_is_closed(Queue *queue, int64 takeovers);
+
 /* What is shown about requests that fail. */
 extern void queue_failing(const Queue *queue, FailingRequests *failing);
 

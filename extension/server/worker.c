@@ -210,12 +210,21 @@ run_round(Queue *queue, Round *round, Recovery *recovery)
 	return end;
 }
 
-/* Runs a step of the expirer in a transaction of its own.  False when nothing may be posted now. */
+/*
+ * Runs a step of the expirer in a transaction of its own.  False when nothing may be posted now: a
+ * restore may have begun since the last round.
+ */
 static bool
-try_to_expire(Expirer *expirer)
+try_to_expire(Queue *queue, Expirer *expirer)
 {
 	if (begin() != ROUND_DONE)
 		return false;
+	may_expire = !queue_is_closed(queue, workers_takeovers());
+	if (!may_expire)
+	{
+		commit();
+		return false;
+	}
 	pgstat_report_activity(STATE_RUNNING, "expiring holds");
 	expirer_step(expirer);
 	commit();
@@ -225,14 +234,14 @@ try_to_expire(Expirer *expirer)
 
 /* Runs a step of the expirer.  Logs an error, after which the expirer pauses. */
 static bool
-run_expirer(Expirer *expirer)
+run_expirer(Queue *queue, Expirer *expirer)
 {
 	MemoryContext context = CurrentMemoryContext;
 	volatile bool done = false;
 
 	PG_TRY();
 	{
-		done = try_to_expire(expirer);
+		done = try_to_expire(queue, expirer);
 	}
 	PG_CATCH();
 	{
@@ -253,7 +262,7 @@ run_expirer(Expirer *expirer)
  * nothing to do then; no more than most_ms.
  */
 static long
-expire_due(Expirer *expirer, long most_ms)
+expire_due(Queue *queue, Expirer *expirer, long most_ms)
 {
 	int64 until_us = monotonic_us() + EXPIRY_US;
 	bool has_run = false;
@@ -263,7 +272,7 @@ expire_due(Expirer *expirer, long most_ms)
 	{
 		CHECK_FOR_INTERRUPTS();
 		has_run = true;
-		if (!run_expirer(expirer))
+		if (!run_expirer(queue, expirer))
 			pause_ms = LOCKED_RETRY_MS;
 		else if (monotonic_us() >= until_us)
 			pause_ms = 0;
@@ -348,7 +357,7 @@ round_interval_ms(int64 settled)
 
 /* After a busy round that has left no request: waits until the interval is over. */
 static void
-gather(const Round *round, int64 started_us, Expirer *expirer)
+gather(const Round *round, int64 started_us, Queue *queue, Expirer *expirer)
 {
 	int64 settled = round->posted + round->refused;
 
@@ -359,7 +368,7 @@ gather(const Round *round, int64 started_us, Expirer *expirer)
 		if (left_ms <= 0)
 			return;
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-		                 expire_due(expirer, left_ms), PG_WAIT_EXTENSION);
+		                 expire_due(queue, expirer, left_ms), PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}
@@ -446,8 +455,8 @@ work(Queue *queue, Expirer *expirer)
 		condition_note(round.closed ? CONDITION_CLOSED : CONDITION_POSTING);
 	workers_report(&round, monotonic_us() - started_us);
 	backlog_round_done(&round, admitted_before);
-	(void) expire_due(expirer, 0);
-	gather(&round, started_us, expirer);
+	(void) expire_due(queue, expirer, 0);
+	gather(&round, started_us, queue, expirer);
 	/* A commit that waits for a standby may swallow a wake-up, so look once more before a sleep. */
 	if (round.more || round.posted + round.refused > 0)
 		return 0;
@@ -459,7 +468,7 @@ work(Queue *queue, Expirer *expirer)
  * Meanwhile holds expire.
  */
 static void
-wait_for_work(int sleep_ms, Expirer *expirer)
+wait_for_work(int sleep_ms, Queue *queue, Expirer *expirer)
 {
 	int64 now_ms = monotonic_ms();
 	int64 until_ms = now_ms + sleep_ms;
@@ -468,7 +477,7 @@ wait_for_work(int sleep_ms, Expirer *expirer)
 
 	while (!woken && !ConfigReloadPending && now_ms < until_ms)
 	{
-		long left_ms = expire_due(expirer, Max(0, Min(until_ms, beat_ms) - now_ms));
+		long left_ms = expire_due(queue, expirer, Max(0, Min(until_ms, beat_ms) - now_ms));
 		int events = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, left_ms,
 		                       PG_WAIT_EXTENSION);
 
@@ -527,7 +536,7 @@ pg_wallet_worker_main(Datum argument)
 		if (sleep_ms > 0)
 		{
 			pgstat_report_activity(STATE_IDLE, condition_activity());
-			wait_for_work(sleep_ms, expirer);
+			wait_for_work(sleep_ms, queue, expirer);
 		}
 		MemoryContextReset(CurrentMemoryContext);
 	}

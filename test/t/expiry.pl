@@ -40,6 +40,16 @@ $node->safe_psql($db, "SELECT count(wallet_hold(4, 2, 0.01, expires_in => '2 sec
 becomes($node, $db, $open, '0', 'many holds of a wallet expire', 60);
 is(ask($node, $db, 'SELECT held, available FROM wallet_get(4)'), '0.00|100.00', 'and all of their money is there');
 
+# While the queue is closed, as during a restore, nothing expires, although the worker knows when the hold ends.
+$node->safe_psql($db, q{SELECT wallet_enqueue('deposit', '{"user_id":6,"wallet_id":6,"amount":1}')});
+becomes($node, $db, queued(), '0', 'the queue is open');
+$node->safe_psql($db, "SELECT wallet_hold(6, 2, 10, expires_in => '1500 milliseconds')");
+$node->safe_psql($db, 'UPDATE wallet.queue_position SET origin = gen_random_uuid()');
+poll_for($node, $db, 'SELECT bool_and(expires_at < clock_timestamp() - interval \'1500 milliseconds\') FROM wallet.hold WHERE state = 0', 't');
+is(ask($node, $db, $open), '1', 'no hold expires while the queue is closed');
+$node->safe_psql($db, 'REFRESH MATERIALIZED VIEW wallet.opening; SELECT wallet.announce()');
+becomes($node, $db, $open, '0', 'it expires when the queue is open again', 60);
+
 # An error belongs to the wallet that causes it; a table with a trigger is written by statements.
 $node->safe_psql($db, q{
     CREATE FUNCTION stumble() RETURNS trigger LANGUAGE plpgsql AS
@@ -51,6 +61,21 @@ is(ask($node, $db, 'SELECT held FROM wallet.wallet WHERE wallet_id = 5'), '1000'
 $node->safe_psql($db, 'DROP TRIGGER stumble ON wallet.hold');
 becomes($node, $db, $open, '0', 'until its cause is gone', 60);
 is(ask($node, $db, "SELECT count(*) FROM wallet_verify() WHERE NOT ok"), '0', 'all is well in the end');
+
+# 20,000 holds that end at one moment, half of what each of four wallets has, while a client pays.
+$node->safe_psql($db, 'SELECT count(wallet_create(n, 100)) FROM generate_series(7, 10) AS n');
+$node->safe_psql($db, "SELECT count(wallet_hold(7 + n % 4, 2, 0.01, expires_in => '1 hour')) FROM generate_series(1, 20000) AS n");
+set_conf($node, 'pg_wallet.clock_offset' => '2 hours');
+my ($paid, $tries, $until) = (0, 0, time + 120);
+do {
+    # Of 7 and 8 what no hold reserves; of 9, once, what the holds that have ended reserve in the table.
+    my ($from, $amount) = $tries++ == 0 ? (9, 60) : (7 + $tries % 2, 0.1);
+    $paid++ if ask($node, $db, "SET statement_timeout = '10s'; SELECT amount FROM wallet_transfer($from, 1, $amount)") =~ /^[\d.]+$/;
+} while (time < $until && ask($node, $db, $open) ne '0');
+is(ask($node, $db, $open), '0', 'the sweep expires all of them');
+is($paid, $tries, 'while payments are answered, and none is refused for money that an expired hold reserved');
+is(ask($node, $db, 'SELECT sum(held) FROM wallet.wallet WHERE wallet_id > 0'), '0', 'nothing is held in the end');
+is(ask($node, $db, "SELECT count(*) FROM wallet_verify() WHERE NOT ok"), '0', 'and all is well');
 
 $node->stop;
 done_testing();

@@ -18,8 +18,8 @@ taken() { # FIGURES: the samples that they need
 is 'a figure is taken with its yardsticks' "$(taken 4)" 'bare_insert direct tpcb'
 is 'it has a name as well as a number' "$(taken whole)" "$(taken 16)"
 is 'some figures' "$(taken '13 whole')" 'disk_bytes tpcb whole'
-is 'all figures' "$(taken '')" "$(taken "$(seq 19 | xargs)")"
-is 'no such figure' "$(taken '1 20' 2>&1)" 'pg_wallet: FIGURES: there is no figure 20'
+is 'all figures' "$(taken '')" "$(taken "$(seq 20 | xargs)")"
+is 'no such figure' "$(taken '1 21' 2>&1)" 'pg_wallet: FIGURES: there is no figure 21'
 is 'a number of seconds' "$(TAKE_S=5 && settings full && echo "$seconds")" 5
 is 'no number of seconds' "$(TAKE_S=five && settings full 2>&1)" 'pg_wallet: TAKE_S=five is not a number'
 
@@ -47,7 +47,9 @@ below='10 latency_p50 10 3
 13 disk_bytes 260 200
 14 wal_bytes 330 280
 15 worker_memory 256 256
-15 shim_memory 256 256'
+15 shim_memory 256 256
+20 expire_s 30 15
+20 expire_p99 50 15'
 
 # shellcheck disable=SC2034 # must and aim are read as ${!1}
 results() { # must|aim: the lines of a run in which each figure is just that
@@ -70,16 +72,16 @@ sed 's/^wal_bytes=330/wal_bytes=331/' "$work/must" >"$work/wide"
 sed 's/^quick=0/quick=1/' "$work/missed" >"$work/quick"
 grep -vE '^(drain|bulk|post[=_]|latency|disk)' "$work/must" >"$work/some"
 
-is 'each figure reaches its aim' "$(verdicts "$work/aim")" '22 aim'
-is 'each figure is just what it must be' "$(verdicts "$work/must")" '2 aim 20 must'
-is 'a ratio below' "$(verdicts "$work/missed")" '1 NO 2 aim 19 must'
-is 'a size above' "$(verdicts "$work/wide")" '1 NO 2 aim 19 must'
-is 'figures that were not taken have no row' "$(verdicts "$work/some")" '2 aim 8 must'
+is 'each figure reaches its aim' "$(verdicts "$work/aim")" '24 aim'
+is 'each figure is just what it must be' "$(verdicts "$work/must")" '2 aim 22 must'
+is 'a ratio below' "$(verdicts "$work/missed")" '1 NO 2 aim 21 must'
+is 'a size above' "$(verdicts "$work/wide")" '1 NO 2 aim 21 must'
+is 'figures that were not taken have no row' "$(verdicts "$work/some")" '2 aim 10 must'
 ok 'the report of good figures succeeds' bash "$TOP/bench/report.sh" table "$work/must"
 is 'that of a missed one fails' "$(bash "$TOP/bench/report.sh" table "$work/missed" >/dev/null || echo failed)" failed
 ok 'a quick run judges nothing' bash "$TOP/bench/report.sh" table "$work/quick"
 is 'the manual has what they must reach' "$(while read -r number _ yardstick must aim; do
     grep -qxF "| $number | $must x \`$yardstick\` | $aim x |" "$TOP/docs/performance.md" || echo "$number"
 done <<<"$above")" ''
-is 'the picture has each figure that is judged' "$(bash "$TOP/bench/report.sh" plot "$work/must" | wc -l)" 22
+is 'the picture has each figure that is judged' "$(bash "$TOP/bench/report.sh" plot "$work/must" | wc -l)" 24
 done_testing
