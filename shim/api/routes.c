@@ -132,7 +132,7 @@ routes_find(Request *request)
 	assert(request->client.phase == PHASE_HEAD);
 	request->route = NULL;
 	request->method = METHOD_OTHER;
-	request->key = (Key){0};
+	request->key.name[0] = '\0';
 	for (size_t i = 0; i < ROUTE_COUNT && request->route == NULL; i++)
 		if (leads_to(&request->client.line, routes[i].path))
 			request->route = is_served(request, &routes[i]) ? &routes[i] : NULL;

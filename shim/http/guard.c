@@ -138,7 +138,9 @@ keep_field(RequestHead *head, const char *name, const char *value)
 {
 	for (size_t i = 0; i < sizeof(kept_fields) / sizeof(kept_fields[0]); i++)
 	{
-		if (strcasecmp(name, kept_fields[i].name) != 0)
+		/* Nearly all names differ in their first letter already, whatever its case. */
+		if (((name[0] ^ kept_fields[i].name[0]) & ~0x20) != 0 ||
+		    strcasecmp(name, kept_fields[i].name) != 0)
 			continue;
 		++*(int *) (void *) ((char *) head + kept_fields[i].count);
 		*(const char **) (void *) ((char *) head + kept_fields[i].value) = value;
