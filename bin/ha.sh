@@ -158,6 +158,16 @@ write_env() {
     printf 'port=%s netns=%s\n' "$port" "$netns" >"$run_dir/settings"
 }
 
+# A new standby may wait for what comes after the switch of the log that ended its base backup, and an
+# idle leader writes nothing.
+nudge() {
+    (PGPORT=$((port + 3)),$((port + 4)) PGTARGETSESSIONATTRS=read-write PGOPTIONS='-c synchronous_commit=local' PGCONNECT_TIMEOUT=2
+    export PGPORT PGTARGETSESSIONATTRS PGOPTIONS PGCONNECT_TIMEOUT
+    psql_in "$socket,$socket" wallet -o /dev/null -c "SELECT pg_logical_emit_message(true, 'pg_wallet', '')") 2>/dev/null || true
+}
+
+whole_or_nudge() { whole || { nudge && sleep 1 && return 1; }; }
+
 start_all() {
     local words each i=7 given=() settings
     mapfile -t words < <(etcd_words etcd "$state/etcd/data")
@@ -197,7 +207,7 @@ start() {
     net_up
     start_all
     exec 9>&-
-    wait_until 180 whole || {
+    wait_until 180 whole_or_nudge || {
         note 'not ready after 180 s; the ends of the logs:'
         tail -n 5 "$log"/*.log >&2
         exit 1
