@@ -30,6 +30,14 @@ SELECT wallet_enqueue('deposit', '{"user_id":3,"wallet_id":3,"amount":1}') IS NO
 VACUUM FULL wallet.wallet;
 SELECT wallet_process();
 SELECT sum(balance) FROM wallet.wallet;
+
+-- A hint spares the search in the index.
+SELECT count(transfer_id) FROM wallet_transfer(3, 4, 1);
+BEGIN;
+SELECT pg_stat_get_xact_numscans('wallet.wallet_pkey'::regclass) AS before \gset
+SELECT count(transfer_id) FROM wallet_transfer(3, 4, 1);
+SELECT pg_stat_get_xact_numscans('wallet.wallet_pkey'::regclass) - :before AS searches;
+ROLLBACK;
 SELECT * FROM pg_temp.faults();
 
 SET pg_wallet.allow_drop = on;

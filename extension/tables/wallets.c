@@ -77,6 +77,7 @@ static const RowLayout wallet_layout = {
     .table = "wallet",
     MAP_COLUMNS(wallet_columns),
     .status_column = offsetof(struct WalletPlaces, status) + 1,
+    .hint = HINT_WALLET,
     .struct_size = sizeof(Wallet),
     .to_row = wallet_to_row,
     .from_row = wallet_from_row,
