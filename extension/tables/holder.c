@@ -38,16 +38,3 @@ header_holder(Buffer buffer, HeapTupleHeader row)
 	           ? HOLDER_OTHERS
 	           : HOLDER_NOBODY;
 }
-
-RowHolder
-row_holder(TupleTableSlot *slot)
-{
-	const BufferHeapTupleTableSlot *stored = (BufferHeapTupleTableSlot *) slot;
-	RowHolder holder;
-
-	Assert(TTS_IS_BUFFERTUPLE(slot) && BufferIsValid(stored->buffer));
-	LockBuffer(stored->buffer, BUFFER_LOCK_SHARE);
-	holder = header_holder(stored->buffer, stored->base.tuple->t_data);
-	LockBuffer(stored->buffer, BUFFER_LOCK_UNLOCK);
-	return holder;
-}

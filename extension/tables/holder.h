@@ -8,7 +8,6 @@
 #include "base/version.h"
 
 #include "access/htup.h"
-#include "executor/tuptable.h"
 #include "storage/buf.h"
 
 /* Who has locked a version of a row, or replaced it? */
@@ -20,12 +19,9 @@ typedef enum RowHolder
 } RowHolder;
 
 /*
- * Who holds the version of a row in a slot of a reader?  A transaction may lock the row before the
- * caller gets the answer.
+ * Who holds the row with this header?  The page of the buffer has the row, and is locked.  A
+ * transaction may lock the row as soon as the page is unlocked.
  */
-extern RowHolder row_holder(TupleTableSlot *slot);
-
-/* Who holds the row with this header?  The page of the buffer has the row, and is locked. */
 extern RowHolder header_holder(Buffer buffer, HeapTupleHeader row);
 
 #endif /* PG_WALLET_HOLDER_H */

@@ -30,6 +30,7 @@
 #include "storage/buf_internals.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
+#include "storage/predicate.h"
 #include "storage/procarray.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -273,6 +274,7 @@ reader_open_from(RowReader *reader, const RowLayout *layout, int64 key, LOCKMODE
 	reader->slot = table_slot_create(reader->heap, NULL);
 	reader->is_read_once = layout->is_read_once;
 	reader->block_count = InvalidBlockNumber;
+	reader->room = BLCKSZ / 10;
 	reader->buffer = InvalidBuffer;
 	return true;
 }
@@ -299,8 +301,8 @@ reader_may_update(RowReader *reader, const RowLayout *layout)
 }
 
 /*
- * Pins the page of a row, and removes dead versions of rows from a page that is nearly full, so
- * that the next update finds room on the page and is HOT.  An index scan of the executor would
+ * Pins the page of a row, and removes dead versions of rows from a page with little room, so that
+ * the next update finds room on the page and is HOT.  An index scan of the executor would
  * clean a page at every reading while the page has a dead row: with a fillfactor of 50 the
  * executor takes every page for full.
  */
@@ -313,22 +315,8 @@ pin_page(RowReader *reader, BlockNumber block)
 		return;
 	reader->buffer = ReleaseAndReadBuffer(reader->buffer, reader->heap, block);
 	page = BufferGetPage(reader->buffer);
-	if (PageIsFull(page) || PageGetHeapFreeSpace(page) < BLCKSZ / 10)
+	if (PageIsFull(page) || PageGetHeapFreeSpace(page) < reader->room)
 		heap_page_prune_opt(reader->heap, reader->buffer);
-}
-
-bool
-reader_fetch(RowReader *reader, ItemPointer tid)
-{
-	BlockNumber block = ItemPointerGetBlockNumber(tid);
-
-	Assert(ItemPointerIsValid(tid) && ActiveSnapshotSet());
-	if (reader->block_count == InvalidBlockNumber)
-		reader->block_count = RelationGetNumberOfBlocks(reader->heap);
-	if (block >= reader->block_count)
-		return false;
-	pin_page(reader, block);
-	return table_tuple_fetch_row_version(reader->heap, tid, GetActiveSnapshot(), reader->slot);
 }
 
 /* Has this version been committed before the snapshot, and neither replaced nor locked since? */
@@ -368,28 +356,78 @@ find_plain_row(RowReader *reader, HeapTuple row)
 	       is_plainly_visible(row->t_data, reader->scan->xs_snapshot);
 }
 
+/* The tuple of the reader's slot, to be filled while the page is locked. */
+static HeapTuple
+lock_page(RowReader *reader, ItemPointer tid)
+{
+	HeapTuple row = &((BufferHeapTupleTableSlot *) reader->slot)->base.tupdata;
+
+	pin_page(reader, ItemPointerGetBlockNumber(tid));
+	row->t_self = *tid;
+	row->t_tableOid = RelationGetRelid(reader->heap);
+	LockBuffer(reader->buffer, BUFFER_LOCK_SHARE);
+	return row;
+}
+
+/* Unlocks the page, and puts the row into the slot, where one has been found. */
+static bool
+unlock_page(RowReader *reader, HeapTuple row, bool found)
+{
+	if (found)
+		reader->holder = header_holder(reader->buffer, row->t_data);
+	LockBuffer(reader->buffer, BUFFER_LOCK_UNLOCK);
+	if (found)
+		ExecStoreBufferHeapTuple(row, reader->slot, reader->buffer);
+	else
+		ExecClearTuple(reader->slot);
+	return found;
+}
+
 /* Take the version that the snapshot shows, of the row that an index entry names. */
 static bool
 fetch_version(RowReader *reader, ItemPointer root, bool *all_dead)
 {
-	HeapTuple row = &((BufferHeapTupleTableSlot *) reader->slot)->base.tupdata;
+	HeapTuple row = lock_page(reader, root);
 	bool found;
 
-	ExecClearTuple(reader->slot);
-	pin_page(reader, ItemPointerGetBlockNumber(root));
-	row->t_self = *root;
 	*all_dead = false;
-	LockBuffer(reader->buffer, BUFFER_LOCK_SHARE);
 	found = find_plain_row(reader, row) ||
 	        heap_hot_search_buffer(&row->t_self, reader->heap, reader->buffer,
 	                               reader->scan->xs_snapshot, row, all_dead, true);
-	LockBuffer(reader->buffer, BUFFER_LOCK_UNLOCK);
-	if (!found)
+	if (!unlock_page(reader, row, found))
 		return false;
-	row->t_tableOid = RelationGetRelid(reader->heap);
-	ExecStoreBufferHeapTuple(row, reader->slot, reader->buffer);
 	pgstat_count_heap_fetch(reader->index);
 	return true;
+}
+
+/* The steps of heap_fetch(), on a page that stays pinned from one row to the next. */
+bool
+reader_fetch(RowReader *reader, ItemPointer tid)
+{
+	Snapshot snapshot = GetActiveSnapshot();
+	OffsetNumber offset = ItemPointerGetOffsetNumber(tid);
+	HeapTuple row;
+	ItemId item;
+	bool found;
+
+	Assert(ItemPointerIsValid(tid));
+	if (reader->block_count == InvalidBlockNumber)
+		reader->block_count = RelationGetNumberOfBlocks(reader->heap);
+	if (ItemPointerGetBlockNumber(tid) >= reader->block_count)
+		return false;
+	row = lock_page(reader, tid);
+	if (offset > PageGetMaxOffsetNumber(BufferGetPage(reader->buffer)))
+		return unlock_page(reader, row, false);
+	item = PageGetItemId(BufferGetPage(reader->buffer), offset);
+	if (!ItemIdIsNormal(item))
+		return unlock_page(reader, row, false);
+	row->t_data = (HeapTupleHeader) PageGetItem(BufferGetPage(reader->buffer), item);
+	row->t_len = ItemIdGetLength(item);
+	found = HeapTupleSatisfiesVisibility(row, snapshot, reader->buffer);
+	if (found)
+		PredicateLockTID(reader->heap, &row->t_self, snapshot, HeapTupleHeaderGetXmin(row->t_data));
+	HeapCheckForSerializableConflictOut(found, reader->heap, row, reader->buffer, snapshot);
+	return unlock_page(reader, row, found);
 }
 
 /* Opens the index.  Where hints lead to all rows, the index is never opened. */

@@ -77,7 +77,9 @@ typedef struct RowReader
 	bool is_read_once;
 	TupleTableSlot *slot;
 	ItemPointer entry;       /* of the index, that reader_step has come to */
+	RowHolder holder;        /* of the row in the slot */
 	BlockNumber block_count; /* of the table; InvalidBlockNumber until somebody wants to know */
+	Size room;               /* a page with fewer free bytes is cleaned before it is read */
 	Buffer buffer;           /* the page that was read last, pinned */
 } RowReader;
 

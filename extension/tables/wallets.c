@@ -216,6 +216,20 @@ lock_row(RowReader *reader, ItemPointerData tid, LockWaitPolicy policy)
 	}
 }
 
+/* From so many wallets on, the share of them on a page is much the same everywhere. */
+#define WALLETS_MANY 1000
+
+/*
+ * Makes the reader clean each page that has no room for the new versions of these wallets, whose
+ * ids rise.  Wallets lie in the order of their ids, and half of a page is free for new versions.
+ */
+static void
+expect_updates(RowReader *reader, const int64 *ids, int count)
+{
+	if (count >= WALLETS_MANY)
+		reader->room += BLCKSZ / 2 * ((double) count / (ids[count - 1] - ids[0] + 1));
+}
+
 static bool
 find_wallet(RowReader *reader, int64 wallet_id)
 {
@@ -250,7 +264,7 @@ take_wallets(RowReader *reader, const int64 *ids, int count, LockMode mode, Wall
 		CHECK_FOR_INTERRUPTS();
 		if (!find_wallet(reader, ids[i]))
 			continue;
-		if (mode == LOCK_LATER && row_holder(reader->slot) == HOLDER_NOBODY)
+		if (mode == LOCK_LATER && reader->holder == HOLDER_NOBODY)
 			wallet_from_slot(reader->slot, false, &wallets[taken++], &currency);
 		else if (lock_row(reader, reader->slot->tts_tid, LockWaitSkip))
 			wallet_from_slot(reader->slot, true, &wallets[taken++], &currency);
@@ -285,7 +299,7 @@ wait_for_wallets(RowReader *reader, const int64 *ids, int count, LockMode mode, 
 	{
 		if (!find_wallet(reader, ids[i]))
 			continue;
-		holders[found] = row_holder(reader->slot);
+		holders[found] = reader->holder;
 		wallet_from_slot(reader->slot, false, &wallets[found++], &currency);
 	}
 	to_lock = count_to_lock(holders, found, mode);
@@ -330,12 +344,13 @@ read_what_is_free(const int64 *ids, int count, Wallet *wallets, int *found)
 	}
 	if (!reader_may_update(&reader, &wallet_layout))
 		to_lock = -1;
+	expect_updates(&reader, ids, count);
 	for (int i = 0; i < count && to_lock == 0; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (!find_wallet(&reader, ids[i]))
 			continue;
-		if (row_holder(reader.slot) == HOLDER_OTHERS)
+		if (reader.holder == HOLDER_OTHERS)
 			to_lock = i + 1;
 		else
 			wallet_from_slot(reader.slot, false, &wallets[(*found)++], &currency);
@@ -400,6 +415,7 @@ wallets_lock(int64 *ids, int count, LockMode mode, Wallet *wallets)
 		mode = lock_waits(mode) ? LOCK_WAIT : LOCK_SKIP_LOCKED;
 	map_load_status(&wallet_layout, reader.slot->tts_tupleDescriptor);
 	(void) sort_ids(ids, count);
+	expect_updates(&reader, ids, count);
 	found = lock_waits(mode) ? wait_for_wallets(&reader, ids, count, mode, wallets)
 	                         : take_wallets(&reader, ids, count, mode, wallets);
 	reader_close(&reader);
