@@ -75,7 +75,7 @@ cmp_ok(grown(q(wallet_requests_total{code="insufficient_funds",kind="transaction
 cmp_ok(grown('wallet_batch_seconds_count'), '>=', 1, 'batches');
 is($after->{wallet_worker_alive}, 1, 'the worker is alive');
 is($after->{wallet_shim_database_answers}, 1, 'the database has answered');
-is($after->{wallet_shim_database_connections}, 4, 'connections to the database');
+is("@{$after}{qw(wallet_shim_database_connections wallet_shim_database_connections_wanted)}", '4 4', 'connections to the database');
 cmp_ok($after->{wallet_shim_http_connections}, '>=', 1, 'connections of HTTP');
 my $loud = "$user|$other";
 unlike($answer->{content}, qr/\b(?:$loud)\b/, 'nobody is named');
