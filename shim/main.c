@@ -239,7 +239,6 @@ start_metrics_loop(const Options *options, LoopConfig config, int fd)
 
 	config.db.connected_count = &connected_count;
 	config.db_read.conninfo = NULL;
-	config.db_read.conninfo = NULL;
 	config.api.metrics_place = METRICS_ALONE;
 	config.http.port = options->metrics_port;
 	return loop_start(&config, fd);
