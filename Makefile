@@ -7,7 +7,9 @@
 #   make stop            stops what run or start has started; the data stays
 #   make status          says what runs. Scripts: bash bin/run.sh status exits with 0 (ready), 1 (not ready) or 3 (stopped)
 #   make ha-start        two databases under Patroni, etcd, haproxy and two shims on this machine: docs/high-availability.md;
-#                        PORT=8000 (and the ten ports after it) RUN_DIR=.run-ha; make ha-status, make ha-stop
+#                        PORT=8000 (and the ten ports after it) RUN_DIR=.run-ha
+#   make ha-stop         stops them; the data stays
+#   make ha-status       says what runs, and which database leads
 #   make test            every test on throwaway servers, in 10 to 20 minutes on two cores; ends with "N passed, N failed";
 #                        SUITES="regress tap" TESTS="queue crash" VERBOSE=1 (see test/suites.sh)
 #   make install         installs the extension into the server of PG_CONFIG (plain PGXS)
