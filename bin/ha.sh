@@ -178,7 +178,7 @@ start_all() {
     [[ ${HA_STRICT:-} != on ]] || given+=(WALLET_REQUIRE_STANDBY=on)
     [[ -z $netns ]] || given+=("WALLET_HOST=$(address haproxy)")
     for each in shim1 shim2; do
-        settings=("PGPASSFILE=$ha_secrets/pgpass" "PGHOST=$(address haproxy)" "PGPORT=$((port + 9))" PGUSER=wallet_shim PGDATABASE=wallet "${given[@]}")
+        settings=("PGPASSFILE=$ha_secrets/pgpass" "PGHOST=$(address haproxy)" "PGPORT=$((port + 9))" PGUSER=wallet_shim PGDATABASE=wallet "WALLET_DB_READ=port=$((port + 10))" "${given[@]}")
         keep "$each" env "${settings[@]}" "$state/bin/wallet-shim" --address "$ha_listen" --port $((port + i)) \
             --auth "${WALLET_AUTH:-off}" --published-address 127.0.0.1
         ((i++))
