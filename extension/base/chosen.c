@@ -29,7 +29,7 @@ fold(uint64 left, uint64 right)
 
 /*
  * Two folded products with a key of 256 bits, as wyhash makes them.  A caller never sees a hash,
- * and so learns nothing about the key.  (SipHash takes 130 instructions, and a transfer needs six
+ * and so learns nothing about the key.  (SipHash takes about 130 instructions, and a transfer six
  * hashes.)
  */
 uint32
