@@ -48,7 +48,7 @@ SQL
 # The whole regression under such a publication, but for what says itself what is published, or says nothing of it.
 set_conf($node, 'pg_wallet.worker' => 'off', 'pg_wallet.poll_interval' => '60s');
 my $work = PostgreSQL::Test::Utils::tempdir();
-my @tests = grep { $_ !~ /^(alterations|install_settings)$/ } map { m{sql/(.*)\.sql$} } sort glob "sql/*.sql";
+my @tests = grep { $_ !~ /^(alterations(_holds)?|install_settings)$/ } map { m{sql/(.*)\.sql$} } sort glob "sql/*.sql";
 $node->safe_psql('postgres', "CREATE DATABASE regression TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'");
 $node->safe_psql('postgres', "ALTER DATABASE regression SET $_") foreach
     q{lc_messages = 'C'}, q{timezone = 'PST8PDT'}, q{datestyle = 'Postgres, MDY'}, q{intervalstyle = 'postgres_verbose'};
