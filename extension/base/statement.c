@@ -78,25 +78,30 @@ set_planner(void)
 }
 
 /*
+ * SPI leaves its own memory context behind, which ends with SPI_finish(): what the caller makes
+ * after a statement must last as long as what the caller has made before.
+ *
  * The settings are in force for the execution too, and not only for prepare(): PostgreSQL may plan
  * the statement anew while it takes the plan's locks.
  */
 void
 statement_run(Statement *statement, Datum *arguments, const char *nulls, bool read_only)
 {
+	MemoryContext context = CurrentMemoryContext;
 	int nest_level;
 
 	Assert(arguments != NULL || statement->argument_count == 0);
 	Assert(!read_only || ActiveSnapshotSet());
 	if (planner_is_set())
-	{
 		execute(statement, arguments, nulls, read_only);
-		return;
+	else
+	{
+		nest_level = NewGUCNestLevel();
+		set_planner();
+		execute(statement, arguments, nulls, read_only);
+		AtEOXact_GUC(true, nest_level);
 	}
-	nest_level = NewGUCNestLevel();
-	set_planner();
-	execute(statement, arguments, nulls, read_only);
-	AtEOXact_GUC(true, nest_level);
+	MemoryContextSwitchTo(context);
 }
 
 /*

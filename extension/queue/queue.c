@@ -311,8 +311,8 @@ queue_round(Queue *queue, int requests_max, int64 takeovers)
 	post(queue);
 	sum_up(queue, &round);
 	round.gaps = gaps_count(queue->gaps);
-	round.more = reading->reads && reading->room <= 0;
-	round.drained = reading->reads && reading->room > 0;
+	round.more = reading->reads && !read_room_is_left(&reading->room);
+	round.drained = reading->reads && read_room_is_left(&reading->room);
 	round.highest = queue->highest;
 	round.first_deferred = first_deferred(queue);
 	if (position_is_due(&queue->position, low_water_mark(queue), queue->highest, !queue->is_worker))

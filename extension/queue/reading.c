@@ -106,7 +106,8 @@ read_gap_rows(Queue *queue, Reading *reading)
 	for (int i = 0; i < count; i++)
 		ids[i] = found[i].request_id;
 	/* When the reading is full, rows after its last one may be visible too. */
-	gaps_found(queue->gaps, ids, count, reading->room > 0 ? PG_INT64_MAX : ids[count - 1]);
+	gaps_found(queue->gaps, ids, count,
+	           read_room_is_left(&reading->room) ? PG_INT64_MAX : ids[count - 1]);
 	pfree(ids);
 	add_rows(queue, reading, count);
 }
@@ -149,7 +150,7 @@ reread_deferred(Queue *queue, int64 now_ms)
 	int64 *ids;
 	Gap *gaps;
 	Request *requests;
-	int room = INT_MAX;
+	ReadRoom room = {INT_MAX, INT_MAX};
 	int count;
 	int found;
 
@@ -306,17 +307,14 @@ static void
 read_rows(Queue *queue, Reading *reading)
 {
 	read_gap_rows(queue, reading);
-	if (reading->room > 0)
+	if (read_room_is_left(&reading->room))
 		read_new_rows(queue, reading);
 	gaps_commit(queue->gaps);
 }
 
-/*
- * Returns how many rows of the journal what is read may make; deferred requests get at most half of
- * the room.
- */
+/* Returns how many requests may be read; deferred ones get at most half of the room. */
 static int
-rows_to_read(const Queue *queue, const Reading *reading, bool halving, int deferred_max)
+requests_to_read(const Queue *queue, const Reading *reading, bool halving, int deferred_max)
 {
 	if (!deferred_has_ready(queue->deferred))
 		return reading->limit;
@@ -353,8 +351,9 @@ read_requests(Queue *queue, int requests_max)
 		return;
 	}
 	reread_deferred(queue, now_ms);
-	reading->room = rows_to_read(queue, reading, halving, deferred_max);
-	reading->reads = reading->room > 0;
+	reading->room =
+	    (ReadRoom){requests_to_read(queue, reading, halving, deferred_max), batch_size()};
+	reading->reads = read_room_is_left(&reading->room);
 	if (reading->reads)
 	{
 		read_rows(queue, reading);
@@ -378,6 +377,7 @@ begin_reading(Queue *queue, int requests_max)
 	queue->is_reading = true;
 	context = MemoryContextSwitchTo(queue->round_context);
 	read_requests(queue, requests_max);
+	Assert(CurrentMemoryContext == queue->round_context);
 	MemoryContextSwitchTo(context);
 	queue->is_reading = false;
 	Assert(queue->reading.count <= queue->reading.limit);

@@ -15,6 +15,7 @@
 #include "queue/gaps.h"
 #include "queue/position.h"
 #include "rules/operation.h"
+#include "tables/requests.h"
 
 /* requests_max while no batch has failed: the settings alone bound a batch. */
 #define NOT_HALVED INT_MAX
@@ -26,9 +27,9 @@ typedef struct Reading
 	DeferredEntry **entries; /* NULL: the request was not deferred before */
 	RequestFate *fates;
 	int count;
-	int limit;   /* room of the three arrays */
-	bool reads;  /* rows are read, as far as there is room */
-	int room;    /* how many rows of the journal may come of what is still read */
+	int limit;  /* room of the three arrays */
+	bool reads; /* rows are read, as far as there is room */
+	ReadRoom room;
 	int settled; /* requests that have an outcome when the transaction commits */
 } Reading;
 

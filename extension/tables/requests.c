@@ -155,28 +155,29 @@ requests_insert(const Request *requests, int count, TimestampTz enqueued_at)
 	map_insert(&request_layout, requests, count, &enqueued_at);
 }
 
-static int
-room_for(const Request *request)
+static void
+take_room(ReadRoom *room, const Request *request)
 {
-	return Max(1, operation_transfers_max(request));
+	room->requests--;
+	room->rows -= operation_transfers_max(request);
 }
 
 static void
-take_request(const RowReader *reader, Request *request, int *room)
+take_request(const RowReader *reader, Request *request, ReadRoom *room)
 {
 	slot_getallattrs(reader->slot);
 	request_from_row(reader->slot->tts_values, reader->slot->tts_isnull, request);
-	*room -= room_for(request);
+	take_room(room, request);
 }
 
 /* Of requests that a statement has found, returns how many there is room for. */
 static int
-take_found(const Request *requests, int count, int *room)
+take_found(const Request *requests, int count, ReadRoom *room)
 {
 	int taken = 0;
 
-	for (; taken<count && * room> 0; taken++)
-		*room -= room_for(&requests[taken]);
+	while (taken < count && read_room_is_left(room))
+		take_room(room, &requests[taken++]);
 	return taken;
 }
 
@@ -189,14 +190,14 @@ take_found(const Request *requests, int count, int *room)
  * has queued many requests and has not committed are passed once and not in each round.
  */
 static int
-read_rows(RowReader *reader, int64 request_id, int *room, Request *requests, int64 *seen)
+read_rows(RowReader *reader, int64 request_id, ReadRoom *room, Request *requests, int64 *seen)
 {
 	int count = 0;
 	int invisible = 0;
 	int64 key;
 
 	reader_seek_from(reader, request_id);
-	while (*room > 0 && reader_step(reader, &key))
+	while (read_room_is_left(room) && reader_step(reader, &key))
 	{
 		CHECK_FOR_INTERRUPTS();
 		invisible++;
@@ -206,7 +207,7 @@ read_rows(RowReader *reader, int64 request_id, int *room, Request *requests, int
 			invisible = 0;
 		}
 	}
-	if (*room > 0 && invisible >= INVISIBLE_MAX)
+	if (read_room_is_left(room) && invisible >= INVISIBLE_MAX)
 		*seen = key;
 	return count;
 }
@@ -216,7 +217,7 @@ read_rows(RowReader *reader, int64 request_id, int *room, Request *requests, int
 
 /* Does the rest of requests_read_after() by statements. */
 static int
-select_after(int64 request_id, int *room, Request *requests)
+select_after(int64 request_id, ReadRoom *room, Request *requests)
 {
 	int count = 0;
 	int asked;
@@ -224,25 +225,26 @@ select_after(int64 request_id, int *room, Request *requests)
 
 	do
 	{
-		asked = Min(*room, SELECTED_AT_ONCE);
+		asked = Min(room->requests, SELECTED_AT_ONCE);
 		found = map_select(&request_layout, &read_after,
 		                   (Datum[]){Int64GetDatum(request_id), Int64GetDatum(asked)}, true,
 		                   requests + count, asked);
 		if (found > 0)
 			request_id = requests[count + found - 1].request_id;
 		count += take_found(requests + count, found, room);
-	} while (*room > 0 && found == asked);
+	} while (read_room_is_left(room) && found == asked);
 	return count;
 }
 
 int
-requests_read_after(int64 request_id, int *room, Request *requests, int64 *seen)
+requests_read_after(int64 request_id, ReadRoom *room, Request *requests, int64 *seen)
 {
 	RowReader reader;
 	int count = 0;
 
 	/* Partition by partition. */
-	for (int64 next = request_id + 1; *room > 0 && next < PG_INT64_MAX; next = reader.end)
+	for (int64 next = request_id + 1; read_room_is_left(room) && next < PG_INT64_MAX;
+	     next = reader.end)
 	{
 		if (!reader_open_from(&reader, &request_layout, next, AccessShareLock))
 			return count + select_after(next - 1, room, requests + count);
@@ -264,7 +266,7 @@ typedef struct GapWalk
 	bool is_at_entry; /* key is the key of the reader's entry */
 	Request *requests;
 	int count;
-	int *room;
+	ReadRoom *room;
 } GapWalk;
 
 /* The next gap is reached by so many steps at most; farther away, a search takes less time. */
@@ -297,7 +299,7 @@ walk_partition(GapWalk *walk, RowReader *reader)
 			CHECK_FOR_INTERRUPTS();
 			if (reader_take(reader))
 				take_request(reader, &walk->requests[walk->count++], walk->room);
-			if (*walk->room <= 0)
+			if (!read_room_is_left(walk->room))
 				return;
 			walk->is_at_entry = reader_step(reader, &walk->key);
 		}
@@ -328,16 +330,16 @@ walk_by_statement(GapWalk *walk)
 		firsts[i] = Max(walk->gaps[walk->gap + i].first, walk->from);
 		lasts[i] = walk->gaps[walk->gap + i].last;
 	}
-	found = map_select(
-	    &request_layout, &read_ranges,
-	    (Datum[]){int64_array(firsts, rest), int64_array(lasts, rest), Int64GetDatum(*walk->room)},
-	    true, walk->requests + walk->count, *walk->room);
+	found = map_select(&request_layout, &read_ranges,
+	                   (Datum[]){int64_array(firsts, rest), int64_array(lasts, rest),
+	                             Int64GetDatum(walk->room->requests)},
+	                   true, walk->requests + walk->count, walk->room->requests);
 	walk->count += take_found(walk->requests + walk->count, found, walk->room);
 	walk->gap = walk->gap_count;
 }
 
 int
-requests_read_gaps(const Gap *gaps, int gap_count, int *room, Request *requests)
+requests_read_gaps(const Gap *gaps, int gap_count, ReadRoom *room, Request *requests)
 {
 	RowReader reader;
 	GapWalk walk = {
@@ -349,7 +351,7 @@ requests_read_gaps(const Gap *gaps, int gap_count, int *room, Request *requests)
 	};
 
 	Assert(MEMBER_RISES(gaps, gap_count, Gap, first));
-	while (walk.gap<gap_count && * room> 0)
+	while (walk.gap < gap_count && read_room_is_left(room))
 	{
 		if (!reader_open_from(&reader, &request_layout, walk.from, AccessShareLock))
 		{

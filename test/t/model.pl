@@ -10,7 +10,7 @@ use WalletServer;
 
 my $seed       = $ENV{MODEL_SEED}       // int(rand(2**31));
 my $operations = $ENV{MODEL_OPERATIONS} // 5200;
-my $node       = new_server('model', conf => "pg_wallet.databases = 'worked'\n");
+my $node       = new_server('model', conf => "pg_wallet.databases = 'worked'\npg_wallet.batch_max = 131072\n");
 
 $ENV{PGHOST} = $node->host;
 $ENV{PGPORT} = $node->port;
