@@ -53,6 +53,10 @@ fuzz_flags() {
             ;;
     esac
     case $1 in
+        # What shim/Makefile takes for the version.
+        http) sed -n "s/^default_version = '\(.*\)'/-DPG_WALLET_VERSION=\"\1\"/p" extension/pg_wallet.control ;;
+    esac
+    case $1 in
         payload | question | http) pkg-config --cflags jansson libpq libmicrohttpd gnutls ;;
     esac
 }

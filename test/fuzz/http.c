@@ -100,6 +100,8 @@ db_value(const DbResult *result, int row, int column)
 			return random_below(4) ? "12" : NULL;
 		case DB_HISTORY:
 			return column == HISTORY_AMOUNT ? "1.0" : column == HISTORY_KIND ? "deposit" : "1";
+		case DB_POSITION:
+			return column == POSITION_TEXT ? "1-0/3000148" : "f";
 		default:
 			return column == 0 ? random_below(2) ? "t" : "f" : any_text();
 	}
@@ -116,6 +118,21 @@ bool
 db_is_up(const Db *db)
 {
 	return db_available(db);
+}
+
+/* There is no replica. */
+bool
+db_is_standby(const Db *db)
+{
+	(void) db;
+	return false;
+}
+
+WalletCode
+db_refusal(const Db *db)
+{
+	(void) db;
+	return random_below(2) ? CODE_DATABASE_READ_ONLY : CODE_DATABASE_UNAVAILABLE;
 }
 
 static void
@@ -286,6 +303,7 @@ the_http(void)
 	static Http *http;
 	static atomic_int connected_count = 1;
 	static HostList hosts;
+	static Monitor monitor = {.connected = &connected_count};
 	char message[MESSAGE_SIZE];
 	struct sockaddr_in nowhere = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	HttpConfig config = {
@@ -294,7 +312,8 @@ the_http(void)
 	                        .waiting_max = ITEMS_MAX,
 	                        .hosts = &hosts,
 	                        .database_count = 1,
-	                        .connected_count = &connected_count};
+	                        .connected_count = &connected_count,
+	                        .monitor = &monitor};
 	int fd;
 
 	if (http != NULL)
