@@ -12,6 +12,7 @@ import re
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -275,7 +276,7 @@ lost = ask("GET", "/api/v1/no_such_path")
 ok(lost.status == 404 and not document.faults({"$ref": "#/components/schemas/Problem404"}, lost.json()), "another path")
 
 # Without API keys: a foreign web page.
-for method, path in api:
+for method, path in api + [("GET", "/metrics")]:
     check(method, path, 403, "a foreign page", send(method, path, headers={"Origin": "http://evil.example"}))
 
 slow = Shim("--auth", "off", "--request-timeout", "1")
@@ -298,16 +299,27 @@ for method, path in api + [("GET", "/readyz")]:
     check(method, path, 503, "no database", send(method, path, base=away.url))
 away.stop()
 
-locked = Shim("--auth", "required")
+with tempfile.NamedTemporaryFile("w") as token:
+    token.write("0" * 32)
+    token.flush()
+    locked = Shim("--auth", "required", "--metrics-token-file", token.name)
+check("GET", "/metrics", 401, "no token", send("GET", "/metrics", base=locked.url))
 reader = sql(f"SELECT wallet_api_key_create('read{user}', '{{read}}')")
 payer = sql(f"SELECT wallet_api_key_create('pay{user}', '{{transfer,deposit}}', {stranger})")
 bound = sql(f"SELECT wallet_api_key_create('bound{user}', '{{read,transfer,deposit}}', {stranger})")
+hasty = sql(f"SELECT wallet_api_key_create('hasty{user}', '{{read}}', requests_per_second => 1)")
 for method, path in api:
     check(method, path, 401, "no key", send(method, path, base=locked.url))
     check(method, path, 401, "a wrong key", send(method, path, headers={"Authorization": "Bearer pgw_0"}, base=locked.url))
     poor = reader if method == "POST" else payer
     check(method, path, 403, "no scope", send(method, path, headers={"Authorization": f"Bearer {poor}"}, base=locked.url))
     check(method, path, 403, "another user", send(method, path, headers={"Authorization": f"Bearer {bound}"}, base=locked.url))
+    # The first that finds less than a second since one was taken: the second, as a rule.
+    for _ in range(10):
+        answer = send(method, path, headers={"Authorization": f"Bearer {hasty}"}, base=locked.url)
+        if answer.status == 429:
+            break
+    check(method, path, 429, "too many", answer)
 locked.stop()
 
 # --- nothing is promised that nobody has seen -------------------------------------------------
