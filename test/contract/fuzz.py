@@ -58,6 +58,8 @@ def send(request):
     if text == "too many":
         payment = {"user_id": user, "source_wallet_id": wallet, "dest_wallet_id": other, "trans_sum": 1}
         text = json.dumps([payment] * 8193)
+    if text == "too large":
+        text = json.dumps({"user_id": user, "wallet_id": wallet, "amount": "1" * 8192})
     text = named(text) if text else None
     body = json.loads(text) if text else None
     return document.request_faults(method, path, query, body, headers), ask(method, path, query, text, headers)
@@ -99,11 +101,23 @@ for entry in baseline:
     )
 
 
+def for_schemathesis():
+    """The document with the example of X-Wallet-Position as a value of its own, which allows nothing more.
+
+    schemathesis makes up header fields of letters and digits alone. Where a pattern wants others it has no
+    valid value, and sends a wrong one with everything, as if that were valid.
+    """
+    text = document.as_3_2()
+    position = text["components"]["parameters"]["WalletPosition"]
+    position["schema"] = {"anyOf": [{"const": position["example"]}, position["schema"]]}
+    return text
+
+
 def run(phases, *more):
     """schemathesis's own exit status, and the events that it reports."""
     program = Path(sys.executable).parent / "schemathesis"
     with tempfile.TemporaryDirectory() as work:
-        (Path(work) / "openapi.json").write_text(json.dumps(document.as_3_2()))
+        (Path(work) / "openapi.json").write_text(json.dumps(for_schemathesis()))
         command = [program, "run", "openapi.json", "--url", os.environ["WALLET_URL"] + "/", "--checks", "all"]
         command += ["--phases", phases, "--continue-on-failure", "--seed", seed, "--no-color"]
         command += ["--request-timeout", "30", "--report", "ndjson", "--report-ndjson-path", "events", *more]
