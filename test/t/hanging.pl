@@ -110,7 +110,7 @@ kill 'STOP', $reader or die "cannot stop the process '$reader'";
 my $from    = time;
 my $written = post_aside($url, 'hangs');
 becomes($node, $db, processes('shim-commit', "wait_event = 'SyncRep'"), '1', 'a commit waits');
-my @others  = map { post_aside($url) } 1 .. 8; # so that each of two event loops has one
+my @others  = map { post_aside($url) } 1 .. 24; # so that each of two event loops has one, almost surely
 my $read    = ask_aside($stopped_url, 'GET', '/api/v1/wallet/async?user_id=1&wallet_id=1');
 my $ended   = post_aside($ended_url);
 becomes($node, $db, processes('shim-commit', "wait_event = 'SyncRep'"), '2', 'a commit of each event loop waits');
