@@ -1,5 +1,5 @@
-# Two sessions queue bulk calls and pay directly, and roll some of both back, while a worker posts. At a random moment all
-# processes of the server, or one of them, are killed by SIGKILL. After each restart everything that was acknowledged
+# Two sessions queue bulk calls (payments, holds, captures), pay directly, one or many at once, and roll some of all back,
+# while a worker posts and expires holds. At a random moment all processes of the server, or one of them, are killed by SIGKILL. After each restart everything that was acknowledged
 # is there once, nothing that was rolled back is, ids rise, and the indexes are in order: here, on a standby that
 # replays the log, after VACUUM, and after the standby is promoted.
 # KILLS=200 makes a longer run, DURATION=N ends it after N seconds; PG_WALLET_TEST_SEED=N gives back what chance decides.
@@ -43,6 +43,8 @@ for (my $server = 1; $kills > 0 && time() < $ends; $server++)
     in_order($standby, 'the promoted standby', 'bt_index_parent_check');
     all_is_well($standby, $db, 'the promoted standby');
     acknowledged($standby, 'the promoted standby, of all rounds', 0, \%kept);
+    is(ask($standby, $db, 'SELECT count(DISTINCT kind) FROM wallet.transfer WHERE kind = ANY (ARRAY(SELECT number FROM wallet.kind WHERE name IN (\'transaction\', \'hold\', \'capture\', \'expiry\')))'),
+        4, 'there were payments, holds, captures and expiries');
     foreach my $each ($node, $standby)
     {
         unlike(slurp_file($each->logfile), qr/PANIC|TRAP|inconsistent page|invalid page|could not read block/, 'the log of ' . $each->name . ' is clean');
@@ -78,6 +80,24 @@ SELECT format('queued %s %s', p.sources[m.ordinal], m.handshake_id)
               FROM (SELECT i, CASE i % 10 WHEN 3 THEN $wallets + 1 ELSE 1 + (i * salt) % $wallets END
                         FROM generate_series(1, count) AS i) AS s (i, source)) AS p (kinds, sources, payloads),
          wallet_enqueue_many(p.kinds, p.payloads) AS m
+\$\$;
+-- Holds, every second of which ends soon, and captures of some that are open. Whether wallet_verify() finds a fault shows what came of them.
+CREATE FUNCTION hold_some(count integer, salt integer, amount numeric) RETURNS bigint LANGUAGE sql AS \$\$
+SELECT count(m.handshake_id)
+    FROM (SELECT array_agg(r.kind), array_agg(r.payload)
+              FROM (SELECT 'hold', format('{"user_id":%1\$s,"source_wallet_id":%1\$s,"dest_wallet_id":%2\$s,"amount":%3\$s,"expires_in":"%4\$s s"}',
+                                          s.source, 1 + s.source % $wallets, amount, CASE i % 2 WHEN 0 THEN 1 ELSE 86400 END)
+                        FROM (SELECT i, 1 + (i * salt) % $wallets FROM generate_series(1, count) AS i) AS s (i, source)
+                    UNION ALL
+                    SELECT 'capture', format('{"user_id":%s,"hold_id":%s}', h.destination_wallet_id, h.hold_id)
+                        FROM (SELECT * FROM wallet.hold WHERE state = 0 ORDER BY hold_id LIMIT count / 2) AS h) AS r (kind, payload)) AS p (kinds, payloads),
+         wallet_enqueue_many(p.kinds, p.payloads) AS m
+\$\$;
+CREATE FUNCTION pay_many(count integer, salt integer, amount numeric) RETURNS SETOF text LANGUAGE sql AS \$\$
+SELECT format('paid %s', m.transfer_id)
+    FROM (SELECT array_agg(s.source), array_agg(1 + s.source % $wallets), array_agg(amount)
+              FROM (SELECT 1 + (i * salt) % $wallets FROM generate_series(1, count) AS i) AS s (source)) AS p (sources, destinations, amounts),
+         wallet_transfer_many(p.sources, p.destinations, p.amounts) AS m
 \$\$;
 SELECT pg_create_physical_replication_slot('standby', true);
 SQL
@@ -138,12 +158,21 @@ sub start_client
     return \%client;
 }
 
-# Requests by the call from 1 to 3000, as often below 50 as above.
-sub queue_some
+# A call of a function with from 1 to 3000 items, as often below 50 as above.
+sub some
+{
+    my ($function, $amount) = @_;
+
+    return sprintf "SELECT %s(%d, %d, %s);\n", $function, exp(rand(log($items_max + 1))), 1 + int(rand($wallets)), $amount;
+}
+
+sub queue_some { return some('queue_some', @_) }
+
+sub hold_some
 {
     my ($amount) = @_;
 
-    return sprintf "SELECT queue_some(%d, %d, %s);\n", exp(rand(log($items_max + 1))), 1 + int(rand($wallets)), $amount;
+    return some('hold_some', $amount) =~ s/(\w+\(.*\))/'held' WHERE $1 IS NULL/r;
 }
 
 sub pay
@@ -160,9 +189,11 @@ sub call
     my ($keep, $forget) = ("\\echo kept\n", "\\echo forgotten\n");
     my $chance = rand();
 
-    return queue_some('0.01') . $keep if $chance < 0.3;
+    return queue_some('0.01') . $keep if $chance < 0.25;
+    return hold_some('0.01') . $keep if $chance < 0.35;
+    return some('pay_many', '0.01') . $keep if $chance < 0.45;
     return pay('0.01') . $keep if $chance < 0.75;
-    return "BEGIN;\n" . queue_some('0.77') . pay('0.77') . "ROLLBACK;\n$forget" if $chance < 0.85;
+    return "BEGIN;\n" . queue_some('0.77') . hold_some('0.77') . some('pay_many', '0.77') . "ROLLBACK;\n$forget" if $chance < 0.85;
     return "BEGIN;\nSAVEPOINT s;\n" . pay('0.77') . queue_some('0.77') . "ROLLBACK TO s;\n$forget" . queue_some('0.01') . pay('0.01') . "COMMIT;\n$keep" if $chance < 0.95;
     return (shuffle "CHECKPOINT;\n", "VACUUM wallet.transfer;\n", "SELECT 'rotated' WHERE wallet_rotate_requests();\n", "SELECT 'switched' WHERE pg_switch_wal() IS NULL;\n")[0];
 }
