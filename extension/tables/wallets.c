@@ -19,6 +19,7 @@
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
+#include "storage/procarray.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -222,12 +223,16 @@ lock_row(RowReader *reader, ItemPointerData tid, LockWaitPolicy policy)
 /*
  * Makes the reader clean each page that has no room for the new versions of these wallets, whose
  * ids rise.  Wallets lie in the order of their ids, and half of a page is free for new versions.
+ * Which versions are dead is worked out anew: a session does that once for each transaction id,
+ * and may have done so while another one still had an older snapshot, be it for a moment.
  */
 static void
 expect_updates(RowReader *reader, const int64 *ids, int count)
 {
-	if (count >= WALLETS_MANY)
-		reader->room += BLCKSZ / 2 * ((double) count / (ids[count - 1] - ids[0] + 1));
+	if (count < WALLETS_MANY)
+		return;
+	reader->room += BLCKSZ / 2 * ((double) count / (ids[count - 1] - ids[0] + 1));
+	(void) GetOldestNonRemovableTransactionId(reader->heap);
 }
 
 static bool
