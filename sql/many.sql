@@ -59,6 +59,13 @@ SELECT count(transfer_id) FROM wallet_transfer_many(
     ARRAY(SELECT 5 + i FROM generate_series(0, 394) AS i), ARRAY(SELECT 6 + i FROM generate_series(0, 394) AS i), array_fill(0.5, ARRAY[395]));
 SELECT * FROM pg_temp.faults();
 
+-- A call takes its turn at its first wallets; further calls of the transaction need no more room in the lock table.
+BEGIN;
+SELECT count(transfer_id) FROM wallet_transfer_many(ARRAY(SELECT 5 + i FROM generate_series(0, 49) AS i), ARRAY(SELECT 6 + i FROM generate_series(0, 49) AS i), array_fill(0.1, ARRAY[50]));
+SELECT count(transfer_id) FROM wallet_transfer_many(ARRAY(SELECT 205 + i FROM generate_series(0, 49) AS i), ARRAY(SELECT 206 + i FROM generate_series(0, 49) AS i), array_fill(0.1, ARRAY[50]));
+SELECT count(*) AS turns FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 3 AND pid = pg_backend_pid();
+ROLLBACK;
+
 -- Tables that a statement has to write, since somebody has added a trigger.
 CREATE FUNCTION pg_temp.note() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
 CREATE TRIGGER note BEFORE UPDATE ON wallet.wallet FOR EACH ROW EXECUTE FUNCTION pg_temp.note();

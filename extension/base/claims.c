@@ -208,3 +208,9 @@ claims_note_lock(void)
 {
 	locked_in = MY_LOCAL_TRANSACTION_ID;
 }
+
+bool
+claims_have_noted_lock(void)
+{
+	return locked_in == MY_LOCAL_TRANSACTION_ID;
+}

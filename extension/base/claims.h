@@ -34,4 +34,7 @@ extern void claims_obey(const int64 *wallet_ids, int count);
 /* Notes that this transaction locks wallets from here on. */
 extern void claims_note_lock(void);
 
+/* Has this transaction noted that? */
+extern bool claims_have_noted_lock(void);
+
 #endif /* PG_WALLET_CLAIMS_H */

@@ -363,6 +363,33 @@ ledger_update(Ledger *ledger, const EffectsMark *mark)
 	return updated == count;
 }
 
+Wallet *
+ledger_copy_wallets(const Ledger *ledger)
+{
+	int count = ledger->set.loaded_count;
+	Wallet *copy = ledger_memory(sizeof(Wallet), count, 0);
+
+	memcpy(copy, ledger->set.wallets, sizeof(Wallet) * count);
+	return copy;
+}
+
+bool
+ledger_update_or_restore(Ledger *ledger, Wallet *loaded)
+{
+	const WorkingSet *set = &ledger->set;
+	int updated = wallets_update(set->wallets, set->loaded_count);
+
+	if (updated == set->loaded_count)
+		return true;
+	for (int i = 0; i < updated; i++)
+	{
+		loaded[i].row = set->wallets[i].row;
+		loaded[i].changes = set->wallets[i].changes;
+	}
+	(void) wallets_update(loaded, updated);
+	return false;
+}
+
 bool
 ledger_insert(Ledger *ledger, const Datum *metadata)
 {

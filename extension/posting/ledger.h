@@ -53,6 +53,14 @@ extern void ledger_settle(Ledger *ledger);
 extern bool ledger_update(Ledger *ledger, const EffectsMark *mark);
 
 /*
+ * ledger_copy_wallets() copies the wallets as ledger_load() has read them.  With this copy
+ * ledger_update_or_restore() does what ledger_update() does with a mark, but for what is in
+ * memory: the caller opens another ledger.
+ */
+extern Wallet *ledger_copy_wallets(const Ledger *ledger);
+extern bool ledger_update_or_restore(Ledger *ledger, Wallet *loaded);
+
+/*
  * Have the wallets that were read without a lock stayed as they were, so that what was judged by
  * their holds is true?  Only what was refused or read needs this look: what changes a wallet is
  * found out by ledger_update().

@@ -7,8 +7,8 @@
  *
  * Locking: docs/posting.md, "Lock modes".  As with one direct payment, the first attempt locks the
  * wallets up to the last one that another transaction holds, and the UPDATE locks the others.
- * When one of these has changed meanwhile, all that was written is taken back, and the second
- * attempt locks all wallets.
+ * When one of these has changed meanwhile, the wallets that were written get their old balances
+ * again, and the second attempt locks all wallets.
  */
 #include "base/version.h"
 
@@ -22,7 +22,6 @@
 
 #include "base/money.h"
 #include "base/refusal.h"
-#include "posting/batch.h"
 #include "posting/calls.h"
 #include "posting/ledger.h"
 
@@ -167,12 +166,16 @@ judge_rows(Many *many, LockMode mode, Ledger *ledger)
 static bool
 try_rows(Many *many, LockMode mode, Ledger *ledger)
 {
+	Wallet *loaded;
+
 	ledger_open(ledger, many->operations, many->count);
 	ledger_load(ledger, mode);
+	loaded = ledger_copy_wallets(ledger);
 	if (!judge_rows(many, mode, ledger))
 		return false;
 	ledger_settle(ledger);
-	if (mode == LOCK_SOME && !(ledger_is_current(ledger) && batch_try_update(ledger, NULL)))
+	if (mode == LOCK_SOME &&
+	    !(ledger_is_current(ledger) && ledger_update_or_restore(ledger, loaded)))
 		return false;
 	if (mode == LOCK_WAIT && !ledger_update(ledger, NULL))
 		elog(ERROR, "a locked wallet has changed");

@@ -93,11 +93,12 @@ static const RowLayout wallet_layout = {
 #define TURNS_MAX 128
 
 /*
- * With LOCK_SOME so many wallets are locked in any case.  Where two calls have many wallets in
- * common, one of these is among them as a rule: then the second call waits before it does any
- * work.
+ * With LOCK_SOME so many wallets are locked in any case, in turn.  Where two calls have many
+ * wallets in common, one of these is among them as a rule: then the second call waits before it
+ * does any work, and no third one overtakes it.
  */
 #define FIRST_FEW 16
+StaticAssertDecl(FIRST_FEW <= TURNS_MAX, "each of the first few wallets has a turn");
 
 /* How often a call with LOCK_SOME reads the wallets again before it locks all of them. */
 #define READINGS_MAX 4
@@ -317,7 +318,8 @@ wait_for_wallets(RowReader *reader, const int64 *ids, int count, LockMode mode, 
 		{
 			RowPlace place = row_place(&wallets[i]);
 
-			if (holders[i] == HOLDER_OTHERS && count <= TURNS_MAX && !IsolationUsesXactSnapshot())
+			if ((holders[i] == HOLDER_OTHERS || mode == LOCK_IN_TURN) && count <= TURNS_MAX &&
+			    !IsolationUsesXactSnapshot())
 				wait_for_turn(wallets[i].wallet_id);
 			if (lock_row(reader, place.tid, LockWaitBlock))
 				wallet_from_slot(reader->slot, true, &wallets[taken++], &currency);
@@ -367,16 +369,19 @@ read_what_is_free(const int64 *ids, int count, Wallet *wallets, int *found)
 
 /*
  * LOCK_SOME: locks the first few, and all up to the last one that is found to be held.  After each
- * wait the others are read again: whoever was waited for may have changed them.
+ * wait the others are read again: whoever was waited for may have changed them.  Only the first
+ * call of a transaction takes turns, so that a transaction of many calls does not fill the lock
+ * table.
  */
 static int
 lock_some(int64 *ids, int count, Wallet *wallets)
 {
+	LockMode mode = claims_have_noted_lock() ? LOCK_WAIT : LOCK_IN_TURN;
 	int done = Min(count, FIRST_FEW);
 	int taken;
 
 	(void) sort_ids(ids, count);
-	taken = wallets_lock(ids, done, LOCK_WAIT, wallets);
+	taken = wallets_lock(ids, done, mode, wallets);
 	for (int reading = 0; done < count && reading < READINGS_MAX; reading++)
 	{
 		int found;

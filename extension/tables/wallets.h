@@ -13,6 +13,7 @@
 typedef enum LockMode
 {
 	LOCK_WAIT,         /* waits for held wallets, and locks all */
+	LOCK_IN_TURN,      /* the same, and takes its turn also at wallets that nobody holds */
 	LOCK_WHAT_IS_HELD, /* waits for held wallets, and locks all up to the last of these */
 	LOCK_SOME,         /* the same for many wallets; also locks the first few */
 	LOCK_NONE,         /* reads wallets as they were last committed, also on a standby */
