@@ -122,7 +122,10 @@ SELECT legs, pg_temp.read('group', format('{"user_id":1,"legs":%s}', legs))
         (33, '[{"kind":"fee","source_wallet_id":1,"amount":3,"split":[{"dest_wallet_id":2,"rest":true}]}]'),
         -- of several faults the one whose code stands first
         (34, '[{"kind":"deposit","wallet_id":0,"amount":"x"},{"kind":"deposit","wallet_id":1},{"kind":"deposit","wallet_id":1,"amount":1,"x":1}]'),
-        (35, '[{"kind":"transaction","source_wallet_id":1,"dest_wallet_id":1,"amount":1},{"kind":"deposit","wallet_id":1,"amount":0}]')) AS v (n, legs)
+        (35, '[{"kind":"transaction","source_wallet_id":1,"dest_wallet_id":1,"amount":1},{"kind":"deposit","wallet_id":1,"amount":0}]'),
+        -- Both are refused while they are read, whether the parts are too few or too many.
+        (36, '[{"kind":"deposit","wallet_id":1,"amount":92233720368547758.08},{"kind":"transaction","source_wallet_id":1,"amount":3,"split":[{"dest_wallet_id":2,"parts_per_million":0},{"dest_wallet_id":3,"rest":true}]}]'),
+        (37, '[{"kind":"deposit","wallet_id":1,"amount":92233720368547758.08},{"kind":"transaction","source_wallet_id":1,"amount":3,"split":[{"dest_wallet_id":2,"parts_per_million":1000001},{"dest_wallet_id":3,"rest":true}]}]')) AS v (n, legs)
     ORDER BY n;
 -- A split stands in a leg alone.
 SELECT pg_temp.read('transaction', '{"user_id":1,"source_wallet_id":1,"trans_sum":3,"split":[{"dest_wallet_id":2,"rest":true}]}');

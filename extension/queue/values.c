@@ -86,7 +86,7 @@ read_parts_per_million(Parser *parser, const Place *place, void *member, JsonTok
 		code = id_parse(text, length, member, &wrong);
 	if (code == CODE_WRONG_TYPE)
 		complain(parser, code, place, "must be a whole number");
-	else if (code != CODE_OK)
+	else if (code != CODE_OK || *(const int64 *) member > PARTS_PER_WHOLE)
 		complain(parser, CODE_INVALID_SPLIT, place, "must be a whole number from 1 to 1000000");
 }
 

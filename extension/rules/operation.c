@@ -258,13 +258,14 @@ check_split(const Operation *operation)
 		    1)
 			return CODE_INVALID_SPLIT;
 		if (share->has_parts &&
-		    (share->parts_per_million <= 0 || share->parts_per_million > 1000000))
+		    (share->parts_per_million <= 0 || share->parts_per_million > PARTS_PER_WHOLE))
 			return CODE_INVALID_SPLIT;
 		rests += share->is_rest ? 1 : 0;
 		has_parts = has_parts || share->has_parts;
 		parts += share->parts_per_million;
 	}
-	return rests > 1 || (has_parts && rests == 0) || parts > 1000000 ? CODE_INVALID_SPLIT : CODE_OK;
+	return rests > 1 || (has_parts && rests == 0) || parts > PARTS_PER_WHOLE ? CODE_INVALID_SPLIT
+	                                                                         : CODE_OK;
 }
 
 static WalletCode

@@ -144,6 +144,9 @@ extern const char *const shortfall_names[SHORTFALL_COUNT];
 #define AMOUNT_NONE ((Amount){0, -1})
 #define AMOUNT_IS_GIVEN(amount) ((amount).scale >= 0)
 
+/* The shares of a split that are parts have at most so many together. */
+#define PARTS_PER_WHOLE 1000000
+
 /* One destination of a split: exactly one of amount, parts_per_million and is_rest is given. */
 typedef struct Share
 {

@@ -192,8 +192,8 @@ divide(const Operation *operation, const Wallet *source, Split *split)
 		if (split->shares[i].is_rest)
 			rest = i;
 		if (split->shares[i].has_parts)
-			split->amounts[i] =
-			    (int64_t) ((Wide) split->total * split->shares[i].parts_per_million / 1000000);
+			split->amounts[i] = (int64_t) ((Wide) split->total *
+			                               split->shares[i].parts_per_million / PARTS_PER_WHOLE);
 		remaining -= split->amounts[i];
 	}
 	if (remaining < 0 || (rest < 0 && remaining != 0))

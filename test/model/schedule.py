@@ -21,7 +21,7 @@ from itertools import islice
 import pairs
 from calls import Model
 from chance import CALLS, HOUR, NAMES, Chance, direct_operation, seeded, value_sql
-from payload import CURRENCIES, INFINITY, SECOND, SLACK, SQLSTATE, UNITS_MAX, Moment, Refused, read_json_amount
+from payload import CURRENCIES, INFINITY, SECOND, SLACK, SQLSTATE, UNITS_MAX, Moment, Refused, read_json_amount, read_time
 from session import PLAIN_ROW, ROW, Psql, Step, array, decimal_text, is_json, is_same, literal, micros, read_micros, row_of, shown
 
 SECONDS_MAX = 60
@@ -495,7 +495,8 @@ class Schedule(Comparison):
         holds = [self.model.holds[row].expires.at for rows in self.model.open_holds.values() for row in rows]
         wallets = [wallet.updated.at for wallet in self.model.wallets.values()]
         queued = [leg for request in self.model.queue for leg in (request, *request.legs)]
-        return holds + wallets + [at for leg in queued for at in (leg.valid_until, leg.expires_at) if at]
+        again = [read_time(text) for way, call in self.keyed[-100:] if way == "queue" for name, text in call[1].members if name == "valid_until"]
+        return holds + wallets + again + [at for leg in queued for at in (leg.valid_until, leg.expires_at) if at]
 
     def ends(self):
         """What the clock must not be near to at all: extensions in the queue that would end when their holds do anyway."""
