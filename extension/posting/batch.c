@@ -101,18 +101,15 @@ refuse_broken(const Request *request, Effects *effects)
 }
 
 /*
- * What needs no wallet is told first: a request whose time has passed is answered while its wallets
+ * What needs no wallet is told first: a request whose time has passed is refused while its wallets
  * are locked, and blocks nobody.  One that names a hold which is not settled yet touches no wallet.
  */
 static RequestFate
 post_request(Ledger *ledger, const Request *request, const Culprit *culprit)
 {
 	if (request->valid_until != 0 && request->valid_until < ledger->effects.clock &&
-	    request->request_id != culprit->request_id)
-	{
-		rules_refuse(request, CODE_REQUEST_EXPIRED, &ledger->effects);
-		return CODE_REQUEST_EXPIRED;
-	}
+	    request->request_id != culprit->request_id && !request->is_broken)
+		return rules_judge(request, &ledger->set, &ledger->effects);
 	if (request->is_unresolved)
 		return FATE_DEFERRED;
 	if (working_set_must_wait(&ledger->set, request))
