@@ -85,6 +85,27 @@ lock_last_leaf(Relation index)
 }
 
 /*
+ * Is the page what the write-ahead log has made of it?  Searches mark entries as dead, and page
+ * splits are marked for VACUUM, without a record.  A generic record would take such marks for
+ * logged ones, so whoever compares a replayed page with the original would find them different.
+ */
+static bool
+is_as_logged(Page page)
+{
+	BTPageOpaque opaque = BTPageGetOpaque(page);
+	OffsetNumber last = PageGetMaxOffsetNumber(page);
+
+	if ((opaque->btpo_flags & (BTP_HAS_GARBAGE | BTP_SPLIT_END)) != 0 || opaque->btpo_cycleid != 0)
+		return false;
+	for (OffsetNumber i = P_FIRSTDATAKEY(opaque); i <= last; i = OffsetNumberNext(i))
+	{
+		if (ItemIdIsDead(PageGetItemId(page, i)))
+			return false;
+	}
+	return true;
+}
+
+/*
  * Is the page still the last leaf, and is the key above the page's last one?  A page with entries
  * that are known to be dead is index_insert()'s, which removes them when there is no room.
  */
@@ -97,7 +118,7 @@ may_append(Relation index, Page page, int64 key)
 	Datum value;
 	bool is_null;
 
-	if (!P_ISLEAF(opaque) || !P_RIGHTMOST(opaque) || P_IGNORE(opaque) || P_HAS_GARBAGE(opaque) ||
+	if (!P_ISLEAF(opaque) || !P_RIGHTMOST(opaque) || P_IGNORE(opaque) || !is_as_logged(page) ||
 	    last < P_FIRSTDATAKEY(opaque))
 		return false;
 	entry = (IndexTuple) PageGetItem(page, PageGetItemId(page, last));
@@ -263,12 +284,14 @@ log_entry(Relation index, Buffer buffer, RunEntry *entry, OffsetNumber place)
 static int
 insert_on(Relation index, Buffer buffer, int keys, RunEntry *entries, int count)
 {
-	GenericXLogState *change = count < RUN_MIN ? NULL : GenericXLogStart(index);
-	Page page =
-	    change == NULL ? BufferGetPage(buffer) : GenericXLogRegisterBuffer(change, buffer, 0);
+	Page page = BufferGetPage(buffer);
+	GenericXLogState *change =
+	    count >= RUN_MIN && is_as_logged(page) ? GenericXLogStart(index) : NULL;
 	OffsetNumber place = P_FIRSTDATAKEY(BTPageGetOpaque(page));
 	int done = 0;
 
+	if (change != NULL)
+		page = GenericXLogRegisterBuffer(change, buffer, 0);
 	for (; done < count; done++)
 	{
 		place = find_place(page, place, &entries[done], keys);
