@@ -45,7 +45,7 @@ EXTENSION = extension/pg_wallet
 EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" extension/pg_wallet.control)
 # The install script is put together from its parts, in this order; upgrade scripts would be files
 # of their own.
-INSTALL_PARTS = tables payments holds queue maintenance proof proof_operations audit monitoring keys shape additions rights
+INSTALL_PARTS = tables partitions payments holds queue maintenance proof proof_operations audit monitoring keys shape additions rights
 SCRIPT = extension/pg_wallet--$(EXTVERSION).sql
 DATA_built = $(SCRIPT)
 DATA = $(sort $(wildcard extension/pg_wallet--*--*.sql))

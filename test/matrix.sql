@@ -156,6 +156,8 @@ INSERT INTO may_execute SELECT replace(f, '@', :'extension_schema')::regprocedur
     ('wallet.note_key_use(bytea[])', '', $$SELECT wallet.note_key_use(ARRAY['\x00'::bytea])$$),
     ('wallet.kind_name(smallint)', '', 'SELECT wallet.kind_name(1::smallint)'),
     ('wallet.kind_number(text)', '', $$SELECT wallet.kind_number('wallet')$$),
+    ('wallet.set_usual_value(regclass, text, text)', '', $$SELECT wallet.set_usual_value('wallet.transfer', 'kind', '{2}')$$),
+    ('wallet.shorten_rows(regclass)', '', $$SELECT wallet.shorten_rows('wallet.transfer')$$),
     ('wallet.random_key()', '', 'SELECT wallet.random_key()'),
     ('wallet.refuse(text, text)', '', $$SELECT wallet.refuse('wallet_closed')$$),
     ('wallet.code_message(text)', '', $$SELECT wallet.code_message('wallet_closed')$$),

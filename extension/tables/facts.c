@@ -29,6 +29,7 @@
  *	indexes, unique and exclusion constraints	we, or the executor's ExecInsertIndexTuples
  *	replica identity, publications				CheckCmdReplicaIdentity, as in a statement
  *	defaults									nobody: each column is written, also as null
+ *	usual values (attmissingval)				form_row(): a row may end before them
  *	storage, compression, tablespace, logging,
  *	statistics									the functions of the server that we call
  */

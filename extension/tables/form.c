@@ -11,7 +11,9 @@
 #include "tables/form.h"
 
 #include "access/htup_details.h"
+#include "access/tupdesc_details.h"
 #include "catalog/pg_type.h"
+#include "utils/datum.h"
 
 /* The bytes of an alignment of pg_attribute; 0 for one that is not known. */
 static uint8
@@ -32,10 +34,15 @@ align_of(char alignment)
 	}
 }
 
+static bool
+has_usual_value(const RowForm *form, int column)
+{
+	return form->usual != NULL && form->usual[column].am_present;
+}
+
 /*
  * Makes the descriptors of rows that end before the last column, for a table whose last columns
- * may be null.  A column that was added with a default has that value in such rows, so there are
- * none then.
+ * may be null or have a usual value.
  */
 static void
 make_prefixes(RowForm *form, TupleDesc columns)
@@ -44,12 +51,8 @@ make_prefixes(RowForm *form, TupleDesc columns)
 	int shortest = count;
 
 	form->prefixes = NULL;
-	for (int i = 0; i < count; i++)
-	{
-		if (TupleDescAttr(columns, i)->atthasmissing)
-			return;
-	}
-	while (shortest > 1 && !TupleDescAttr(columns, shortest - 1)->attnotnull)
+	while (shortest > 1 && (!TupleDescAttr(columns, shortest - 1)->attnotnull ||
+	                        has_usual_value(form, shortest - 1)))
 		shortest--;
 	if (shortest == count)
 		return;
@@ -90,6 +93,7 @@ void
 form_prepare(RowForm *form, TupleDesc columns)
 {
 	form->columns = columns;
+	form->usual = columns->constr == NULL ? NULL : columns->constr->missing;
 	make_prefixes(form, columns);
 	make_layouts(form, columns);
 }
@@ -217,14 +221,27 @@ form_tuple(const FormColumn *columns, int count, const Datum *values, const bool
 	return tuple;
 }
 
-/* The columns of the slot's row up to the last that is not null, as far as a row may end there. */
+/* Has a row that ends before the column this value there?  Otherwise it has a null there. */
+static bool
+may_end_before(const RowForm *form, int column, Datum value, bool is_null)
+{
+	const FormData_pg_attribute *attribute = TupleDescAttr(form->columns, column);
+
+	if (!has_usual_value(form, column))
+		return is_null;
+	return !is_null && datumIsEqual(value, form->usual[column].am_value, attribute->attbyval,
+	                                attribute->attlen);
+}
+
+/* The columns of the slot's row up to the last that must be in it. */
 static int
 count_columns(const RowForm *form, const TupleTableSlot *slot)
 {
 	int count = form->columns->natts;
 
-	while (count > 1 && slot->tts_isnull[count - 1] && form->prefixes != NULL &&
-	       form->prefixes[count - 2] != NULL)
+	while (
+	    count > 1 && form->prefixes != NULL && form->prefixes[count - 2] != NULL &&
+	    may_end_before(form, count - 1, slot->tts_values[count - 1], slot->tts_isnull[count - 1]))
 		count--;
 	return count;
 }

@@ -22,17 +22,22 @@ typedef struct FormColumn
 typedef struct RowForm
 {
 	TupleDesc columns;
-	TupleDesc *prefixes; /* of the first column, the first two ...; NULL: not used */
-	FormColumn *layouts; /* NULL: heap_form_tuple() has to do the work */
+	TupleDesc *prefixes;             /* of the first column, the first two ...; NULL: not used */
+	const struct AttrMissing *usual; /* what rows have that end before a column; NULL: nulls */
+	FormColumn *layouts;             /* NULL: heap_form_tuple() has to do the work */
 } RowForm;
 
-/* Fills the form, in the current memory context.  The columns stay where they are. */
+/*
+ * Fills the form, in the current memory context.  The columns stay where they are: they are those
+ * that the table has now, since a table that is rewritten loses its usual values.
+ */
 extern void form_prepare(RowForm *form, TupleDesc columns);
 
 /*
- * Makes the row in the values of a slot into a tuple that ends with its last column which is not
- * null, as the rows of a table do to which columns were added later.  The columns behind that one
- * take neither time nor room.  See docs/posting.md, "Rows without statements".
+ * Makes the row in the values of a slot into a tuple that ends with its last column which is
+ * neither null nor of its usual value, as the rows of a table do to which columns were added
+ * later.  The columns behind that one take no room.  See docs/posting.md, "Rows without
+ * statements".
  */
 extern void form_row(const RowForm *form, TupleTableSlot *slot);
 
