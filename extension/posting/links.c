@@ -17,11 +17,11 @@
 #include "tables/rows.h"
 
 /*
- * So many due holds of a wallet expire when somebody else writes the wallet.  A wallet has more
- * only when many end at the same time: the worker expires those, in steps that nobody has to wait
- * for.
+ * A wallet with fewer due holds than these expires them when somebody else writes the wallet.  A
+ * wallet has more only when many end at the same time: the worker expires those, in steps that
+ * nobody has to wait for.
  */
-#define DUE_HOLDS_FEW 64
+#define DUE_HOLDS_FEW 16
 
 /* Calls collect for each operation that is no group, and for each leg. */
 static int
@@ -85,11 +85,12 @@ collect_holders(const Ledger *ledger, int64 *ids)
 
 /*
  * Reads the due holds of these wallets behind the first count holds, which have room for spare
- * more. Returns how many.
+ * more.  Returns how many.  lacks: NULL, or where to mark the wallets that are left out because
+ * they have more than a few.
  */
 static int
-read_due(Ledger *ledger, const int64 *wallet_ids, int wallets, int each_max, Hold **holds,
-         int count, int spare)
+read_due(Ledger *ledger, const int64 *wallet_ids, int wallets, bool *lacks, Hold **holds, int count,
+         int spare)
 {
 	int room = ledger->due_max > 0 ? ledger->due_max : DUE_HOLDS_FEW + 1;
 
@@ -104,52 +105,37 @@ read_due(Ledger *ledger, const int64 *wallet_ids, int wallets, int each_max, Hol
 			pfree(*holds);
 		}
 		*holds = larger;
-		found = holds_find_due(wallet_ids, wallets, ledger->effects.moment, each_max,
+		found = holds_find_due(wallet_ids, wallets, ledger->effects.moment, DUE_HOLDS_FEW, lacks,
 		                       larger + count, room);
 		if (found < room || ledger->due_max > 0)
 			return found;
 	}
 }
 
-/*
- * Leaves out the due holds of wallets of which each_max were read, since they may have more, and
- * marks these wallets.  Returns how many holds are left.
- */
-static int
-leave_out(WorkingSet *set, Hold *due, int count, int each_max)
-{
-	int kept = 0;
-
-	for (int from = 0, end = 0; from < count; from = end)
-	{
-		int64 wallet_id = due[from].source_wallet_id;
-
-		while (end < count && due[end].source_wallet_id == wallet_id)
-			end++;
-		if (end - from < each_max)
-		{
-			memmove(&due[kept], &due[from], sizeof(Hold) * (end - from));
-			kept += end - from;
-		}
-		else
-			working_set_wallet(set, wallet_id)->lacks_due = true;
-	}
-	return kept;
-}
-
 /* Reads due holds of the loaded wallets behind the first count holds.  Returns how many. */
 static int
 load_due(Ledger *ledger, Hold **holds, int count)
 {
+	WorkingSet *set = &ledger->set;
 	bool reads_few = ledger->is_lazy && ledger->due_max == 0;
-	int each_max = reads_few ? DUE_HOLDS_FEW : PG_INT32_MAX;
 	int holders = collect_holders(ledger, ledger->ids);
+	bool *lacks = NULL;
 	int found;
 
 	if (holders == 0)
 		return 0;
-	found = read_due(ledger, ledger->ids, holders, each_max, holds, count, ledger->holds_to_make);
-	return reads_few ? leave_out(&ledger->set, *holds + count, found, each_max) : found;
+	if (reads_few)
+		lacks = ledger_memory(sizeof(bool), holders, MCXT_ALLOC_ZERO);
+	found = read_due(ledger, ledger->ids, holders, lacks, holds, count, ledger->holds_to_make);
+	if (!reads_few)
+		return found;
+	for (int i = 0; i < holders; i++)
+	{
+		if (lacks[i])
+			working_set_wallet(set, ledger->ids[i])->lacks_due = true;
+	}
+	pfree(lacks);
+	return found;
 }
 
 /* The holds that operations name, and those that are due, each once and in the order of their ids.
@@ -251,7 +237,7 @@ links_load_lacking(Ledger *ledger, const Operation *operation)
 	if (count == 0)
 		return 0;
 	push_new_snapshot();
-	found = read_due(ledger, keys, count, PG_INT32_MAX, &set->holds, set->hold_count, spare);
+	found = read_due(ledger, keys, count, NULL, &set->holds, set->hold_count, spare);
 	PopActiveSnapshot();
 	set->holds_max = set->hold_count + found + spare;
 	return working_set_add_due(set, found);

@@ -68,8 +68,8 @@
 #define HEARTBEAT_MS 5000
 
 /*
- * For so long the worker expires due holds between two looks at the queue.  A step takes about half
- * of that; see posting/expire.c.
+ * For so long at the most the worker expires due holds between two looks at the queue.  A step
+ * takes a part of that; see posting/expire.c.
  */
 #define EXPIRY_US 20000
 
@@ -213,6 +213,9 @@ run_round(Queue *queue, Round *round, Recovery *recovery)
 /*
  * Runs a step of the expirer in a transaction of its own.  False when nothing may be posted now: a
  * restore may have begun since the last round.
+ *
+ * The commit does not wait for the disk, nor for a standby, so that payments do not wait for that
+ * either.  See docs/posting.md, "Expiry".
  */
 static bool
 try_to_expire(Queue *queue, Expirer *expirer)
@@ -226,6 +229,8 @@ try_to_expire(Queue *queue, Expirer *expirer)
 		return false;
 	}
 	pgstat_report_activity(STATE_RUNNING, "expiring holds");
+	(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION,
+	                         GUC_ACTION_LOCAL, true, 0, false);
 	expirer_step(expirer);
 	commit();
 	expirer_committed(expirer);
@@ -258,24 +263,27 @@ run_expirer(Queue *queue, Expirer *expirer)
 }
 
 /*
- * Expires due holds, for about EXPIRY_US at the most.  Returns for how many milliseconds there is
- * nothing to do then; no more than most_ms.
+ * Expires due holds, for about EXPIRY_US at the most; and when somebody wakes the worker, for
+ * least_us at the most.  Returns for how many milliseconds there is nothing to do then; no more
+ * than most_ms.
  */
 static long
-expire_due(Queue *queue, Expirer *expirer, long most_ms)
+expire_due(Queue *queue, Expirer *expirer, long most_ms, int64 least_us)
 {
-	int64 until_us = monotonic_us() + EXPIRY_US;
+	int64 began_us = monotonic_us();
+	int64 spent_us = 0;
 	bool has_run = false;
 	long pause_ms = -1;
 
 	while (pause_ms < 0 && may_expire && expirer_pause_ms(expirer) == 0)
 	{
 		CHECK_FOR_INTERRUPTS();
-		has_run = true;
-		if (!run_expirer(queue, expirer))
-			pause_ms = LOCKED_RETRY_MS;
-		else if (monotonic_us() >= until_us)
+		if (spent_us >= EXPIRY_US || (MyLatch->is_set && spent_us >= least_us))
 			pause_ms = 0;
+		else if (!run_expirer(queue, expirer))
+			pause_ms = LOCKED_RETRY_MS;
+		has_run = true;
+		spent_us = monotonic_us() - began_us;
 	}
 	if (pause_ms < 0)
 		pause_ms = may_expire ? expirer_pause_ms(expirer) : most_ms;
@@ -368,7 +376,7 @@ gather(const Round *round, int64 started_us, Queue *queue, Expirer *expirer)
 		if (left_ms <= 0)
 			return;
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-		                 expire_due(queue, expirer, left_ms), PG_WAIT_EXTENSION);
+		                 expire_due(queue, expirer, left_ms, 0), PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}
@@ -425,6 +433,7 @@ work(Queue *queue, Expirer *expirer)
 	Round round = {0};
 	Recovery recovery = RECOVERY_LATER;
 	int64 started_us = monotonic_us();
+	int64 round_us;
 	int64 admitted_before = backlog_admitted();
 	RoundEnd end;
 
@@ -453,9 +462,10 @@ work(Queue *queue, Expirer *expirer)
 		return LOCKED_RETRY_MS;
 	if (end == ROUND_DONE)
 		condition_note(round.closed ? CONDITION_CLOSED : CONDITION_POSTING);
-	workers_report(&round, monotonic_us() - started_us);
+	round_us = monotonic_us() - started_us;
+	workers_report(&round, round_us);
 	backlog_round_done(&round, admitted_before);
-	(void) expire_due(queue, expirer, 0);
+	(void) expire_due(queue, expirer, 0, round_us);
 	gather(&round, started_us, queue, expirer);
 	/* A commit that waits for a standby may swallow a wake-up, so look once more before a sleep. */
 	if (round.more || round.posted + round.refused > 0)
@@ -477,7 +487,7 @@ wait_for_work(int sleep_ms, Queue *queue, Expirer *expirer)
 
 	while (!woken && !ConfigReloadPending && now_ms < until_ms)
 	{
-		long left_ms = expire_due(queue, expirer, Max(0, Min(until_ms, beat_ms) - now_ms));
+		long left_ms = expire_due(queue, expirer, Max(0, Min(until_ms, beat_ms) - now_ms), 0);
 		int events = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, left_ms,
 		                       PG_WAIT_EXTENSION);
 

@@ -101,20 +101,59 @@ static bool
 none_is_due(TimestampTz moment, int wallets)
 {
 	RowReader reader;
+	int entries = wallets;
 	bool is_none;
 
 	if (wallets < LOOK_ONCE_MIN ||
 	    !reader_open_second(&reader, &hold_layout, &end_key, AccessShareLock))
 		return false;
 	reader_seek_second(&reader, 0, moment);
-	is_none = reader_finds_none(&reader, wallets);
+	is_none = !reader_next_among(&reader, &entries) && entries > 0;
 	reader_close(&reader);
 	return is_none;
 }
 
+/*
+ * Leaves out the holds of the wallets of which few_max were read, and marks these wallets.  Returns
+ * how many holds are left.
+ */
+static int
+leave_many_out(const int64 *wallet_ids, int few_max, bool *lacks, Hold *holds, int count)
+{
+	int kept = 0;
+	int wallet = 0;
+
+	for (int from = 0, end = 0; from < count; from = end)
+	{
+		while (wallet_ids[wallet] != holds[from].source_wallet_id)
+			wallet++;
+		while (end < count && holds[end].source_wallet_id == wallet_ids[wallet])
+			end++;
+		lacks[wallet] = end - from >= few_max;
+		if (lacks[wallet])
+			continue;
+		memmove(&holds[kept], &holds[from], sizeof(Hold) * (end - from));
+		kept += end - from;
+	}
+	return kept;
+}
+
+static int
+select_due(const int64 *wallet_ids, int count, TimestampTz moment, int few_max, bool *lacks,
+           Hold *holds, int room)
+{
+	int64 each_max = lacks == NULL ? PG_INT64_MAX : few_max;
+	int found = map_select(&hold_layout, &find_due,
+	                       (Datum[]){int64_array(wallet_ids, count), TimestampTzGetDatum(moment),
+	                                 Int64GetDatum(each_max), Int64GetDatum(room)},
+	                       true, holds, room);
+
+	return lacks == NULL ? found : leave_many_out(wallet_ids, few_max, lacks, holds, found);
+}
+
 int
-holds_find_due(const int64 *wallet_ids, int count, TimestampTz moment, int each_max, Hold *holds,
-               int room)
+holds_find_due(const int64 *wallet_ids, int count, TimestampTz moment, int few_max, bool *lacks,
+               Hold *holds, int room)
 {
 	RowReader reader;
 	int found = 0;
@@ -122,19 +161,22 @@ holds_find_due(const int64 *wallet_ids, int count, TimestampTz moment, int each_
 	if (none_is_due(moment, count))
 		return 0;
 	if (!reader_open_second(&reader, &hold_layout, &due_key, AccessShareLock))
-		return map_select(&hold_layout, &find_due,
-		                  (Datum[]){int64_array(wallet_ids, count), TimestampTzGetDatum(moment),
-		                            Int64GetDatum(each_max), Int64GetDatum(room)},
-		                  true, holds, room);
+		return select_due(wallet_ids, count, moment, few_max, lacks, holds, room);
 	for (int i = 0; i < count && found < room; i++)
 	{
-		int end = found + Min(each_max, room - found);
+		int first = found;
+		int entries = lacks == NULL ? PG_INT32_MAX : few_max;
 
 		reader_seek_second(&reader, wallet_ids[i], moment);
-		while (found < end && reader_next(&reader))
+		while (found < room && reader_next_among(&reader, &entries))
 		{
 			CHECK_FOR_INTERRUPTS();
 			map_take(&hold_layout, reader.slot, &holds[found++]);
+		}
+		if (lacks != NULL && entries == 0)
+		{
+			lacks[i] = true;
+			found = first;
 		}
 	}
 	reader_close(&reader);

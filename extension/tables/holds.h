@@ -22,12 +22,16 @@
 extern int holds_find(const int64 *ids, int count, Hold *holds);
 
 /*
- * Reads the open holds of these wallets whose end has come at this moment, each_max of each wallet
- * at most, by the active snapshot.  Fills holds wallet by wallet, those that ended first before
- * the others, and returns how many there are.  Ends when there is no room for more.
+ * Reads the open holds of these wallets whose end has come at this moment, by the active snapshot.
+ * Fills holds wallet by wallet, those that ended first before the others, and returns how many
+ * there are.  Ends when there is no room for more.
+ *
+ * lacks: NULL, or zeros for all wallets.  Then the holds of wallet i are left out, and lacks[i] is
+ * set, where the index has few_max entries or more for them: so many are due, or some were due a
+ * short while ago.  To look at all of these entries would take long.
  */
-extern int holds_find_due(const int64 *wallet_ids, int count, TimestampTz moment, int each_max,
-                          Hold *holds, int room);
+extern int holds_find_due(const int64 *wallet_ids, int count, TimestampTz moment, int few_max,
+                          bool *lacks, Hold *holds, int room);
 
 extern void holds_insert(const Hold *holds, int count);
 

@@ -495,11 +495,13 @@ reader_seek_second(RowReader *reader, int64 id, TimestampTz until)
 }
 
 bool
-reader_next(RowReader *reader)
+reader_next_among(RowReader *reader, int *entries)
 {
 	Assert(reader->index != NULL);
-	while ((reader->entry = index_getnext_tid(reader->scan, reader->direction)) != NULL)
+	while (*entries > 0 &&
+	       (reader->entry = index_getnext_tid(reader->scan, reader->direction)) != NULL)
 	{
+		(*entries)--;
 		if (reader_take(reader))
 			return true;
 	}
@@ -507,15 +509,11 @@ reader_next(RowReader *reader)
 }
 
 bool
-reader_finds_none(RowReader *reader, int entries_max)
+reader_next(RowReader *reader)
 {
-	for (int i = 0; i < entries_max; i++)
-	{
-		reader->entry = index_getnext_tid(reader->scan, reader->direction);
-		if (reader->entry == NULL || reader_take(reader))
-			return reader->entry == NULL;
-	}
-	return false;
+	int entries = PG_INT32_MAX;
+
+	return reader_next_among(reader, &entries);
 }
 
 bool

@@ -121,9 +121,8 @@ extern void reader_seek_second(RowReader *reader, int64 id, TimestampTz until);
 /* The next row is in the slot, in the order of the key; false when there is none. */
 extern bool reader_next(RowReader *reader);
 
-/* Has the index no row for what was sought, among this many entries at the most, nor any further
- * entry? */
-extern bool reader_finds_none(RowReader *reader, int entries_max);
+/* The same among this many entries of the index at the most, which are counted down. */
+extern bool reader_next_among(RowReader *reader, int *entries);
 
 /*
  * The two steps of reader_next, for a table with is_read_once whose key is a bigint.

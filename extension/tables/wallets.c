@@ -242,6 +242,16 @@ find_wallet(RowReader *reader, int64 wallet_id)
 	return map_seek(&wallet_layout, reader, wallet_id);
 }
 
+static LOCKTAG
+turn_tag(int64 wallet_id)
+{
+	LOCKTAG tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (wallet_id >> 32), (uint32) wallet_id,
+	                     TURN_LOCK_CLASS);
+	return tag;
+}
+
 /*
  * Waits in the line of a wallet that another transaction holds; see docs/posting.md, "Turns".  The
  * lock is kept until the transaction ends.  The transaction id is drawn before the wait, since all
@@ -250,12 +260,22 @@ find_wallet(RowReader *reader, int64 wallet_id)
 static void
 wait_for_turn(int64 wallet_id)
 {
-	LOCKTAG tag;
+	LOCKTAG tag = turn_tag(wallet_id);
 
 	(void) GetCurrentTransactionId();
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (wallet_id >> 32), (uint32) wallet_id,
-	                     TURN_LOCK_CLASS);
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+}
+
+/* Does a direct call stand in the line of the wallet? */
+static bool
+is_awaited(int64 wallet_id)
+{
+	LOCKTAG tag = turn_tag(wallet_id);
+
+	if (LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
+		return true;
+	LockRelease(&tag, ExclusiveLock, false);
+	return false;
 }
 
 /* Reads and locks wallets in a mode that does not wait.  Returns how many. */
@@ -268,7 +288,7 @@ take_wallets(RowReader *reader, const int64 *ids, int count, LockMode mode, Wall
 	for (int i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (!find_wallet(reader, ids[i]))
+		if ((mode == LOCK_SKIP_AWAITED && is_awaited(ids[i])) || !find_wallet(reader, ids[i]))
 			continue;
 		if (mode == LOCK_LATER && reader->holder == HOLDER_NOBODY)
 			wallet_from_slot(reader->slot, false, &wallets[taken++], &currency);
@@ -421,7 +441,7 @@ wallets_lock(int64 *ids, int count, LockMode mode, Wallet *wallets)
 		                           int64_array(ids, count), wallets, count);
 	}
 	/* A statement would not notice that a row which was not locked has changed. */
-	if (!reader_may_update(&reader, &wallet_layout))
+	if (!reader_may_update(&reader, &wallet_layout) && mode != LOCK_SKIP_AWAITED)
 		mode = lock_waits(mode) ? LOCK_WAIT : LOCK_SKIP_LOCKED;
 	map_load_status(&wallet_layout, reader.slot->tts_tupleDescriptor);
 	(void) sort_ids(ids, count);

@@ -18,6 +18,7 @@ typedef enum LockMode
 	LOCK_SOME,         /* the same for many wallets; also locks the first few */
 	LOCK_NONE,         /* reads wallets as they were last committed, also on a standby */
 	LOCK_SKIP_LOCKED,  /* leaves held wallets out, and locks the others */
+	LOCK_SKIP_AWAITED, /* the same, and leaves wallets out for which somebody waits */
 	LOCK_LATER         /* leaves held wallets out, and locks none that nobody holds */
 } LockMode;
 
