@@ -42,6 +42,7 @@
 #include "tables/facts.h"
 #include "tables/form.h"
 #include "tables/partitions.h"
+#include "tables/versions.h"
 
 static void
 release(RowWriter *writer)
@@ -94,6 +95,7 @@ writer_begin(RowWriter *writer, const RowLayout *layout, CmdType command)
 	CheckCmdReplicaIdentity(writer->heap, command);
 	writer->command = GetCurrentCommandId(true);
 	writer->is_update = command == CMD_UPDATE;
+	writer->is_hot = writer->is_update && versions_fit(writer->heap, layout);
 	writer->hint = layout->hint;
 	writer->is_many = false;
 	writer->indexes = NULL;
@@ -182,29 +184,11 @@ writer_next(RowWriter *writer)
 	return slot;
 }
 
-/* Who holds the row at this place?  HOLDER_OTHERS where the row is gone. */
-static RowHolder
-place_holder(RowWriter *writer, ItemPointer tid)
-{
-	BlockNumber block = ItemPointerGetBlockNumber(tid);
-	RowHolder holder = HOLDER_OTHERS;
-	ItemId item;
-
-	writer->buffer = ReleaseAndReadBuffer(writer->buffer, writer->heap, block);
-	LockBuffer(writer->buffer, BUFFER_LOCK_SHARE);
-	item = PageGetItemId(BufferGetPage(writer->buffer), ItemPointerGetOffsetNumber(tid));
-	Assert(ItemIdIsNormal(item));
-	if (ItemIdIsNormal(item))
-		holder = header_holder(writer->buffer,
-		                       (HeapTupleHeader) PageGetItem(BufferGetPage(writer->buffer), item));
-	LockBuffer(writer->buffer, BUFFER_LOCK_UNLOCK);
-	return holder;
-}
-
 bool
 writer_update(RowWriter *writer, ItemPointer tid, bool is_locked)
 {
 	TupleTableSlot *slot = writer->slots[--writer->filled];
+	HeapTuple version;
 	TM_FailureData failure;
 	LockTupleMode lock_mode;
 	TM_Result result;
@@ -218,8 +202,19 @@ writer_update(RowWriter *writer, ItemPointer tid, bool is_locked)
 	Assert(ItemPointerIsValid(tid));
 	check_row(writer, slot);
 	form_row(&writer->facts->form, slot);
-	if (!is_locked && place_holder(writer, tid) == HOLDER_OTHERS)
-		return false;
+	version = ExecFetchSlotHeapTuple(slot, false, NULL);
+	switch (version_make(writer, tid, version))
+	{
+		case VERSION_MADE:
+			slot->tts_tid = version->t_self;
+			return true;
+		case VERSION_HELD:
+			if (!is_locked)
+				return false;
+			break;
+		case VERSION_ELSEWHERE:
+			break;
+	}
 	/* An update that is not to wait is not supported: heap_update asserts that none comes across
 	 * a row that is being changed. */
 	result = table_tuple_update(writer->heap, tid, slot, writer->command, GetActiveSnapshot(),

@@ -31,6 +31,7 @@ typedef struct RowWriter
 	const struct TableFacts *facts;
 	CommandId command;
 	bool is_update;
+	bool is_hot;       /* updates change no column of an index; see versions.h */
 	HintOf hint;       /* of the rows */
 	bool is_many;      /* the caller has WRITER_MANY rows or more, and says so before the first */
 	Relation *indexes; /* those that have got entries; for most updates none, and NULL */

@@ -1,0 +1,214 @@
+/*
+ * versions.c
+ *		New versions of rows on the page of the old version.
+ *
+ * heap_update() is made for all rows and tables.  For each row it looks the page up in the buffer
+ * pool, copies three sets of columns to find out whether an index has one that changes, and
+ * compares these columns.  Here all that is known beforehand.  What is written to the page and to
+ * the write-ahead log is what heap_update() writes for a HOT update; see docs/posting.md, "Rows
+ * without statements".  A row or a page with anything unusual is left to heap_update().
+ *
+ * Locking: the page is locked exclusively while the row is looked at and written.  A row that has
+ * an xmax which counts is not written, so that nobody has to be waited for.
+ */
+#include "tables/versions.h"
+
+#include "access/heapam.h"
+#include "access/heapam_xlog.h"
+#include "access/heaptoast.h"
+#include "access/hio.h"
+#include "access/htup_details.h"
+#include "access/multixact.h"
+#include "access/sysattr.h"
+#include "access/xact.h"
+#include "access/xloginsert.h"
+#include "catalog/catalog.h"
+#include "miscadmin.h"
+#include "nodes/bitmapset.h"
+#include "pgstat.h"
+#include "storage/bufmgr.h"
+#include "utils/rel.h"
+
+#include "tables/holder.h"
+
+/* The columns of all indexes, those that only summarize rows among them. */
+static Bitmapset *
+indexed_columns(Relation heap)
+{
+#if PG_VERSION_NUM >= 160000
+	return bms_union(RelationGetIndexAttrBitmap(heap, INDEX_ATTR_BITMAP_HOT_BLOCKING),
+	                 RelationGetIndexAttrBitmap(heap, INDEX_ATTR_BITMAP_SUMMARIZED));
+#else
+	return RelationGetIndexAttrBitmap(heap, INDEX_ATTR_BITMAP_ALL);
+#endif
+}
+
+bool
+versions_fit(Relation heap, const RowLayout *layout)
+{
+	Bitmapset *indexed;
+	bool fit =
+	    RelationNeedsWAL(heap) && !RelationIsLogicallyLogged(heap) && !IsolationUsesXactSnapshot();
+
+	if (!fit)
+		return false;
+	indexed = indexed_columns(heap);
+	for (int i = 0; fit && i < layout->column_count; i++)
+		fit = layout->columns[i].changes == 0 ||
+		      !bms_is_member(i + 1 - FirstLowInvalidHeapAttributeNumber, indexed);
+	bms_free(indexed);
+	return fit;
+}
+
+/* Is there nothing unusual about the row, the new version and their page? */
+static bool
+is_usual(Page page, HeapTupleHeader row, HeapTuple version)
+{
+	return (row->t_infomask & HEAP_XMAX_INVALID) && HeapTupleHeaderXminCommitted(row) &&
+	       !(row->t_infomask & HEAP_HASEXTERNAL) && !HeapTupleHasExternal(version) &&
+	       version->t_len <= TOAST_TUPLE_THRESHOLD && !PageIsAllVisible(page) &&
+	       PageGetHeapFreeSpace(page) >= MAXALIGN(version->t_len);
+}
+
+/* What the data of both versions have in common at the beginning and at the end, in bytes. */
+static void
+find_common(HeapTuple old, HeapTuple version, uint16 *prefix, uint16 *suffix)
+{
+	const char *from = (const char *) old->t_data + old->t_data->t_hoff;
+	const char *to = (const char *) version->t_data + version->t_data->t_hoff;
+	uint32 from_size = old->t_len - old->t_data->t_hoff;
+	uint32 to_size = version->t_len - version->t_data->t_hoff;
+	uint32 most = Min(from_size, to_size);
+
+	*prefix = *suffix = 0;
+	while (*prefix + sizeof(uint64) <= most &&
+	       memcmp(from + *prefix, to + *prefix, sizeof(uint64)) == 0)
+		*prefix += sizeof(uint64);
+	while (*prefix < most && from[*prefix] == to[*prefix])
+		(*prefix)++;
+	most -= *prefix;
+	while (*suffix < most && from[from_size - 1 - *suffix] == to[to_size - 1 - *suffix])
+		(*suffix)++;
+	/* The length takes two bytes of the record. */
+	*prefix = *prefix < 3 ? 0 : *prefix;
+	*suffix = *suffix < 3 ? 0 : *suffix;
+}
+
+/* Registers the new version for the record: its header, and what it has not in common. */
+static void
+register_version(HeapTuple version, const uint16 common[2])
+{
+	const HeapTupleHeader row = version->t_data;
+	uint32 bitmap = row->t_hoff - SizeofHeapTupleHeader;
+	/* XLogInsert() reads it after this function. */
+	static xl_heap_header header;
+
+	header = (xl_heap_header){row->t_infomask2, row->t_infomask, row->t_hoff};
+	if (common[0] > 0)
+		XLogRegisterBufData(0, (char *) &common[0], sizeof(uint16));
+	if (common[1] > 0)
+		XLogRegisterBufData(0, (char *) &common[1], sizeof(uint16));
+	XLogRegisterBufData(0, (char *) &header, SizeOfHeapHeader);
+	if (bitmap > 0)
+		XLogRegisterBufData(0, (char *) row + SizeofHeapTupleHeader, bitmap);
+	XLogRegisterBufData(0, (char *) row + row->t_hoff + common[0],
+	                    version->t_len - row->t_hoff - common[0] - common[1]);
+}
+
+/* Writes the record that heap_update() writes.  Returns its end. */
+static XLogRecPtr
+log_version(Buffer buffer, HeapTuple old, HeapTuple version, TransactionId ours)
+{
+	uint16 common[2] = {0, 0};
+	xl_heap_update update = {
+	    .old_xmax = ours,
+	    .old_offnum = ItemPointerGetOffsetNumber(&old->t_self),
+	    .new_xmax = InvalidTransactionId,
+	    .new_offnum = ItemPointerGetOffsetNumber(&version->t_self),
+	};
+
+	/* A record with an image of the page must not depend on the old version. */
+	if (!XLogCheckBufferNeedsBackup(buffer))
+		find_common(old, version, &common[0], &common[1]);
+	update.flags = (common[0] > 0 ? XLH_UPDATE_PREFIX_FROM_OLD : 0) |
+	               (common[1] > 0 ? XLH_UPDATE_SUFFIX_FROM_OLD : 0);
+	XLogBeginInsert();
+	XLogRegisterBuffer(0, buffer, REGBUF_STANDARD);
+	XLogRegisterData((char *) &update, SizeOfHeapUpdate);
+	register_version(version, common);
+	XLogSetRecordFlags(XLOG_INCLUDE_ORIGIN);
+	return XLogInsert(RM_HEAP_ID, XLOG_HEAP_HOT_UPDATE);
+}
+
+/* The headers of a version that this transaction makes, and nobody has replaced. */
+static void
+set_header(HeapTupleHeader row, TransactionId ours, CommandId command)
+{
+	row->t_infomask &= ~HEAP_XACT_MASK;
+	row->t_infomask2 &= ~HEAP2_XACT_MASK;
+	row->t_infomask |= HEAP_UPDATED | HEAP_XMAX_INVALID;
+	HeapTupleHeaderSetXmin(row, ours);
+	HeapTupleHeaderSetCmin(row, command);
+	HeapTupleHeaderSetXmax(row, InvalidTransactionId);
+}
+
+/* Puts the version on the page, which is locked, and leads from the old version to it. */
+static void
+put_version(RowWriter *writer, HeapTuple old, HeapTuple version, TransactionId ours)
+{
+	Page page = BufferGetPage(writer->buffer);
+	XLogRecPtr end;
+
+	set_header(version->t_data, ours, writer->command);
+	START_CRIT_SECTION();
+	PageSetPrunable(page, ours);
+	HeapTupleSetHotUpdated(old);
+	HeapTupleSetHeapOnly(version);
+	RelationPutHeapTuple(writer->heap, writer->buffer, version, false);
+	old->t_data->t_infomask &= ~(HEAP_XMAX_BITS | HEAP_MOVED);
+	old->t_data->t_infomask2 &= ~HEAP_KEYS_UPDATED;
+	HeapTupleHeaderSetXmax(old->t_data, ours);
+	HeapTupleHeaderSetCmax(old->t_data, writer->command, false);
+	old->t_data->t_ctid = version->t_self;
+	MarkBufferDirty(writer->buffer);
+	end = log_version(writer->buffer, old, version, ours);
+	PageSetLSN(page, end);
+	END_CRIT_SECTION();
+}
+
+VersionResult
+version_make(RowWriter *writer, ItemPointer tid, HeapTuple version)
+{
+	TransactionId ours = GetCurrentTransactionId();
+	VersionResult result = VERSION_HELD;
+	HeapTupleData old = {.t_self = *tid, .t_tableOid = RelationGetRelid(writer->heap)};
+	ItemId item;
+	Page page;
+
+	MultiXactIdSetOldestMember();
+	writer->buffer =
+	    ReleaseAndReadBuffer(writer->buffer, writer->heap, ItemPointerGetBlockNumber(tid));
+	page = BufferGetPage(writer->buffer);
+	LockBuffer(writer->buffer, BUFFER_LOCK_EXCLUSIVE);
+	item = PageGetItemId(page, ItemPointerGetOffsetNumber(tid));
+	Assert(ItemIdIsNormal(item));
+	if (ItemIdIsNormal(item))
+	{
+		old.t_data = (HeapTupleHeader) PageGetItem(page, item);
+		old.t_len = ItemIdGetLength(item);
+		if (header_holder(writer->buffer, old.t_data) != HOLDER_OTHERS)
+			result = writer->is_hot && is_usual(page, old.t_data, version) ? VERSION_MADE
+			                                                               : VERSION_ELSEWHERE;
+	}
+	if (result == VERSION_MADE)
+		put_version(writer, &old, version, ours);
+	LockBuffer(writer->buffer, BUFFER_LOCK_UNLOCK);
+	if (result != VERSION_MADE)
+		return result;
+#if PG_VERSION_NUM >= 160000
+	pgstat_count_heap_update(writer->heap, true, false);
+#else
+	pgstat_count_heap_update(writer->heap, true);
+#endif
+	return result;
+}
