@@ -13,6 +13,16 @@ warning_free() {
     make -s clean && make -s -j "$(nproc)" WERROR=1 "PG_CONFIG=$PG_CONFIG"
 }
 
+# The packages' servers check no assertion, so nobody else compiles ours.
+assertions_compile() {
+    local flags file
+    read -ra flags < <("$PG_CONFIG" --cppflags)
+    for file in extension/*/*.c; do
+        gcc -std=c11 -fsyntax-only -Werror=implicit-function-declaration -DUSE_ASSERT_CHECKING=1 -DPG_WALLET_VERSION='""' \
+            -Iextension "-I$("$PG_CONFIG" --includedir-server)" "${flags[@]}" "$file" || return
+    done
+}
+
 # Majors of clang-format disagree with each other: only this one is asked.
 layout_tool() {
     local tool
@@ -111,6 +121,7 @@ mapfile -t texts < <(
 mapfile -t named < <(files -name '*.sh' -o -name '*.py' -o -name '*.t' -o -name '*.pl' -o -name '*.sql' ! -name 'pg_wallet--*.sql')
 
 ok 'builds from scratch without a warning' warning_free
+ok 'assertions compile' assertions_compile
 tool=$(layout_tool)
 if [[ -n $tool ]]; then
     ok 'laid out as .clang-format says' "$tool" --dry-run -Werror "${sources[@]}"

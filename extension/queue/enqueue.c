@@ -308,7 +308,7 @@ store_items(EnqueueItem *items, int count, bool is_single, MemoryContext result_
 		if (is_new(&items[i]))
 			items[i].drawn_id = items[i].request.request_id = id_take(ID_REQUEST, &ids, new_count);
 	}
-	if (!is_single && may_be_refused(items, count))
+	if (!is_single && count > 0 && may_be_refused(items, count))
 		run_apart(items, count, store_range, unstore_range, refuse_unstored);
 	else
 		store_range(items, 0, count);

@@ -12,8 +12,7 @@
 #include "storage/lwlock.h"
 #include "storage/procarray.h"
 
-/* For assertions: does this process hold the lock of the page? */
-static inline bool
+bool
 page_is_locked(Buffer buffer)
 {
 	return LWLockHeldByMe(BufferDescriptorGetContentLock(GetBufferDescriptor(buffer - 1)));

@@ -24,4 +24,7 @@ typedef enum RowHolder
  */
 extern RowHolder header_holder(Buffer buffer, HeapTupleHeader row);
 
+/* For assertions: does this process hold the lock of the page? */
+extern bool page_is_locked(Buffer buffer);
+
 #endif /* PG_WALLET_HOLDER_H */

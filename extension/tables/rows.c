@@ -41,6 +41,7 @@
 #include "tables/entries.h"
 #include "tables/facts.h"
 #include "tables/form.h"
+#include "tables/holder.h"
 #include "tables/partitions.h"
 #include "tables/versions.h"
 
