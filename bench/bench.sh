@@ -59,7 +59,7 @@ one_run() {
     sample post post
     ! wanted latency_p50 || latency "$(tail -n 1 "$notes/post")"
     sample shim_memory shim_memory
-    ! wanted expire_s expire_p99 || expire_figures
+    ! wanted expire_s || expire_figures
     for figure in enqueue whole bulk many_1000 many_8000; do pair "$figure" tpcb 2; done
     pair drain_many tpcb 2 2
     pair drain tpcb 2 4

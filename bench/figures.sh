@@ -101,17 +101,19 @@ take_holds() {
     rate "$transfers" 0 "$(calc "$holds + $captures")"
 }
 
-# As many holds as transfers, all due at one moment, while 4 clients pay 200 times a second in all between
-# the same wallets. expire_s: from the moment when the clock jumps until no hold is open; expire_p99: how
-# long 99 of 100 payments take meanwhile, in ms.
-expire_figures() {
-    local from until lat=$RUN_DIR/lat payer offset
-    seconds_of hold "$transfers" >/dev/null
+percentile_99() { sort -n | awk '{ v[NR] = $1 } END { print v[int(NR * 0.99)] }'; }
+
+# Holds that are due at one moment, while payments are made between the same wallets for so many seconds.
+# Sets $from and $until: the jump of the clock, and the moment when no hold is open.
+expire_run() { # WALLETS HOLDS SECONDS SCRIPT
+    local offset payer
+    some=$1 seconds_of hold "$2" >/dev/null
     offset=$(sql -c 'SELECT 1 + ceil(extract(epoch FROM max(expires_at) - clock_timestamp())) FROM wallet.hold WHERE state = 0')
-    rm -rf "$lat" && mkdir "$lat" && chmod 777 "$lat"
-    (cd "$lat" && "$PGBIN/pgbench" -n -c 4 -j 2 -M prepared -R 200 -T 60 -l -D "wallets=$some" \
-        -f "$TOP/bench/transfer.pgbench" >/dev/null 2>&1) &
+    rm -rf "$RUN_DIR/lat" && mkdir "$RUN_DIR/lat" && chmod 777 "$RUN_DIR/lat"
+    (cd "$RUN_DIR/lat" && exec "$PGBIN/pgbench" -n -c 4 -j 2 -M prepared -R 200 -T "$3" -l \
+        -D "wallets=$1" -f "$TOP/bench/$4" >/dev/null 2>&1) &
     payer=$!
+    sleep 1
     from=$EPOCHREALTIME
     sql -c "ALTER SYSTEM SET pg_wallet.clock_offset = '$offset s'" -c 'SELECT pg_reload_conf()' >/dev/null
     until [[ $(sql -c 'SELECT EXISTS (SELECT FROM wallet.hold WHERE state = 0)') == f ]]; do
@@ -119,10 +121,47 @@ expire_figures() {
     done
     until=$EPOCHREALTIME
     wait "$payer"
-    record expire_s "$(calc "$until - $from")"
-    record expire_p99 "$(cat "$lat"/pgbench_log* | awk -v from="$from" -v until="$until" \
-        '$5 >= int(from) && $5 <= until { print $3 / 1000 }' | sort -n | awk '{ v[NR] = $1 } END { print v[int(NR * 0.99)] }')"
+    settle >/dev/null
     sql -c 'ALTER SYSTEM RESET pg_wallet.clock_offset' -c 'SELECT pg_reload_conf()' >/dev/null
+}
+
+# What the direct payments of the last run took while holds were open, in ms. The log's lines end with the
+# moment of the end and the lag behind the schedule, which is part of the third column.
+expire_direct_p99() {
+    cat "$RUN_DIR"/lat/pgbench_log* | awk -v from="$from" -v until="$until" \
+        '$5 + $6 / 1e6 >= from && $5 + $6 / 1e6 - $3 / 1e6 <= until { print $3 / 1000 }' | percentile_99
+}
+
+# What the queued ones took from the commit of the request to the commit of the transfer, in ms.
+expire_queued_p99() {
+    sql -c "SELECT extract(epoch FROM pg_xact_commit_timestamp(t.xmin) - pg_xact_commit_timestamp(r.xmin)) * 1000
+                FROM wallet.request AS r JOIN wallet.transfer AS t USING (request_id) JOIN wallet.kind AS k ON k.number = r.kind
+                WHERE k.name = 'transaction' AND pg_xact_commit_timestamp(t.xmin) >= to_timestamp($from)
+                    AND pg_xact_commit_timestamp(r.xmin) <= to_timestamp($until)" | percentile_99
+}
+
+keep_commit_times() { # on|off
+    sql -c "ALTER SYSTEM SET track_commit_timestamp = $1"
+    bash "$TOP/bin/run.sh" stop >&2
+    start_system
+    wait_until 90 worker_is on || die 'the worker did not turn on'
+}
+
+# As many holds as transfers, while 4 clients pay 200 times a second in all; and once more while 4 clients
+# queue as many payments. Then the same for a tenth of the holds on 10 wallets.
+expire_figures() {
+    local from until few=$((transfers / 10))
+    keep_commit_times on
+    expire_run "$some" "$transfers" 40 transfer.pgbench
+    record expire_s "$(calc "$until - $from")"
+    record expire_p99 "$(expire_direct_p99)"
+    expire_run "$some" "$transfers" 40 queue.pgbench
+    record expire_queued_p99 "$(expire_queued_p99)"
+    expire_run 10 "$few" 20 transfer.pgbench
+    record expire_few_p99 "$(expire_direct_p99)"
+    expire_run 10 "$few" 20 queue.pgbench
+    record expire_few_queued_p99 "$(expire_queued_p99)"
+    keep_commit_times off
 }
 
 # Groups of two transfers: the transfers are counted.

@@ -102,6 +102,9 @@ rows() {
     against 19 groups drain 0.8 1.0 'posting groups of two transfers, beside transfers'
     within 20 expire_s s 30 15 "$count holds due at once, until all have expired"
     within '' expire_p99 ms 50 15 '99th percentile of payments meanwhile'
+    within '' expire_queued_p99 ms 100 50 '99th percentile of queued payments meanwhile'
+    within '' expire_few_p99 ms 50 15 'payments, a tenth of the holds on 10 wallets'
+    within '' expire_few_queued_p99 ms 100 50 'queued payments, a tenth of the holds on 10 wallets'
 }
 
 heading() {

@@ -18,7 +18,7 @@ declare -A samples_of=(
     [8]='bulk tpcb' [9]='get get_bare' [10]='latency_p50 post' [11]=drain_full [12]=drain_held
     [13]=disk_bytes [14]=wal_bytes [15]='worker_memory shim_memory' [16]='whole tpcb'
     [17]='many_8000 many_1000 tpcb' [18]='holds drain' [19]='groups drain'
-    [20]='expire_s expire_p99'
+    [20]='expire_s expire_p99 expire_queued_p99 expire_few_p99 expire_few_queued_p99'
 )
 
 # choose [FIGURE...]: only these figures are taken, named by their numbers or by their first samples.
