@@ -13,6 +13,8 @@
  */
 #include "posting/ledger.h"
 
+#include <stdlib.h>
+
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
@@ -160,6 +162,45 @@ collect_ids(Ledger *ledger, bool users)
 	return count;
 }
 
+static int
+compare_wallets(const void *a, const void *b)
+{
+	int64 left = ((const Wallet *) a)->wallet_id;
+	int64 right = ((const Wallet *) b)->wallet_id;
+
+	return left < right ? -1 : left > right;
+}
+
+/*
+ * Reads wallets that were left out, because another transaction holds them, where a hold has them
+ * for its destination: the hold writes its source alone, and no other operation is judged by them.
+ * The ids of all wallets are in ledger->ids, and found wallets have been read.  Returns how many
+ * have been read then.
+ */
+static int
+read_destinations(Ledger *ledger, int count, int found)
+{
+	WorkingSet *set = &ledger->set;
+	int wanted = 0;
+	int taken = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (taken < found && set->wallets[taken].wallet_id == ledger->ids[i])
+			taken++;
+		else if (touched_find(set, ledger->ids[i])->gets_hold)
+			ledger->ids[wanted++] = ledger->ids[i];
+	}
+	if (wanted == 0)
+		return found;
+	wanted = wallets_lock(ledger->ids, wanted, LOCK_NONE, set->wallets + found);
+	for (int i = 0; i < wanted; i++)
+		touched_find(set, set->wallets[found + i].wallet_id)->is_busy = true;
+	qsort(set->wallets, found + wanted, sizeof(Wallet), compare_wallets);
+	return found + wanted;
+}
+
 /* Read and lock the wallets; with a mode that does not wait, those of others are busy. */
 static void
 load_wallets(Ledger *ledger, LockMode mode)
@@ -171,6 +212,8 @@ load_wallets(Ledger *ledger, LockMode mode)
 	if (count == 0)
 		return;
 	found = wallets_lock(ledger->ids, count, mode, set->wallets);
+	if (found < count && !lock_waits(mode) && ledger->holds_to_make > 0)
+		found = read_destinations(ledger, count, found);
 	working_set_load(set, found);
 	if (found == count || lock_waits(mode))
 		return;

@@ -415,7 +415,7 @@ add_wallets(const Operation *operation, int64_t *keys, int count)
 {
 	if (operation->source_wallet_id > 0)
 		count = add_key(keys, count, operation->source_wallet_id);
-	if (operation->destination_wallet_id > 0)
+	if (operation->destination_wallet_id > 0 && operation->kind != KIND_HOLD)
 		count = add_key(keys, count, operation->destination_wallet_id);
 	for (int i = 0; i < operation->share_count; i++)
 		count = add_key(keys, count,

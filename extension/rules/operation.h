@@ -302,7 +302,8 @@ extern bool kind_from_name(const char *name, RequestKind *kind);
 
 /*
  * The checks that the operation alone allows, and the moment, which the end of a hold must come
- * after.  A request is checked when it is queued and when it is carried out, a group with its legs.
+ * after.  A request is checked when it is queued and when it is carried out, a group with its
+ * legs.
  */
 extern WalletCode operation_check(const Operation *operation, int64_t moment);
 
@@ -310,10 +311,12 @@ extern WalletCode operation_check(const Operation *operation, int64_t moment);
 extern int operation_transfers_max(const Operation *operation);
 
 /*
- * Fills keys with what the operation touches, each once, and returns how many: a wallet by its id,
- * a user who wants a wallet by -user_id.  With a wallet that it makes, an operation that is no
- * group touches PLAIN_KEYS_MAX at the most, and a group OPERATION_KEYS_MAX.  Of a row that is
- * referred to (link_id), the wallets must be known: posting/resolve.h.
+ * Fills keys with what has to see the operation in its turn, each once, and returns how many: a
+ * wallet by its id, a user who wants a wallet by -user_id.  A hold reads its destination, and
+ * needs no turn there: it reads what no request changes, the status and the currency.  With a
+ * wallet that it makes, an operation that is no group touches PLAIN_KEYS_MAX at the most, and a
+ * group OPERATION_KEYS_MAX.  Of a row that is referred to (link_id), the wallets must be known:
+ * posting/resolve.h.
  */
 #define PLAIN_KEYS_MAX 2
 #define OPERATION_KEYS_MAX (2 * LEGS_MAX)

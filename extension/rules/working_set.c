@@ -76,6 +76,8 @@ touch_operation(WorkingSet *set, const Operation *operation)
 	if (operation->destination_wallet_id > 0)
 		touch(set, operation->destination_wallet_id)->is_written |=
 		    operation_writes_destination(operation);
+	if (operation->kind == KIND_HOLD && operation->destination_wallet_id > 0)
+		touch(set, operation->destination_wallet_id)->gets_hold = true;
 	for (int i = 0; i < operation->share_count; i++)
 		touch(set, operation->parts->shares[operation->share_first + i].destination_wallet_id)
 		    ->is_written = true;

@@ -8,7 +8,8 @@
  * 2. working_set_touch() for each operation.  Now touched has the keys of all that is touched.
  * 3. Give memory for wallets: as many as touched_count is enough.  Fill it with the wallets that
  *    exist, in the order of their ids, and call working_set_load().  Set is_there of the users who
- *    have a wallet, and is_busy of what another transaction holds.  Give find_currency.
+ *    have a wallet, and is_busy of what another transaction holds.  A busy wallet is left out of
+ *    wallets, unless gets_hold is set.  Give find_currency.
  * 4. Begin with effects_begin() (effects.h), which decides the moment.  Then fill holds and
  *    originals, where operations refer to some or wallets hold something, and call
  *    working_set_load_holds() and working_set_load_originals().
@@ -30,6 +31,7 @@ typedef struct Touched
 	bool is_there;   /* the table has the wallet, or a wallet of the user */
 	bool is_busy;    /* who touches this has to wait */
 	bool is_written; /* an operation would write the wallet, were it carried out */
+	bool gets_hold;  /* a hold is to be made whose destination the wallet is */
 } Touched;
 
 /* A wallet, a hold or an original as it was before an operation changed it. */

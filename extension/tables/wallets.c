@@ -516,18 +516,22 @@ wallets_are_current(const Wallet *wallets, int count)
 {
 	RowReader reader;
 	bool are_current = true;
+	int first = 0;
 
-	if (count == 0 || wallets[0].row == 0)
+	/* What a statement has read has no place. */
+	while (first < count && wallets[first].row == 0)
+		first++;
+	if (first == count)
 		return true;
 	push_new_snapshot();
 	if (!reader_open(&reader, &wallet_layout, AccessShareLock))
 		elog(ERROR, "table wallet.wallet has been altered while it was locked");
-	for (int i = 0; i < count && are_current; i++)
+	for (int i = first; i < count && are_current; i++)
 	{
 		RowPlace place = row_place(&wallets[i]);
 
 		CHECK_FOR_INTERRUPTS();
-		if (wallets[i].changes == 0 && !place.locked)
+		if (wallets[i].row != 0 && wallets[i].changes == 0 && !place.locked)
 			are_current = reader_fetch(&reader, &place.tid);
 	}
 	reader_close(&reader);
