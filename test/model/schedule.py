@@ -470,7 +470,8 @@ class Schedule(Comparison):
         self.pay_by((kind, members, *rest))
 
     def process_some(self):
-        is_plain = not any(map(self.model.waits_for_hold, self.model.queue))
+        """A number of requests may be several batches: what they have in common, as a moment later than the clock, must not matter."""
+        is_plain = not any(map(self.model.waits_for_hold, self.model.queue)) and all(w.updated.at <= self.model.clock.at for w in self.model.wallets.values())
         self.process(self.random.randint(1, 30) if is_plain and self.chance(50) else None)
 
     def process(self, requests_max=None):
