@@ -15,7 +15,7 @@ typedef enum RowHolder
 {
 	HOLDER_NOBODY,
 	HOLDER_OURSELVES,
-	HOLDER_OTHERS /* or a multixact, whose members nobody has looked up */
+	HOLDER_OTHERS /* or several transactions, we perhaps among them */
 } RowHolder;
 
 /*
