@@ -35,3 +35,5 @@ SELECT transfer_id FROM wallet_withdraw(2, 1);
 COMMIT;
 SELECT wallet_id, balance FROM wallet.wallet ORDER BY 1;
 SELECT name, detail FROM wallet_verify() WHERE NOT ok;
+SET pg_wallet.allow_drop = on;
+DROP EXTENSION pg_wallet;
