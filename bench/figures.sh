@@ -113,11 +113,13 @@ expire_run() { # WALLETS HOLDS SECONDS SCRIPT
     (cd "$RUN_DIR/lat" && exec "$PGBIN/pgbench" -n -c 4 -j 2 -M prepared -R 200 -T "$3" -l \
         -D "wallets=$1" -f "$TOP/bench/$4" >/dev/null 2>&1) &
     payer=$!
-    sleep 1
+    # What making the holds has written is not written and synchronized while they expire.
+    sql -c CHECKPOINT
     from=$EPOCHREALTIME
     sql -c "ALTER SYSTEM SET pg_wallet.clock_offset = '$offset s'" -c 'SELECT pg_reload_conf()' >/dev/null
+    # The question takes a core for longer, the more entries of expired holds it meets.
     until [[ $(sql -c 'SELECT EXISTS (SELECT FROM wallet.hold WHERE state = 0)') == f ]]; do
-        sleep 0.1
+        sleep 1
     done
     until=$EPOCHREALTIME
     wait "$payer"

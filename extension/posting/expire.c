@@ -62,7 +62,7 @@ struct Expirer
 	int64 *wallets; /* with due holds, in the order of their ids */
 	int wallet_count;
 	int next;            /* of these wallets */
-	int holds_of_wallet; /* on the average */
+	int holds_of_wallet; /* on the average, as the last step has met them */
 	bool has_looked;
 	bool has_expired; /* something since the last look */
 	int step_holds_max;
@@ -106,6 +106,7 @@ expirer_make(MemoryContext parent)
 
 	expirer->context = context;
 	expirer->wallets = MemoryContextAlloc(context, sizeof(int64) * (LOOK_MAX + WAITING_MAX));
+	expirer->holds_of_wallet = 1;
 	expirer->step_holds_max = STEP_HOLDS_FIRST;
 	expirer->step_wallets_max = STEP_HOLDS_MAX;
 	expirer->next_end = DT_NOEND;
@@ -184,7 +185,6 @@ look(Expirer *expirer)
 		expirer->wallets[i] = result_int64(i, 1);
 	SPI_freetuptable(SPI_tuptable);
 	expirer->wallet_count = sort_ids(expirer->wallets, rows);
-	expirer->holds_of_wallet = rows == 0 ? 1 : rows / expirer->wallet_count;
 	expirer->wallet_count =
 	    sort_ids(expirer->wallets, add_waiting(expirer, expirer->wallets, expirer->wallet_count));
 	expirer->next = 0;
@@ -330,7 +330,10 @@ expirer_committed(Expirer *expirer)
 	if (expirer->has_expired && expirer->next >= expirer->wallet_count)
 		expirer->look_at_ms = 0;
 	if (expirer->step_expired > 0)
+	{
 		expirer->step_holds_max = next_holds_max(expirer);
+		expirer->holds_of_wallet = Max(expirer->step_expired / Max(expirer->step_taken, 1), 1);
+	}
 }
 
 void
