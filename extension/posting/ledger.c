@@ -18,6 +18,7 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
+#include "base/arrays.h"
 #include "base/chosen.h"
 #include "base/clock.h"
 #include "base/ids.h"
@@ -174,8 +175,8 @@ compare_wallets(const void *a, const void *b)
 /*
  * Reads wallets that were left out, because another transaction holds them, where a hold has them
  * for its destination: the hold writes its source alone, and no other operation is judged by them.
- * The ids of all wallets are in ledger->ids, and found wallets have been read.  Returns how many
- * have been read then.
+ * The ids of all wallets are in ledger->ids, in any order where a statement has read the found
+ * wallets.  Returns how many have been read then.
  */
 static int
 read_destinations(Ledger *ledger, int count, int found)
@@ -184,6 +185,7 @@ read_destinations(Ledger *ledger, int count, int found)
 	int wanted = 0;
 	int taken = 0;
 
+	(void) sort_ids(ledger->ids, count);
 	for (int i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -194,6 +196,7 @@ read_destinations(Ledger *ledger, int count, int found)
 	}
 	if (wanted == 0)
 		return found;
+	Assert(taken == found && found + wanted <= set->wallets_max);
 	wanted = wallets_lock(ledger->ids, wanted, LOCK_NONE, set->wallets + found);
 	for (int i = 0; i < wanted; i++)
 		touched_find(set, set->wallets[found + i].wallet_id)->is_busy = true;
@@ -365,6 +368,17 @@ ledger_is_current(const Ledger *ledger)
 }
 
 /*
+ * Gives the first count wallets, which this transaction has written, their old balances again.
+ * Nobody else can have changed them; if somebody has, the transaction must not be committed.
+ */
+static void
+write_back(Wallet *wallets, int count)
+{
+	if (wallets_update(wallets, count) != count)
+		elog(ERROR, "a wallet that was written has changed");
+}
+
+/*
  * Store the first count wallets as they were at the mark.  They are ours now, so that the caller
  * waits for the others in the order of their ids.
  */
@@ -383,7 +397,7 @@ restore_wallets(Ledger *ledger, const EffectsMark *mark, int count)
 		before->as_wallet.changes = before->wallet->changes;
 	}
 	ledger_undo(ledger, mark);
-	(void) wallets_update(set->wallets, count);
+	write_back(set->wallets, count);
 }
 
 void
@@ -429,7 +443,7 @@ ledger_update_or_restore(Ledger *ledger, Wallet *loaded)
 		loaded[i].row = set->wallets[i].row;
 		loaded[i].changes = set->wallets[i].changes;
 	}
-	(void) wallets_update(loaded, updated);
+	write_back(loaded, updated);
 	return false;
 }
 
