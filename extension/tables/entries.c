@@ -102,7 +102,8 @@ make_runs(RowWriter *writer, int i, TupleTableSlot **slots, int count)
 
 	while (length - done >= RUN_MIN && failed < 2)
 	{
-		int appended = runs_append(writer_index(writer, i), &entries[done], length - done);
+		int appended =
+		    runs_append(writer_index(writer, i), writer->heap, &entries[done], length - done);
 
 		failed = appended > 0 ? 0 : failed + 1;
 		if (appended == 0)

@@ -25,6 +25,8 @@
 #include "storage/bufmgr.h"
 #include "storage/predicate.h"
 
+#include "tables/last_leaf.h"
+
 StaticAssertDecl(offsetof(RunEntry, keys) == MAXALIGN(sizeof(IndexTupleData)),
                  "an entry in memory is an entry of a page");
 
@@ -64,24 +66,6 @@ runs_collect(const TableFacts *facts, const SimpleIndex *index, TupleTableSlot *
 			break;
 	}
 	return length;
-}
-
-/* The last leaf page, pinned and locked exclusively; InvalidBuffer where the index has none yet. */
-static Buffer
-lock_last_leaf(Relation index)
-{
-#if PG_VERSION_NUM >= 170000
-	Buffer buffer = _bt_get_endpoint(index, 0, true);
-#else
-	Buffer buffer = _bt_get_endpoint(index, 0, true, NULL);
-#endif
-
-	if (BufferIsValid(buffer))
-	{
-		_bt_unlockbuf(index, buffer);
-		_bt_lockbuf(index, buffer, BT_WRITE);
-	}
-	return buffer;
 }
 
 /*
@@ -126,13 +110,6 @@ may_append(Relation index, Page page, int64 key)
 	return !is_null && DatumGetInt64(value) < key;
 }
 
-/* How many entries of this size find room on the page. */
-static int
-room_on(Page page, Size size)
-{
-	return (int) (PageGetExactFreeSpace(page) / (size + sizeof(ItemIdData)));
-}
-
 static void
 put_entry(Relation index, Page page, const RunEntry *entry, OffsetNumber place)
 {
@@ -141,16 +118,24 @@ put_entry(Relation index, Page page, const RunEntry *entry, OffsetNumber place)
 		elog(ERROR, "no room on a page of index \"%s\"", RelationGetRelationName(index));
 }
 
-int
-runs_append(Relation index, RunEntry *entries, int count)
+/*
+ * Appends to the last leaf page as many of the first entries as it has room for.  is_full: it has
+ * room for none of them, which belong there.
+ */
+static int
+append_to_leaf(Relation index, RunEntry *entries, int count, bool *is_full)
 {
-	Buffer buffer = lock_last_leaf(index);
+	Buffer buffer = last_leaf_lock(index);
 	int appended = 0;
 
+	*is_full = false;
 	if (!BufferIsValid(buffer))
 		return 0;
 	if (may_append(index, BufferGetPage(buffer), entries[0].keys[0]))
-		appended = Min(count, room_on(BufferGetPage(buffer), entry_size(1)));
+	{
+		appended = Min(count, leaf_room(BufferGetPage(buffer), entry_size(1)));
+		*is_full = appended == 0;
+	}
 	if (appended > 0)
 	{
 		GenericXLogState *change = GenericXLogStart(index);
@@ -168,26 +153,18 @@ runs_append(Relation index, RunEntry *entries, int count)
 	return appended;
 }
 
-/* ---- Entries that belong in the middle ---- */
-
-/* The leaf page that the entry belongs to, pinned and locked exclusively; or InvalidBuffer. */
-static Buffer
-lock_leaf_of(Relation index, Relation heap, RunEntry *entry)
+int
+runs_append(Relation index, Relation heap, RunEntry *entries, int count)
 {
-	BTScanInsert key = _bt_mkscankey(index, &entry->head);
-	Buffer buffer = InvalidBuffer;
+	bool is_full;
+	int appended = append_to_leaf(index, entries, count, &is_full);
 
-	if (key->heapkeyspace)
-#if PG_VERSION_NUM >= 170000
-		_bt_freestack(_bt_search(index, heap, key, &buffer, BT_WRITE));
-#elif PG_VERSION_NUM >= 160000
-		_bt_freestack(_bt_search(index, heap, key, &buffer, BT_WRITE, NULL));
-#else
-		_bt_freestack(_bt_search(index, key, &buffer, BT_WRITE, NULL));
-#endif
-	pfree(key);
-	return buffer;
+	if (is_full && last_leaf_extend(index, heap, &entries[0].head))
+		appended = append_to_leaf(index, entries, count, &is_full);
+	return appended;
 }
+
+/* ---- Entries that belong in the middle ---- */
 
 /*
  * Compares an entry with what lies on a page: less than 0 where the entry comes first.  Returns 0
@@ -307,19 +284,33 @@ insert_on(Relation index, Buffer buffer, int keys, RunEntry *entries, int count)
 	return done;
 }
 
-int
-runs_insert(Relation index, Relation heap, int keys, RunEntry *entries, int count)
+/* Does the entry belong behind all others of the index, and has the last page no room for it? */
+static bool
+is_beyond_full_end(Page page, const RunEntry *entry, int keys)
 {
-	Buffer buffer = lock_leaf_of(index, heap, &entries[0]);
+	OffsetNumber last = PageGetMaxOffsetNumber(page);
+
+	return P_RIGHTMOST(BTPageGetOpaque(page)) && last >= P_HIKEY &&
+	       leaf_room(page, entry_size(keys)) == 0 &&
+	       compare_with_item(entry, (IndexTuple) PageGetItem(page, PageGetItemId(page, last)),
+	                         keys) > 0;
+}
+
+/* As runs_insert().  is_full: the first entry belongs to the last leaf page, which is full. */
+static int
+insert_on_leaf(Relation index, Relation heap, int keys, RunEntry *entries, int count, bool *is_full)
+{
+	Buffer buffer = leaf_lock(index, heap, &entries[0].head);
 	int done = 0;
 	Page page;
 
+	*is_full = false;
 	if (!BufferIsValid(buffer))
 		return 0;
 	page = BufferGetPage(buffer);
 	if (!P_INCOMPLETE_SPLIT(BTPageGetOpaque(page)))
 	{
-		int most = Min(count, room_on(page, entry_size(keys)));
+		int most = Min(count, leaf_room(page, entry_size(keys)));
 		int fitting = 0;
 
 		while (fitting < most && !is_beyond(index, page, &entries[fitting], keys))
@@ -327,7 +318,19 @@ runs_insert(Relation index, Relation heap, int keys, RunEntry *entries, int coun
 		CheckForSerializableConflictIn(index, NULL, BufferGetBlockNumber(buffer));
 		if (fitting > 0)
 			done = insert_on(index, buffer, keys, entries, fitting);
+		*is_full = done == 0 && is_beyond_full_end(page, &entries[0], keys);
 	}
 	_bt_relbuf(index, buffer);
+	return done;
+}
+
+int
+runs_insert(Relation index, Relation heap, int keys, RunEntry *entries, int count)
+{
+	bool is_full;
+	int done = insert_on_leaf(index, heap, keys, entries, count, &is_full);
+
+	if (is_full && last_leaf_extend(index, heap, &entries[0].head))
+		done = insert_on_leaf(index, heap, keys, entries, count, &is_full);
 	return done;
 }

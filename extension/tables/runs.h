@@ -50,7 +50,7 @@ extern int runs_collect(const TableFacts *facts, const SimpleIndex *index, Tuple
  * the index is not below the first one: then index_insert() makes the entry.  An entry that is
  * appended breaks no unique constraint, because its key is above all keys in the index.
  */
-extern int runs_append(Relation index, RunEntry *entries, int count);
+extern int runs_append(Relation index, Relation heap, RunEntry *entries, int count);
 
 /*
  * Puts the first entries, which are sorted, where they belong: as many as belong to one leaf page
