@@ -21,7 +21,7 @@
 
 /* Powers of two; 16 bytes each. */
 #define WALLET_COUNT (1024 * 1024)
-#define HOLD_COUNT (256 * 1024)
+#define HOLD_COUNT (1024 * 1024)
 #define HINT_COUNT (WALLET_COUNT + HOLD_COUNT)
 
 /* When two sessions write one hint at a time, its members may not match: then the hint is wrong. */

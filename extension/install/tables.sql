@@ -266,7 +266,7 @@ CREATE TABLE wallet.hold (
     updated_at timestamptz NOT NULL,
     state smallint NOT NULL CHECK (state BETWEEN 0 AND 3),
     CHECK ((state = 0) = (rest > 0))
-) WITH (fillfactor = 80);
+) WITH (fillfactor = 50);
 CREATE INDEX hold_by_source ON wallet.hold (source_wallet_id, expires_at) WITH (deduplicate_items = off) WHERE state = 0;
 CREATE INDEX hold_by_destination ON wallet.hold (destination_wallet_id) WITH (deduplicate_items = off) WHERE state = 0;
 CREATE INDEX hold_by_expires_at ON wallet.hold (expires_at) WITH (deduplicate_items = off) WHERE state = 0;

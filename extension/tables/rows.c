@@ -96,7 +96,7 @@ writer_begin(RowWriter *writer, const RowLayout *layout, CmdType command)
 	CheckCmdReplicaIdentity(writer->heap, command);
 	writer->command = GetCurrentCommandId(true);
 	writer->is_update = command == CMD_UPDATE;
-	writer->is_hot = writer->is_update && versions_fit(writer->heap, layout);
+	writer->makes_versions = writer->is_update && versions_fit(writer, layout);
 	writer->hint = layout->hint;
 	writer->is_many = false;
 	writer->indexes = NULL;
@@ -208,6 +208,10 @@ writer_update(RowWriter *writer, ItemPointer tid, bool is_locked)
 	{
 		case VERSION_MADE:
 			slot->tts_tid = version->t_self;
+			return true;
+		case VERSION_NEEDS_ENTRIES:
+			slot->tts_tid = version->t_self;
+			entries_make(writer, &slot, 1, false);
 			return true;
 		case VERSION_HELD:
 			if (!is_locked)

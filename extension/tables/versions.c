@@ -4,9 +4,10 @@
  *
  * heap_update() is made for all rows and tables.  For each row it looks the page up in the buffer
  * pool, copies three sets of columns to find out whether an index has one that changes, and
- * compares these columns.  Here all that is known beforehand.  What is written to the page and to
- * the write-ahead log is what heap_update() writes for a HOT update; see docs/posting.md, "Rows
- * without statements".  A row or a page with anything unusual is left to heap_update().
+ * compares these columns.  Here nearly all that is known beforehand.  What is written to the page
+ * and to the write-ahead log is what heap_update() writes where the page has room; see
+ * docs/posting.md, "Rows without statements".  A row or a page with anything unusual is left to
+ * heap_update().
  *
  * Locking: the page is locked exclusively while the row is looked at and written.  A row that has
  * an xmax which counts is not written, so that nobody has to be waited for.
@@ -43,21 +44,60 @@ indexed_columns(Relation heap)
 #endif
 }
 
-bool
-versions_fit(Relation heap, const RowLayout *layout)
+/* Is the column one whose values can be compared as they are? */
+static bool
+is_by_value(Relation heap, AttrNumber column)
 {
+	return TupleDescAttr(RelationGetDescr(heap), column - 1)->attbyval;
+}
+
+bool
+versions_fit(RowWriter *writer, const RowLayout *layout)
+{
+	Relation heap = writer->heap;
 	Bitmapset *indexed;
+	Bitmapset *unique;
 	bool fit =
 	    RelationNeedsWAL(heap) && !RelationIsLogicallyLogged(heap) && !IsolationUsesXactSnapshot();
 
+	writer->watched_count = 0;
 	if (!fit)
 		return false;
 	indexed = indexed_columns(heap);
-	for (int i = 0; fit && i < layout->column_count; i++)
-		fit = layout->columns[i].changes == 0 ||
-		      !bms_is_member(i + 1 - FirstLowInvalidHeapAttributeNumber, indexed);
+	unique = RelationGetIndexAttrBitmap(heap, INDEX_ATTR_BITMAP_KEY);
+	for (AttrNumber column = 1; fit && column <= layout->column_count; column++)
+	{
+		int member = column - FirstLowInvalidHeapAttributeNumber;
+
+		if (layout->columns[column - 1].changes == 0 || !bms_is_member(member, indexed))
+			continue;
+		fit = !bms_is_member(member, unique) && is_by_value(heap, column) &&
+		      writer->watched_count < WATCHED_MAX;
+		if (fit)
+			writer->watched[writer->watched_count++] = column;
+	}
 	bms_free(indexed);
+	bms_free(unique);
 	return fit;
+}
+
+/* Has the new version another value in a column of an index? */
+static bool
+changes_index(const RowWriter *writer, HeapTuple old, HeapTuple version)
+{
+	TupleDesc columns = RelationGetDescr(writer->heap);
+
+	for (int i = 0; i < writer->watched_count; i++)
+	{
+		bool was_null;
+		bool is_null;
+		Datum before = heap_getattr(old, writer->watched[i], columns, &was_null);
+		Datum after = heap_getattr(version, writer->watched[i], columns, &is_null);
+
+		if (was_null != is_null || (!is_null && before != after))
+			return true;
+	}
+	return false;
 }
 
 /* Is there nothing unusual about the row, the new version and their page? */
@@ -137,7 +177,8 @@ log_version(Buffer buffer, HeapTuple old, HeapTuple version, TransactionId ours)
 	XLogRegisterData((char *) &update, SizeOfHeapUpdate);
 	register_version(version, common);
 	XLogSetRecordFlags(XLOG_INCLUDE_ORIGIN);
-	return XLogInsert(RM_HEAP_ID, XLOG_HEAP_HOT_UPDATE);
+	return XLogInsert(RM_HEAP_ID,
+	                  HeapTupleIsHeapOnly(version) ? XLOG_HEAP_HOT_UPDATE : XLOG_HEAP_UPDATE);
 }
 
 /* The headers of a version that this transaction makes, and nobody has replaced. */
@@ -154,7 +195,7 @@ set_header(HeapTupleHeader row, TransactionId ours, CommandId command)
 
 /* Puts the version on the page, which is locked, and leads from the old version to it. */
 static void
-put_version(RowWriter *writer, HeapTuple old, HeapTuple version, TransactionId ours)
+put_version(RowWriter *writer, HeapTuple old, HeapTuple version, bool is_hot, TransactionId ours)
 {
 	Page page = BufferGetPage(writer->buffer);
 	XLogRecPtr end;
@@ -162,8 +203,16 @@ put_version(RowWriter *writer, HeapTuple old, HeapTuple version, TransactionId o
 	set_header(version->t_data, ours, writer->command);
 	START_CRIT_SECTION();
 	PageSetPrunable(page, ours);
-	HeapTupleSetHotUpdated(old);
-	HeapTupleSetHeapOnly(version);
+	if (is_hot)
+	{
+		HeapTupleSetHotUpdated(old);
+		HeapTupleSetHeapOnly(version);
+	}
+	else
+	{
+		HeapTupleClearHotUpdated(old);
+		HeapTupleClearHeapOnly(version);
+	}
 	RelationPutHeapTuple(writer->heap, writer->buffer, version, false);
 	old->t_data->t_infomask &= ~(HEAP_XMAX_BITS | HEAP_MOVED);
 	old->t_data->t_infomask2 &= ~HEAP_KEYS_UPDATED;
@@ -184,6 +233,7 @@ version_make(RowWriter *writer, ItemPointer tid, HeapTuple version)
 	HeapTupleData old = {.t_self = *tid, .t_tableOid = RelationGetRelid(writer->heap)};
 	ItemId item;
 	Page page;
+	bool is_made;
 
 	MultiXactIdSetOldestMember();
 	writer->buffer =
@@ -197,18 +247,21 @@ version_make(RowWriter *writer, ItemPointer tid, HeapTuple version)
 		old.t_data = (HeapTupleHeader) PageGetItem(page, item);
 		old.t_len = ItemIdGetLength(item);
 		if (header_holder(writer->buffer, old.t_data) != HOLDER_OTHERS)
-			result = writer->is_hot && is_usual(page, old.t_data, version) ? VERSION_MADE
-			                                                               : VERSION_ELSEWHERE;
+			result = !writer->makes_versions || !is_usual(page, old.t_data, version)
+			             ? VERSION_ELSEWHERE
+			         : changes_index(writer, &old, version) ? VERSION_NEEDS_ENTRIES
+			                                                : VERSION_MADE;
 	}
-	if (result == VERSION_MADE)
-		put_version(writer, &old, version, ours);
+	is_made = result == VERSION_MADE || result == VERSION_NEEDS_ENTRIES;
+	if (is_made)
+		put_version(writer, &old, version, result == VERSION_MADE, ours);
 	LockBuffer(writer->buffer, BUFFER_LOCK_UNLOCK);
-	if (result != VERSION_MADE)
+	if (!is_made)
 		return result;
 #if PG_VERSION_NUM >= 160000
-	pgstat_count_heap_update(writer->heap, true, false);
+	pgstat_count_heap_update(writer->heap, result == VERSION_MADE, false);
 #else
-	pgstat_count_heap_update(writer->heap, true);
+	pgstat_count_heap_update(writer->heap, result == VERSION_MADE);
 #endif
 	return result;
 }

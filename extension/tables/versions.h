@@ -14,17 +14,18 @@
 #include "tables/writer.h"
 
 /*
- * Can new versions of the table's rows be HOT, and written to the write-ahead log as version_make()
- * does it?  So it is where no index has a column that an update changes, and the changes of the
- * table are not decoded for logical replication.
+ * Can version_make() make new versions of the table's rows?  So it is where no unique index has a
+ * column that an update changes, and the changes of the table are not decoded for logical
+ * replication.  Sets the writer's watched columns.
  */
-extern bool versions_fit(Relation heap, const RowLayout *layout);
+extern bool versions_fit(RowWriter *writer, const RowLayout *layout);
 
 typedef enum VersionResult
 {
-	VERSION_MADE,
-	VERSION_HELD,     /* another transaction holds the row, or has changed it */
-	VERSION_ELSEWHERE /* heap_update() has to make the version */
+	VERSION_MADE,          /* it is HOT */
+	VERSION_NEEDS_ENTRIES, /* it is made, and each index is to have an entry of it */
+	VERSION_HELD,          /* another transaction holds the row, or has changed it */
+	VERSION_ELSEWHERE      /* heap_update() has to make the version */
 } VersionResult;
 
 /*

@@ -20,6 +20,9 @@
 /* From so many rows on it pays to sort their index entries; see entries.h. */
 #define WRITER_MANY 16
 
+/* Where updates may change more columns of indexes, heap_update() makes the versions. */
+#define WATCHED_MAX 8
+
 struct TableFacts;
 struct EntryList;
 
@@ -31,7 +34,9 @@ typedef struct RowWriter
 	const struct TableFacts *facts;
 	CommandId command;
 	bool is_update;
-	bool is_hot;       /* updates change no column of an index; see versions.h */
+	bool makes_versions; /* by version_make() */
+	int watched_count;   /* columns of indexes that updates may change, by number */
+	AttrNumber watched[WATCHED_MAX];
 	HintOf hint;       /* of the rows */
 	bool is_many;      /* the caller has WRITER_MANY rows or more, and says so before the first */
 	Relation *indexes; /* those that have got entries; for most updates none, and NULL */
