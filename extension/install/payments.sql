@@ -383,7 +383,7 @@ COMMENT ON FUNCTION @extschema@.wallet_history(bigint, bigint, integer, boolean)
 CREATE FUNCTION wallet.reversals(transfer_id bigint) RETURNS bigint[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
     SELECT array_agg(t.transfer_id ORDER BY t.transfer_id) FROM wallet.transfer AS t
-        WHERE t.link_id = $1 AND t.kind = wallet.kind_number('reversal')
+        WHERE t.link_id = $1 AND t.link_id <> t.transfer_id AND t.kind = wallet.kind_number('reversal')
 $$;
 COMMENT ON FUNCTION wallet.reversals(bigint) IS 'the reversals of a transfer; null when there is none';
 

@@ -169,7 +169,10 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
             FROM unnest(hold_rows.hold_ids) AS h (id)
                 CROSS JOIN LATERAL (SELECT t.transfer_id, t.kind, t.amount, t.source_wallet_id, t.destination_wallet_id, t.source_previous,
                                            t.held, t.max_capture AS stated_max_capture, t.expires_at, t.posted_at
-                                        FROM wallet.transfer AS t WHERE t.link_id = h.id AND t.kind <> wallet.kind_number('reversal') OFFSET 0) AS r
+                                        FROM (SELECT f.* FROM wallet.transfer AS f WHERE f.transfer_id = h.id AND f.link_id = f.transfer_id
+                                              UNION ALL
+                                              SELECT l.* FROM wallet.transfer AS l WHERE l.link_id = h.id AND l.link_id <> l.transfer_id) AS t
+                                        WHERE t.kind <> wallet.kind_number('reversal') OFFSET 0) AS r
     ), summed AS (
         SELECT j.*, sum(CASE j.kind
                         WHEN wallet.kind_number('hold') THEN j.amount
@@ -266,7 +269,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
                                            coalesce(sum(j.amount) FILTER (WHERE j.transfer_id <= verify_reversals.last), 0) AS up_to_last,
                                            sum(j.amount) AS altogether
                                         FROM wallet.transfer AS j
-                                        WHERE j.link_id = d.link_id AND j.kind = wallet.kind_number('reversal') OFFSET 0) AS b
+                                        WHERE j.link_id = d.link_id AND j.link_id <> j.transfer_id AND j.kind = wallet.kind_number('reversal')
+                                        OFFSET 0) AS b
     ), fault (name, detail) AS (
         SELECT 'reversed_matches_journal', format('transfer %s', r.transfer_id)
             FROM r JOIN original AS o ON o.link_id = r.link_id

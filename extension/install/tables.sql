@@ -210,11 +210,8 @@ CREATE TABLE wallet.transfer (
 /* Nulls would be the last in it, so that no new id were. */
 CREATE UNIQUE INDEX transfer_request_id_key ON wallet.transfer (request_id)
     WITH (fillfactor = 100) WHERE request_id IS NOT NULL;
-/*
- * The rows of a hold, and the reversals of a transfer; a plain transfer has no entry.  Half of each page
- * stays free for them: docs/posting.md, "Index entries in runs".
- */
-CREATE INDEX transfer_by_link ON wallet.transfer (link_id) WITH (fillfactor = 50, deduplicate_items = off) WHERE link_id IS NOT NULL;
+/* The later rows of a hold, and the reversals of a transfer: a hold's first row, which links to itself, is found by its id. */
+CREATE INDEX transfer_by_link ON wallet.transfer (link_id) WITH (deduplicate_items = off) WHERE link_id <> transfer_id;
 ALTER SEQUENCE wallet.transfer_id_seq OWNED BY wallet.transfer.transfer_id;
 COMMENT ON SEQUENCE wallet.transfer_id_seq IS 'ids of transfers, drawn with the wallets locked';
 COMMENT ON TABLE wallet.transfer IS 'the journal: every operation on record; most move money, the rows of a hold reserve or release it; append-only';
