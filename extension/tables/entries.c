@@ -12,6 +12,7 @@
 #include "miscadmin.h"
 #include "storage/procarray.h"
 
+#include "base/byte_sort.h"
 #include "tables/facts.h"
 #include "tables/runs.h"
 
@@ -194,6 +195,31 @@ entries_make(RowWriter *writer, TupleTableSlot **slots, int count, bool only_sum
 	}
 }
 
+/* Are the entries in the order of their keys and places, were there not the first key? */
+static bool
+rise_but_for_first_key(const RunEntry *entries, int count)
+{
+	for (int i = 1; i < count; i++)
+	{
+		RunEntry before = entries[i - 1];
+
+		before.keys[0] = entries[i].keys[0];
+		if (runs_compare(&before, &entries[i]) > 0)
+			return false;
+	}
+	return true;
+}
+
+/* New rows come in the order of their places, and most holds in that of their ends. */
+static void
+sort_list(EntryList *list)
+{
+	if (list->count >= SORT_BY_BYTES_MIN && rise_but_for_first_key(list->entries, list->count))
+		sort_by_bytes(list->entries, list->count, sizeof(RunEntry), offsetof(RunEntry, keys));
+	else
+		sort_entries(list->entries, list->count);
+}
+
 /* Makes the entries of one index, in the order of their keys and places. */
 static void
 make_list(RowWriter *writer, int i, EntryList *list)
@@ -202,7 +228,7 @@ make_list(RowWriter *writer, int i, EntryList *list)
 	Relation index = writer_index(writer, i);
 	int done = 0;
 
-	sort_entries(list->entries, list->count);
+	sort_list(list);
 	while (done < list->count)
 	{
 		RunEntry *next = &list->entries[done];
