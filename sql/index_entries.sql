@@ -52,6 +52,21 @@ SELECT count(*) FROM wallet.transfer WHERE pg_temp.is_large(amount) AND amount <
 SELECT bt_index_check('wallet.own_judged', true), bt_index_check('wallet.own_large', true);
 RESET enable_seqscan;
 
+-- A capture of a part leaves what the indexes of holds have as it is, and is HOT; the last capture takes the hold out of three.
+SELECT transfer_id AS hold FROM wallet_hold(1, 2, 10) \gset
+CREATE TEMPORARY VIEW hold_updates AS
+    SELECT pg_stat_get_xact_tuples_updated(to_regclass('wallet.hold')) AS updated, pg_stat_get_xact_tuples_hot_updated(to_regclass('wallet.hold')) AS hot;
+BEGIN;
+SELECT amount FROM wallet_capture(:hold, 4, final => false);
+SELECT * FROM hold_updates;
+SELECT amount FROM wallet_capture(:hold);
+SELECT * FROM hold_updates;
+COMMIT;
+SELECT hold_id, state FROM wallet_holds(1, 'captured') WHERE hold_id = :hold AND captured = 10 AND rest = 0;
+SELECT count(*) AS open FROM wallet_holds(1);
+SELECT bt_index_check(i.indexrelid, true) FROM pg_index AS i WHERE i.indrelid = 'wallet.hold'::regclass;
+SELECT * FROM pg_temp.faults();
+
 SET pg_wallet.allow_drop = on;
 DROP EXTENSION pg_wallet;
 DROP EXTENSION amcheck;
