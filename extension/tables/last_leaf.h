@@ -26,9 +26,9 @@ extern Buffer last_leaf_lock(Relation index);
 extern int leaf_room(Page page, Size size);
 
 /*
- * Gives the last leaf page a successor when it has no room for the entry, which belongs behind all
- * others.  The part of the entries beyond the fillfactor goes to the new page.  False where
- * the page is not the last one any more, or not a simple one: then index_insert() makes the entry.
+ * Puts a new page behind the last leaf page, when that has no room for the entry, which belongs
+ * behind all others.  The entries beyond the fillfactor go to the new page.  False where the page
+ * is not the last one any more, or not a simple one: then index_insert() makes the entry.
  */
 extern bool last_leaf_extend(Relation index, Relation heap, IndexTuple entry);
 

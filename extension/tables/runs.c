@@ -7,8 +7,8 @@
  * belong at the end of the index.  As many as the last leaf page has room for are appended in one
  * step, with one record.  Entries that belong elsewhere are sorted, so that those of one leaf page
  * come one after the other, and share the way through the tree and the lock.  The page is as
- * index_insert() would have left it.  When the page is full, index_insert() splits it and makes the
- * next entry.
+ * index_insert() would have left it.  When the last page is full, another one comes behind it:
+ * last_leaf.c.  When another page is full, index_insert() splits it and makes the next entry.
  *
  * Locking: the leaf page is locked exclusively while it is looked at and changed, as in
  * index_insert().  Whoever adds a key above all others needs the lock of the last leaf.  So a key

@@ -46,16 +46,18 @@ extern int runs_collect(const TableFacts *facts, const SimpleIndex *index, Tuple
 
 /*
  * Appends the first entries, whose one key rises, to the end of the index.  Returns how many: as
- * many as find room on the last leaf page.  Returns 0 where that page is full, or where a key in
- * the index is not below the first one: then index_insert() makes the entry.  An entry that is
- * appended breaks no unique constraint, because its key is above all keys in the index.
+ * many as find room on the last leaf page, or on a new one where it is full.  Returns 0 where a key
+ * in the index is not below the first one, or where the page is not a simple one: then
+ * index_insert() makes the entry.  An entry that is appended breaks no unique constraint, because
+ * its key is above all keys in the index.
  */
 extern int runs_append(Relation index, Relation heap, RunEntry *entries, int count);
 
 /*
  * Puts the first entries, which are sorted, where they belong: as many as belong to one leaf page
- * and find room there.  Returns how many.  Returns 0 where there is no room, or where the page is
- * not a simple one: then index_insert() makes the entry.  Nobody looks whether a key is there.
+ * and find room there.  Returns how many.  Returns 0 where a page that is not the last one has no
+ * room, or where the page is not a simple one: then index_insert() makes the entry.  Nobody looks
+ * whether a key is there.
  */
 extern int runs_insert(Relation index, Relation heap, int keys, RunEntry *entries, int count);
 
