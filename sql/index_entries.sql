@@ -52,6 +52,14 @@ SELECT count(*) FROM wallet.transfer WHERE pg_temp.is_large(amount) AND amount <
 SELECT bt_index_check('wallet.own_judged', true), bt_index_check('wallet.own_large', true);
 RESET enable_seqscan;
 
+-- An index on whole rows depends on every column.
+CREATE FUNCTION own_rest(whole wallet.wallet) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT whole.balance % 1000';
+DROP INDEX wallet.own_balance;
+CREATE INDEX own_whole ON wallet.wallet (own_rest(wallet.*));
+SELECT transfer_id > 0 AS paid FROM wallet_transfer(1, 2, 0.03);
+SELECT bt_index_check('wallet.own_whole', true);
+DROP FUNCTION own_rest CASCADE;
+
 -- A capture of a part leaves what the indexes of holds have as it is, and is HOT; the last capture takes the hold out of three.
 SELECT transfer_id AS hold FROM wallet_hold(1, 2, 10) \gset
 CREATE TEMPORARY VIEW hold_updates AS
@@ -59,6 +67,8 @@ CREATE TEMPORARY VIEW hold_updates AS
 BEGIN;
 SELECT amount FROM wallet_capture(:hold, 4, final => false);
 SELECT * FROM hold_updates;
+COMMIT;
+BEGIN;
 SELECT amount FROM wallet_capture(:hold);
 SELECT * FROM hold_updates;
 COMMIT;

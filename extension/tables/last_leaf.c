@@ -9,7 +9,8 @@
  * own functions put the new page into the page above.
  *
  * Locking: the page is locked exclusively until the page above knows the new page, as in
- * index_insert(): nobody can reach the new page but through it.
+ * index_insert().  Searches reach the new page through it alone; whoever comes another way, as
+ * VACUUM does, finds a complete page.
  */
 #include "tables/last_leaf.h"
 
@@ -186,6 +187,8 @@ move_entries(Relation index, Relation heap, Buffer left, OffsetNumber first_righ
 static void
 finish(Relation index, Relation heap, Buffer left, BTStack stack)
 {
+	/* It wants that nobody remembers a last page. */
+	RelationSetTargetBlock(index, InvalidBlockNumber);
 #if PG_VERSION_NUM >= 160000
 	_bt_finish_split(index, heap, left, stack);
 #else
@@ -194,12 +197,17 @@ finish(Relation index, Relation heap, Buffer left, BTStack stack)
 #endif
 }
 
-/* Is it the last leaf, with nothing on it that index_insert() would look at before a split? */
+/*
+ * Is it the last leaf, and would index_insert() split it at once?  It would try to get rid of
+ * entries that are known to be dead, and of equal keys.
+ */
 static bool
-is_usual(Page page)
+is_usual(Relation index, Page page, BTScanInsert key)
 {
 	BTPageOpaque opaque = BTPageGetOpaque(page);
 
+	if (!index->rd_index->indisunique && BTGetDeduplicateItems(index) && key->allequalimage)
+		return false;
 	return P_ISLEAF(opaque) && P_RIGHTMOST(opaque) && !P_IGNORE(opaque) &&
 	       !P_INCOMPLETE_SPLIT(opaque) && !P_HAS_GARBAGE(opaque) &&
 	       PageGetMaxOffsetNumber(page) > 2;
@@ -217,7 +225,7 @@ last_leaf_extend(Relation index, Relation heap, IndexTuple entry)
 	{
 		Page page = BufferGetPage(leaf);
 
-		has_room = is_usual(page);
+		has_room = is_usual(index, page, key);
 		if (has_room && leaf_room(page, IndexTupleSize(entry)) == 0)
 		{
 			move_entries(index, heap, leaf, first_to_go(index, page), key);

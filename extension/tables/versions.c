@@ -32,16 +32,36 @@
 
 #include "tables/holder.h"
 
-/* The columns of all indexes, those that only summarize rows among them. */
+/* The columns of indexes of which a change keeps a new version from being HOT. */
 static Bitmapset *
 indexed_columns(Relation heap)
 {
 #if PG_VERSION_NUM >= 160000
-	return bms_union(RelationGetIndexAttrBitmap(heap, INDEX_ATTR_BITMAP_HOT_BLOCKING),
-	                 RelationGetIndexAttrBitmap(heap, INDEX_ATTR_BITMAP_SUMMARIZED));
+	return RelationGetIndexAttrBitmap(heap, INDEX_ATTR_BITMAP_HOT_BLOCKING);
 #else
 	return RelationGetIndexAttrBitmap(heap, INDEX_ATTR_BITMAP_ALL);
 #endif
+}
+
+/*
+ * The columns whose changes are heap_update()'s: those that other tables may refer to, and those of
+ * indexes that only summarize rows, which get an entry of a HOT version too.
+ */
+static Bitmapset *
+foreign_columns(Relation heap)
+{
+	Bitmapset *columns = RelationGetIndexAttrBitmap(heap, INDEX_ATTR_BITMAP_KEY);
+
+#if PG_VERSION_NUM >= 160000
+	columns = bms_join(columns, RelationGetIndexAttrBitmap(heap, INDEX_ATTR_BITMAP_SUMMARIZED));
+#endif
+	return columns;
+}
+
+static bool
+has_column(const Bitmapset *columns, AttrNumber column)
+{
+	return bms_is_member(column - FirstLowInvalidHeapAttributeNumber, columns);
 }
 
 /* Is the column one whose values can be compared as they are? */
@@ -56,7 +76,7 @@ versions_fit(RowWriter *writer, const RowLayout *layout)
 {
 	Relation heap = writer->heap;
 	Bitmapset *indexed;
-	Bitmapset *unique;
+	Bitmapset *foreign;
 	bool fit =
 	    RelationNeedsWAL(heap) && !RelationIsLogicallyLogged(heap) && !IsolationUsesXactSnapshot();
 
@@ -64,20 +84,22 @@ versions_fit(RowWriter *writer, const RowLayout *layout)
 	if (!fit)
 		return false;
 	indexed = indexed_columns(heap);
-	unique = RelationGetIndexAttrBitmap(heap, INDEX_ATTR_BITMAP_KEY);
+	foreign = foreign_columns(heap);
+	/* An index on whole rows depends on all columns. */
+	fit = !has_column(indexed, InvalidAttrNumber) && !has_column(foreign, InvalidAttrNumber);
 	for (AttrNumber column = 1; fit && column <= layout->column_count; column++)
 	{
-		int member = column - FirstLowInvalidHeapAttributeNumber;
-
-		if (layout->columns[column - 1].changes == 0 || !bms_is_member(member, indexed))
+		if (layout->columns[column - 1].changes == 0)
 			continue;
-		fit = !bms_is_member(member, unique) && is_by_value(heap, column) &&
-		      writer->watched_count < WATCHED_MAX;
+		fit = !has_column(foreign, column);
+		if (!fit || !has_column(indexed, column))
+			continue;
+		fit = is_by_value(heap, column) && writer->watched_count < WATCHED_MAX;
 		if (fit)
 			writer->watched[writer->watched_count++] = column;
 	}
 	bms_free(indexed);
-	bms_free(unique);
+	bms_free(foreign);
 	return fit;
 }
 

@@ -14,9 +14,10 @@
 #include "tables/writer.h"
 
 /*
- * Can version_make() make new versions of the table's rows?  So it is where no unique index has a
- * column that an update changes, and the changes of the table are not decoded for logical
- * replication.  Sets the writer's watched columns.
+ * Can version_make() make new versions of the table's rows?  Not where an update changes a column
+ * that other tables may refer to, or that an index only summarizes; where an index is on whole
+ * rows; or where the changes of the table are decoded for logical replication.  Sets the writer's
+ * watched columns.
  */
 extern bool versions_fit(RowWriter *writer, const RowLayout *layout);
 

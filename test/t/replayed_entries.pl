@@ -1,5 +1,6 @@
-# Index entries that are inserted many at once, into a page on which a search has marked entries as dead: recovery
-# makes the same page of the log. The server compares both by itself.
+# Index entries that are inserted many at once, into a page on which a search has marked entries as dead or into many
+# new pages; and new versions of holds beside the old ones: recovery makes the same pages of the log. The server
+# compares both by itself.
 use strict;
 use warnings;
 
@@ -10,7 +11,7 @@ use Test::More;
 use WalletServer;
 
 my $db   = 'payments';
-my $node = new_server('replayed', conf => "wal_consistency_checking = 'btree, generic'\nautovacuum = off\npg_wallet.worker = off\n");
+my $node = new_server('replayed', conf => "wal_consistency_checking = 'heap, btree, generic'\nautovacuum = off\npg_wallet.worker = off\n");
 new_database($node, $db);
 make_wallets($node, $db, 20, 1_000_000);
 $node->safe_psql($db, 'CREATE EXTENSION pageinspect; CREATE EXTENSION amcheck');
@@ -25,6 +26,10 @@ foreach my $columns ('expires_at', 'source_wallet_id, expires_at', 'destination_
 my @marked = map { marks("wallet.$_") } qw(hold_by_expires_at hold_by_source hold_by_destination);
 cmp_ok($_, '>', 0, 'entries are marked as dead') foreach @marked;
 queue_holds(100);
+queue_holds(3000);
+my $pages = pages();
+queue_captures(1000);
+cmp_ok(pages(), '==', $pages, 'the captures have found room beside their holds');
 my $log = log_position($node);
 $node->stop('immediate');
 $node->start;
@@ -46,6 +51,22 @@ SELECT wallet_process();
 SQL
     return;
 }
+
+# Of the newest holds, which the batch before has made.
+sub queue_captures
+{
+    my ($count) = @_;
+
+    $node->safe_psql($db, <<"SQL");
+SELECT count(m.handshake_id) FROM (SELECT array_agg('capture'::text), array_agg(format('{"user_id":%s,"hold_id":%s}', h.destination_wallet_id, h.hold_id))
+    FROM (SELECT * FROM wallet.hold ORDER BY hold_id DESC LIMIT $count) AS h) AS p (kinds, payloads), wallet_enqueue_many(p.kinds, p.payloads) AS m;
+SELECT wallet_process();
+SQL
+    is(ask($node, $db, 'SELECT count(*) FROM wallet.hold WHERE state = 1'), $count, 'the holds are captured');
+    return;
+}
+
+sub pages { return ask($node, $db, q{SELECT pg_relation_size('wallet.hold') / 8192}); }
 
 # How many entries of the index's first leaf page are marked as dead.
 sub marks
