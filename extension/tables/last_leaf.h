@@ -10,6 +10,7 @@
 #include "base/version.h"
 
 #include "access/itup.h"
+#include "storage/buf.h"
 #include "storage/bufpage.h"
 #include "utils/rel.h"
 
