@@ -21,6 +21,8 @@
 #include "storage/bufmgr.h"
 #include "storage/predicate.h"
 
+#include "tables/holder.h"
+
 /* The way from the root to the leaf page that the key belongs to, which is pinned and locked. */
 static BTStack
 search(Relation index, Relation heap, BTScanInsert key, Buffer *leaf)
@@ -70,6 +72,14 @@ leaf_room(Page page, Size size)
 	return (int) (PageGetExactFreeSpace(page) / (size + sizeof(ItemIdData)));
 }
 
+void
+leaf_put(Relation index, Page page, IndexTuple entry, OffsetNumber place)
+{
+	if (PageAddItem(page, (Item) entry, IndexTupleSize(entry), place, false, false) ==
+	    InvalidOffsetNumber)
+		elog(ERROR, "no room on a page of index \"%s\"", RelationGetRelationName(index));
+}
+
 /* The first entry that goes to the new page: two at least do, so that a high key finds room. */
 static OffsetNumber
 first_to_go(Relation index, Page page)
@@ -86,17 +96,14 @@ entry_at(Page page, OffsetNumber place)
 	return (IndexTuple) PageGetItem(page, PageGetItemId(page, place));
 }
 
+/* Adds an entry behind those that are on the page. */
 static void
 add_entry(Relation index, Page page, IndexTuple entry)
 {
-	OffsetNumber place = OffsetNumberNext(PageGetMaxOffsetNumber(page));
-
-	if (PageAddItem(page, (Item) entry, IndexTupleSize(entry), place, false, false) ==
-	    InvalidOffsetNumber)
-		elog(ERROR, "no room on a page of index \"%s\"", RelationGetRelationName(index));
+	leaf_put(index, page, entry, OffsetNumberNext(PageGetMaxOffsetNumber(page)));
 }
 
-/* An image of the page with the entries from one place on, up to another. */
+/* Adds the page's entries from one place on, up to another, to the image of a page. */
 static void
 add_entries(Relation index, Page image, Page page, OffsetNumber from, OffsetNumber to)
 {
@@ -153,6 +160,9 @@ move_entries(Relation index, Relation heap, Buffer left, OffsetNumber first_righ
 	BTPageOpaque right_opaque = BTPageGetOpaque(right_image);
 	Buffer right;
 
+	Assert(page_is_locked(left));
+	Assert(first_right > P_HIKEY && first_right < PageGetMaxOffsetNumber(page));
+
 	add_entry(index, left_image, high_key);
 	add_entries(index, left_image, page, P_HIKEY, first_right);
 	add_entries(index, right_image, page, first_right,
@@ -198,8 +208,8 @@ finish(Relation index, Relation heap, Buffer left, BTStack stack)
 }
 
 /*
- * Is it the last leaf, and would index_insert() split it at once?  It would try to get rid of
- * entries that are known to be dead, and of equal keys.
+ * Is it the last leaf, and would index_insert() do nothing but split it?  Where entries are known
+ * to be dead, it would delete them first, and with deduplication it would look for equal keys.
  */
 static bool
 is_usual(Relation index, Page page, BTScanInsert key)

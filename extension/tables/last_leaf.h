@@ -26,6 +26,9 @@ extern Buffer last_leaf_lock(Relation index);
 /* How many entries of this size find room on the page. */
 extern int leaf_room(Page page, Size size);
 
+/* Puts an entry at its place on a page that has room for it, without a record of the log. */
+extern void leaf_put(Relation index, Page page, IndexTuple entry, OffsetNumber place);
+
 /*
  * Puts a new page behind the last leaf page, when that has no room for the entry, which belongs
  * behind all others.  The entries beyond the fillfactor go to the new page.  False where the page

@@ -110,14 +110,6 @@ may_append(Relation index, Page page, int64 key)
 	return !is_null && DatumGetInt64(value) < key;
 }
 
-static void
-put_entry(Relation index, Page page, const RunEntry *entry, OffsetNumber place)
-{
-	if (PageAddItem(page, (Item) entry, IndexTupleSize(&entry->head), place, false, false) ==
-	    InvalidOffsetNumber)
-		elog(ERROR, "no room on a page of index \"%s\"", RelationGetRelationName(index));
-}
-
 /*
  * Appends to the last leaf page as many of the first entries as it has room for.  is_full: it has
  * room for none of them, which belong there.
@@ -145,7 +137,7 @@ append_to_leaf(Relation index, RunEntry *entries, int count, bool *is_full)
 		for (int i = 0; i < appended; i++)
 		{
 			Assert(i == 0 || entries[i - 1].keys[0] < entries[i].keys[0]);
-			put_entry(index, page, &entries[i], OffsetNumberNext(PageGetMaxOffsetNumber(page)));
+			leaf_put(index, page, &entries[i].head, OffsetNumberNext(PageGetMaxOffsetNumber(page)));
 		}
 		(void) GenericXLogFinish(change);
 	}
@@ -239,7 +231,7 @@ static void
 log_entry(Relation index, Buffer buffer, RunEntry *entry, OffsetNumber place)
 {
 	START_CRIT_SECTION();
-	put_entry(index, BufferGetPage(buffer), entry, place);
+	leaf_put(index, BufferGetPage(buffer), &entry->head, place);
 	MarkBufferDirty(buffer);
 	if (RelationNeedsWAL(index))
 	{
@@ -277,7 +269,7 @@ insert_on(Relation index, Buffer buffer, int keys, RunEntry *entries, int count)
 		if (change == NULL)
 			log_entry(index, buffer, &entries[done], place);
 		else
-			put_entry(index, page, &entries[done], place);
+			leaf_put(index, page, &entries[done].head, place);
 	}
 	if (change != NULL)
 		(void) GenericXLogFinish(change);
