@@ -31,6 +31,9 @@
 #define STORE_INTERVAL_MS 1000
 #define STORE_INTERVAL_MAX_MS 64000
 
+/* For this many new requests a worker stores the position without waiting for the interval. */
+#define STORE_AT_ONCE 10000
+
 /* For this many new requests the position is stored even when old versions cannot be pruned. */
 #define STORE_REQUESTS 1000
 
@@ -257,7 +260,8 @@ position_is_due(Position *position, int64 low_water, int64 highest, bool taking_
 		       !old_versions_are_needed(position);
 	if (now_ms - position->stored_ms >= position->interval_ms)
 		return true;
-	if (now_ms - Max(position->stored_ms, position->looked_ms) < STORE_INTERVAL_MS)
+	if (highest - position->highest < STORE_AT_ONCE &&
+	    now_ms - Max(position->stored_ms, position->looked_ms) < STORE_INTERVAL_MS)
 		return false;
 	position->looked_ms = now_ms;
 	return !old_versions_are_needed(position);

@@ -68,8 +68,9 @@ extern bool position_load(Position *position, RangeList *unsettled);
 extern bool position_is_current(const Position *position);
 
 /*
- * Whether the position is to be stored now.  A worker stores it every STORE_INTERVAL_MS, and less
- * often while a snapshot needs older versions of its row.  A session that takes over posts once
+ * Whether the position is to be stored now.  A worker stores it every STORE_INTERVAL_MS and after
+ * STORE_AT_ONCE requests, and less often while a snapshot needs older versions of its row.  Whoever
+ * counts the queue looks at each request behind the position.  A session that takes over posts once
  * and leaves, so it stores the position each time, unless a snapshot needs older versions and
  * there are fewer than STORE_REQUESTS new requests.
  */

@@ -192,17 +192,23 @@ SQL
 my $twenty = many(20);
 rounds_are_apart(20, 600, 15, 'while nobody waits, rounds of a busy queue are 20 ms apart');
 
-# Each time the first requests make a busy round, and a look for one of the second ones ends the
-# pause after that round.
-is($node->safe_psql($db, <<"SQL"), 't', 'who waits for an outcome does not wait for 20 ms');
-CREATE TEMPORARY TABLE pause (lasted interval);
-CREATE PROCEDURE pg_temp.await() LANGUAGE plpgsql AS \$\$
+# Commits, and waits until the last request has been posted, without keeping a snapshot.
+my $await = <<'SQL';
+CREATE PROCEDURE pg_temp.await() LANGUAGE plpgsql AS $$
 BEGIN
     COMMIT;
     WHILE NOT EXISTS (SELECT FROM wallet.transfer AS t
         WHERE t.request_id = (SELECT max(r.request_id) FROM wallet.request AS r)) LOOP
+        COMMIT;
     END LOOP;
-END \$\$;
+END $$;
+SQL
+
+# Each time the first requests make a busy round, and a look for one of the second ones ends the
+# pause after that round.
+is($node->safe_psql($db, <<"SQL"), 't', 'who waits for an outcome does not wait for 20 ms');
+$await
+CREATE TEMPORARY TABLE pause (lasted interval);
 DO \$\$
 DECLARE
     handshake text;
@@ -237,6 +243,23 @@ becomes($node, $db, queued(), '0', 'groups are posted');
 is(ask($node, $db, <<'SQL'), '12800|t', 'and a round makes no more rows than batch_max says');
 SELECT sum(rows), max(rows) < 8192 + 64
     FROM (SELECT count(*) AS rows FROM wallet.transfer WHERE group_id IS NOT NULL GROUP BY posted_at) AS rounds
+SQL
+
+# A large round stores how far it has come, so that whoever counts the queue has few requests to look at.
+my $thousands = many(30_000);
+is($node->safe_psql($db, <<"SQL"), 't', 'the stored position follows large rounds at once');
+$await
+CREATE TEMPORARY TABLE lag (requests bigint);
+DO \$\$
+BEGIN
+    FOR i IN 1 .. 3 LOOP
+        PERFORM FROM $thousands;
+        CALL pg_temp.await();
+        INSERT INTO lag SELECT max(r.request_id) - (SELECT max(p.highest) FROM wallet.queue_position AS p)
+            FROM wallet.request AS r;
+    END LOOP;
+END \$\$;
+SELECT max(requests) < 10000 FROM lag;
 SQL
 
 all_is_well($node, $db, 'the worker');
