@@ -69,7 +69,7 @@ struct Expirer
 	int step_wallets_max;
 	Waiting waiting[WAITING_MAX];
 	int waiting_count;
-	TimestampTz next_end; /* of the hold that ends first after the last look; or infinity */
+	TimestampTz next_end; /* of the hold that ends first before the next look; or infinity */
 	int64 look_at_ms;     /* when to look again, though nobody knows of a due hold */
 	int64 failed_until_ms;
 	int failed_pause_ms;
@@ -92,9 +92,9 @@ static Statement find_wallets = {
 
 static Statement find_next_end = {
     "SELECT t.expires_at::timestamptz FROM wallet.hold AS t WHERE t.state = 0 AND "
-    "t.expires_at > $1 ORDER BY t.expires_at LIMIT 1",
-    1,
-    {TIMESTAMPTZOID},
+    "t.expires_at > $1 AND t.expires_at <= $2 ORDER BY t.expires_at LIMIT 1",
+    2,
+    {TIMESTAMPTZOID, TIMESTAMPTZOID},
     NULL,
 };
 
@@ -144,10 +144,17 @@ expirer_is_idle(const Expirer *expirer)
 	return expirer->has_looked && !expirer->has_expired && expirer->next >= expirer->wallet_count;
 }
 
+/*
+ * Looks no further than the next look will: behind it may be the entries of many holds that have
+ * been captured, and each of these would be visited.
+ */
 static void
 look_for_next_end(Expirer *expirer, TimestampTz moment)
 {
-	statement_run(&find_next_end, (Datum[]){TimestampTzGetDatum(moment)}, NULL, true);
+	statement_run(&find_next_end,
+	              (Datum[]){TimestampTzGetDatum(moment),
+	                        TimestampTzGetDatum(TimestampTzPlusMilliseconds(moment, LOOK_MS))},
+	              NULL, true);
 	expirer->next_end = SPI_processed == 0 ? DT_NOEND : result_int64(0, 1);
 	SPI_freetuptable(SPI_tuptable);
 }
