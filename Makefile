@@ -28,7 +28,7 @@
 #   make torture         the long version of what chance decides: half an hour of faults, an hour of fuzzing,
 #                        random statements and operations; DURATION=1800 KILLS=1000 SEED=N
 #   make torture-ha      every fault of docs/high-availability.md ten times, in hours; as root also cuts of the network;
-#                        FAULTS=10 FROZEN=45 KINDS=freeze
+#                        FAULTS=10 FROZEN=45 KINDS=freeze HA_STRICT=on
 #   make fuzz            fuzzes the parsers, the rules and the HTTP side; FUZZ_SECONDS=60 FUZZ_SEED=N
 #   make coverage        how much of the money's path the tests go through
 #   make memcheck        a server and its worker under valgrind, in some minutes

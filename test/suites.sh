@@ -416,7 +416,7 @@ run_torture() {
 # Databases under Patroni. With FAULTS the caller runs the suite: root has network namespaces.
 run_ha() {
     local name settings=("SEED=$seed") words=("${there[@]}")
-    for name in FAULTS FROZEN KINDS; do
+    for name in FAULTS FROZEN KINDS HA_STRICT; do
         [[ -z ${!name:-} ]] || settings+=("$name=${!name}")
     done
     [[ -z ${FAULTS:-} ]] || words=("${here[@]}")

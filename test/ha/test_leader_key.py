@@ -21,7 +21,7 @@ from system import TOP, free_port, wait_until
 TTL_S = 2
 CONFIGURATION = """. "$1/bin/cluster.sh"; . "$1/bin/ha_config.sh"
 ha_etcd=("etcd=127.0.0.1:$2:$3") ha_listen=127.0.0.1
-etcd_section | head -n 1; etcd_words etcd "$4"
+etcd_section | sed -n 1p; etcd_words etcd "$4"
 """
 
 
