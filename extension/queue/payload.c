@@ -87,7 +87,8 @@ read_by(Parser *parser, ValueReader *reader, const Place *place, void *member)
 static bool
 has_name(const Place *place, const char *name)
 {
-	return strlen(name) == (size_t) place->length && memcmp(name, place->name, place->length) == 0;
+	return *name == *place->name && strlen(name) == (size_t) place->length &&
+	       memcmp(name, place->name, place->length) == 0;
 }
 
 static bool

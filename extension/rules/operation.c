@@ -107,7 +107,9 @@ kind_from_name(const char *name, RequestKind *kind)
 {
 	for (int i = 0; i < KIND_COUNT; i++)
 	{
-		if (strcmp(kind_infos[all_kinds[i]].name, name) == 0)
+		const char *known = kind_infos[all_kinds[i]].name;
+
+		if (*known == *name && strcmp(known, name) == 0)
 		{
 			*kind = all_kinds[i];
 			return true;
