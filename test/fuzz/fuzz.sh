@@ -17,9 +17,10 @@ lane_shares=5
 
 usage() { die 'usage: fuzz.sh SECONDS [SEED] | replay TARGET FILE...'; }
 
+# With assertions each token of a payload is compared with what PostgreSQL's lexer takes.
 build_fuzzer() {
     fuzz_build "$1" "$work/$1" clang -O1 -fsanitize=fuzzer,address,undefined \
-        -fno-sanitize-recover=all -Wno-ignored-attributes
+        -fno-sanitize-recover=all -Wno-ignored-attributes -DUSE_ASSERT_CHECKING=1
 }
 
 build_all() {
