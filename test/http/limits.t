@@ -70,11 +70,17 @@ my $stored = count(202, @posted);
 sleep 0.05 while time < $deadline && json(ask('GET', "/api/v1/wallet/async?user_id=$user", undef, { Authorization => "Bearer $key{free}" }))->{amount} < $before + $stored;
 is(json(ask('GET', "/api/v1/wallet/async?user_id=$user", undef, { Authorization => "Bearer $key{free}" }))->{amount}, $before + $stored, 'and store nothing');
 
-# A client that is told to wait before it sends its body hears of it at once.
-with($key{one}, 1);
-my $socket = connect_raw();
-print $socket "POST /api/v1/deposit HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer $key{one}\r\nExpect: 100-continue\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n";
-my ($early) = read_answers($socket, 1);
+# A client that is told to wait before it sends its body hears of it at once. A second after the last
+# request that was taken the next one may be taken, so that a busy machine may need more than one try.
+my $early;
+$deadline = time + 20;
+do
+{
+    sleep 0.05 while count(200, with($key{one}, 1)) == 0 && time < $deadline;
+    my $socket = connect_raw();
+    print $socket "POST /api/v1/deposit HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer $key{one}\r\nExpect: 100-continue\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n";
+    ($early) = read_answers($socket, 1);
+} while ($early->{status} != 429 && time < $deadline);
 is($early->{status}, 429, 'with Expect, before the body');
 sql("SELECT wallet_api_key_revoke('$_')") for @keys;
 stop_shim($url);
