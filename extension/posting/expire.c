@@ -145,8 +145,8 @@ expirer_is_idle(const Expirer *expirer)
 }
 
 /*
- * Looks no further than the next look will: behind it may be the entries of many holds that have
- * been captured, and each of these would be visited.
+ * Finds the hold that ends first before the next look.  A search without that bound would visit the
+ * index entries of all holds that were captured before their end.
  */
 static void
 look_for_next_end(Expirer *expirer, TimestampTz moment)

@@ -130,8 +130,8 @@ plain_token_end(const char *text, const char *end, JsonTokenType *type)
 }
 
 /*
- * Takes a token of the forms that most payloads are made of, as json_lex() would: that takes three
- * times as long.  False: it has another form.
+ * Takes the next token as json_lex() would, where it has one of the forms that most payloads are
+ * made of.  False: it has another form, and nothing is taken.
  */
 static bool
 take_plain_token(JsonLexContext *lex)
@@ -148,6 +148,7 @@ take_plain_token(JsonLexContext *lex)
 	behind = plain_token_end(text, end, &type);
 	if (behind == NULL)
 		return false;
+	/* Offsets, because the lexer's pointers are not const in every version. */
 	lex->prev_token_terminator = lex->token_terminator;
 	lex->token_start = lex->token_terminator + (text - lex->token_terminator);
 	lex->token_terminator = lex->token_start + (behind - text);
