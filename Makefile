@@ -59,8 +59,8 @@ PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare \
 ifdef WERROR
 PG_CFLAGS += -Werror
 endif
-# Handshakes are sealed with OpenSSL.
-SHLIB_LINK += -lcrypto
+# Handshakes are sealed with Nettle.
+SHLIB_LINK += -lnettle
 
 # Temporary servers of their own, preloaded as the extension wants it.
 TEST_CONFIG = --temp-config=test/postgresql.conf

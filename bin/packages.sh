@@ -15,7 +15,7 @@ group=${1:-}
 absent() {
     local each
     for each in make cc pkg-config curl "$@"; do command -v "$each" >/dev/null || echo "$each"; done
-    for each in libmicrohttpd gnutls jansson libpq libcrypto; do
+    for each in libmicrohttpd gnutls jansson libpq nettle; do
         ! command -v pkg-config >/dev/null || pkg-config --exists "$each" || echo "$each"
     done
 }
@@ -78,7 +78,7 @@ major() {
 
 wanted() {
     local pg=$1 group=$2
-    echo 'make gcc libc6-dev pkg-config curl libmicrohttpd-dev libgnutls28-dev libjansson-dev libpq-dev libssl-dev'
+    echo 'make gcc libc6-dev pkg-config curl libmicrohttpd-dev libgnutls28-dev libjansson-dev libpq-dev nettle-dev'
     [[ $pg == own ]] || echo "postgresql-$pg postgresql-server-dev-$pg postgresql-$pg-cron"
     case $group in
         ha | test) echo 'patroni python3-etcd etcd-server haproxy iproute2 openssl' ;;&

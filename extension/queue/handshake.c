@@ -20,12 +20,12 @@
  */
 #include "queue/handshake.h"
 
-#include <openssl/evp.h>
+#include <nettle/hmac.h>
+#include <nettle/version.h>
 
 #include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/pg_type.h"
-#include "common/sha2.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
@@ -42,16 +42,13 @@
 #define KEY_SIZE 32
 
 /*
- * HMAC(key, data) = SHA-256(outer block || SHA-256(inner block || data)): each block is the key,
- * padded, with each byte XORed.  SHA-256 digests the two blocks once a sealer; each HMAC goes on
- * from copies of the states after them (docs/queue.md, "Handshakes").
+ * Nettle digests the padded key once a sealer: each HMAC goes on from the states behind it, which
+ * are plain memory (docs/queue.md, "Handshakes").
  */
 struct HandshakeSealer
 {
-	EVP_MD_CTX *states[2]; /* after the inner and after the outer block */
-	EVP_MD_CTX *copy;      /* of one of them */
+	struct hmac_sha256_ctx hmac;
 	uint8 key[KEY_SIZE];
-	uint8 block[PG_SHA256_BLOCK_LENGTH];
 	Oid key_database; /* whose key it is */
 	MemoryContextCallback wipe;
 };
@@ -104,31 +101,19 @@ read_key(HandshakeSealer *sealer)
 static void
 use_key(HandshakeSealer *sealer)
 {
-	static const uint8 pads[] = {0x36, 0x5c};
-
-	for (int side = 0; side < lengthof(pads); side++)
-	{
-		memset(sealer->block, pads[side], sizeof(sealer->block));
-		for (int i = 0; i < KEY_SIZE; i++)
-			sealer->block[i] ^= sealer->key[i];
-		if (!EVP_DigestInit_ex(sealer->states[side], EVP_sha256(), NULL) ||
-		    !EVP_DigestUpdate(sealer->states[side], sealer->block, sizeof(sealer->block)))
-			elog(ERROR, "could not prepare an HMAC");
-	}
+	hmac_sha256_set_key(&sealer->hmac, KEY_SIZE, sealer->key);
 }
 
 static void
-compute_hmac(HandshakeSealer *sealer, const uint8 *data, size_t length, uint8 *result)
+compute_hmac(HandshakeSealer *sealer, const uint8 *data, size_t length,
+             uint8 result[SHA256_DIGEST_SIZE])
 {
-	for (int side = 0; side < lengthof(sealer->states); side++)
-	{
-		if (!EVP_MD_CTX_copy_ex(sealer->copy, sealer->states[side]) ||
-		    !EVP_DigestUpdate(sealer->copy, data, length) ||
-		    !EVP_DigestFinal_ex(sealer->copy, result, NULL))
-			elog(ERROR, "could not compute an HMAC");
-		data = result;
-		length = PG_SHA256_DIGEST_LENGTH;
-	}
+	hmac_sha256_update(&sealer->hmac, length, data);
+#if NETTLE_VERSION_MAJOR >= 4
+	hmac_sha256_digest(&sealer->hmac, result);
+#else
+	hmac_sha256_digest(&sealer->hmac, SHA256_DIGEST_SIZE, result);
+#endif
 }
 
 /*
@@ -139,24 +124,20 @@ static void
 derive_key(HandshakeSealer *sealer)
 {
 	uint32 database = pg_hton32(MyDatabaseId);
-	uint8 derived[PG_SHA256_DIGEST_LENGTH];
+	uint8 derived[SHA256_DIGEST_SIZE];
 
-	StaticAssertStmt(PG_SHA256_DIGEST_LENGTH == KEY_SIZE, "a digest serves as a key");
+	StaticAssertStmt(SHA256_DIGEST_SIZE == KEY_SIZE, "a digest serves as a key");
 	compute_hmac(sealer, (const uint8 *) &database, sizeof(database), derived);
 	memcpy(sealer->key, derived, KEY_SIZE);
 	explicit_bzero(derived, KEY_SIZE);
 	use_key(sealer);
 }
 
-/* OpenSSL wipes what it frees. */
 static void
 wipe_sealer(void *argument)
 {
 	HandshakeSealer *sealer = argument;
 
-	EVP_MD_CTX_free(sealer->states[0]);
-	EVP_MD_CTX_free(sealer->states[1]);
-	EVP_MD_CTX_free(sealer->copy);
 	explicit_bzero(sealer, sizeof(*sealer));
 }
 
@@ -167,9 +148,6 @@ handshake_sealer_make(void)
 
 	sealer->wipe = (MemoryContextCallback){.func = wipe_sealer, .arg = sealer};
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &sealer->wipe);
-	if ((sealer->states[0] = EVP_MD_CTX_new()) == NULL ||
-	    (sealer->states[1] = EVP_MD_CTX_new()) == NULL || (sealer->copy = EVP_MD_CTX_new()) == NULL)
-		elog(ERROR, "could not create an HMAC context");
 	read_key(sealer);
 	use_key(sealer);
 	if (sealer->key_database != MyDatabaseId)
@@ -206,7 +184,7 @@ handshake_keep_key(const HandshakeSealer *sealer)
 static void
 compute_tag(HandshakeSealer *sealer, int64 request_id, int64 user_id, RequestKind kind, uint8 *tag)
 {
-	uint8 digest[PG_SHA256_DIGEST_LENGTH];
+	uint8 digest[SHA256_DIGEST_SIZE];
 	struct
 	{
 		uint64 request_id;
@@ -222,7 +200,7 @@ compute_tag(HandshakeSealer *sealer, int64 request_id, int64 user_id, RequestKin
 static uint64
 compute_mask(HandshakeSealer *sealer, const uint8 *tag)
 {
-	uint8 digest[PG_SHA256_DIGEST_LENGTH];
+	uint8 digest[SHA256_DIGEST_SIZE];
 	uint64 mask;
 
 	compute_hmac(sealer, tag, TAG_SIZE, digest);
