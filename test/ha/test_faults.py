@@ -106,10 +106,25 @@ def strike(servers, world, metronome, kind, deed):
     if sum(workers) != 1 and not wait_until(lambda: sum(servers.workers()) == 1, 20, 0.2):
         tap.ok(False, f"{kind}: one worker in all", f"workers of db1 and db2: {servers.workers()}")
     world.faults.value += 1
+    whole = time.time()
     time.sleep(CALM_S)
+    # It may have gone wrong once more.
+    servers.await_whole()
     fault = Fault(kind, begin, time.time(), metronome.late - late)
-    tap.note(f"{kind}: whole again after {fault.end - begin - CALM_S:.1f} s; the leader was {leader}, is {servers.leader()}")
+    tap.note(f"{kind}: whole again after {whole - begin:.1f} s, calm after {fault.end - begin:.1f} s; the leader was {leader}, is {servers.leader()}")
     return fault
+
+
+def strike_all(servers, world, metronome, deeds):
+    """Returns the faults that have been struck.  Where one goes wrong, those before it are judged all the same."""
+    faults = []
+    for kind, deed in deeds:
+        try:
+            faults.append(strike(servers, world, metronome, kind, deed))
+        except Exception as error:
+            tap.ok(False, f"{kind}: struck and whole again", repr(error))
+            break
+    return faults
 
 
 def longest_gap(times, fault):
@@ -198,7 +213,7 @@ def main():
         if times:
             random.Random(seed).shuffle(deeds)
         time.sleep(CALM_S)
-        faults = [strike(servers, world, metronome, kind, deed) for kind, deed in deeds]
+        faults = strike_all(servers, world, metronome, deeds)
         world.stop.set()
         child.join(120)
         tap.ok(child.exitcode == 0, "every client has got an answer in the end", f"exit status {child.exitcode}")
