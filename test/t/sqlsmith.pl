@@ -111,7 +111,7 @@ my @around = (
     sub { "DO \$do\$ BEGIN PERFORM $_[0]; EXCEPTION WHEN OTHERS THEN NULL; END \$do\$;" });
 
 $deadline = time() + $seconds / 3;
-my ($called, $answers) = (0, '');
+my ($called, $answers, $has_queued) = (0, '', 0);
 my $calls_position = log_position($node);
 my $lost = qr/closed the connection|terminating connection|could not connect/;
 do
@@ -125,9 +125,12 @@ do
     $called  += 300;
     $answers .= substr($out, 0, 1_000_000) . substr($error, 0, 1_000_000) if length $answers < 20_000_000;
     unlike($error, $lost, 'no connection is lost') if $error =~ $lost;
-} while ($called < 1500 || time() < $deadline);
+    $has_queued ||= ask($node, $db, 'SELECT count(*) > 0 FROM wallet.request') eq 't';
+
+    # Few of them are right enough to be queued: it may take more until one is.
+} while ($called < 1500 || time() < $deadline || (!$has_queued && $called < 15_000));
 note("calls of our functions: $called");
-isnt(ask($node, $db, 'SELECT count(*) FROM wallet.request'), '0', 'some of the calls queue a request');
+ok($has_queued, 'some of the calls queue a request');
 like($answers, qr/permission denied for function wallet_transfer/, 'some are refused');
 
 # ---- What is left ----
