@@ -355,13 +355,13 @@ COMMENT ON COLUMN wallet.idempotency_key.fingerprint IS 'SHA-256 of what was ask
 
 /*
  * How far the queue has been worked off: every request up to highest has its outcome, but for those
- * whose ids are in unsettled.  The first request ever queued adds a row, and until there is one nothing
- * is posted.  Two sessions that are first at the same time add a row each, so that neither waits for
- * the other: the one that is farthest counts.
+ * whose ids are in unsettled.  The first request or hold ever made adds a row, and until there is
+ * one nothing is posted and no hold expires.  Two sessions that are first at the same time add a
+ * row each, so that neither waits for the other: the one that is farthest counts.
  *
  * A row counts only while wallet.opening names its origin.  After a restore that is so when pg_dump
  * has refreshed that view, which it leaves for the very end, also with parallel jobs: nobody posts
- * from half a restored queue.
+ * from half a restored queue, nor lets a hold expire in half a journal.
  */
 CREATE TABLE wallet.queue_position (
     opener uuid PRIMARY KEY DEFAULT gen_random_uuid(),

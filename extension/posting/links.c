@@ -13,6 +13,7 @@
 #include "base/statement.h"
 #include "tables/holds.h"
 #include "tables/journal.h"
+#include "tables/opening.h"
 #include "tables/reversed.h"
 #include "tables/rows.h"
 
@@ -264,7 +265,10 @@ store_holds(const WorkingSet *set)
 	if (changed > 0)
 		holds_update(holds, changed);
 	if (made > 0)
+	{
 		holds_insert(holds + changed, made);
+		opening_make_once();
+	}
 	pfree(holds);
 }
 

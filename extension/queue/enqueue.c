@@ -31,10 +31,10 @@
 #include "queue/backlog.h"
 #include "queue/handshake.h"
 #include "queue/items.h"
-#include "queue/position.h"
 #include "rules/codes.h"
 #include "rules/operation.h"
 #include "tables/idempotency.h"
+#include "tables/opening.h"
 #include "tables/requests.h"
 
 PG_FUNCTION_INFO_V1(wallet_enqueue);
@@ -203,7 +203,7 @@ insert_items(EnqueueItem *items, int count)
 	if (new_count > 0)
 	{
 		requests_insert(requests, new_count, GetCurrentTimestamp());
-		position_open_once();
+		opening_make_once();
 		wake_at_commit();
 	}
 	pfree(requests);

@@ -52,15 +52,6 @@ typedef struct Position
 	    interval_ms; /* while a snapshot does, the position is not stored again before this time */
 } Position;
 
-/*
- * Whether anybody has opened a queue, by the active snapshot.  Sets *stays to whether the
- * transaction that opened the queue has committed.  The caller need not hold queue_lock.
- */
-extern bool position_exists(bool *stays);
-
-/* Opens the queue if nobody has.  The caller need not hold queue_lock. */
-extern void position_open_once(void);
-
 /* Reads the position, with the active snapshot; false: the queue is closed or was never opened. */
 extern bool position_load(Position *position, RangeList *unsettled);
 

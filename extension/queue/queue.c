@@ -37,6 +37,7 @@
 #include "queue/position.h"
 #include "queue/reading.h"
 #include "queue/state.h"
+#include "tables/opening.h"
 
 /*
  * The name of a sequence whose table has ids above the sequence's last value, and the highest
@@ -264,18 +265,16 @@ queue_store(Queue *queue, int64 takeovers)
 	SPI_finish();
 }
 
-/* A queue without any position was never opened, which is not the same as closed. */
 bool
-queue_is_closed(Queue *queue, int64 takeovers)
+queue_is_open(Queue *queue, int64 takeovers)
 {
-	bool is_closed;
-	bool stays;
+	bool is_open;
 
 	Assert(queue_lock_is_held() && ActiveSnapshotSet());
 	SPI_connect();
-	is_closed = !find_position(queue, takeovers) && position_exists(&stays);
+	is_open = find_position(queue, takeovers);
 	SPI_finish();
-	return is_closed;
+	return is_open;
 }
 
 /* Posts what was read.  After a conflict with a direct payment, posts a smaller batch. */
@@ -301,8 +300,7 @@ queue_round(Queue *queue, int requests_max, int64 takeovers)
 	queue->next_position.table = InvalidOid;
 	if (!find_position(queue, takeovers))
 	{
-		/* A queue without any position was never opened, which is not the same as closed. */
-		round.closed = position_exists(&stays);
+		round.opening = opening_exists(&stays) ? QUEUE_CLOSED : QUEUE_UNOPENED;
 		*reading = (Reading){0};
 		SPI_finish();
 		return round;

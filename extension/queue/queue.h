@@ -11,6 +11,13 @@
 
 typedef struct Queue Queue;
 
+typedef enum QueueOpening
+{
+	QUEUE_OPEN,
+	QUEUE_CLOSED,  /* as during a restore: see wallet.opening */
+	QUEUE_UNOPENED /* there was no request and no hold yet */
+} QueueOpening;
+
 /* What one round did. */
 typedef struct Round
 {
@@ -20,8 +27,8 @@ typedef struct Round
 	int gaps;       /* ranges of ids below the highest that are not visible yet */
 	bool more;      /* the next round may have work at once */
 	bool drained;   /* every visible request was read: those that wait are deferred, or newer */
-	bool closed;    /* nothing may be posted: see wallet.opening */
-	int64 highest;  /* the highest id that was read */
+	QueueOpening opening; /* nothing may be posted, unless open */
+	int64 highest;        /* the highest id that was read */
 	int64 first_deferred; /* the lowest id of a deferred request; 0: none is deferred */
 	int retry_ms; /* until a deferred request may be tried again; -1: no request has a pause */
 } Round;
@@ -49,11 +56,8 @@ extern void queue_advance(Queue *queue, Round *round);
  */
 extern void queue_store(Queue *queue, int64 takeovers);
 
-/*
- * Is the queue closed, as during a restore, so that nothing may be posted?  Under the same
- * conditions.
- */
-extern bool queue_is_closed(Queue *queue, int64 takeovers);
+/* Is the queue open, so that holds may expire?  Under the same conditions. */
+extern bool queue_is_open(Queue *queue, int64 takeovers);
 
 /* What is shown about requests that fail. */
 extern void queue_failing(const Queue *queue, FailingRequests *failing);

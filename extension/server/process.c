@@ -195,11 +195,11 @@ wallet_process(PG_FUNCTION_ARGS)
 		settled += round.posted + round.refused;
 	} while (settled < requests_max && (!done || round.more || round.posted + round.refused > 0));
 	queue_free(queue);
-	if (!round.closed)
+	if (round.opening == QUEUE_OPEN)
 		process_due_holds();
 	if (settled == 0 && error != NULL)
 		ReThrowError(error);
-	if (round.closed)
+	if (round.opening == QUEUE_CLOSED)
 		ereport(WARNING, (errmsg("nothing is posted: the queue is closed"),
 		                  errhint("%s", QUEUE_CLOSED_HINT)));
 	PG_RETURN_INT64(settled);

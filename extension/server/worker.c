@@ -222,7 +222,7 @@ try_to_expire(Queue *queue, Expirer *expirer)
 {
 	if (begin() != ROUND_DONE)
 		return false;
-	may_expire = !queue_is_closed(queue, workers_takeovers());
+	may_expire = queue_is_open(queue, workers_takeovers());
 	if (!may_expire)
 	{
 		commit();
@@ -441,7 +441,7 @@ work(Queue *queue, Expirer *expirer)
 	workers_looks();
 	end = run_round(queue, &round, &recovery);
 
-	may_expire = end == ROUND_DONE && !round.closed;
+	may_expire = end == ROUND_DONE && round.opening == QUEUE_OPEN;
 	report_failing(queue);
 	if (end != ROUND_DONE)
 		queue_give_claims_back(queue);
@@ -461,7 +461,7 @@ work(Queue *queue, Expirer *expirer)
 	if (end == ROUND_EXCLUDED)
 		return LOCKED_RETRY_MS;
 	if (end == ROUND_DONE)
-		condition_note(round.closed ? CONDITION_CLOSED : CONDITION_POSTING);
+		condition_note(round.opening == QUEUE_CLOSED ? CONDITION_CLOSED : CONDITION_POSTING);
 	round_us = monotonic_us() - started_us;
 	workers_report(&round, round_us);
 	backlog_round_done(&round, admitted_before);
