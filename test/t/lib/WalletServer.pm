@@ -16,7 +16,7 @@ use Time::HiRes qw(time usleep);
 our @EXPORT = qw(
     new_server new_database set_conf ask becomes poll_for worker_pid queued
     make_wallets transfers_sql transfer_json deposits_sql operations_sql all_is_well
-    log_position log_since log_becomes log_stays log_is_quiet
+    enqueue_sql log_position log_since log_becomes log_stays log_is_quiet
 );
 
 # No statement of a test waits for ever.
