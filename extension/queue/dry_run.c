@@ -75,9 +75,10 @@ judge(EnqueueItem *item)
 	ledger_open(&ledger, &item->request, 1);
 	ledger_load(&ledger, LOCK_NONE);
 	ledger.effects.draw_wallet_id = draw_no_id;
-	code = rules_judge(&item->request, &ledger.set, &ledger.effects);
-	if (code != CODE_OK)
-		item_refuse(item, code);
+	code = ledger_judge(&ledger, &item->request);
+	if (code == CODE_OK)
+		return 0;
+	item_refuse(item, code);
 	return ledger.effects.failed_leg;
 }
 
