@@ -130,6 +130,20 @@ SELECT left(a.alteration, 230), pg_temp.outcome(a.alteration, a.look) FROM alter
 \a
 SELECT * FROM pg_temp.faults();
 
+-- One wallet has a great many due holds, and a later one of the same call has some: those count nowhere either.
+BEGIN;
+ALTER TABLE wallet.hold ADD note text;
+SELECT count(wallet_hold(1, 2, 1, '1 minute')) FROM generate_series(1, 20);
+SELECT count(wallet_hold(2, 1, 100, '1 minute')) FROM generate_series(1, 10);
+SET LOCAL pg_wallet.clock_offset = '1 hour';
+SELECT available FROM wallet_get(2);
+SAVEPOINT due;
+SELECT code FROM wallet_transfer_many('{1,2}', '{2,1}', '{1,1500}');
+ROLLBACK TO due;
+SELECT source_wallet_id, amount FROM wallet_group('[{"kind":"transaction","source_wallet_id":1,"dest_wallet_id":2,"amount":1},
+    {"kind":"transaction","source_wallet_id":2,"dest_wallet_id":1,"amount_mode":"all"}]');
+ROLLBACK;
+
 DROP SCHEMA own CASCADE;
 SET pg_wallet.allow_drop = on;
 DROP EXTENSION pg_wallet;

@@ -148,7 +148,10 @@ select_due(const int64 *wallet_ids, int count, TimestampTz moment, int few_max, 
 	                                 Int64GetDatum(each_max), Int64GetDatum(room)},
 	                       true, holds, room);
 
-	return lacks == NULL ? found : leave_many_out(wallet_ids, few_max, lacks, holds, found);
+	/* When there is no room for all, the caller asks again with more. */
+	return lacks == NULL || found == room
+	           ? found
+	           : leave_many_out(wallet_ids, few_max, lacks, holds, found);
 }
 
 int
