@@ -89,11 +89,30 @@ is_passed_over(const Operation *group, const Original *original)
 	        (group->keep_fees && original->kind == KIND_FEE));
 }
 
+/* Of which rows the answer tells, where nothing is reversed: of the first of these that there are.
+ */
+typedef enum PassedOver
+{
+	PASSED_REVERSED,
+	PASSED_FEE,
+	PASSED_HOLD, /* and reversals */
+	PASSED_OVER_COUNT
+} PassedOver;
+
+static PassedOver
+why_passed_over(const Operation *group, const Original *original)
+{
+	if (!is_reversible(original->kind))
+		return PASSED_HOLD;
+	return group->keep_fees && original->kind == KIND_FEE ? PASSED_FEE : PASSED_REVERSED;
+}
+
 /* Is there something to reverse at all?  Who may not reverse is not told what is left. */
 static WalletCode
 check_group(const Operation *group, const WorkingSet *set)
 {
-	WalletCode answer = CODE_NOT_REVERSIBLE;
+	WalletCode answers[PASSED_OVER_COUNT] = {CODE_OK, CODE_OK, CODE_OK};
+	int which = 0;
 
 	if (group->parts == NULL)
 		return CODE_TRANSACTION_NOT_FOUND;
@@ -102,13 +121,17 @@ check_group(const Operation *group, const WorkingSet *set)
 		Operation leg = leg_of(group, i);
 		const Original *original = working_set_original(set, leg.link_id);
 		WalletCode code = reversal_check(&leg, set);
+		WalletCode *answer;
 
 		if (!is_passed_over(group, original))
 			return CODE_OK;
-		if (is_reversible(original->kind) && answer != CODE_NOT_OWNER)
-			answer = code == CODE_NOT_OWNER ? code : CODE_ALREADY_REVERSED;
+		answer = &answers[why_passed_over(group, original)];
+		if (*answer != CODE_NOT_OWNER)
+			*answer = code == CODE_OK ? CODE_ALREADY_REVERSED : code;
 	}
-	return answer;
+	while (which < PASSED_HOLD && answers[which] == CODE_OK)
+		which++;
+	return answers[which];
 }
 
 WalletCode

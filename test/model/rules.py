@@ -491,14 +491,13 @@ class Rules(State):
         rows = self.groups.get(self.transfers.get(operation.group_id))
         if not rows:
             raise Refused("transaction_not_found")
-        rows = [row for row in reversed(rows) if row.kind not in RESERVING and row.kind != "reversal"]
-        if not rows:
-            raise Refused("not_reversible")
-        left = [row for row in rows if self.left(row) > 0 and not (operation.keep_fees and row.kind == "fee")]
+        moved = [row for row in reversed(rows) if row.kind not in RESERVING and row.kind != "reversal"]
+        wanted = [row for row in moved if not (operation.keep_fees and row.kind == "fee")]
+        left = [row for row in wanted if self.left(row) > 0]
         if not left:
-            for row in rows:
+            for row in wanted or moved or rows:
                 self.may_reverse(row, operation, asker)
-            raise Refused("already_reversed")
+            raise Refused("already_reversed" if moved else "not_reversible")
         return self.all_or_none([lambda row=row: self.reverse(row, operation, asker, now) for row in left])
 
     def all_or_none(self, legs):
