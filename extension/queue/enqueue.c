@@ -103,7 +103,7 @@ find_repeated(EnqueueItem *items, int count)
 /*
  * Another transaction that is still open may have used a key.  Its end is not awaited, since all
  * other requests of the call would wait for it, too.  A single request waits when it stores its
- * key; when its time has passed, it stores none.
+ * key; one that is refused stores none.
  */
 static void
 refuse_busy_keys(EnqueueItem *items, int count, bool is_single)
@@ -114,21 +114,22 @@ refuse_busy_keys(EnqueueItem *items, int count, bool is_single)
 
 		CHECK_FOR_INTERRUPTS();
 		if (item->code == CODE_OK && item->key != NULL && !item->call.repeated &&
-		    (!is_single || item->is_late) && idempotency_key_is_busy(&item->call))
+		    (!is_single || item->is_late || item->lacks_currency) &&
+		    idempotency_key_is_busy(&item->call))
 			item_refuse(item, CODE_IDEMPOTENCY_IN_PROGRESS);
 	}
 }
 
-/* Nothing is stored of a new request whose time has passed: its key stays free. */
+/* Nothing is stored of a new request that is refused at once: its key stays free. */
 static void
-refuse_late(EnqueueItem *items, int count)
+judge_new(EnqueueItem *items, int count)
 {
 	TimestampTz now = ledger_now();
 
 	for (int i = 0; i < count; i++)
 	{
 		if (is_new(&items[i]))
-			item_refuse_late(&items[i], now);
+			item_judge_new(&items[i], now);
 	}
 }
 
@@ -298,7 +299,7 @@ store_items(EnqueueItem *items, int count, bool is_single, MemoryContext result_
 	refuse_without_standby(items, count);
 	find_repeated(items, count);
 	refuse_busy_keys(items, count, is_single);
-	refuse_late(items, count);
+	judge_new(items, count);
 	refuse_beyond_limit(items, count);
 	LockRelationOid(wallet_relation("request"), RowExclusiveLock);
 	new_count = count_new(items, count);

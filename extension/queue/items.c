@@ -145,8 +145,7 @@ check_amount(EnqueueItem *item)
 		return;
 	if (!find_request_currency(request, &currency))
 	{
-		if (names_currency(request))
-			item_refuse(item, CODE_UNKNOWN_CURRENCY);
+		item->lacks_currency = names_currency(request);
 		return;
 	}
 	code = amount_to_minor(request->amount, currency.minor_digits, &amount);
@@ -180,14 +179,17 @@ check_payload(EnqueueItem *item, TimestampTz now)
 }
 
 void
-item_refuse_late(EnqueueItem *item, TimestampTz now)
+item_judge_new(EnqueueItem *item, TimestampTz now)
 {
-	if (!item->is_late)
-		return;
-	initStringInfo(&item->message);
-	item->code = payload_check(&item->request, now, &item->message);
-	if (item->code == CODE_OK)
-		item_refuse(item, CODE_REQUEST_EXPIRED);
+	if (item->is_late)
+	{
+		initStringInfo(&item->message);
+		item->code = payload_check(&item->request, now, &item->message);
+		if (item->code == CODE_OK)
+			item_refuse(item, CODE_REQUEST_EXPIRED);
+	}
+	else if (item->lacks_currency)
+		item_refuse(item, CODE_UNKNOWN_CURRENCY);
 }
 
 /*

@@ -29,6 +29,7 @@ typedef struct EnqueueItem
 	const char *key;        /* NULL without one */
 	WalletCode key_code;    /* CODE_OK, or what is wrong with it */
 	bool is_late;           /* refused unless its key shows that it was asked in time */
+	bool lacks_currency;    /* the currency is not known: refused unless its key is */
 	int64 drawn_id;         /* of a new request; 0 before */
 	IdempotentCall call;
 	text *handshake;
@@ -38,10 +39,11 @@ typedef struct EnqueueItem
 extern void item_refuse(EnqueueItem *item, WalletCode code);
 
 /*
- * Refuse the item when its time has passed: the end of a hold, or valid_until.  A repeated key
- * gives the first result however late it comes, so this is for requests that are not known.
+ * Refuse the item when its time has passed, the end of a hold or valid_until, or when nobody knows
+ * its currency.  A repeated key gives the first result whatever has become of the request since, so
+ * this is for requests that are not known.
  */
-extern void item_refuse_late(EnqueueItem *item, TimestampTz now);
+extern void item_judge_new(EnqueueItem *item, TimestampTz now);
 
 /*
  * All of these run inside SPI_connect, and keep what is wrong in the item.  item_read() reads the
