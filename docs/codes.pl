@@ -7,15 +7,15 @@ print <<'END';
 # Codes
 
 Every way in which a request can end. The codes stand in the order in which the rules are checked:
-a request that breaks two rules is refused with the code that stands first. Four checks come earlier
-or later than the table says:
+a request that breaks two rules is refused with the code that stands first. Two checks come earlier
+than the table says:
 
-- A payload is read from left to right, and the first fault in it counts.
 - An amount that no currency could hold is refused while the payload is read, before any rule.
 - Queueing a request checks at once whether the amount of a new wallet, and any amount with more
   than two decimals, fits the currency. When the amount does not fit, the request is not stored.
-- A used idempotency key is found before all rules by a direct call. In the queue it is found after
-  the rules that need no wallet.
+
+A repeated idempotency key is found after the rules of the payload, and gives the first result
+before any rule that stands below `idempotency_mismatch` is looked at.
 
 | column | meaning |
 |---|---|
