@@ -97,6 +97,19 @@ UPDATE wallet.idempotency_key SET created_at = created_at - '2 hours'::interval 
 SELECT wallet_expire_idempotency_keys();
 SELECT :keys - count(*) AS expired FROM wallet.idempotency_key;
 SELECT wallet_enqueue('wallet_read', '{"user_id":1,"wallet_id":1}', 'order-1') IS NOT NULL AS new_one;
+-- What would be refused by itself, late or of a currency that nobody knows, is a repeated request behind the first in its call.
+WITH asked (n, kind, payload, key) AS (VALUES
+        (1, 'deposit', '{"user_id":1,"wallet_id":1,"amount":1,"valid_until":"2020-01-01"}', 'in one call'),
+        (2, 'deposit', '{"user_id":1,"wallet_id":1,"amount":1}', 'in one call'),
+        (3, 'deposit', '{"user_id":1,"wallet_id":1,"amount":1,"valid_until":"2020-01-01"}', 'in one call'),
+        (4, 'deposit', '{"user_id":1,"wallet_id":1,"amount":2,"valid_until":"2020-01-01"}', 'in one call'),
+        (5, 'deposit', '{"user_id":1,"wallet_id":1,"amount":1,"valid_until":"2020-01-01"}', 'alone'),
+        (6, 'wallet', '{"user_id":1,"amount":1,"currency":"zzz"}', 'in one call'),
+        (7, 'wallet', '{"user_id":7,"amount":1,"currency":"zzz"}', 'in one call'),
+        (8, 'wallet', '{"user_id":7,"amount":1,"currency":"zzz"}', NULL)),
+    answers AS (SELECT e.* FROM (SELECT array_agg(kind ORDER BY n) AS kinds, array_agg(payload ORDER BY n) AS payloads, array_agg(key ORDER BY n) AS keys FROM asked) AS a,
+        wallet_enqueue_many(a.kinds, a.payloads, a.keys) AS e)
+SELECT ordinal, code, handshake_id = (SELECT f.handshake_id FROM answers AS f WHERE f.ordinal = 2) AS like_2 FROM answers ORDER BY ordinal;
 SELECT * FROM pg_temp.faults();
 
 SET pg_wallet.allow_drop = on;

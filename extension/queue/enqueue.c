@@ -47,6 +47,13 @@ is_new(const EnqueueItem *item)
 	return item->code == CODE_OK && !item->call.repeated;
 }
 
+/* Is refused, unless its key is known already? */
+static bool
+is_doomed(const EnqueueItem *item)
+{
+	return item->is_late || item->lacks_currency;
+}
+
 /* The calls of those items that have a key and are in order so far; returns how many. */
 static int
 collect_calls(EnqueueItem *items, int count, IdempotentCall **calls)
@@ -114,10 +121,37 @@ refuse_busy_keys(EnqueueItem *items, int count, bool is_single)
 
 		CHECK_FOR_INTERRUPTS();
 		if (item->code == CODE_OK && item->key != NULL && !item->call.repeated &&
-		    (!is_single || item->is_late || item->lacks_currency) &&
-		    idempotency_key_is_busy(&item->call))
+		    (!is_single || is_doomed(item)) && idempotency_key_is_busy(&item->call))
 			item_refuse(item, CODE_IDEMPOTENCY_IN_PROGRESS);
 	}
+}
+
+/*
+ * Where an earlier item of the call, one that will be stored, has the same key, an item is a
+ * repeated one, and nothing of its own dooms it.
+ */
+static void
+spare_repeated(EnqueueItem *items, int count)
+{
+	IdempotentCall **calls = palloc(sizeof(IdempotentCall *) * count);
+	int call_count = collect_calls(items, count, calls);
+	bool is_stored = false;
+
+	for (int i = 0; i < call_count; i++)
+		calls[i]->request_id = i;
+	idempotency_sort(calls, call_count);
+	for (int i = 0; i < call_count; i++)
+	{
+		EnqueueItem *item = (EnqueueItem *) ((char *) calls[i] - offsetof(EnqueueItem, call));
+
+		CHECK_FOR_INTERRUPTS();
+		is_stored = is_stored && i > 0 && idempotency_same_key(calls[i - 1], calls[i]);
+		if (is_stored)
+			item->is_late = item->lacks_currency = false;
+		is_stored = !is_doomed(item);
+		calls[i]->request_id = 0;
+	}
+	pfree(calls);
 }
 
 /* Nothing is stored of a new request that is refused at once: its key stays free. */
@@ -125,6 +159,12 @@ static void
 judge_new(EnqueueItem *items, int count)
 {
 	TimestampTz now = ledger_now();
+	bool has_doomed_key = false;
+
+	for (int i = 0; i < count; i++)
+		has_doomed_key = has_doomed_key || (items[i].key != NULL && is_doomed(&items[i]));
+	if (has_doomed_key && count > 1)
+		spare_repeated(items, count);
 
 	for (int i = 0; i < count; i++)
 	{

@@ -178,6 +178,19 @@ idempotency_key_is_busy(const IdempotentCall *call)
 	return index_entry_is_busy("idempotency_key", (const char *[]){"user_id", "key"}, keys, 2);
 }
 
+bool
+idempotency_same_key(const IdempotentCall *a, const IdempotentCall *b)
+{
+	return a->user_id == b->user_id && strcmp(a->key, b->key) == 0;
+}
+
+void
+idempotency_sort(IdempotentCall **calls, int count)
+{
+	chosen_shuffle((void **) calls, count);
+	qsort(calls, count, sizeof(IdempotentCall *), compare_calls);
+}
+
 void
 idempotency_claim(IdempotentCall **calls, int count)
 {
@@ -186,8 +199,7 @@ idempotency_claim(IdempotentCall **calls, int count)
 	int64 *transfer_ids = palloc(sizeof(int64) * count);
 	const char **keys = palloc(sizeof(char *) * count);
 
-	chosen_shuffle((void **) calls, count);
-	qsort(calls, count, sizeof(IdempotentCall *), compare_calls);
+	idempotency_sort(calls, count);
 	for (int i = 0; i < count; i++)
 	{
 		user_ids[i] = calls[i]->user_id;

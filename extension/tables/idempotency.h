@@ -39,6 +39,11 @@ extern void idempotency_find(IdempotentCall **calls, int count);
 /* Is another open transaction storing this key just now?  Storing it would wait for its end. */
 extern bool idempotency_key_is_busy(const IdempotentCall *call);
 
+extern bool idempotency_same_key(const IdempotentCall *a, const IdempotentCall *b);
+
+/* Brings calls with the same key together, there in the order of their request_id. */
+extern void idempotency_sort(IdempotentCall **calls, int count);
+
 /*
  * Store the keys, waiting where another open transaction stores the same one.  The calls are
  * sorted, so that two callers never wait for each other in a circle.
