@@ -1,7 +1,7 @@
 """The ways in, a second time: direct calls, calls of operators, the queue."""
 from dataclasses import replace
 
-from payload import UNITS_MAX, Moment, Operation, Refused, check_id, check_key, check_operation, is_broken, reached, read_numeric_amount, read_payload
+from payload import CURRENCIES, UNITS_MAX, Moment, Operation, Refused, check_currency, check_id, check_key, check_operation, is_broken, reached, read_numeric_amount, read_payload
 from rules import Outcome, Rules, Wallet, all_units, check_gain, check_max_amount, check_status, may
 
 STATUSES = ("active", "frozen", "closed")
@@ -17,6 +17,7 @@ class Model(Rules):
 
     def make_wallet(self, operation, now, request=None):
         check_operation(operation)
+        check_currency(operation.currency)
         if operation.user_id in self.users:
             raise Refused("wallet_exists")
         (units,) = all_units(operation.currency, operation.amount)
@@ -176,6 +177,8 @@ class Model(Rules):
         check_operation(request, self.clock)
         if self.is_late(request):
             raise Refused("request_expired")
+        if request.kind == "wallet":
+            check_currency(request.currency)
         if key is not None:
             self.put(self.keys, (request.user_id, key), (asked, request))
         self.requests.append(request)
@@ -188,7 +191,7 @@ class Model(Rules):
 
     def check_at_once(self, request):
         """An amount whose currency is known, and that does not fit it, is not even stored."""
-        if request.kind == "wallet":
+        if request.kind == "wallet" and request.currency in CURRENCIES:
             all_units(request.currency, request.amount)
         elif request.amount is not None and request.amount.decimals > 2:
             wallet = self.wallets.get(request.source_id or request.destination_id)
@@ -214,9 +217,21 @@ class Model(Rules):
         turn = self.queue[:requests_max]
         self.queue = self.queue[len(turn):]
         late = [request for request in turn if self.waits_for_hold(request)]
-        for batch in ([request for request in turn if request not in late], late):
-            self.post(batch)
+        self.post([request for request in turn if request not in late])
+        last = self.behind_others(late)
+        self.post([request for request in late if request not in last])
+        self.post(last)
         return len(turn)
+
+    def behind_others(self, late):
+        """Those of which a wallet shows to be that of an earlier one, now that the holds are known: they come a round later."""
+        busy, last = set(), []
+        for request in late:
+            ends = set(self.ends_of(request)) - {None}
+            if ends & busy:
+                last.append(request)
+            busy |= ends
+        return last
 
     def waits_for_hold(self, request):
         """Whoever names a hold by the handshake of a request that is still in the queue comes after all that wait with it."""

@@ -468,7 +468,6 @@ def operation_faults(operation, now):
         yield "amount_not_positive", any(each is not None and each.value <= 0 for each in amounts)
     ends = [operation.destination_id, *(share.destination_id for share in operation.split)]
     yield "same_wallet", operation.source_id is not None and operation.source_id in ends
-    yield "unknown_currency", kind == "wallet" and operation.currency not in CURRENCIES
     yield "invalid_max_capture", operation.max_capture is not None and operation.max_capture.value < amount.value
 
 
@@ -485,6 +484,11 @@ def check_operation(operation, now=None):
     """What the operation alone says, and its legs; with a moment also whether a hold's end lies in the past."""
     faults = Faults(code for each in (operation, *operation.legs) for code, is_so in operation_faults(each, now) if is_so)
     faults.refuse()
+
+
+def check_currency(currency):
+    if currency not in CURRENCIES:
+        raise Refused("unknown_currency")
 
 
 def units_of(amount, currency):
