@@ -89,8 +89,7 @@ is_passed_over(const Operation *group, const Original *original)
 	        (group->keep_fees && original->kind == KIND_FEE));
 }
 
-/* Of which rows the answer tells, where nothing is reversed: of the first of these that there are.
- */
+/* Where nothing is reversed, the answer tells of the first of these that there are. */
 typedef enum PassedOver
 {
 	PASSED_REVERSED,

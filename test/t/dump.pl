@@ -75,7 +75,7 @@ make_wallets($node, 'direct', 4, 100);
 $node->safe_psql('direct', operations_sql());
 $node->safe_psql('direct', q{SELECT wallet_hold(1, 2, 1, '1 ms')});
 my $due = 'SELECT count(*) FROM wallet.hold WHERE state = 0 AND expires_at < now()';
-becomes($node, 'direct', $due, '1', 'a hold is due');
+becomes($node, 'direct', $due, qr/^[1-9]/, 'a hold is due');
 all_is_well($node, 'direct', 'holds and reversals');
 my $states = join ' UNION ALL ',
     map { "SELECT '$_', md5(string_agg(t::text, E'\n' ORDER BY t::text)) FROM wallet.$_ AS t" } qw(wallet transfer hold reversed limit_change);
@@ -174,7 +174,7 @@ $node->command_ok(['pg_restore', '-e', '-d', 'direct_reordered', '-L', "$early.d
 worker_pid($node, 'direct_reordered');
 $now = ask($node, 'direct_reordered', 'SELECT clock_timestamp()');
 poll_for($node, 'direct_reordered', "SELECT heartbeat > timestamptz '$now' + interval '1500 ms' FROM wallet.queue", 't');
-is(ask($node, 'direct_reordered', $due), '1', 'one of them is due, and does not expire');
+like(ask($node, 'direct_reordered', $due), qr/^[1-9]/, 'what is due does not expire');
 is(ask($node, 'direct_reordered', 'SELECT count(*) FROM wallet.transfer'), '0', 'nor is anything else posted');
 $node->command_ok(['pg_restore', '-e', '-d', 'direct_reordered', '-L', "$late.direct", "$dump.direct"], 'the journal is restored');
 becomes($node, 'direct_reordered', $due, '0', 'then it expires');

@@ -133,6 +133,61 @@ test_reversal(void)
 	}
 }
 
+/* Two rows from wallet 1 to wallet 2, whose user may reverse them. */
+static void
+test_group_reversal(void)
+{
+	const Wallet wallets[] = {make_wallet(1, 100, STATUS_ACTIVE, &usd),
+	                          make_wallet(2, 100, STATUS_ACTIVE, &usd)};
+	const Operation touching = {
+	    .kind = KIND_TRANSACTION, .source_wallet_id = 1, .destination_wallet_id = 2};
+	Operation legs[] = {{.kind = KIND_REVERSAL, .link_id = 5, .amount = AMOUNT_NONE},
+	                    {.kind = KIND_REVERSAL, .link_id = 6, .amount = AMOUNT_NONE}};
+	Parts parts = {.leg_count = 2, .legs = legs};
+	const struct
+	{
+		const char *name;
+		RequestKind kinds[2];
+		int64_t reversed[2];
+		int64_t user_id;
+		bool keep_fees;
+		WalletCode code;
+	} cases[] = {
+	    {"the rest", {KIND_TRANSACTION, KIND_FEE}, {4, 0}, 2, false, CODE_OK},
+	    {"all but the fee", {KIND_TRANSACTION, KIND_FEE}, {4, 0}, 2, true, CODE_OK},
+	    {"a fee alone", {KIND_TRANSACTION, KIND_FEE}, {10, 0}, 2, false, CODE_OK},
+	    {"a fee that stays", {KIND_TRANSACTION, KIND_FEE}, {10, 0}, 2, true, CODE_ALREADY_REVERSED},
+	    {"no owner of it", {KIND_TRANSACTION, KIND_FEE}, {10, 0}, 1, true, CODE_NOT_OWNER},
+	    {"fees that stay", {KIND_FEE, KIND_FEE}, {0, 3}, 2, true, CODE_ALREADY_REVERSED},
+	    {"a fee and a hold", {KIND_HOLD, KIND_FEE}, {0, 10}, 2, true, CODE_ALREADY_REVERSED},
+	    {"holds", {KIND_HOLD, KIND_HOLD}, {0, 0}, 2, false, CODE_NOT_REVERSIBLE},
+	    {"no owner of holds", {KIND_HOLD, KIND_HOLD}, {0, 0}, 1, false, CODE_NOT_OWNER},
+	    {"a fee and a stranger", {KIND_HOLD, KIND_FEE}, {0, 0}, 1, true, CODE_NOT_OWNER},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+	{
+		Operation group = {.kind = KIND_GROUP_REVERSAL,
+		                   .link_id = 5,
+		                   .user_id = cases[i].user_id,
+		                   .keep_fees = cases[i].keep_fees,
+		                   .parts = &parts};
+
+		bank_open(&bank, &touching, 1, wallets, 2, find_currency);
+		for (int row = 0; row < 2; row++)
+			bank.originals[row] = (Original){
+			    .transfer_id = 5 + row,
+			    .kind = cases[i].kinds[row],
+			    .source_wallet_id = 1,
+			    .destination_wallet_id = 2,
+			    .amount = 10,
+			    .reversed = cases[i].reversed[row],
+			};
+		working_set_load_originals(&bank.set, 2);
+		ok_code(rules_judge(&group, &bank.set, &bank.effects), cases[i].code, cases[i].name);
+	}
+}
+
 /* How a case differs from a transfer of 1.00 by its owner between two good wallets. */
 typedef enum Flaw
 {
@@ -410,6 +465,7 @@ main(void)
 	test_unknown_kind();
 	test_alone();
 	test_reversal();
+	test_group_reversal();
 	test_precedence();
 	test_outside();
 	test_new_wallet();
