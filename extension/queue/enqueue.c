@@ -127,8 +127,8 @@ refuse_busy_keys(EnqueueItem *items, int count, bool is_single)
 }
 
 /*
- * Where an earlier item of the call, one that will be stored, has the same key, an item is a
- * repeated one, and nothing of its own dooms it.
+ * A doomed item is a repeated request where an earlier item of the call has the same key and will
+ * be stored.  Then it is not refused for itself.
  */
 static void
 spare_repeated(EnqueueItem *items, int count)
@@ -145,7 +145,7 @@ spare_repeated(EnqueueItem *items, int count)
 		EnqueueItem *item = (EnqueueItem *) ((char *) calls[i] - offsetof(EnqueueItem, call));
 
 		CHECK_FOR_INTERRUPTS();
-		is_stored = is_stored && i > 0 && idempotency_same_key(calls[i - 1], calls[i]);
+		is_stored = is_stored && idempotency_same_key(calls[i - 1], calls[i]);
 		if (is_stored)
 			item->is_late = item->lacks_currency = false;
 		is_stored = !is_doomed(item);

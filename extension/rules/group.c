@@ -80,55 +80,53 @@ rule_group(const Operation *group, WorkingSet *set, Effects *effects)
 	return CODE_OK;
 }
 
-/* Of a fee that stays, or a row that is no transfer or has nothing left, nothing is reversed. */
-static bool
-is_passed_over(const Operation *group, const Original *original)
+/*
+ * What there is to reverse of a row; an unknown one is judged in its turn.  Where nothing of a
+ * group is reversed, the answer tells of the first kind of rows that there is.
+ */
+typedef enum Remainder
 {
-	return original != NULL &&
-	       (!is_reversible(original->kind) || original->reversed >= original->amount ||
-	        (group->keep_fees && original->kind == KIND_FEE));
-}
+	SOMETHING,
+	NOTHING_LEFT,
+	NOT_THE_FEE,
+	NO_TRANSFER, /* a hold's row, or a reversal */
+	REMAINDER_COUNT
+} Remainder;
 
-/* Where nothing is reversed, the answer tells of the first of these that there are. */
-typedef enum PassedOver
+static Remainder
+remainder_of(const Operation *group, const Original *original)
 {
-	PASSED_REVERSED,
-	PASSED_FEE,
-	PASSED_HOLD, /* and reversals */
-	PASSED_OVER_COUNT
-} PassedOver;
-
-static PassedOver
-why_passed_over(const Operation *group, const Original *original)
-{
+	if (original == NULL)
+		return SOMETHING;
 	if (!is_reversible(original->kind))
-		return PASSED_HOLD;
-	return group->keep_fees && original->kind == KIND_FEE ? PASSED_FEE : PASSED_REVERSED;
+		return NO_TRANSFER;
+	if (group->keep_fees && original->kind == KIND_FEE)
+		return NOT_THE_FEE;
+	return original->reversed >= original->amount ? NOTHING_LEFT : SOMETHING;
 }
 
 /* Is there something to reverse at all?  Who may not reverse is not told what is left. */
 static WalletCode
 check_group(const Operation *group, const WorkingSet *set)
 {
-	WalletCode answers[PASSED_OVER_COUNT] = {CODE_OK, CODE_OK, CODE_OK};
-	int which = 0;
+	WalletCode answers[REMAINDER_COUNT] = {CODE_OK, CODE_OK, CODE_OK, CODE_OK};
+	int which = NOTHING_LEFT;
 
 	if (group->parts == NULL)
 		return CODE_TRANSACTION_NOT_FOUND;
 	for (int i = 0; i < group->parts->leg_count; i++)
 	{
 		Operation leg = leg_of(group, i);
-		const Original *original = working_set_original(set, leg.link_id);
+		Remainder remainder = remainder_of(group, working_set_original(set, leg.link_id));
 		WalletCode code = reversal_check(&leg, set);
-		WalletCode *answer;
+		WalletCode *answer = &answers[remainder];
 
-		if (!is_passed_over(group, original))
+		if (remainder == SOMETHING)
 			return CODE_OK;
-		answer = &answers[why_passed_over(group, original)];
 		if (*answer != CODE_NOT_OWNER)
 			*answer = code == CODE_OK ? CODE_ALREADY_REVERSED : code;
 	}
-	while (which < PASSED_HOLD && answers[which] == CODE_OK)
+	while (which < NO_TRANSFER && answers[which] == CODE_OK)
 		which++;
 	return answers[which];
 }
@@ -150,7 +148,7 @@ rule_group_reversal(const Operation *group, WorkingSet *set, Effects *effects)
 	{
 		Operation leg = leg_of(group, i);
 
-		if (is_passed_over(group, working_set_original(set, leg.link_id)))
+		if (remainder_of(group, working_set_original(set, leg.link_id)) != SOMETHING)
 			continue;
 		code = rule_reversal(&leg, set, effects);
 		if (code != CODE_OK)
