@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import os
 import pathlib
+import re
 import shlex
 import signal
 import subprocess
@@ -55,6 +56,10 @@ class Servers:
         """To a database, or to the one that leads."""
         here = f"host={self._socket} port={self.port + 3 + ('db1', 'db2').index(node)} user=postgres dbname=wallet" if node else self.conninfo
         return pq.Connection(here + ("" if node else "test"), 5)
+
+    def ttl(self):
+        """For how many seconds whoever leads has the leader key without renewing it."""
+        return int(re.search(r"^ +ttl: (\d+)$", (self.folder / "db1/patroni.yml").read_text(), re.MULTILINE)[1])
 
     # --- who is who
 
