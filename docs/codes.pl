@@ -11,8 +11,8 @@ a request that breaks two rules is refused with the code that stands first. Two 
 than the table says:
 
 - An amount that no currency could hold is refused while the payload is read, before any rule.
-- Queueing a request checks at once whether the amount of a new wallet, and any amount with more
-  than two decimals, fits the currency. When the amount does not fit, the request is not stored.
+- Queueing a request checks at once whether the amount of a new wallet, or any amount with more than
+  two decimals, has more decimals than the currency. If so, the request is not stored.
 
 A repeated idempotency key is found after the rules of the payload, and gives the first result
 before any rule that stands below `idempotency_mismatch` is looked at.

@@ -78,6 +78,9 @@ SELECT kind, payload, pg_temp.read(kind, payload)
         (63, 'deposit', '{"user_id":1,"wallet_id":1,"amount":1,"valid_until":32472144000}'),
         (64, 'deposit', '{"user_id":1,"wallet_id":1,"amount":1,"valid_until":"2020-01-01"}'),
         (65, 'wallet_read', '{"user_id":1,"wallet_id":1,"valid_until":"2999-01-01"}'),
+        -- the amount that is meant
+        (66, 'hold', '{"user_id":1,"source_wallet_id":1,"amount":1,"max_capture":0}'),
+        (67, 'hold', '{"user_id":1,"source_wallet_id":1,"amount":-1,"max_capture":0}'),
         -- kinds that nobody may ask for
         (71, 'fee', '{"source_wallet_id":1,"dest_wallet_id":2,"amount":1}'),
         (72, 'expiry', '{"user_id":1}'),
@@ -125,7 +128,9 @@ SELECT legs, pg_temp.read('group', format('{"user_id":1,"legs":%s}', legs))
         (35, '[{"kind":"transaction","source_wallet_id":1,"dest_wallet_id":1,"amount":1},{"kind":"deposit","wallet_id":1,"amount":0}]'),
         -- Both are refused while they are read, whether the parts are too few or too many.
         (36, '[{"kind":"deposit","wallet_id":1,"amount":92233720368547758.08},{"kind":"transaction","source_wallet_id":1,"amount":3,"split":[{"dest_wallet_id":2,"parts_per_million":0},{"dest_wallet_id":3,"rest":true}]}]'),
-        (37, '[{"kind":"deposit","wallet_id":1,"amount":92233720368547758.08},{"kind":"transaction","source_wallet_id":1,"amount":3,"split":[{"dest_wallet_id":2,"parts_per_million":1000001},{"dest_wallet_id":3,"rest":true}]}]')) AS v (n, legs)
+        (37, '[{"kind":"deposit","wallet_id":1,"amount":92233720368547758.08},{"kind":"transaction","source_wallet_id":1,"amount":3,"split":[{"dest_wallet_id":2,"parts_per_million":1000001},{"dest_wallet_id":3,"rest":true}]}]'),
+        (38, '[{"kind":"deposit","wallet_id":1,"amount":1},{"kind":"transaction","source_wallet_id":1,"amount":3,"split":[{"dest_wallet_id":2,"rest":true},{"dest_wallet_id":3,"amount":0}]}]'),
+        (39, '[{"kind":"hold","source_wallet_id":1,"amount":3,"max_capture":0}]')) AS v (n, legs)
     ORDER BY n;
 -- A split stands in a leg alone.
 SELECT pg_temp.read('transaction', '{"user_id":1,"source_wallet_id":1,"trans_sum":3,"split":[{"dest_wallet_id":2,"rest":true}]}');

@@ -104,6 +104,11 @@ SELECT pg_temp.tamper('UPDATE wallet.limit_change SET ceiling_before = 1 WHERE c
 SELECT pg_temp.tamper('UPDATE wallet.limit_change SET last_transfer_id = 20 WHERE change_id = 1');
 SELECT pg_temp.tamper('UPDATE wallet.limit_change SET last_transfer_id = 19 WHERE change_id = 2');
 SELECT pg_temp.tamper('UPDATE wallet.limit_change SET wallet_id = 2');
+-- A ceiling that would have refused the last credit, and the lowest that allowed it.
+SELECT pg_temp.tamper('SELECT wallet_set_limits(2, ceiling => 1000)', 'SELECT wallet_deposit(2, 1)', 'UPDATE wallet.wallet SET ceiling = balance - 1 WHERE wallet_id = 2',
+                      'UPDATE wallet.limit_change SET ceiling_after = (SELECT w.ceiling FROM wallet.wallet AS w WHERE w.wallet_id = 2) WHERE wallet_id = 2');
+SELECT pg_temp.tamper('SELECT wallet_set_limits(2, ceiling => 1000)', 'SELECT wallet_deposit(2, 1)', 'UPDATE wallet.wallet SET ceiling = balance WHERE wallet_id = 2',
+                      'UPDATE wallet.limit_change SET ceiling_after = (SELECT w.ceiling FROM wallet.wallet AS w WHERE w.wallet_id = 2) WHERE wallet_id = 2');
 -- Groups: a last row that is missing, one too many, a size, a second request.
 SELECT pg_temp.tamper('DELETE FROM wallet.transfer WHERE link_id = 25', 'DELETE FROM wallet.hold WHERE hold_id = 25', 'DELETE FROM wallet.request WHERE request_id IN (2, 3)',
     'UPDATE wallet.transfer SET destination_previous = 24 WHERE transfer_id = 28', 'UPDATE wallet.transfer SET held = 200 WHERE transfer_id = 29', 'UPDATE wallet.wallet SET held = 200 WHERE wallet_id = 3');

@@ -396,7 +396,7 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
            CASE WHEN count(f.name) > 0 THEN format('%s faults, such as %s', sum(f.faults), min(f.detail)) END
         FROM unnest(ARRAY['money_conserved', 'balance_matches_journal', 'held_matches_journal', 'hold_matches_journal', 'reversed_matches_journal',
                           'outside_known', 'kind_known', 'row_fits_kind', 'group_whole', 'journal_chain', 'posted_at_rises',
-                          'balance_floor', 'limits_match_changes', 'one_currency', 'one_outcome', 'outcome_fits_request',
+                          'balance_floor', 'balance_ceiling', 'limits_match_changes', 'one_currency', 'one_outcome', 'outcome_fits_request',
                           'all_settled_below_low_water', 'verified_unchanged']) WITH ORDINALITY AS checks (check_name, position)
             LEFT JOIN unnest(findings) AS f ON f.name = checks.check_name
         WHERE with_past OR checks.check_name <> 'verified_unchanged'

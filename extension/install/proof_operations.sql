@@ -36,7 +36,8 @@ COMMENT ON FUNCTION wallet.held_after(bigint, bigint) IS
  * Along a wallet's chain held grows by what holds and extensions reserve, shrinks by what voids,
  * expiries and captures release, and is changed by nothing else.  Each debit leaves what is held and
  * the floor that is in force; a capture is judged for what exceeds the hold alone, and a reversal that
- * overdraws and a sweep are not judged.  Sums of the area wallet, under the name held instead of a
+ * overdraws and a sweep are not judged.  Each credit leaves no more than the ceiling that is in force.
+ * Sums of the area wallet, under the name held instead of a
  * currency: each change takes the digest of what was held and gives that of what is held.
  */
 CREATE FUNCTION wallet.verify_held(first bigint, last bigint)
@@ -53,6 +54,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
             FROM s
     ), bounded AS MATERIALIZED (
         SELECT DISTINCT c.wallet_id FROM wallet.limit_change AS c WHERE c.floor_after > 0
+    ), capped AS MATERIALIZED (
+        SELECT DISTINCT c.wallet_id FROM wallet.limit_change AS c WHERE c.ceiling_after < 9223372036854775807
     ), fault (name, detail) AS (
         SELECT 'held_matches_journal', format('wallet %s at transfer %s', d.wallet_id, d.transfer_id)
             FROM debit AS d
@@ -75,6 +78,15 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
                     ELSE d.kind NOT IN (wallet.kind_number('void'), wallet.kind_number('expiry'), wallet.kind_number('sweep')) AND d.amount > 0
                     END
                 AND d.balance::numeric - d.held < f.floor
+        UNION ALL
+        SELECT 'balance_ceiling', format('wallet %s at transfer %s', j.destination_wallet_id, j.transfer_id)
+            FROM wallet.transfer AS j
+                CROSS JOIN LATERAL (SELECT (SELECT c.ceiling_after FROM wallet.limit_change AS c
+                                                WHERE c.wallet_id = j.destination_wallet_id AND c.last_transfer_id < j.transfer_id
+                                                ORDER BY c.last_transfer_id DESC, c.change_id DESC LIMIT 1) OFFSET 0) AS f (ceiling)
+            WHERE j.transfer_id > verify_held.first AND j.transfer_id <= verify_held.last
+                AND j.destination_wallet_id IN (SELECT b.wallet_id FROM capped AS b)
+                AND wallet.moves_money(j.kind) AND j.destination_balance > f.ceiling
     )
     SELECT f.name, count(*), min(f.detail), 'new', NULL::bigint, NULL, NULL::numeric, NULL::numeric, NULL::numeric
         FROM fault AS f GROUP BY f.name
@@ -85,7 +97,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         FROM debit AS d WHERE d.held <> d.before GROUP BY d.wallet_id >> 17
 $$;
 COMMENT ON FUNCTION wallet.verify_held(bigint, bigint) IS
-    'faults and sums of what is held, and debits that left too little, of the transfers above one id, up to another';
+    'faults and sums of what is held, debits that left too little, and credits that left too much, of the transfers above one id, up to another';
 
 /*
  * The changes of the limits of a block of wallets, each of which goes on from the one before, up to what

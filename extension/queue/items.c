@@ -74,7 +74,6 @@ item_refuse(EnqueueItem *item, WalletCode code)
 	switch (code)
 	{
 		case CODE_AMOUNT_PRECISION:
-		case CODE_AMOUNT_TOO_LARGE:
 			appendStringInfo(&item->message,
 			                 "member \"%s\": ", payload_amount_member(item->request.kind));
 			break;
@@ -132,14 +131,16 @@ find_request_currency(const Request *request, Currency *currency)
 	return true;
 }
 
-/* Does the amount fit its currency?  Where that is not known yet, posting will tell. */
+/*
+ * Does the amount have more decimals than its currency?  Where that is not known yet, posting will
+ * tell, as it does of an amount that is too large (LEDGER.md, section 1).
+ */
 static void
 check_amount(EnqueueItem *item)
 {
 	const Request *request = &item->request;
 	Currency currency;
 	int64 amount;
-	WalletCode code;
 
 	if ((!names_currency(request) && !is_about_wallet(request)) || !may_find_currency(request))
 		return;
@@ -148,13 +149,11 @@ check_amount(EnqueueItem *item)
 		item->lacks_currency = names_currency(request);
 		return;
 	}
-	code = amount_to_minor(request->amount, currency.minor_digits, &amount);
-	if (code == CODE_OK)
+	if (amount_to_minor(request->amount, currency.minor_digits, &amount) != CODE_AMOUNT_PRECISION)
 		return;
-	item_refuse(item, code);
-	if (code == CODE_AMOUNT_PRECISION)
-		appendStringInfo(&item->message, ": %s has %d, not %d", currency.code,
-		                 currency.minor_digits, request->amount.scale);
+	item_refuse(item, CODE_AMOUNT_PRECISION);
+	appendStringInfo(&item->message, ": %s has %d, not %d", currency.code, currency.minor_digits,
+	                 request->amount.scale);
 }
 
 /*

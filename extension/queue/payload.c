@@ -578,24 +578,50 @@ is_about_amount(WalletCode code)
 	return code == CODE_AMOUNT_NOT_POSITIVE || code == CODE_AMOUNT_NEGATIVE;
 }
 
+/* Appends which amount of an operation, or of a share of its split, operation_check() has refused. */
+static void
+append_wrong_amount(StringInfo message, const Operation *operation)
+{
+	const KindInfo *info = &kind_infos[operation->kind];
+
+	for (int i = 0; i < info->member_count; i++)
+	{
+		if (operation_check_member(operation, &info->members[i]) != CODE_OK)
+		{
+			appendStringInfoString(message, info->members[i].name);
+			return;
+		}
+	}
+	for (int i = 0; i < operation->share_count; i++)
+	{
+		const Amount *amount = &operation->parts->shares[operation->share_first + i].amount;
+
+		if (AMOUNT_IS_GIVEN(*amount) && amount->digits <= 0)
+		{
+			appendStringInfo(message, "split[%d].amount", i);
+			return;
+		}
+	}
+}
+
 WalletCode
 payload_check(const Operation *operation, int64 moment, StringInfo message)
 {
 	WalletCode code = operation_check(operation, moment);
-	RequestKind kind;
-	const char *amount;
+	bool is_amount = is_about_amount(code);
 	int leg;
 
 	if (code == CODE_OK)
 		return code;
 	leg = find_leg(operation, moment, code);
-	kind = leg >= 0 ? operation->parts->legs[leg].kind : operation->kind;
-	amount = is_about_amount(code) ? payload_amount_member(kind) : "";
+	if (leg >= 0 || is_amount)
+		appendStringInfoString(message, "member \"");
 	if (leg >= 0)
-		appendStringInfo(message, "member \"legs[%d]%s%s\": ", leg, amount[0] == '\0' ? "" : ".",
-		                 amount);
-	else if (amount[0] != '\0')
-		appendStringInfo(message, "member \"%s\": ", amount);
+		appendStringInfo(message, "legs[%d]%s", leg, is_amount ? "." : "");
+	if (is_amount)
+		append_wrong_amount(message, leg >= 0 ? &operation->parts->legs[leg] : operation);
+	if (leg >= 0 || is_amount)
+		appendStringInfoString(message, "\": ");
 	appendStringInfoString(message, wallet_codes[code].message);
 	return code;
 }

@@ -187,8 +187,8 @@ amount_is_less(Amount a, Amount b)
 	return a_digits < b_digits;
 }
 
-static WalletCode
-check_member(const Operation *operation, const KindMember *member)
+WalletCode
+operation_check_member(const Operation *operation, const KindMember *member)
 {
 	const void *value = (const char *) operation + member->offset;
 	const Amount *amount = value;
@@ -277,7 +277,7 @@ check_amounts(const Operation *operation)
 	WalletCode code = CODE_OK;
 
 	for (int i = 0; code == CODE_OK && i < kind->member_count; i++)
-		code = check_member(operation, &kind->members[i]);
+		code = operation_check_member(operation, &kind->members[i]);
 	for (int i = 0; code == CODE_OK && i < operation->share_count; i++)
 	{
 		const Share *share = &operation->parts->shares[operation->share_first + i];

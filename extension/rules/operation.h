@@ -300,6 +300,9 @@ extern const char *kind_name(int number);
 /* Sets the kind that has this name; false where there is none. */
 extern bool kind_from_name(const char *name, RequestKind *kind);
 
+/* What one member says by itself: only the sign of an amount can be wrong. */
+extern WalletCode operation_check_member(const Operation *operation, const KindMember *member);
+
 /*
  * The checks that the operation alone allows, and the moment, which the end of a hold must come
  * after.  A request is checked when it is queued and when it is carried out, a group with its

@@ -2,7 +2,7 @@
 from dataclasses import replace
 
 from payload import CURRENCIES, UNITS_MAX, Moment, Operation, Refused, check_currency, check_id, check_key, check_operation, is_broken, reached, read_numeric_amount, read_payload
-from rules import Outcome, Rules, Wallet, all_units, check_gain, check_max_amount, check_status, may
+from rules import Outcome, Rules, Wallet, all_units, check_gain, check_max_amount, check_precision, check_status, may
 
 STATUSES = ("active", "frozen", "closed")
 
@@ -190,13 +190,13 @@ class Model(Rules):
         return request.valid_until is not None and reached(self.clock, Moment(request.valid_until))
 
     def check_at_once(self, request):
-        """An amount whose currency is known, and that does not fit it, is not even stored."""
+        """An amount with more decimals than its currency, which is known, is not even stored."""
         if request.kind == "wallet" and request.currency in CURRENCIES:
-            all_units(request.currency, request.amount)
+            check_precision(request.currency, request.amount)
         elif request.amount is not None and request.amount.decimals > 2:
             wallet = self.wallets.get(request.source_id or request.destination_id)
             if wallet is not None:
-                all_units(wallet.currency, request.amount)
+                check_precision(wallet.currency, request.amount)
 
     def carry_out(self, request, now):
         check_operation(request, now)

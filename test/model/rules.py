@@ -227,10 +227,14 @@ def check_status(*wallets):
             raise Refused("wallet_" + status)
 
 
-def all_units(currency, *amounts):
-    """Precision comes before size, over all of them."""
+def check_precision(currency, *amounts):
     if any(amount and amount.decimals > CURRENCIES[currency] for amount in amounts):
         raise Refused("amount_precision")
+
+
+def all_units(currency, *amounts):
+    """Precision comes before size, over all of them."""
+    check_precision(currency, *amounts)
     return [amount and units_of(amount, currency) for amount in amounts]
 
 

@@ -38,6 +38,12 @@ $handshake{queued} = enqueue('transaction', transfer_json(4, 5, 1000), 'key of t
 ask($node, $db, 'BEGIN; ' . deposits_sql([1, 1000]) . '; ROLLBACK');
 is(ask($node, $db, 'SELECT wallet_rotate_requests()'), 't', 'another one');
 $node->safe_psql($db, transfers_sql(map { [5 + $_ % 10, 6 + $_ % 10, 1] } 1 .. 3000));
+# What stands outside of the plain columns: legs and shares, a hold's end, a handshake, a deadline.
+$handshake{hold} = enqueue('hold', '{"user_id":16,"source_wallet_id":16,"dest_wallet_id":17,"amount":7,"max_capture":9,"expires_in":3600}');
+$handshake{capture} = enqueue('capture', qq({"user_id":17,"hold_handshake_id":"$handshake{hold}","amount":5,"final":false}));
+$handshake{group} = enqueue('group', '{"user_id":18,"legs":[{"kind":"fee","source_wallet_id":18,"dest_wallet_id":16,"amount":0.5},'
+    . '{"kind":"transaction","source_wallet_id":18,"amount":10,"split":[{"dest_wallet_id":16,"parts_per_million":300000},{"dest_wallet_id":17,"rest":true}]}],'
+    . '"valid_until":"2999-12-31T00:00:00Z"}');
 
 # The looks of it, handshakes included.
 my %kind    = (done => ['transaction', 1], made => ['wallet', 30], refused => ['withdrawal', 3]);
@@ -65,7 +71,7 @@ $node->command_ok(['psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-f', "$dump.sql", 
 is(ask($node, 'still', $rows),    $before{$rows},    'every row of every table is the same');
 is(ask($node, 'still', $parts),   $before{$parts},   'every partition is as it was');
 like($before{$parts}, qr/wallet\.request_3 /, 'those made later, too');
-is(ask($node, 'still', queued()), '3001',            'the queue is as long as before');
+is(ask($node, 'still', queued()), '3004',            'the queue is as long as before');
 is(ask($node, 'still', $settled), $before{$settled}, 'the old handshakes say what they said');
 is(ask($node, 'still', 'SELECT count(*) FROM wallet.secret'), '1', 'there is one key');
 
@@ -113,6 +119,10 @@ foreach my $restored (qw(still script archive))
             "SELECT state, code FROM wallet_lookup('transaction', 4, '$handshake{queued}')"),
         'processed|processed',
         "$restored: the handshake of a queued request tells its outcome");
+    is( ask($node, $restored,
+            'SELECT string_agg(code, chr(32) ORDER BY ordinal) FROM wallet_lookup_many('
+                . "'{hold,capture,group}', '{16,17,18}', '{$handshake{hold},$handshake{capture},$handshake{group}}')"),
+        'processed processed processed', "$restored: so do those of a hold, a capture and a group");
 
     # Nothing is done twice, and what comes next gets numbers that nothing had before.
     my $highest = ask($node, $restored, 'SELECT max(request_id) FROM wallet.request');
