@@ -163,6 +163,7 @@ END
 
 # haproxy_configuration HTTP PRIMARY REPLICA: the three ports. A database's connections are cut as soon as
 # Patroni does not answer for the database: a frozen one would hold them for as long as it is frozen.
+# forwardfor: to a shim at a loopback address everybody would come from there, and might read /metrics.
 # A shim that is alive and not ready answers what it has under way; while none is ready they are all asked,
 # since they know why, and may read.
 haproxy_configuration() {
@@ -201,6 +202,7 @@ frontend http
     mode http
     timeout http-request 15s
     timeout client 60s
+    option forwardfor
 $(for status in 502 503 504; do
         echo "    http-error status $status content-type application/problem+json string '$away$status,\"code\":\"database_unavailable\"}' hdr Retry-After 1"
     done)

@@ -41,7 +41,8 @@ such as `2 days` or `PT36H`; a day has 24 hours, a month 30 days.
 
 An operator who speaks for all users may leave out `user_id`, except of a wallet and of a read. The
 leg of a group has the members of its kind without `user_id`, `valid_until` and
-`hold_handshake_id`, and `kind` besides; `split` may stand in a leg alone. Some kinds are legs only,
+`hold_handshake_id`, and `kind` besides; `split` may stand in a leg alone, and `amount` in place of
+`trans_sum`. Some kinds are legs only,
 and some are rows of the journal that nobody asks for.
 
 This page is made from [extension/rules/kinds.h](../extension/rules/kinds.h) by `docs/kinds.pl`.

@@ -3,10 +3,10 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-run_program() { # NAME: of test/unit/NAME.c, which speaks TAP itself
+run_program() { # NAME [WORD...]: of test/unit/NAME.c, which speaks TAP itself, and more words for the compiler
     program=$(mktemp "${TMPDIR:-/tmp}/$1.XXXXXX")
     trap 'rm -f "$program"' EXIT
     "${CC:-cc}" -std=c11 -D_GNU_SOURCE -g -Wall -Wextra -Werror -fsanitize=address,undefined -fno-sanitize-recover=all \
-        -Iextension "test/unit/$1.c" extension/rules/*.c -o "$program"
+        -Iextension "test/unit/$1.c" "${@:2}" extension/rules/*.c -o "$program"
     "$program"
 }

@@ -120,7 +120,8 @@ BEGIN
                         ('wallet_standbys_missing', state.standbys_missing),
                         ('wallet_standby_lag_bytes', (SELECT max(pg_wal_lsn_diff(own_lsn, w.replay_lsn)) FROM pg_stat_get_wal_senders() AS w WHERE w.state = 'streaming')),
                         ('wallet_replay_lag_seconds', CASE WHEN is_standby THEN
-                            CASE WHEN own_lsn = pg_last_wal_replay_lsn() THEN 0 ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END END),
+                            CASE WHEN own_lsn = pg_last_wal_replay_lsn() AND (SELECT r.pid FROM pg_stat_get_wal_receiver() AS r) IS NOT NULL THEN 0
+                                 ELSE extract(epoch FROM clock_timestamp() - coalesce(pg_last_xact_replay_timestamp(), pg_postmaster_start_time())) END END),
                         ('wallet_database_connections', (SELECT pg_stat_get_db_numbackends(d.oid) FROM pg_database AS d WHERE d.datname = current_database())),
                         ('wallet_database_connections_max', current_setting('max_connections')::integer)
                     ) AS one (name, value)

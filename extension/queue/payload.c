@@ -578,7 +578,7 @@ is_about_amount(WalletCode code)
 	return code == CODE_AMOUNT_NOT_POSITIVE || code == CODE_AMOUNT_NEGATIVE;
 }
 
-/* Appends which amount of an operation, or of a share of its split, operation_check() has refused. */
+/* Appends which amount operation_check() has refused: a member's, or that of a share. */
 static void
 append_wrong_amount(StringInfo message, const Operation *operation)
 {

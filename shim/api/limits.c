@@ -7,7 +7,13 @@
  * takes to come back.  A request is refused that would move the moment further than a second from
  * now.
  *
- * Locking: one mutex protects all buckets, for some 50 ns.  Keys without a limit do not come here.
+ * A place is taken from another key only when a set has no free one, and then from the key that has
+ * its requests back first.  The sets are large: as long as the keys that have used requests
+ * in the last second are no more than half of the places, no set is full.  (Then a set has 32 such
+ * keys on average, with a standard deviation of 5.6.)
+ *
+ * Locking: one mutex protects all buckets, for less than a microsecond.  Keys without a limit do
+ * not come here.
  */
 #include "api/limits.h"
 
@@ -16,8 +22,8 @@
 #include <string.h>
 
 #define SECOND_US INT64_C(1000000)
-#define SETS 1024
-#define WAYS 4
+#define SETS 256
+#define WAYS 64
 
 typedef struct Bucket
 {
@@ -25,14 +31,14 @@ typedef struct Bucket
 	int64_t full_at_us; /* 0: the place is free */
 } Bucket;
 
-static Bucket buckets[SETS][WAYS]; /* a set for each beginning of a hash */
+static Bucket buckets[SETS][WAYS]; /* a set for each first byte of a hash */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
 /* The bucket of a key: a new one is in the place of the one that is full first. */
 static Bucket *
 find_bucket(const unsigned char *hash)
 {
-	Bucket *set = buckets[(hash[0] | hash[1] << 8) % SETS];
+	Bucket *set = buckets[hash[0]];
 	Bucket *place = &set[0];
 
 	for (int i = 0; i < WAYS; i++)

@@ -3,9 +3,9 @@
  *		How many requests a second an API key may make of this process.
  *
  * A key may make as many requests at once as it may make in a second; then they come back evenly.
- * A request that is refused costs nothing.  What is kept is bounded: when more keys with limits ask
- * than there are places, the key whose requests are all back first is forgotten, which it does not
- * notice.
+ * A request that is refused costs nothing.  What is kept is bounded: there is place for 8192 keys
+ * with limits that ask within one second.  When there are more, the key whose requests are all back
+ * first may be forgotten, and begins anew.
  */
 #ifndef WALLET_SHIM_LIMITS_H
 #define WALLET_SHIM_LIMITS_H

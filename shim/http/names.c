@@ -25,15 +25,16 @@ names_make_id(Http *http, RequestNames *names)
 	         ++http->id_count);
 }
 
-/* version-trace-parent-flags, of version 0 or a later one that may have more behind it. */
+/* version-trace-parent-flags, of version 0, or of a later one that may have more behind it. */
 static bool
 is_trace(const char *text)
 {
 	return strspn(text, HEX_DIGITS) == 2 && text[2] == '-' && strncmp(text, "ff", 2) != 0 &&
 	       strspn(text + 3, HEX_DIGITS) == TRACE_ID_LENGTH && text[35] == '-' &&
 	       strspn(text + 36, HEX_DIGITS) == 16 && text[52] == '-' &&
-	       strspn(text + 53, HEX_DIGITS) == 2 && (text[55] == '\0' || text[55] == '-') &&
-	       strspn(text + 3, "0") < TRACE_ID_LENGTH;
+	       strspn(text + 53, HEX_DIGITS) == 2 &&
+	       (text[55] == '\0' || (text[55] == '-' && strncmp(text, "00", 2) != 0)) &&
+	       strspn(text + 3, "0") < TRACE_ID_LENGTH && strspn(text + 36, "0") < 16;
 }
 
 void

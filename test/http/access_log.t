@@ -57,7 +57,7 @@ my @asked = (
     [ 'slashed', 'POST', '//api/v1/deposit/', $body, {}, '/api/v1/deposit', 202, undef ],
     [ 'broken', 'POST', '/api/v1/deposit', '{', {}, '/api/v1/deposit', 400, 'invalid_json' ],
     [ 'nowhere', 'GET', "/some/path/$user?secret=1", undef, {}, undef, 404, 'not_found' ],
-    [ 'patched', 'PATCH', '/api/v1/deposit', undef, { traceparent => '00-zz' }, '/api/v1/deposit', 405, 'method_not_allowed' ],
+    [ 'patched', 'PATCH', '/api/v1/deposit', undef, { traceparent => "$trace-more" }, '/api/v1/deposit', 405, 'method_not_allowed' ],
     [ 'read', 'GET', "/api/v1/wallet/async?user_id=$user", undef, {}, '/api/v1/wallet/async', 200, undef ],
     [ 'probed', 'GET', '/healthz', undef, {}, '/healthz', 200, undef ],
 );

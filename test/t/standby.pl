@@ -60,6 +60,11 @@ is(ask($standby, $db, "SELECT string_agg(wallet_dry_run(kind, payload::json) ->>
     'processed processed insufficient_funds hold_not_found', 'a dry run works there');
 is(Shim::get("deposit?user_id=1&handshake_id=$handshake")->{status}, 200, 'but outcomes can be read');
 
+my $lag = q{(SELECT value FROM wallet.metric WHERE name = 'wallet_replay_lag_seconds')};
+becomes($standby, $db, "SELECT $lag = 0", 't', 'it shows what the primary has');
+$node->stop;
+becomes($standby, $db, "SELECT $lag > 0", 't', 'cut off, it does not know what is missing');
+
 $standby->promote;
 readyz_becomes(200, 'ready');
 my $stored = Shim::post('deposit', $deposit);
