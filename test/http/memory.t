@@ -33,6 +33,8 @@ my ($payer, $source) = wallet('1000000');
 my ($payee, $destination) = wallet('1');
 my $handshake = json(pay($payer, $source, $destination, '0.01'))->{handshake_id};
 my $stranger = 'f' x 64;
+my $between = qq("source_wallet_id":$source,"dest_wallet_id":$destination);
+my $hold = json(post('hold', qq({"user_id":$payer,$between,"amount":100000})))->{handshake_id};
 
 sub request {
     my ($method, $path, $body, @fields) = @_;
@@ -44,7 +46,7 @@ sub request {
 sub transfer {
     my ($sum, @fields) = @_;
     return request('POST', '/api/v1/transaction',
-        qq({"user_id":$payer,"source_wallet_id":$source,"dest_wallet_id":$destination,"trans_sum":$sum}),
+        qq({"user_id":$payer,$between,"trans_sum":$sum}),
         @fields);
 }
 
@@ -59,7 +61,19 @@ my @kinds = (
     sub { request('POST', '/api/v1/wallet', qq({"user_id":$payer,"amount":1})) },
     sub { request('POST', '/api/v1/deposit', '{"user_id":') },
     sub { request('POST', '/api/v1/transaction/bulk',
-        qq([{"user_id":$payer,"source_wallet_id":$source,"dest_wallet_id":$destination,"trans_sum":0.01},{}])) },
+        qq([{"user_id":$payer,$between,"trans_sum":0.01},{}])) },
+    sub { request('POST', '/api/v1/hold', qq({"user_id":$payer,$between,"amount":0.01,"expires_in":1})) },
+    sub { request('POST', '/api/v1/capture', qq({"user_id":$payee,"hold_handshake_id":"$hold","amount":0.01,"final":false})) },
+    sub { request('POST', '/api/v1/void', qq({"user_id":$payee,"hold_handshake_id":"$hold","amount":0.01})) },
+    sub { request('POST', '/api/v1/hold_extend', qq({"user_id":$payer,"hold_handshake_id":"$stranger","amount":7})) },
+    sub { request('POST', '/api/v1/reversal', qq({"user_id":$payee,"transfer_id":$count,"amount":0.01})) },
+    sub { request('POST', '/api/v1/group', qq({"user_id":$payer,"legs":[{"kind":"fee",$between,"amount":0.01},)
+        . qq({"kind":"transaction","source_wallet_id":$source,"amount":0.02,"split":[{"dest_wallet_id":$destination,"rest":true}]}]})) },
+    sub { request('POST', '/api/v1/group_reversal', qq({"user_id":$payee,"group_id":$count})) },
+    sub { request('POST', '/api/v1/bulk', qq([{"kind":"withdrawal","user_id":$payee,"wallet_id":$destination,"amount":0.01},{"kind":"hold"}])) },
+    sub { request('POST', '/api/v1/transaction?dry_run=true', qq({"user_id":$payer,$between,"trans_sum":0.01})) },
+    sub { request('QUERY', '/api/v1/outcome', qq([{"user_id":$payer,"handshake_id":"$handshake"},{"user_id":$payer,"handshake_id":"$hold"}])) },
+    sub { request('GET', "/api/v1/hold/async?user_id=$payee&wallet_id=$destination&limit=3") },
     sub { request('GET', "/api/v1/transaction?user_id=$payer&handshake_id=$handshake") },
     sub { request('GET', '/api/v1/transaction', qq({"user_id":$payer,"handshake_id":"$handshake"})) },
     sub { request('GET', "/api/v1/transaction?user_id=$payer&handshake_id=$stranger") },
