@@ -594,9 +594,9 @@ append_wrong_amount(StringInfo message, const Operation *operation)
 	}
 	for (int i = 0; i < operation->share_count; i++)
 	{
-		const Amount *amount = &operation->parts->shares[operation->share_first + i].amount;
+		const Share *share = &operation->parts->shares[operation->share_first + i];
 
-		if (AMOUNT_IS_GIVEN(*amount) && amount->digits <= 0)
+		if (operation_check_share(share) != CODE_OK)
 		{
 			appendStringInfo(message, "split[%d].amount", i);
 			return;

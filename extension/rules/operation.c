@@ -205,6 +205,13 @@ operation_check_member(const Operation *operation, const KindMember *member)
 	}
 }
 
+WalletCode
+operation_check_share(const Share *share)
+{
+	return !AMOUNT_IS_GIVEN(share->amount) || share->amount.digits > 0 ? CODE_OK
+	                                                                   : CODE_AMOUNT_NOT_POSITIVE;
+}
+
 /* A mode takes the place of the amount, or not; a split takes none. */
 static WalletCode
 check_amount_mode(const Operation *operation)
@@ -279,12 +286,7 @@ check_amounts(const Operation *operation)
 	for (int i = 0; code == CODE_OK && i < kind->member_count; i++)
 		code = operation_check_member(operation, &kind->members[i]);
 	for (int i = 0; code == CODE_OK && i < operation->share_count; i++)
-	{
-		const Share *share = &operation->parts->shares[operation->share_first + i];
-
-		if (AMOUNT_IS_GIVEN(share->amount) && share->amount.digits <= 0)
-			code = CODE_AMOUNT_NOT_POSITIVE;
-	}
+		code = operation_check_share(&operation->parts->shares[operation->share_first + i]);
 	return code;
 }
 

@@ -303,6 +303,9 @@ extern bool kind_from_name(const char *name, RequestKind *kind);
 /* What one member says by itself: only the sign of an amount can be wrong. */
 extern WalletCode operation_check_member(const Operation *operation, const KindMember *member);
 
+/* The same of the amount of a share, which may have none. */
+extern WalletCode operation_check_share(const Share *share);
+
 /*
  * The checks that the operation alone allows, and the moment, which the end of a hold must come
  * after.  A request is checked when it is queued and when it is carried out, a group with its

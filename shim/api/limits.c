@@ -18,6 +18,7 @@
 #include "api/limits.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -32,6 +33,8 @@ typedef struct Bucket
 } Bucket;
 
 static Bucket buckets[SETS][WAYS]; /* a set for each first byte of a hash */
+_Static_assert(SETS == UCHAR_MAX + 1, "each first byte of a hash has a set");
+
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
 /* The bucket of a key: a new one is in the place of the one that is full first. */
