@@ -86,6 +86,7 @@ wanted() {
         lint | test) echo "shellcheck cppcheck python3 ${clang_format:-}" ;;&
         test)
             echo 'perl libipc-run-perl libio-socket-ssl-perl openssl strace sqlsmith nginx prometheus'
+            echo 'prometheus-postgres-exporter'
             echo 'libtap-parser-sourcehandler-pgtap-perl git unzip systemd pgbackrest'
             echo 'clang libclang-rt-dev'
             [[ $pg == own ]] || echo "postgresql-$pg-pgtap"
@@ -123,7 +124,7 @@ install_packages() {
         printf '#!/bin/sh\nexit 101\n' | "${root[@]}" install -m 755 /dev/stdin "$policy"
     apt install -y --no-install-recommends "$@" >&2 || status=$?
     "${root[@]}" rm -f "$conf" ${policy:+"$policy"}
-    for service in nginx etcd haproxy patroni prometheus; do
+    for service in nginx etcd haproxy patroni prometheus prometheus-postgres-exporter; do
         [[ " $* " != *" $service"[\ -]* ]] || "${root[@]}" update-rc.d "$service" disable >/dev/null || true
     done
     "${root[@]}" rmdir -p --ignore-fail-on-non-empty "$dir" 2>/dev/null || true

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # A real Prometheus scrapes a real shim, with the files of deploy/: while the worker is off and requests wait, the
-# alerts fire, and when it runs again they end. And what the alerts and the dashboard ask for, /metrics shows. Needs
-# prometheus, and psql, by the PG* variables, as a superuser.
+# alerts fire, and when it runs again they end. And what the alerts and the dashboard ask for, /metrics shows, and
+# postgres_exporter without the shim. Needs prometheus, and psql, by the PG* variables, as a superuser.
 use strict;
 use warnings;
 use FindBin;
@@ -53,30 +53,57 @@ for my $file ('alerts.yml', 'grafana-dashboard.json') {
     is("@missing", '', "$file asks for what there is");
 }
 
+# --- a postgres_exporter, whose role is a monitor
+
+sub free_port { return IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1')->sockport; }
+
+# start(PROGRAM, OPTION...): its process, whose output is in the file of its name.
+sub start {
+    my (@command) = @_;
+    my $process = fork // die "cannot fork: $!";
+    return $process if $process;
+    open STDERR, '>', "$dir/$command[0].log" or die "cannot write a log: $!";
+    open STDOUT, '>&', \*STDERR;
+    exec @command or die "cannot run $command[0]: $!";
+}
+my @started;
+my $changed;
+my $role = "watch_$user";
+END {
+    my $status = $?;
+    sql('ALTER SYSTEM RESET pg_wallet.worker'), sql('SELECT pg_reload_conf()') if $changed;
+    for my $process (@started) { kill 'TERM', $process; waitpid $process, 0; }
+    sql("DROP OWNED BY $role; DROP ROLE $role") if $role;
+    $? = $status;
+}
+
+my $exporter = 'prometheus-postgres-exporter';
+my $scrape_exporter = '';
+if (grep { -x "$_/$exporter" } split /:/, $ENV{PATH}) {
+    sql("CREATE ROLE $role LOGIN PASSWORD '$token'; SELECT wallet_grant('$role', 'monitor')");
+    my ($host, $server_port, $database) = split /\|/, sql("SELECT current_setting('unix_socket_directories'), current_setting('port'), current_database()");
+    $host = $ENV{PGHOST} // $host =~ s/,.*//r;
+    local $ENV{DATA_SOURCE_NAME} = "host=$host port=$server_port dbname=$database user=$role password=$token sslmode=disable";
+    my $exporter_port = free_port();
+    push @started, start($exporter, "--web.listen-address=127.0.0.1:$exporter_port", "--extend.query-path=$top/deploy/postgres-exporter.yml",
+        '--disable-default-metrics', '--disable-settings-metrics');
+    my ($names) = slurp("$top/deploy/postgres-exporter.yml") =~ /^(#     metric_relabel_configs:\n(?:#       .*\n)+)/m;
+    $scrape_exporter = "  - job_name: exporter\n    static_configs: [{ targets: ['127.0.0.1:$exporter_port'] }]\n" . $names =~ s/^# //gmr;
+}
+else {
+    undef $role;
+}
+
 # --- a Prometheus, with short intervals
 
-my $free = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1');
-my $port = $free->sockport;
-close $free;
+my $port = free_port();
 my ($address) = $url =~ m{//(.*)};
 my $alerts = slurp("$top/deploy/alerts.yml") =~ s/for: \w+/for: 1s/gr =~ s/> 60$/> 2/mr;
 my $rules = spew('alerts.yml', $alerts);
 my $config = slurp("$top/deploy/prometheus.yml") =~ s/_interval: \w+/_interval: 1s/gr =~ s{/etc/prometheus/pg_wallet_alerts.yml}{$rules}r
     =~ s{/etc/prometheus/pg_wallet_token}{$token_file}r =~ s/127.0.0.1:9187/$address/r;
-spew('prometheus.yml', $config);
-my $prometheus = fork // die "cannot fork: $!";
-if ($prometheus == 0) {
-    open STDERR, '>', "$dir/log" or die "cannot write a log: $!";
-    open STDOUT, '>&', \*STDERR;
-    exec 'prometheus', "--config.file=$dir/prometheus.yml", "--storage.tsdb.path=$dir/data", "--web.listen-address=127.0.0.1:$port";
-}
-my $changed;
-END {
-    my $status = $?;
-    sql('ALTER SYSTEM RESET pg_wallet.worker'), sql('SELECT pg_reload_conf()') if $changed;
-    kill('TERM', $prometheus), waitpid($prometheus, 0) if $prometheus;
-    $? = $status;
-}
+spew('prometheus.yml', $config . $scrape_exporter);
+push @started, start('prometheus', "--config.file=$dir/prometheus.yml", "--storage.tsdb.path=$dir/data", "--web.listen-address=127.0.0.1:$port");
 
 # The names of the alerts that fire.
 sub firing {
@@ -92,13 +119,33 @@ sub wait_until {
     return $found;
 }
 
+# The samples of a family as one job has brought them: labels and value.
 sub scraped {
-    my $answer = HTTP::Tiny->new(timeout => 5)->get("http://127.0.0.1:$port/api/v1/query?query=wallet_worker_alive");
-    return $answer->{success} && @{ decode_json($answer->{content})->{data}{result} } > 0;
+    my ($family, $job) = @_;
+    my $answer = HTTP::Tiny->new(timeout => 5)->get("http://127.0.0.1:$port/api/v1/query?query=$family%7Bjob=%22$job%22%7D");
+    return if !$answer->{success};
+    my @samples;
+    for my $sample (@{ decode_json($answer->{content})->{data}{result} }) {
+        delete @{ $sample->{metric} }{qw(__name__ instance job server)};
+        push @samples, JSON::PP->new->canonical->encode($sample->{metric}) . " $sample->{value}[1]";
+    }
+    @samples = sort @samples;
+    return @samples;
 }
 my $until = time + $seconds_max;
-sleep 0.1 while !scraped() && time < $until;
-ok(scraped(), 'Prometheus reads the shim, with the token') or diag slurp("$dir/log");
+sleep 0.1 while !scraped('wallet_worker_alive', 'pg_wallet') && time < $until;
+ok(scraped('wallet_worker_alive', 'pg_wallet'), 'Prometheus reads the shim, with the token') or diag slurp("$dir/prometheus.log");
+SKIP: {
+    skip "needs $exporter", 5 if !$role;
+    $until = time + $seconds_max;
+    sleep 0.1 while !scraped('wallet_worker_alive', 'exporter') && time < $until;
+    for my $family (qw(wallet_worker_alive wallet_held_amount wallet_requests_total wallet_batch_requests_bucket wallet_batch_requests_count)) {
+        my $of_shim = join "\n", scraped($family, 'pg_wallet');
+        $until = time + $seconds_max;
+        sleep 0.1 while join("\n", scraped($family, 'exporter')) ne $of_shim && time < $until;
+        is(join("\n", scraped($family, 'exporter')), $of_shim, "postgres_exporter shows the same $family") or diag slurp("$dir/$exporter.log");
+    }
+}
 unlike(firing(), qr/Wallet(?:WorkerDead|QueueStuck|ShimDown)/, 'while all is well none of these alerts fires');
 
 $changed = 1;
