@@ -83,18 +83,24 @@ class Servers:
     def standby(self):
         return {"db1": "db2", "db2": "db1", None: None}[self.leader()]
 
-    def is_whole(self):
-        """One leads, the other one has all that is acknowledged, and the shims answer."""
+    def lacking(self):
+        """What lacks until one leads, the other one has all that is acknowledged, and the shims answer."""
         leader = self.leader()
-        return bool(
-            leader and self.is_in_role({"db1": "db2", "db2": "db1"}[leader], "sync") and self.answers(self.url + "/readyz")
-            and all(self.answers(f"http://{self.address(shim)}:{self.port + 7 + i}/readyz") for i, shim in enumerate(("shim1", "shim2")))
-        )  # fmt: skip
+        if not leader:
+            return ["a leader"]
+        standby = {"db1": "db2", "db2": "db1"}[leader]
+        answers = {
+            f"{standby} as a synchronous standby": self.is_in_role(standby, "sync"),
+            "a shim behind haproxy": self.answers(self.url + "/readyz"),
+            "shim1": self.answers(f"http://{self.address('shim1')}:{self.port + 7}/readyz"),
+            "shim2": self.answers(f"http://{self.address('shim2')}:{self.port + 8}/readyz"),
+        }
+        return [name for name, answer in answers.items() if not answer]
 
     def await_whole(self):
-        if not wait_until(self.is_whole, WHOLE_S_MAX, 0.2):
+        if not wait_until(lambda: not self.lacking(), WHOLE_S_MAX, 0.2):
             self.run("report")
-            raise RuntimeError(f"not whole after {WHOLE_S_MAX} s")
+            raise RuntimeError(f"after {WHOLE_S_MAX} s this lacks: {', '.join(self.lacking()) or 'nothing any more'}")
 
     def workers(self):
         """How many workers each database has."""
