@@ -158,11 +158,12 @@ sql() { inside runuser -u postgres -- psql -qXAt -d payments "$@"; }
 is_stored() { [[ $(sql -c 'SELECT queued FROM wallet.queue') == 1 ]]; }
 is_posted() { [[ $(sql -c 'SELECT count(*) FROM wallet.wallet WHERE user_id = 2') == 1 ]]; }
 
-# Nothing shall start but what systemd itself needs, and what is enabled later.
+# Nothing shall start but what systemd itself needs, PostgreSQL, and what is enabled later.
 bring_to_rest() {
     # shellcheck disable=SC2016 # for the inner bash
     enter bash -euc 'cd "$1"
-        rm -rf etc/systemd/system/*.wants etc/rc?.d/S* etc/postgresql/* usr/sbin/policy-rc.d
+        find etc/systemd/system -path "*.wants/*" ! -name postgresql.service -delete
+        rm -rf etc/rc?.d/S* etc/postgresql/* usr/sbin/policy-rc.d
         : >etc/fstab' _ "$place/root"
 }
 
@@ -172,7 +173,6 @@ start_database() {
     inside bash -euc '
         version=$(printf "%s\n" /usr/share/postgresql/*/extension/pg_wallet.control | cut -d / -f 5 | tail -n 1)
         pg_createcluster -p 5432 --pgoption shared_preload_libraries=pg_wallet "$version" payments -- --no-sync
-        systemctl enable postgresql
         systemctl start "postgresql@$version-payments"
         printf "PGPASSWORD=%s\nWALLET_ACCESS_LOG=json\n" "$1" >>/etc/pg-wallet/shim.conf' _ "$password"
 }
