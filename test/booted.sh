@@ -66,8 +66,8 @@ boot() {
 # shut_down: as `poweroff` does, or at once where that does not help.
 shut_down() {
     [[ -n $booted_job ]] || return 0
-    [[ -z $booted_init ]] || booted systemctl poweroff || true
-    wait_until 30 booted_is_over || kill -KILL "${booted_init:-$booted_job}" || true
+    { [[ -n $booted_init ]] && booted systemctl poweroff && wait_until 30 booted_is_over; } ||
+        kill -KILL "${booted_init:-$booted_job}" || true
     wait "$booted_job" || true
     booted_init='' booted_job=''
 }
