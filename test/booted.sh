@@ -24,15 +24,14 @@ become_init() { # ROOT
     ln -s pts/ptmx dev/ptmx
     ln -s /proc/self/fd dev/fd
     mount -t tmpfs -o mode=755 tmpfs run
-    pivot_root . mnt
-    umount -l /mnt
-    exec setpriv --bounding-set=-sys_module,-sys_rawio,-sys_time,-syslog \
+    mount --move . /
+    exec chroot . setpriv --bounding-set=-sys_module,-sys_rawio,-sys_time,-syslog \
         env -i container=lxc PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --show-status=no
 }
 
 # With `enter`, but for the processes, whose ids are then those of this machine.
 # shellcheck disable=SC2154 # keeper
-booted_file() { nsenter "--target=$keeper" --mount --root cat "$1" 2>/dev/null; }
+booted_file() { nsenter "--target=$keeper" --mount --root --wd cat "$1" 2>/dev/null; }
 
 booted_is_up() {
     booted_init=$(booted_file "$booted_group/init.scope/cgroup.procs") && [[ -n $booted_init ]] || return
@@ -41,7 +40,7 @@ booted_is_up() {
 
 # booted CMD...: runs CMD where systemd runs.
 booted() {
-    nsenter "--target=$booted_init" --mount --uts --ipc --net --pid --cgroup --root /usr/bin/env -i HOME=/root \
+    nsenter "--target=$booted_init" --mount --uts --ipc --net --pid --cgroup --root --wd /usr/bin/env -i HOME=/root \
         PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"
 }
 
@@ -74,7 +73,8 @@ shut_down() {
 
 booted_is_over() { ! kill -0 "$booted_job" 2>/dev/null; }
 
-# To be called when all is over: no cgroup is left.
+# To be called when all is over: no cgroup is left. One is busy until its last process has ended.
 forget_boot() {
-    [[ -z $booted_group ]] || enter find "$booted_group" -depth -type d -exec rmdir {} +
+    [[ -z $booted_group ]] ||
+        wait_until 10 enter find "$booted_group" -depth -type d -exec rmdir {} + 2>/dev/null
 }

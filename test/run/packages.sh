@@ -31,7 +31,7 @@ trap finish EXIT
 # --- a root of their own ---------------------------------------------------------------------
 
 # The mounts live as long as a process in their namespace, and are seen by nobody else.
-enter() { nsenter "--target=$keeper" --mount --pid --root "$@"; }
+enter() { nsenter "--target=$keeper" --mount --pid --root --wd "$@"; }
 inside() {
     if [[ -n $booted_init ]]; then
         booted "$@"
@@ -188,7 +188,7 @@ confined() {
     # shellcheck disable=SC2016 # for the inner bash
     inside bash -c 'grep -E "^(Uid|Gid|Cap...|NoNewPrivs|Seccomp):" "/proc/$1/status"
         echo writes:
-        nsenter "--target=$1" --mount --root bash -c "for dir in / /etc /home /root /run /usr /var /var/lib; do
+        nsenter "--target=$1" --mount --root --wd bash -c "for dir in / /etc /home /root /run /usr /var /var/lib; do
             [[ ! -w \$dir ]] || echo \$dir; done"' _ "$1" | xargs
 }
 
