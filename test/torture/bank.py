@@ -17,8 +17,12 @@ import tap
 from system import System, wait_until
 
 WALLETS = 20
+# Nobody holds money on these, so that they can be swept and closed.
+TILLS = 3
 # Some wallets are poor: payments from them are refused now and then.
 RICH, POOR = 100_000_00, 10_00
+# Clients number their amounts by turns: those that payers() lists, and these.
+CROWD, NEMESIS, MANY, CLIENTS = 9, 10, 11, 12
 
 processes = multiprocessing.get_context("fork")
 
@@ -35,19 +39,20 @@ class World:
         self.seed, self.folder = seed, folder
         self.url, self.conninfo = system.url, system.conninfo
         self.stop, self.faults = processes.Event(), processes.Value("i", 0)
-        self.users, self.wallets = {}, []
-        # What the merchants of one process know: (id, payer, payee).
-        self.holds, self.captures = [], []
+        self.users, self.wallets, self.tills = {}, [], []
+        # What the merchants of one process know: (id, payer, payee). Of promises the id is the
+        # handshake of a request that makes a hold.
+        self.holds, self.captures, self.groups, self.promises = [], [], [], []
 
     def open_wallets(self, connection):
-        """Returns {wallet: cents}. The last two are for the nemesis alone, so that nobody holds them."""
+        """Returns {wallet: cents}. Two are for the nemesis alone, so that nobody holds them; the last ones are tills."""
         initial = {}
-        for user in range(1, WALLETS + 3):
-            cents = POOR if user % 5 == 0 else RICH
+        for user in range(1, WALLETS + 3 + TILLS):
+            cents = 0 if user > WALLETS + 2 else POOR if user % 5 == 0 else RICH
             ((wallet,),) = connection.query("SELECT wallet_id FROM wallet_create($1::bigint, $2::numeric / 100)", user, cents)
             self.users[int(wallet)] = user
             initial[int(wallet)] = cents
-        self.wallets = sorted(initial)[:WALLETS]
+        self.wallets, self.tills = sorted(initial)[:WALLETS], sorted(initial)[-TILLS:]
         return initial
 
 
@@ -73,6 +78,7 @@ class Bank:
         # Housekeeping that comes once an hour would fall upon one run or another.
         connection.query("UPDATE cron.job SET active = false")
         connection.query("CREATE TABLE application (cents bigint PRIMARY KEY, transfer_id bigint)")
+        connection.query("CREATE TABLE swept (number bigint PRIMARY KEY, transfer_id bigint)")
         self.initial = self.world.open_wallets(connection)
         connection.close()
         return self
@@ -84,20 +90,20 @@ class Bank:
 
     def payers(self):
         kinds = [clients.HttpClient] * 4 + [clients.QueueClient] * 2 + [clients.DirectClient] * 2 + [clients.Reader]
-        return [kind(self.world, number, len(kinds) + 2) for number, kind in enumerate(kinds)]
+        return [kind(self.world, number, CLIENTS) for number, kind in enumerate(kinds)] + [clients.ManyClient(self.world, MANY, CLIENTS)]
 
     def merchants(self):
         return [deeds.Merchant(self.world, number, 3) for number in range(3)]
 
     def crowd(self):
-        return [clients.Crowd(self.world, 9, 11, self.keys)]
+        return [clients.Crowd(self.world, CROWD, CLIENTS, self.keys)]
 
     def nemesis_world(self):
         """The number and the count of the nemesis among the clients, and wallets of its own."""
         world = World(self.system, self.seed, self.world.folder)
         world.stop, world.faults, world.users = self.world.stop, self.world.faults, self.world.users
-        world.wallets = sorted(self.initial)[WALLETS:]
-        return world, 10, 11
+        world.wallets = sorted(self.initial)[WALLETS : WALLETS + 2]
+        return world, NEMESIS, CLIENTS
 
     def begin(self):
         for make in (self.payers, self.merchants, self.crowd):
@@ -160,7 +166,7 @@ def count_repeated(lines):
     answered = keyed & {line[2] for line in lines if line[0] in ("ack", "paid")}
     again = sum(line[2] for line in lines if line[0] == "again")
     tap.note(f"sent again many at a time, and answered as at first: {again} times; payments with a key and an answer: {len(answered)}")
-    crowd = sum(line[0] == "op" and (line[4] or "").split("-")[2:3] == ["9"] for line in lines)
+    crowd = sum(line[0] == "op" and (line[4] or "").split("-")[2:3] == [str(CROWD)] for line in lines)
     tap.note(f"keys that eight have sent at once: {crowd}")
     tap.ok(again >= len(answered) > 0, "all of them have been sent again in the end")
 

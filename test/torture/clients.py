@@ -289,6 +289,61 @@ class DirectClient(SqlClient):
         return [int(transfer) for (transfer,) in rows]
 
 
+class ManyClient(SqlClient):
+    """wallet_transfer_many(), and rows of the client's own, in one transaction. No key makes such a
+    call safe to repeat: after a doubt the client's own rows say whether it has been committed."""
+
+    way, word = "direct", "paid"
+    COUNT_MAX = 8
+
+    def run(self):
+        while not self.world.stop.is_set():
+            self.pay_many([self.new_payment(keyless=1) for _ in range(self.random.randint(2, self.COUNT_MAX))])
+            time.sleep(self.random.uniform(0, self.world.pause_s))
+
+    def pay_many(self, payments):
+        """Until there is an answer for each of them."""
+        every = self.random.random() < 0.3
+        while True:
+            try:
+                answers = self.attempt(lambda some: self.transact_many(some, every), payments)
+                break
+            except Refused as why:
+                answers = {payment.cents: why for payment in payments}
+                break
+            except Doubt as why:
+                for payment in payments:
+                    self.journal.write("doubt", payment.cents, str(why))
+                time.sleep(PAUSE_S)
+        for payment in payments:
+            answer = answers.get(payment.cents, "not committed")
+            if isinstance(answer, int):
+                self.promise(payment, answer)
+            else:
+                self.journal.write("refused", payment.cents, str(answer))
+
+    def transact_many(self, payments, every):
+        """{cents: its transfer, or the code that refuses it}"""
+
+        def array(values):
+            return "{%s}" % ",".join(map(str, values))
+
+        cents = [payment.cents for payment in payments]
+        self.connection.query("BEGIN")
+        rows = self.connection.query("SELECT cents, transfer_id FROM application WHERE cents = ANY ($1::bigint[])", array(cents))
+        if not rows:
+            rows = self.connection.query(
+                "WITH many AS MATERIALIZED (SELECT * FROM wallet_transfer_many($1::bigint[], $2::bigint[],"
+                " ARRAY(SELECT c::numeric / 100 FROM unnest($3::bigint[]) WITH ORDINALITY AS u (c, n) ORDER BY n), all_or_nothing => $4)),"
+                " own AS (INSERT INTO application SELECT ($3::bigint[])[ordinal], transfer_id FROM many WHERE transfer_id IS NOT NULL)"
+                " SELECT ($3::bigint[])[ordinal], coalesce(transfer_id::text, code) FROM many",
+                array(payment.source for payment in payments), array(payment.destination for payment in payments),
+                array(cents), str(every).lower(),
+            )  # fmt: skip
+        self.connection.query("COMMIT")
+        return {int(cents): int(answer) if answer.isdigit() else answer for cents, answer in rows}
+
+
 class Reader(SqlClient):
     """One snapshot after the other, each a single statement."""
 

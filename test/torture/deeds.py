@@ -1,10 +1,13 @@
-"""deeds.py: who reserves, captures, voids, gives back and pays in groups while others do harm; and what must hold of it.
+"""deeds.py: who reserves, captures, voids, gives back, pays in groups and closes wallets while others do harm; and what
+must hold of it.
 
 A deed has a number, a key that nobody else has, and one answer: a handshake, or the id of the first row that a direct call
 has made. Merchants share the holds and captures that they know of, so that two of them capture, void or reverse the same
-one. Some holds end within seconds, so that they expire while processes are killed.
+one. Some holds end within seconds, so that they expire while processes are killed. Some captures name the handshake of
+a request that is to make the hold. A till is closed with wallet_close(), which takes no key: a row of the client's own,
+written in the same transaction, says whether it was done.
 
-    deed     AT NUMBER KIND WAY USER                about to ask
+    deed     AT NUMBER KIND WAY USER ABOUT          about to ask; ABOUT is what the answer is compared with
     did      AT NUMBER ANSWER                       a handshake, or a transfer
     denied   AT NUMBER CODE                         a direct call was refused: it has done nothing so far"""
 
@@ -16,7 +19,7 @@ from clients import PAUSE_S, SINGLY, Doubt, Refused, SqlClient
 
 Deed = collections.namedtuple("Deed", "number kind way user key members")
 Row = collections.namedtuple("Row", "transfer_id request_id kind source destination amount held link_id group_id group_size")
-Facts = collections.namedtuple("Facts", "rows holds reversed held lookups", defaults=((), {}, {}, {}, {}))
+Facts = collections.namedtuple("Facts", "rows holds reversed held lookups swept", defaults=((), {}, {}, {}, {}, {}))
 
 CALLS = {
     "hold": "wallet_hold($1::bigint, $2::bigint, $3::numeric / 100, $4::interval, idempotency_key => $5)",
@@ -25,7 +28,13 @@ CALLS = {
     "hold_extend": "wallet_hold_extend($1::bigint, $2::numeric / 100, idempotency_key => $3)",
     "reversal": "wallet_reverse($1::bigint, $2::numeric / 100, $3, idempotency_key => $4)",
     "group": "wallet_group($1::jsonb, idempotency_key => $2)",
+    "group_reversal": "wallet_reverse_group($1::bigint, $2::boolean, idempotency_key => $3)",
 }
+# Deeds that are requests of another kind, and deeds that there is one way for.
+REQUESTS = {"split": "group", "promised": "capture"}
+WAYS = {"promised": "queue", "sweep": "direct"}
+# What a deed has to know before: without it, it is a hold.
+NEEDS = {"capture": "holds", "void": "holds", "hold_extend": "holds", "promised": "promises", "reversal": "captures", "group_reversal": "groups"}
 # So many of the things that are known may be the next one's.
 KNOWN = 60
 RESERVING = ("hold", "void", "hold_extend", "expiry")
@@ -60,12 +69,14 @@ class Merchant(SqlClient):
     def new_deed(self):
         self.count += 1
         number = self.count * self.of + self.number
-        kind = self.random.choice(["hold"] * 5 + ["capture"] * 4 + ["void", "hold_extend"] + ["reversal"] * 2 + ["group"] * 2)
-        if kind in ("capture", "void", "hold_extend") and not self.world.holds or kind == "reversal" and not self.world.captures:
+        often = {"hold": 5, "capture": 4, "promised": 2, "void": 1, "hold_extend": 1, "reversal": 2, "group": 2, "split": 2, "group_reversal": 2, "sweep": 1}
+        (kind,) = self.random.choices(list(often), often.values())
+        if kind in NEEDS and not getattr(self.world, NEEDS[kind]):
             kind = "hold"
-        user, members = getattr(self, "new_" + kind)()
-        deed = Deed(number, kind, self.random.choice(["queue", "direct"]), user, f"deed-{self.world.seed}-{number}", tuple(members.items()))
-        self.journal.write("deed", deed.number, deed.kind, deed.way, deed.user)
+        user, members, *about = getattr(self, "new_" + kind)()
+        way = WAYS.get(kind) or self.random.choice(["queue", "direct"])
+        deed = Deed(number, kind, way, user, f"deed-{self.world.seed}-{number}", tuple(members.items()))
+        self.journal.write("deed", deed.number, deed.kind, deed.way, deed.user, *about)
         return deed
 
     def new_hold(self):
@@ -83,6 +94,11 @@ class Merchant(SqlClient):
     def new_capture(self):
         hold, _, payee = self.about(self.world.holds)
         return self.world.users[payee], {"hold_id": hold, "amount": self.part(), "final": self.random.random() < 0.6}
+
+    def new_promised(self):
+        """Often before the hold is made: the capture waits for its turn behind it."""
+        handshake, _, payee = self.about(self.world.promises)
+        return self.world.users[payee], {"hold_handshake_id": handshake, "amount": self.part(), "final": self.random.random() < 0.6}, handshake
 
     def new_void(self):
         hold, _, payee = self.about(self.world.holds)
@@ -104,6 +120,29 @@ class Merchant(SqlClient):
                 {"kind": "hold", **leg, "amount": money(cents)}]  # fmt: skip
         return self.world.users[payer], {"legs": json.dumps(legs)}
 
+    def new_group_reversal(self):
+        group, _, payee = self.about(self.world.groups)
+        keep_fees = self.random.random() < 0.5
+        return self.world.users[payee], {"group_id": group, "keep_fees": keep_fees}, [group, keep_fees]
+
+    def new_split(self):
+        """Of one wallet's money to three others, the rest of it to a till."""
+        payer, payee, third = self.random.sample(self.world.wallets, 3)
+        till = self.random.choice(self.world.tills)
+        cents, parts = self.random.randint(1, 900), self.random.randint(1, 600_000)
+        fixed = self.random.randint(1, cents // 3 + 1)
+        part = cents * parts // 1_000_000
+        # One cent has nothing left beside the fixed share, which then is all.
+        shares = [(third, fixed), (payee, part), (till, cents - fixed - part)]
+        split = [{"dest_wallet_id": third, "amount": money(fixed)}, {"dest_wallet_id": payee, "parts_per_million": parts},
+                 {"dest_wallet_id": till, "rest": True}]  # fmt: skip
+        legs = [{"kind": "transaction", "source_wallet_id": payer, "trans_sum": money(cents), "split": split}]
+        return self.world.users[payer], {"legs": json.dumps(legs)}, [share for share in shares if share[1]]
+
+    def new_sweep(self):
+        till, payee = self.random.choice(self.world.tills), self.random.choice(self.world.wallets)
+        return self.world.users[till], {"wallet_id": till, "sweep_to": payee}
+
     def do(self, deed):
         """Until there is an answer, or a refusal."""
         while True:
@@ -116,34 +155,63 @@ class Merchant(SqlClient):
             except Doubt:
                 time.sleep(PAUSE_S)
         self.journal.write("did", deed.number, answer)
-        if self.done.setdefault(deed, answer) == answer and deed.way == "direct":
+        if self.done.setdefault(deed, answer) == answer:
             self.learn(deed, answer)
 
-    def learn(self, deed, transfer):
-        """Also of those of the queue: their holds are found by what the payer reads."""
+    def learn(self, deed, answer):
+        """What others may do with what was made: by its id after a direct call, by the handshake of a hold in the queue."""
         members = dict(deed.members)
-        if deed.kind == "hold":
-            self.world.holds.append((transfer, members["source_wallet_id"], members["dest_wallet_id"]))
-        if deed.kind == "capture":
-            self.world.captures += [(transfer, payer, payee) for hold, payer, payee in self.world.holds if hold == members["hold_id"]][:1]
+        if deed.way == "queue":
+            if deed.kind == "hold":
+                self.world.promises.append((answer, members["source_wallet_id"], members["dest_wallet_id"]))
+        elif deed.kind == "hold":
+            self.world.holds.append((answer, members["source_wallet_id"], members["dest_wallet_id"]))
+        elif deed.kind == "capture":
+            self.world.captures += [(answer, payer, payee) for hold, payer, payee in self.world.holds if hold == members["hold_id"]][:1]
+        elif deed.kind in ("group", "split"):
+            (leg, *_) = json.loads(members["legs"])
+            to = leg["split"][1] if "split" in leg else leg
+            self.world.groups.append((answer, leg["source_wallet_id"], to["dest_wallet_id"]))
+        elif deed.kind == "sweep" and answer:
+            self.world.captures.append((answer, members["wallet_id"], members["sweep_to"]))
+
+    def sweep(self, deed, till, heir):
+        """The sweep's row, or 0 where the till had no money, or was closed. The last row of the wallet is this sweep's
+        unless somebody has written that it was his: who closes the till next waits until that is committed."""
+        rows = self.connection.query("SELECT transfer_id FROM swept WHERE number = $1::bigint", deed.number)
+        if not rows:
+            self.connection.query("BEGIN")
+            self.connection.query("SELECT wallet_close($1::bigint, $2::bigint)", till, heir)
+            rows = self.connection.query(
+                "INSERT INTO swept SELECT $1::bigint, coalesce((SELECT t.transfer_id FROM wallet.wallet AS w JOIN wallet.transfer AS t"
+                " ON t.transfer_id = w.last_transfer_id WHERE w.wallet_id = $2::bigint AND t.kind = wallet.kind_number('sweep')"
+                " AND t.source_wallet_id = w.wallet_id AND NOT EXISTS (SELECT FROM swept AS s WHERE s.transfer_id = t.transfer_id)), 0)"
+                " RETURNING transfer_id", deed.number, till,
+            )  # fmt: skip
+            self.connection.query("COMMIT")
+        self.connection.query("SELECT wallet_set_status($1::bigint, 'active')", till)
+        return int(rows[0][0])
 
     def transact(self, deed):
         members = dict(deed.members)
         if deed.way == "queue":
-            ((handshake,),) = self.connection.query("SELECT wallet_enqueue($1, $2::json, $3)", deed.kind, self.payload(deed, members), deed.key)
+            request = REQUESTS.get(deed.kind, deed.kind)
+            ((handshake,),) = self.connection.query("SELECT wallet_enqueue($1, $2::json, $3)", request, self.payload(members, deed.user), deed.key)
             return handshake
+        if deed.kind == "sweep":
+            return self.sweep(deed, *members.values())
         values = [str(value).lower() if isinstance(value, bool) else value for value in members.values()]
         if deed.kind == "hold" and values[3]:
             values[3] = f"{values[3]} s"
-        rows = self.connection.query(f"SELECT transfer_id FROM {CALLS[deed.kind]}", *values, deed.key)
+        rows = self.connection.query(f"SELECT transfer_id FROM {CALLS[REQUESTS.get(deed.kind, deed.kind)]}", *values, deed.key)
         return int(rows[0][0])
 
     @staticmethod
-    def payload(deed, members):
+    def payload(members, user):
         given = {name: money(value) if name == "amount" else value for name, value in members.items() if value is not None}
-        if deed.kind == "group":
+        if "legs" in given:
             given["legs"] = json.loads(given["legs"])
-        return json.dumps({"user_id": deed.user, **given})
+        return json.dumps({"user_id": user, **given})
 
 
 # --- What must hold ---
@@ -155,7 +223,7 @@ def read_facts(connection, lines):
     def rows(sql):
         return [[int(v) if v is not None and v.lstrip("-").isdigit() else v for v in row] for row in connection.query(sql, seconds=300)]
 
-    owners = {line[2]: (line[3], line[5]) for line in lines if line[0] == "deed"}
+    owners = {line[2]: (REQUESTS.get(line[3], line[3]), line[5]) for line in lines if line[0] == "deed"}
     asked = sorted({(*owners[line[2]], line[3]) for line in lines if line[0] == "did" and isinstance(line[3], str)})
     lookups = {}
     for at in range(0, len(asked), 5000):
@@ -174,6 +242,7 @@ def read_facts(connection, lines):
         dict(rows("SELECT transfer_id, amount FROM wallet.reversed")),
         dict(rows("SELECT wallet_id, held FROM wallet.wallet")),
         lookups,
+        dict(rows("SELECT number, transfer_id FROM swept")),
     )  # fmt: skip
 
 
@@ -236,29 +305,93 @@ def check_groups(facts):
             yield f"group {group}: {len(rows)} rows, the first says {rows[0].group_size}"
 
 
+def check_sweeps(facts):
+    """A sweep takes all that the till had, which had nothing at first; and each has the client's own row."""
+    balances = collections.Counter()
+    for row in facts.rows:
+        if row.kind not in RESERVING:
+            balances[row.source] -= row.amount
+            balances[row.destination] += row.amount
+        if row.kind == "sweep" and balances[row.source]:
+            yield f"transfer {row.transfer_id}: the sweep of wallet {row.source} leaves {balances[row.source]}"
+    own = collections.Counter(transfer for transfer in facts.swept.values() if transfer)
+    swept = collections.Counter(row.transfer_id for row in facts.rows if row.kind == "sweep")
+    if own != swept:
+        yield f"sweeps {sorted((own - swept) + (swept - own))}: the client's own rows and the journal differ"
+
+
+def is_answer(kind, row):
+    """Can a deed of this kind have made the row, as the first of its rows?"""
+    if row is None:
+        return False
+    if kind in ("group", "split", "group_reversal"):
+        return row.group_id == row.transfer_id and (row.kind == "reversal") == (kind == "group_reversal")
+    return row.kind == REQUESTS.get(kind, kind) and row.group_id != row.transfer_id
+
+
+class Told:
+    """What answers are compared with: the rows by their ids and groups, and how much of each is reversed."""
+
+    def __init__(self, facts):
+        self.facts = facts
+        self.rows = {row.transfer_id: row for row in facts.rows}
+        self.groups, self.reversed = collections.defaultdict(list), collections.Counter()
+        for row in facts.rows:
+            if row.group_id:
+                self.groups[row.group_id].append(row)
+            if row.kind == "reversal":
+                self.reversed[row.link_id] += row.amount
+
+    def split(self, transfer, shares):
+        found = [(row.destination, row.amount) for row in self.groups[transfer]]
+        if sorted(found) != sorted(map(tuple, shares)):
+            yield f"the split {transfer} has moved {found}, was to move {shares}"
+
+    def promised(self, transfer, handshake):
+        hold, link = self.facts.lookups.get(handshake, (None, None)), self.rows[transfer].link_id
+        if hold != ("processed", link):
+            yield f"transfer {transfer} captures hold {link}, of which the handshake says {hold}"
+
+    def group_reversal(self, transfer, about):
+        """Nothing may be left, and nothing of others be reversed."""
+        group, keep_fees = about
+        members = {row.transfer_id for row in self.groups[group]}
+        others = [row.link_id for row in self.groups[transfer] if row.kind != "reversal" or row.link_id not in members]
+        if others:
+            yield f"the reversal {transfer} of group {group} reverses {others}"
+        for row in self.groups[group]:
+            left = row.amount - self.reversed[row.transfer_id]
+            if left and row.kind not in RESERVING and not (keep_fees and row.kind == "fee"):
+                yield f"the reversal {transfer} of group {group} leaves {left} of transfer {row.transfer_id}"
+
+
 def check_deeds(lines, facts):
     """Each deed has one answer, and is done once at the most; nothing is done that nobody asked for."""
-    kinds, answers = {}, collections.defaultdict(set)
+    deeds, answers, told = {}, collections.defaultdict(set), Told(facts)
     for line in lines:
         if line[0] == "deed":
-            kinds[line[2]] = line[3]
+            deeds[line[2]] = (line[3], *line[6:])
         elif line[0] == "did":
             answers[line[2]].add(line[3])
-    rows = {row.transfer_id: row for row in facts.rows}
     asked = set()
     for number, found in answers.items():
+        kind, *about = deeds[number]
         if len(found) > 1:
             yield f"deed {number}: {len(found)} different answers"
         for answer in found:
             state, transfer = facts.lookups.get(answer, (None, None)) if isinstance(answer, str) else ("processed", answer)
+            if kind == "sweep" and answer != facts.swept.get(number):
+                yield f"deed {number}: told sweep {answer}, the client's own row says {facts.swept.get(number)}"
             if state not in ("processed", "rejected"):
                 yield f"deed {number}: its handshake says {state}"
-            elif state == "processed":
-                row = rows.get(transfer)
-                if row is None or (row.kind != kinds[number] and kinds[number] != "group") or (kinds[number] == "group") != (row.group_id == transfer):
-                    yield f"deed {number}: {kinds[number]} as transfer {transfer}, which is {row and row.kind}"
+            elif state == "processed" and (kind, transfer) != ("sweep", 0):
+                row = told.rows.get(transfer)
+                if not is_answer(kind, row):
+                    yield f"deed {number}: {kind} as transfer {transfer}, which is {row and row.kind}"
                 elif transfer in asked:
                     yield f"transfer {transfer}: two deeds"
+                elif about:
+                    yield from (f"deed {number}: {fault}" for fault in getattr(told, kind)(transfer, *about))
                 asked.add(transfer)
     for row in facts.rows:
         if row.kind not in ("transaction", "expiry") and (row.group_id or row.transfer_id) not in asked:
@@ -266,7 +399,7 @@ def check_deeds(lines, facts):
 
 
 def check(lines, facts):
-    for part in (check_holds(facts), check_reversals(facts), check_groups(facts), check_deeds(lines, facts)):
+    for part in (check_holds(facts), check_reversals(facts), check_groups(facts), check_sweeps(facts), check_deeds(lines, facts)):
         yield from part
 
 
@@ -274,5 +407,6 @@ def summary(lines, facts):
     kinds = collections.Counter(row.kind for row in facts.rows)
     states = collections.Counter(state for *_, state in facts.holds.values())
     words = collections.Counter(line[0] for line in lines)
-    return (f"{words['deed']} deeds, {words['did']} answers, {words['denied']} denied; rows: {dict(sorted(kinds.items()))};"
-            f" holds: {dict(sorted(states.items()))}")  # fmt: skip
+    done = collections.Counter(line[3] for line in lines if line[0] == "deed")
+    return (f"{words['deed']} deeds {dict(sorted(done.items()))}, {words['did']} answers, {words['denied']} denied;"
+            f" rows: {dict(sorted(kinds.items()))}; holds: {dict(sorted(states.items()))}")  # fmt: skip

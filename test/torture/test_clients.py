@@ -132,6 +132,40 @@ def losing(folder):
     tap.ok(found is None, "a rollback that finds the connection lost: another connection is made", found)
 
 
+class Forgetful:
+    """A connection to a bank that remembers: the first commit goes through, and is lost on its way back."""
+
+    kept, commits = [], 0
+
+    def query(self, sql, *values):
+        if sql == "COMMIT":
+            Forgetful.commits += 1
+            if self.commits == 1:
+                raise pq.Error("gone", lost=True)
+        if sql.startswith("SELECT cents"):
+            return self.kept
+        if "wallet_transfer_many" in sql:
+            # The second one is refused.
+            first, second = values[2].strip("{}").split(",")
+            Forgetful.kept = [[first, "7"]]
+            return [[first, "7"], [second, "insufficient_funds"]]
+        return []
+
+
+def many(folder):
+    client = clients.ManyClient(new_world(folder), 0, 1)
+    payments = [client.new_payment(keyless=1) for _ in range(2)]
+    # Each attempt makes its connection, which is the bank's.
+    make, pq.Connection = pq.Connection, lambda *_: Forgetful()
+    client.world.conninfo = ""
+    client.pay_many(payments)
+    pq.Connection = make
+    told, _ = checker.read_payments(journal.read(folder))
+    first, second = (told[payment.cents] for payment in payments)
+    tap.ok(Forgetful.commits == 2 and first.doubt and first.paid == {7}, "many at once, and a doubt: what was committed is found", first.paid)
+    tap.ok(second.refused and not second.paid, "and what was not is refused")
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         dying(folder)
@@ -139,6 +173,8 @@ def main():
         repeating(folder)
     with tempfile.TemporaryDirectory() as folder:
         losing(folder)
+    with tempfile.TemporaryDirectory() as folder:
+        many(folder)
     tap.done()
 
 
