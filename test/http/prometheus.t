@@ -127,6 +127,8 @@ sub scraped {
     my @samples;
     for my $sample (@{ decode_json($answer->{content})->{data}{result} }) {
         delete @{ $sample->{metric} }{qw(__name__ instance job server)};
+        # Prometheus 3 writes the bounds of what it knows for a histogram with a decimal.
+        $sample->{metric}{le} =~ s/\.0$// if exists $sample->{metric}{le};
         push @samples, JSON::PP->new->canonical->encode($sample->{metric}) . " $sample->{value}[1]";
     }
     @samples = sort @samples;
