@@ -9,7 +9,6 @@ use lib "$FindBin::Bin/lib";
 use Shim;
 use File::Temp qw(tempdir);
 use HTTP::Tiny;
-use IO::Socket::INET;
 use JSON::PP;
 use Test::More;
 use Time::HiRes qw(sleep time);
@@ -55,8 +54,6 @@ for my $file ('alerts.yml', 'grafana-dashboard.json') {
 
 # --- a postgres_exporter, whose role is a monitor
 
-sub free_port { return IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1')->sockport; }
-
 # start(PROGRAM, OPTION...): its process, whose output is in the file of its name.
 sub start {
     my (@command) = @_;
@@ -77,6 +74,7 @@ END {
     $? = $status;
 }
 
+my ($port, $exporter_port) = free_ports(2);
 my $exporter = 'prometheus-postgres-exporter';
 my $scrape_exporter = '';
 if (grep { -x "$_/$exporter" } split /:/, $ENV{PATH}) {
@@ -84,7 +82,6 @@ if (grep { -x "$_/$exporter" } split /:/, $ENV{PATH}) {
     my ($host, $server_port, $database) = split /\|/, sql("SELECT current_setting('unix_socket_directories'), current_setting('port'), current_database()");
     $host = $ENV{PGHOST} // $host =~ s/,.*//r;
     local $ENV{DATA_SOURCE_NAME} = "host=$host port=$server_port dbname=$database user=$role password=$token sslmode=disable";
-    my $exporter_port = free_port();
     push @started, start($exporter, "--web.listen-address=127.0.0.1:$exporter_port", "--extend.query-path=$top/deploy/postgres-exporter.yml",
         '--disable-default-metrics', '--disable-settings-metrics');
     my ($names) = slurp("$top/deploy/postgres-exporter.yml") =~ /^(#     metric_relabel_configs:\n(?:#       .*\n)+)/m;
@@ -96,7 +93,6 @@ else {
 
 # --- a Prometheus, with short intervals
 
-my $port = free_port();
 my ($address) = $url =~ m{//(.*)};
 my $alerts = slurp("$top/deploy/alerts.yml") =~ s/for: \w+/for: 1s/gr =~ s/> 60$/> 2/mr;
 my $rules = spew('alerts.yml', $alerts);
@@ -111,19 +107,21 @@ sub firing {
     return '' if !$answer->{success};
     return join ' ', sort map { $_->{labels}{alertname} } grep { $_->{state} eq 'firing' } @{ decode_json($answer->{content})->{data}{alerts} };
 }
+
+# What is found as soon as it is so, or in the end.
 sub wait_until {
-    my ($is_so) = @_;
+    my ($find, $is_so) = @_;
     my $until = time + $seconds_max;
     my $found;
-    do { $found = firing(); return $found if $is_so->($found); sleep 0.1 } while time < $until;
+    do { $found = $find->(); return $found if $is_so->($found); sleep 0.1 } while time < $until;
     return $found;
 }
 
-# The samples of a family as one job has brought them: labels and value.
+# The samples of a family as one job has brought them, a line each: labels and value.
 sub scraped {
     my ($family, $job) = @_;
     my $answer = HTTP::Tiny->new(timeout => 5)->get("http://127.0.0.1:$port/api/v1/query?query=$family%7Bjob=%22$job%22%7D");
-    return if !$answer->{success};
+    return '' if !$answer->{success};
     my @samples;
     for my $sample (@{ decode_json($answer->{content})->{data}{result} }) {
         delete @{ $sample->{metric} }{qw(__name__ instance job server)};
@@ -131,21 +129,18 @@ sub scraped {
         $sample->{metric}{le} =~ s/\.0$// if exists $sample->{metric}{le};
         push @samples, JSON::PP->new->canonical->encode($sample->{metric}) . " $sample->{value}[1]";
     }
-    @samples = sort @samples;
-    return @samples;
+    return join "\n", sort @samples;
 }
-my $until = time + $seconds_max;
-sleep 0.1 while !scraped('wallet_worker_alive', 'pg_wallet') && time < $until;
-ok(scraped('wallet_worker_alive', 'pg_wallet'), 'Prometheus reads the shim, with the token') or diag slurp("$dir/prometheus.log");
+sub is_there { return $_[0] ne ''; }
+
+isnt(wait_until(sub { scraped('wallet_worker_alive', 'pg_wallet') }, \&is_there), '', 'Prometheus reads the shim, with the token')
+    or diag slurp("$dir/prometheus.log");
 SKIP: {
     skip "needs $exporter", 5 if !$role;
-    $until = time + $seconds_max;
-    sleep 0.1 while !scraped('wallet_worker_alive', 'exporter') && time < $until;
     for my $family (qw(wallet_worker_alive wallet_held_amount wallet_requests_total wallet_batch_requests_bucket wallet_batch_requests_count)) {
-        my $of_shim = join "\n", scraped($family, 'pg_wallet');
-        $until = time + $seconds_max;
-        sleep 0.1 while join("\n", scraped($family, 'exporter')) ne $of_shim && time < $until;
-        is(join("\n", scraped($family, 'exporter')), $of_shim, "postgres_exporter shows the same $family") or diag slurp("$dir/$exporter.log");
+        my $expected = scraped($family, 'pg_wallet') || 'something of the shim';
+        my $found = wait_until(sub { scraped($family, 'exporter') }, sub { $_[0] eq $expected });
+        is($found, $expected, "postgres_exporter shows the same $family") or diag slurp("$dir/$exporter.log");
     }
 }
 unlike(firing(), qr/Wallet(?:WorkerDead|QueueStuck|ShimDown)/, 'while all is well none of these alerts fires');
@@ -153,16 +148,15 @@ unlike(firing(), qr/Wallet(?:WorkerDead|QueueStuck|ShimDown)/, 'while all is wel
 $changed = 1;
 sql('ALTER SYSTEM SET pg_wallet.worker = off');
 sql('SELECT pg_reload_conf()');
-$until = time + $seconds_max;
-sleep 0.05 while sql('SELECT worker_alive FROM wallet_ready()') ne 'f' && time < $until;
+wait_until(sub { sql('SELECT worker_alive FROM wallet_ready()') }, sub { $_[0] eq 'f' });
 post('deposit', qq({"user_id":$user,"wallet_id":$wallet,"amount":1})) for 1 .. 3;
-like(wait_until(sub { $_[0] =~ /WalletQueueStuck.*WalletWorkerDead/ }), qr/WalletQueueStuck.*WalletWorkerDead/, 'the worker is off, requests wait: both alerts fire');
+like(wait_until(\&firing, sub { $_[0] =~ /WalletQueueStuck.*WalletWorkerDead/ }), qr/WalletQueueStuck.*WalletWorkerDead/, 'the worker is off, requests wait: both alerts fire');
 
 sql('ALTER SYSTEM RESET pg_wallet.worker');
 sql('SELECT pg_reload_conf()');
 $changed = 0;
-unlike(wait_until(sub { $_[0] !~ /WalletQueueStuck|WalletWorkerDead/ }), qr/WalletQueueStuck|WalletWorkerDead/, 'the worker runs again: they end');
+unlike(wait_until(\&firing, sub { $_[0] !~ /WalletQueueStuck|WalletWorkerDead/ }), qr/WalletQueueStuck|WalletWorkerDead/, 'the worker runs again: they end');
 
 stop_shim($url);
-like(wait_until(sub { $_[0] =~ /WalletShimDown/ }), qr/WalletShimDown/, 'without the shim another one fires');
+like(wait_until(\&firing, sub { $_[0] =~ /WalletShimDown/ }), qr/WalletShimDown/, 'without the shim another one fires');
 done_testing();

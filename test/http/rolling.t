@@ -19,12 +19,6 @@ my $dir = File::Temp->newdir('/tmp/pg_wallet_rolling.XXXXXX');
 my @schema = ('--schema', $ENV{WALLET_SCHEMA} || 'public');
 my (@ports, @shims, $proxy);
 
-sub free_ports {
-    my ($count) = @_;
-    my @sockets = map { IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1') or die $! } 1 .. $count;
-    return map { $_->sockport } @sockets;
-}
-
 # deploy/nginx.conf with other ports, in the smallest possible frame. MORE goes into its upstream, and
 # FIELDS into its location.
 sub configure {

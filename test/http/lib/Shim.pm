@@ -20,7 +20,7 @@ use Time::HiRes qw(sleep time);
 
 our @EXPORT = qw(
     $HANDSHAKE url new_user post get ask json outcome outcome_of wallet pay code_of
-    connect_raw talk read_answers
+    connect_raw talk read_answers free_ports
     start_shim stop_shim shim_log shim_access shim_pid
 );
 
@@ -96,6 +96,13 @@ sub pay {
     my ($user, $from, $to, $sum) = @_;
     return outcome_of('transaction', $user,
         qq({"user_id":$user,"source_wallet_id":$from,"dest_wallet_id":$to,"trans_sum":$sum}));
+}
+
+# So many ports of this machine that nobody listens on.
+sub free_ports {
+    my ($count) = @_;
+    my @sockets = map { IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1') or die $! } 1 .. $count;
+    return map { $_->sockport } @sockets;
 }
 
 # --- without manners -------------------------------------------------------------------------
