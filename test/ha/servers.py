@@ -19,6 +19,7 @@ from system import children, ended, free_port, wait_until
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 NODES = ("etcd", "db1", "db2", "haproxy", "shim1", "shim2")
+OTHER = {"db1": "db2", "db2": "db1"}
 WHOLE_S_MAX = 180
 
 
@@ -81,26 +82,22 @@ class Servers:
         return next((node for node in ("db1", "db2") if self.is_in_role(node, "primary")), None)
 
     def standby(self):
-        return {"db1": "db2", "db2": "db1", None: None}[self.leader()]
+        return OTHER.get(self.leader())
 
     def lacking(self):
-        """What lacks until one leads, the other one has all that is acknowledged, and the shims answer."""
+        """What is waited for until one leads, the other one has all that is acknowledged, and the shims answer; or None."""
         leader = self.leader()
         if not leader:
-            return ["a leader"]
-        standby = {"db1": "db2", "db2": "db1"}[leader]
-        answers = {
-            f"{standby} as a synchronous standby": self.is_in_role(standby, "sync"),
-            "a shim behind haproxy": self.answers(self.url + "/readyz"),
-            "shim1": self.answers(f"http://{self.address('shim1')}:{self.port + 7}/readyz"),
-            "shim2": self.answers(f"http://{self.address('shim2')}:{self.port + 8}/readyz"),
-        }
-        return [name for name, answer in answers.items() if not answer]
+            return "a leader"
+        if not self.is_in_role(OTHER[leader], "sync"):
+            return f"{OTHER[leader]} as a synchronous standby"
+        ready = {"haproxy": self.url, **{shim: f"http://{self.address(shim)}:{self.port + 7 + i}" for i, shim in enumerate(("shim1", "shim2"))}}
+        return next((f"/readyz of {name}" for name, url in ready.items() if not self.answers(url + "/readyz")), None)
 
     def await_whole(self):
-        if not wait_until(lambda: not self.lacking(), WHOLE_S_MAX, 0.2):
+        if not wait_until(lambda: self.lacking() is None, WHOLE_S_MAX, 0.2):
             self.run("report")
-            raise RuntimeError(f"after {WHOLE_S_MAX} s this lacks: {', '.join(self.lacking()) or 'nothing any more'}")
+            raise RuntimeError(f"after {WHOLE_S_MAX} s this lacks: {self.lacking()}")
 
     def workers(self):
         """How many workers each database has."""

@@ -175,13 +175,13 @@ class Merchant(SqlClient):
         elif deed.kind == "sweep" and answer:
             self.world.captures.append((answer, members["wallet_id"], members["sweep_to"]))
 
-    def sweep(self, deed, till, heir):
-        """The sweep's row, or 0 where the till had no money, or was closed. The last row of the wallet is this sweep's
-        unless somebody has written that it was his: who closes the till next waits until that is committed."""
+    def sweep(self, deed, till, sweep_to):
+        """The sweep's row, or 0 where the till had no money, or was closed. The till's last row is this sweep's, unless a
+        row of swept names it already: whoever closes the till next waits until that row is committed."""
         rows = self.connection.query("SELECT transfer_id FROM swept WHERE number = $1::bigint", deed.number)
         if not rows:
             self.connection.query("BEGIN")
-            self.connection.query("SELECT wallet_close($1::bigint, $2::bigint)", till, heir)
+            self.connection.query("SELECT wallet_close($1::bigint, $2::bigint)", till, sweep_to)
             rows = self.connection.query(
                 "INSERT INTO swept SELECT $1::bigint, coalesce((SELECT t.transfer_id FROM wallet.wallet AS w JOIN wallet.transfer AS t"
                 " ON t.transfer_id = w.last_transfer_id WHERE w.wallet_id = $2::bigint AND t.kind = wallet.kind_number('sweep')"
