@@ -602,6 +602,7 @@ append_wrong_amount(StringInfo message, const Operation *operation)
 			return;
 		}
 	}
+	Assert(false);
 }
 
 WalletCode
