@@ -611,6 +611,7 @@ routes_start(Request *request)
 		client->wait_until_ms = http->now_ms + client->head.wait_s * INT64_C(1000);
 	if (!auth_confirm(request))
 		return;
+	request->members.given = 0;
 	request->is_dry_run = false;
 	request->enqueued = false;
 	request->busy_count = 0;

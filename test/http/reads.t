@@ -86,4 +86,13 @@ my $outcome = json(outcome('wallet', $other, $queued));
 is("$outcome->{status} " . ($outcome->{info}{code} // ''), 'rejected not_owner',
     "a queued read of another user's wallet") or diag(explain($outcome));
 
+# --- what one request has asked for is forgotten when the next one comes on its connection
+
+my $socket = connect_raw();
+my $body = '{"user_id":' . new_user() . '}';
+print $socket "GET /api/v1/wallet/async?user_id=$user&include=limits HTTP/1.1\r\nHost: localhost\r\n\r\n";
+like((read_answers($socket, 1))[0]{body}, qr/"available":/, 'a wallet with its limits');
+print $socket "POST /api/v1/wallet HTTP/1.1\r\nHost: localhost\r\nPrefer: wait=20\r\nContent-Length: @{[length $body]}\r\n\r\n$body";
+like((read_answers($socket, 1))[0]{body}, qr/"status":"active".*"currency":"usd"\}\z/, 'a new wallet after it has none');
+
 done_testing();
