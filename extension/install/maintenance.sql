@@ -260,8 +260,8 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     client CONSTANT text[] := ARRAY[
         'wallet_enqueue(text, json, text)', 'wallet_enqueue_many(text[], text[], text[])',
-        'wallet_lookup(text, bigint, text)', 'wallet_lookup_many(text[], bigint[], text[])',
-        'wallet_read_many(text[], bigint[], bigint[])', 'wallet_history_page(bigint, bigint, bigint, integer, boolean)',
+        'wallet_lookup(text, bigint, text, boolean)', 'wallet_lookup_many(text[], bigint[], text[], boolean[])',
+        'wallet_read_many(text[], bigint[], bigint[], boolean[])', 'wallet_history_page(bigint, bigint, bigint, integer, boolean)',
         'wallet_holds_page(bigint, bigint, bigint, text, bigint, integer)',
         'wallet_dry_run(text, json)', 'wallet_of(bigint)', 'wallet_ready()', 'wallet_position()'];
     shim CONSTANT text[] := client || ARRAY['wallet_api_key_check_many(bytea[])', 'wallet_enqueue_utf8(text[], bytea[], bytea[], integer[], text[])',

@@ -68,7 +68,10 @@ CREATE TYPE wallet.request_info AS (
     held numeric,
     floor numeric,
     ceiling numeric,
-    available numeric
+    available numeric,
+    reversed numeric,
+    reversals bigint[],
+    links bigint[]
 );
 COMMENT ON TYPE wallet.request_info IS
     'how a request stands: queued, processed or rejected; amount is the wallet''s balance, or what the transfer moved, reserved or released';
@@ -78,7 +81,8 @@ COMMENT ON TYPE wallet.request_info IS
  * the wallet's balance, or what the transfer moved, reserved or released.  link_id is the hold of a
  * capture, void or extension, and the original of a reversal.  A group has group_id and rows, the rows
  * of the journal in their order, and its transfer_id is that of its first row.  leg is the leg that a
- * group was refused for, from 0.
+ * group was refused for, from 0.  reversed, reversals and links are null unless they are asked for:
+ * wallet.links() says what they are.
  */
 CREATE TYPE wallet.answer AS (
     ordinal integer,
@@ -103,7 +107,10 @@ CREATE TYPE wallet.answer AS (
     floor text,
     ceiling text,
     available text,
-    amount_mode text
+    amount_mode text,
+    reversed text,
+    reversals bigint[],
+    links bigint[]
 );
 COMMENT ON TYPE wallet.answer IS 'how a request stands, with amounts and times as JSON shows them';
 
@@ -386,6 +393,23 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET enable_seqscan = o
         WHERE t.link_id = $1 AND t.link_id <> t.transfer_id AND t.kind = wallet.kind_number('reversal')
 $$;
 COMMENT ON FUNCTION wallet.reversals(bigint) IS 'the reversals of a transfer; null when there is none';
+
+/* As a history shows them; of a hold its captures, voids, extensions and expiry, in links. */
+CREATE FUNCTION wallet.links(transfer_id bigint, OUT reversed text, OUT reversals bigint[], OUT links bigint[])
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+    SELECT wallet.amount_text(v.amount, c.minor_digits),
+           CASE WHEN v.amount > 0 THEN wallet.reversals(t.transfer_id) END,
+           CASE WHEN t.link_id = t.transfer_id THEN
+               (SELECT array_agg(l.transfer_id ORDER BY l.transfer_id) FROM wallet.transfer AS l
+                    WHERE l.link_id = t.transfer_id AND l.link_id <> l.transfer_id) END
+        FROM wallet.transfer AS t
+            JOIN wallet.wallet AS w ON w.wallet_id = greatest(t.source_wallet_id, t.destination_wallet_id)
+            JOIN wallet.currency AS c ON c.code = w.currency
+            LEFT JOIN LATERAL (SELECT r.amount FROM wallet.reversed AS r WHERE r.transfer_id = t.transfer_id OFFSET 0) AS v ON true
+        WHERE t.transfer_id = $1
+$$;
+COMMENT ON FUNCTION wallet.links(bigint) IS
+    'the rows that link to a transfer: how much was reversed, its reversals, and the rows of a hold; null what there is none of';
 
 /*
  * The journal as wallets see it, for questions that wallet_history does not answer.  A wallet's own

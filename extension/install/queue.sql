@@ -47,19 +47,20 @@ LANGUAGE c AS 'MODULE_PATHNAME', 'wallet_expired_below';
 COMMENT ON FUNCTION wallet.expired_below() IS
     'requests with smaller ids are gone, as of now, whatever the snapshot; 0: none has gone yet';
 
-CREATE FUNCTION @extschema@.wallet_lookup_many(kinds text[], user_ids bigint[], handshake_ids text[])
+/* include_links: for which requests reversed, reversals and links are looked for; empty: for none. */
+CREATE FUNCTION @extschema@.wallet_lookup_many(kinds text[], user_ids bigint[], handshake_ids text[], include_links boolean[] DEFAULT '{}')
 RETURNS SETOF wallet.answer
 LANGUAGE c STRICT SECURITY DEFINER
 AS 'MODULE_PATHNAME', 'wallet_lookup_many';
-COMMENT ON FUNCTION @extschema@.wallet_lookup_many(text[], bigint[], text[]) IS 'how many requests stand';
+COMMENT ON FUNCTION @extschema@.wallet_lookup_many(text[], bigint[], text[], boolean[]) IS 'how many requests stand';
 
-CREATE FUNCTION wallet.lookup_many(kinds text[], user_ids bigint[], handshake_ids text[])
+CREATE FUNCTION wallet.lookup_many(kinds text[], user_ids bigint[], handshake_ids text[], include_links boolean[] DEFAULT '{}')
 RETURNS SETOF wallet.answer
 LANGUAGE c STRICT
 AS 'MODULE_PATHNAME', 'wallet_lookup_many';
-COMMENT ON FUNCTION wallet.lookup_many(text[], bigint[], text[]) IS 'wallet_lookup_many, for the owner alone';
+COMMENT ON FUNCTION wallet.lookup_many(text[], bigint[], text[], boolean[]) IS 'wallet_lookup_many, for the owner alone';
 
-CREATE FUNCTION @extschema@.wallet_lookup(kind text, user_id bigint, handshake_id text)
+CREATE FUNCTION @extschema@.wallet_lookup(kind text, user_id bigint, handshake_id text, include_links boolean DEFAULT false)
 RETURNS wallet.request_info
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
@@ -69,7 +70,7 @@ DECLARE
     digits integer;
 BEGIN
     SELECT * INTO answer
-        FROM wallet.lookup_many(ARRAY[kind], ARRAY[user_id], ARRAY[handshake_id]);
+        FROM wallet.lookup_many(ARRAY[kind], ARRAY[user_id], ARRAY[handshake_id], ARRAY[include_links]);
     IF answer.state = 'unknown' THEN
         PERFORM wallet.refuse(answer.code);
     END IF;
@@ -95,16 +96,19 @@ BEGIN
     info.floor := round(answer.floor::numeric, digits);
     info.ceiling := round(answer.ceiling::numeric, digits);
     info.available := round(answer.available::numeric, digits);
+    info.reversed := answer.reversed::numeric;
+    info.reversals := answer.reversals;
+    info.links := answer.links;
     RETURN info;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.wallet_lookup(text, bigint, text) IS 'how a request stands; only for the user who made it';
+COMMENT ON FUNCTION @extschema@.wallet_lookup(text, bigint, text, boolean) IS 'how a request stands; only for the user who made it';
 
 /*
  * Reads past the queue; a wallet or transfer of somebody else is one that does not exist.  A wallet
- * without an id is the user's one wallet.
+ * without an id is the user's one wallet.  include_links is as in wallet_lookup_many.
  */
-CREATE FUNCTION @extschema@.wallet_read_many(kinds text[], user_ids bigint[], ids bigint[])
+CREATE FUNCTION @extschema@.wallet_read_many(kinds text[], user_ids bigint[], ids bigint[], include_links boolean[] DEFAULT '{}')
 RETURNS SETOF wallet.answer
 LANGUAGE plpgsql STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 #variable_conflict use_variable
@@ -134,7 +138,8 @@ BEGIN
                wallet.kind_name(t.kind), t.link_id, t.group_id, NULL::integer, NULL::jsonb,
                wallet.amount_text(h.held, c.minor_digits), wallet.amount_text(w.floor, c.minor_digits),
                wallet.amount_text(nullif(w.ceiling, 9223372036854775807), c.minor_digits),
-               wallet.number_text(wallet.available(w.balance, h.held, w.floor, c.minor_digits)), NULL::text
+               wallet.number_text(wallet.available(w.balance, h.held, w.floor, c.minor_digits)), NULL::text,
+               NULL::text, NULL::bigint[], NULL::bigint[]
             FROM unnest(kinds, user_ids, ids) WITH ORDINALITY AS a (kind, user_id, id, ordinal)
                 LEFT JOIN wallet.wallet AS w ON a.kind = 'wallet' AND w.wallet_id = a.id AND w.user_id = a.user_id
                 LEFT JOIN wallet.transfer AS t ON a.kind = 'transaction' AND t.transfer_id = a.id
@@ -150,11 +155,16 @@ BEGIN
                                                 ELSE 'transaction_not_found' END) AS code (name)
             ORDER BY a.ordinal
     LOOP
+        /* A statement of its own, too. */
+        IF include_links[answer.ordinal] AND answer.transfer_id IS NOT NULL THEN
+            SELECT l.reversed, l.reversals, l.links INTO answer.reversed, answer.reversals, answer.links
+                FROM wallet.links(answer.transfer_id) AS l;
+        END IF;
         RETURN NEXT answer;
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.wallet_read_many(text[], bigint[], bigint[]) IS 'wallets and transactions as the tables have them now';
+COMMENT ON FUNCTION @extschema@.wallet_read_many(text[], bigint[], bigint[], boolean[]) IS 'wallets and transactions as the tables have them now';
 
 CREATE FUNCTION @extschema@.wallet_history_page(user_id bigint, wallet_id bigint, before bigint, max_rows integer, include_holds boolean DEFAULT false)
 RETURNS TABLE (

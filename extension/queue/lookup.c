@@ -55,7 +55,7 @@ static Statement find_answers = {
     "wallet.amount_text(nullif(h.ceiling, 9223372036854775807), c.minor_digits::integer), "
     "wallet.number_text(wallet.available(h.balance, h.held, h.floor, c.minor_digits::integer)), "
     "CASE WHEN r.extra::bytea <> '' THEN wallet.request_extra(r.extra::bytea) ->> 'amount_mode' "
-    "END "
+    "END, NULL::text, NULL::bigint[], NULL::bigint[] "
     "FROM unnest($1) WITH ORDINALITY AS a (request_id, position) "
     "LEFT JOIN wallet.request AS r ON r.request_id = a.request_id "
     "LEFT JOIN wallet.outcome AS o ON o.request_id = r.request_id "
@@ -155,6 +155,25 @@ static Statement find_details = {
     NULL,
 };
 
+/*
+ * What links to transfers, in the order of their ids.  A row of a group has it among its members,
+ * where there is something to say: $2 has the rows of those that begin a group.
+ */
+static Statement find_links = {
+    "SELECT l.reversed, l.reversals, l.links, "
+    "(SELECT jsonb_agg(g.value || jsonb_strip_nulls(jsonb_build_object("
+    "'reversed', CASE WHEN m.reversals IS NOT NULL THEN m.reversed::numeric END, "
+    "'reversals', to_jsonb(m.reversals), 'links', to_jsonb(m.links))) ORDER BY g.position) "
+    "FROM LATERAL jsonb_array_elements(a.rows) WITH ORDINALITY AS g (value, position) "
+    "CROSS JOIN LATERAL wallet.links((g.value ->> 'transfer_id')::bigint) AS m) "
+    "FROM unnest($1, $2) WITH ORDINALITY AS a (transfer_id, rows, position) "
+    "LEFT JOIN LATERAL wallet.links(CASE WHEN a.rows IS NULL THEN a.transfer_id END) AS l ON true "
+    "ORDER BY a.position",
+    2,
+    {INT8ARRAYOID, JSONBARRAYOID},
+    NULL,
+};
+
 /* Columns of find_answers. */
 #define ANSWER_CODE 3
 #define ANSWER_MESSAGE 4
@@ -163,6 +182,9 @@ static Statement find_details = {
 #define ANSWER_SOURCE_WALLET_ID 12
 #define ANSWER_DESTINATION_WALLET_ID 13
 #define ANSWER_ROWS 18
+#define ANSWER_REVERSED 24
+#define ANSWER_REVERSALS 25
+#define ANSWER_LINKS 26
 
 /* Has the user been refused another wallet?  *is_queued: the request has no outcome yet. */
 static bool
@@ -258,9 +280,88 @@ add_details(SPITupleTable *answers, uint64 count)
 		                                      SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
 }
 
+/* For which of the requests links are looked for; NULL: for none. */
+static bool *
+read_include_links(FunctionCallInfo fcinfo, int count)
+{
+	Datum *values;
+	bool *nulls;
+	bool *asked;
+	int asked_count;
+
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(3), BOOLOID, sizeof(bool), true, TYPALIGN_CHAR, &values,
+	                  &nulls, &asked_count);
+	if (asked_count == 0)
+		return NULL;
+	if (asked_count != count)
+		ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+		                errmsg("the arrays must have the same number of elements")));
+	asked = palloc(sizeof(bool) * count);
+	for (int i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		asked[i] = !nulls[i] && DatumGetBool(values[i]);
+	}
+	return asked;
+}
+
+/* An answer with its links, from a row of find_links. */
+static HeapTuple
+tell_links(HeapTuple answer, TupleDesc columns, HeapTuple links, TupleDesc link_columns)
+{
+	int told[] = {ANSWER_REVERSED, ANSWER_REVERSALS, ANSWER_LINKS, ANSWER_ROWS};
+	Datum values[lengthof(told)];
+	bool nulls[lengthof(told)];
+
+	heap_deform_tuple(links, link_columns, values, nulls);
+	return heap_modify_tuple_by_cols(answer, columns, lengthof(told), told, values, nulls);
+}
+
+/*
+ * Tells of the answers for which that is asked what links to their transfers, or to the rows of
+ * their groups.  A statement of its own, so that all others take no longer for it.
+ */
+static void
+add_links(SPITupleTable *answers, uint64 count, const bool *asked)
+{
+	TupleDesc columns = answers->tupdesc;
+	uint64 *rows = palloc(sizeof(uint64) * count);
+	int64 *transfer_ids = palloc(sizeof(int64) * count);
+	Datum *groups = palloc(sizeof(Datum) * count);
+	bool *no_group = palloc(sizeof(bool) * count);
+	int first = 1;
+	int found = 0;
+	Datum arguments[2];
+
+	for (uint64 row = 0; row < count; row++)
+	{
+		HeapTuple answer = answers->vals[row];
+		bool is_null;
+		Datum transfer_id = heap_getattr(answer, ANSWER_TRANSFER_ID, columns, &is_null);
+
+		CHECK_FOR_INTERRUPTS();
+		if (is_null || !asked[row])
+			continue;
+		rows[found] = row;
+		transfer_ids[found] = DatumGetInt64(transfer_id);
+		groups[found] = heap_getattr(answer, ANSWER_ROWS, columns, &no_group[found]);
+		found++;
+	}
+	if (found == 0)
+		return;
+	arguments[0] = int64_array(transfer_ids, found);
+	arguments[1] = PointerGetDatum(
+	    construct_md_array(groups, no_group, 1, &found, &first, JSONBOID, -1, false, TYPALIGN_INT));
+	statement_run(&find_links, arguments, NULL, false);
+	Assert(SPI_processed == (uint64) found);
+	for (int i = 0; i < found; i++)
+		answers->vals[rows[i]] = tell_links(answers->vals[rows[i]], columns, SPI_tuptable->vals[i],
+		                                    SPI_tuptable->tupdesc);
+}
+
 /* Hand over the rows of find_answers, as rows of wallet.answer. */
 static void
-put_answers(ReturnSetInfo *result, const int64 *request_ids)
+put_answers(ReturnSetInfo *result, const int64 *request_ids, const bool *include_links)
 {
 	SPITupleTable *answers = SPI_tuptable;
 	uint64 count = SPI_processed;
@@ -273,6 +374,8 @@ put_answers(ReturnSetInfo *result, const int64 *request_ids)
 	bool is_awaited = false;
 
 	add_details(answers, count);
+	if (include_links != NULL)
+		add_links(answers, count, include_links);
 	for (int i = 0; i < columns->natts; i++)
 		types[i] = TupleDescAttr(columns, i)->atttypid;
 	is_as_made = result_is_as_made(result->setDesc, types, columns->natts);
@@ -296,8 +399,11 @@ put_answers(ReturnSetInfo *result, const int64 *request_ids)
 }
 
 /*
- * wallet_lookup_many(kinds text[], user_ids bigint[], handshake_ids text[]) → setof wallet.answer
- * A kind that is null is any kind.
+ * wallet_lookup_many(kinds text[], user_ids bigint[], handshake_ids text[],
+ *		include_links boolean[]) → setof wallet.answer
+ *
+ * A kind that is null is any kind.  include_links is empty, or has an element for each handshake:
+ * whether the answer tells what links to its transfer.
  * A handshake that is not known has the state unknown and the code handshake_unknown; or
  * handshake_expired, when it names a request of this kind and user that is no longer kept.
  */
@@ -306,14 +412,16 @@ wallet_lookup_many(PG_FUNCTION_ARGS)
 {
 	int count;
 	int64 *request_ids;
+	bool *include_links;
 	Datum argument;
 
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();
 	request_ids = open_handshakes(fcinfo, &count);
+	include_links = read_include_links(fcinfo, count);
 	argument = int64_array(request_ids, count);
 	statement_run(&find_answers, &argument, NULL, false);
-	put_answers((ReturnSetInfo *) fcinfo->resultinfo, request_ids);
+	put_answers((ReturnSetInfo *) fcinfo->resultinfo, request_ids, include_links);
 	SPI_finish();
 	return (Datum) 0;
 }

@@ -95,14 +95,14 @@ DROP EXTENSION pg_wallet;
 CREATE SCHEMA wallet AUTHORIZATION tap_attacker;
 SELECT throws_ok('CREATE EXTENSION pg_wallet SCHEMA tap_shop', '42P06', NULL, 'a schema wallet that is there already is not taken over');
 DROP SCHEMA wallet;
-CREATE FUNCTION tap_shop.wallet_lookup_many(kinds text[], user_ids bigint[], handshake_ids text[]) RETURNS text LANGUAGE sql AS 'SELECT $$mine$$';
+CREATE FUNCTION tap_shop.wallet_lookup_many(kinds text[], user_ids bigint[], handshake_ids text[], include_links boolean[]) RETURNS text LANGUAGE sql AS 'SELECT $$mine$$';
 ALTER FUNCTION tap_shop.wallet_lookup_many OWNER TO tap_attacker;
 SELECT throws_ok('CREATE EXTENSION pg_wallet SCHEMA tap_shop', '42723', NULL, 'nor is a function');
 DROP FUNCTION tap_shop.wallet_lookup_many;
 
 -- CREATE EXTENSION in a schema full of traps. The owner's session has nothing else in its path.
-CREATE FUNCTION tap_trap.wallet_lookup_many(text[], integer[], text[]) RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM tap_trap.spring('lookup'); RETURN NULL; END $$;
-CREATE FUNCTION tap_shop.wallet_lookup_many(anyarray, anyarray, anyarray) RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM tap_trap.spring('lookup'); RETURN NULL; END $$;
+CREATE FUNCTION tap_trap.wallet_lookup_many(text[], integer[], text[], boolean[]) RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM tap_trap.spring('lookup'); RETURN NULL; END $$;
+CREATE FUNCTION tap_shop.wallet_lookup_many(anyarray, anyarray, anyarray, anyarray) RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM tap_trap.spring('lookup'); RETURN NULL; END $$;
 SELECT lives_ok('CREATE EXTENSION pg_wallet SCHEMA tap_shop', 'the extension is made among traps');
 SELECT is(pg_temp.sprung(), false, 'the install script has sprung none');
 \ir ../matrix.sql

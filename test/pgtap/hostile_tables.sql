@@ -68,10 +68,11 @@ CREATE OPERATOR CLASS public.tap_id_ops DEFAULT FOR TYPE public.tap_id USING has
 
 SELECT (wallet_create(901, 100)).wallet_id AS a, (wallet_create(902, 100)).wallet_id AS b, (wallet_create(903, 1, 'kwd')).wallet_id AS c \gset
 SELECT wallet_enqueue('wallet', '{"user_id":904,"amount":5}') AS handshake \gset
+SELECT wallet_enqueue('deposit', json_build_object('user_id', 901, 'wallet_id', :a, 'amount', 1)) AS deposit \gset
 SELECT wallet_process() AS processed \gset
 
 CREATE TEMPORARY TABLE call (call text);
-INSERT INTO call SELECT replace(replace(replace(replace(c, '@a', :'a'), '@b', :'b'), '@c', :'c'), '@h', :'handshake') FROM (VALUES
+INSERT INTO call SELECT replace(replace(replace(replace(replace(c, '@a', :'a'), '@b', :'b'), '@c', :'c'), '@h', :'handshake'), '@d', :'deposit') FROM (VALUES
     ('SELECT public.wallet_transfer(@a, @b, 1)'), ('SELECT public.wallet_deposit(@a, 1)'), ('SELECT public.wallet_withdraw(@a, 1)'),
     ('SELECT public.wallet_transfer(@a, @b, 1, ''exact'', ''{"a":1}'', ''a key'')'),
     ('SELECT public.wallet_capture(h.transfer_id) FROM public.wallet_hold(@a, @b, 2) AS h'),
@@ -80,7 +81,7 @@ INSERT INTO call SELECT replace(replace(replace(replace(c, '@a', :'a'), '@b', :'
     ('SELECT public.wallet_enqueue(''deposit'', ''{"user_id":903,"wallet_id":@c,"amount":1.125}'', ''a key'')'),
     ('SELECT public.wallet_enqueue_many(''{deposit,transaction,none}'', ARRAY[''{"user_id":901,"wallet_id":@a,"amount":1.5}'', ''{"user_id":901,"source_wallet_id":@a,"dest_wallet_id":@b,"trans_sum":1}'', ''{''], ''{a,b,c}'')'),
     ('SELECT public.wallet_enqueue_utf8(''{deposit}'', ARRAY[''{"user_id":901,"wallet_id":@a,"amount":1}'']::bytea[])'),
-    ('SELECT public.wallet_lookup_many(''{wallet}'', ''{904}'', ''{@h}'')')) AS v (c);
+    ('SELECT public.wallet_lookup_many(''{wallet,deposit}'', ''{904,901}'', ''{@h,@d}'', ''{false,true}'')')) AS v (c);
 
 -- Alters something, makes all calls as the attacker, and takes everything back. Returns what has gone wrong, or "ok".
 CREATE FUNCTION pg_temp.altered(alteration text, path text, settings text) RETURNS text LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

@@ -53,14 +53,14 @@ SELECT results_eq(
              ('wallet.examine_wallets(wallet.finding[],bigint,integer,bigint[])'), ('wallet.fault(text,text,text,bigint,text)'),
              ('wallet.faulty_blocks(text)'), ('wallet.held(bigint,bigint,timestamp with time zone)'), ('wallet.held_after(bigint,bigint)'),
              ('wallet.history(bigint,bigint,integer,boolean)'), ('wallet.hold_rows(bigint[])'), ('wallet.hold_state(smallint)'),
-             ('wallet.holds(bigint,text,bigint,bigint,bigint)'), ('wallet.is_used(oid,oid)'), ('wallet.journal_sums(wallet.finding[],text)'), ('wallet.kind_name(smallint)'), ('wallet.kind_number(text)'), ('wallet.metric_help(text)'), ('wallet.moves_money(smallint)'), ('wallet.next_past_block(text,bigint,bigint)'), ('wallet.oldest_waiting(bigint,bigint)'), ('wallet.partition_start(bigint)'), ('wallet.present_additions()'), ('wallet.read_extra(bytea)'), ('wallet.report(wallet.finding[],boolean)'), ('wallet.request_extra(bytea)'), ('wallet.reversals(bigint)'),
+             ('wallet.holds(bigint,text,bigint,bigint,bigint)'), ('wallet.is_used(oid,oid)'), ('wallet.journal_sums(wallet.finding[],text)'), ('wallet.kind_name(smallint)'), ('wallet.kind_number(text)'), ('wallet.links(bigint)'), ('wallet.metric_help(text)'), ('wallet.moves_money(smallint)'), ('wallet.next_past_block(text,bigint,bigint)'), ('wallet.oldest_waiting(bigint,bigint)'), ('wallet.partition_start(bigint)'), ('wallet.present_additions()'), ('wallet.read_extra(bytea)'), ('wallet.report(wallet.finding[],boolean)'), ('wallet.request_extra(bytea)'), ('wallet.reversals(bigint)'),
              ('wallet.row_fits_request(bigint,smallint,bigint,bigint,numeric,jsonb,bigint,integer)'),
              ('wallet.shape()'), ('wallet.speaks_for_all(oid)'), ('wallet.sum_limits(bigint,bigint,bigint)'), ('wallet.sum_of(text,bigint,text,numeric,numeric,numeric)'), ('wallet.verified_sums(text)'), ('wallet.verify()'),
              ('wallet.verify_groups(bigint,bigint)'), ('wallet.verify_held(bigint,bigint)'), ('wallet.verify_holds(bigint,bigint)'), ('wallet.verify_limits(bigint,numeric)'),
              ('wallet.verify_requests(bigint,bigint,bigint)'), ('wallet.verify_reversals(bigint,bigint)'), ('wallet.verify_transfers(bigint,bigint)'), ('wallet_api_keys()'), ('wallet_get(bigint)'),
              ('wallet_history(bigint,bigint,integer,boolean)'), ('wallet_history_page(bigint,bigint,bigint,integer,boolean)'), ('wallet_hold_get(bigint)'),
              ('wallet_holds(bigint,text)'), ('wallet_holds_page(bigint,bigint,bigint,text,bigint,integer)'), ('wallet_of(bigint)'),
-             ('wallet_read_many(text[],bigint[],bigint[])'), ('wallet_verify()')$$,
+             ('wallet_read_many(text[],bigint[],bigint[],boolean[])'), ('wallet_verify()')$$,
     'what only reads is stable, all else is volatile');
 SELECT is_empty($$SELECT f.oid::regprocedure FROM function AS f WHERE f.proleakproof$$, 'nothing is leakproof');
 
