@@ -73,8 +73,8 @@ finish_outcome(Request *request, Shape shape, const char *handshake_id, const Db
 	Buffer *out = &request->client.http->scratch;
 
 	buffer_reset(out);
-	shape_write_outcome(out, shape, request->members.given & MEMBER_BIT(MEMBER_INCLUDE),
-	                    handshake_id, result, 0);
+	shape_write_outcome(out, shape, members_include(&request->members, WORD_LIMITS), handshake_id,
+	                    result, 0);
 	finish_scratch(request);
 }
 

@@ -24,9 +24,16 @@ static const struct
     [WORD_OPEN] = {"open", MEMBER_STATE},     [WORD_CAPTURED] = {"captured", MEMBER_STATE},
     [WORD_VOIDED] = {"voided", MEMBER_STATE}, [WORD_EXPIRED] = {"expired", MEMBER_STATE},
     [WORD_ALL] = {"all", MEMBER_STATE},       [WORD_LIMITS] = {"limits", MEMBER_INCLUDE},
-    [WORD_HOLDS] = {"holds", MEMBER_INCLUDE}, [WORD_TRUE] = {"true", MEMBER_DRY_RUN},
-    [WORD_FALSE] = {"false", MEMBER_DRY_RUN},
+    [WORD_HOLDS] = {"holds", MEMBER_INCLUDE}, [WORD_LINKS] = {"links", MEMBER_INCLUDE},
+    [WORD_TRUE] = {"true", MEMBER_DRY_RUN},   [WORD_FALSE] = {"false", MEMBER_DRY_RUN},
 };
+
+bool
+members_include(const Members *members, Word word)
+{
+	assert(words[word].member == MEMBER_INCLUDE);
+	return (members->given & MEMBER_BIT(MEMBER_INCLUDE)) && members->number[MEMBER_INCLUDE] == word;
+}
 
 const char *
 member_name(Member member)

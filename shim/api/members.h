@@ -42,6 +42,7 @@ typedef enum Word
 	WORD_ALL,
 	WORD_LIMITS,
 	WORD_HOLDS,
+	WORD_LINKS,
 	WORD_TRUE,
 	WORD_FALSE,
 	WORD_COUNT
@@ -59,6 +60,9 @@ typedef struct Members
 /* As json_read_members, from a query string: percent-encoded, without its question mark. */
 WalletCode query_read_members(const char *text, unsigned allowed, unsigned required,
                               Members *members, char message[MESSAGE_SIZE]);
+
+/* Whether an answer is to include what a word names. */
+bool members_include(const Members *members, Word word);
 
 /* The name of a member. */
 const char *member_name(Member member);

@@ -39,11 +39,10 @@ static void read_openapi(Request *request);
 
 /* The read of a wallet takes its wallet_id in place of the handshake. */
 #define BY_WALLET(symbol) ((symbol) == KIND_WALLET ? WALLET_ID : 0)
-#define LIMITS(symbol) ((symbol) == KIND_WALLET ? INCLUDE : 0)
 
 /* clang-format off */
 #define KIND_ROUTE(symbol, number, name, path, ...) \
-	{path, &kinds[symbol], POSTING_ONE, SCOPE_READ, USER_ID | HANDSHAKE_ID | BY_WALLET(symbol) | LIMITS(symbol), USER_ID | (BY_WALLET(symbol) ? 0 : HANDSHAKE_ID), read_queued},
+	{path, &kinds[symbol], POSTING_ONE, SCOPE_READ, USER_ID | HANDSHAKE_ID | BY_WALLET(symbol) | INCLUDE, USER_ID | (BY_WALLET(symbol) ? 0 : HANDSHAKE_ID), read_queued},
 
 static const Route routes[] = {
 	WALLET_KINDS(KIND_ROUTE)
@@ -52,7 +51,7 @@ static const Route routes[] = {
 	{"/api/v1/bulk", NULL, POSTING_MANY, 0, 0, 0, NULL},
 	{"/api/v1/outcome", NULL, POSTING_NONE, SCOPE_READ, USER_ID | HANDSHAKE_ID, USER_ID | HANDSHAKE_ID, read_outcomes},
 	{"/api/v1/wallet/async", &kinds[KIND_WALLET], POSTING_NONE, SCOPE_READ, USER_ID | WALLET_ID | INCLUDE, USER_ID, read_direct},
-	{"/api/v1/transaction/async", &kinds[KIND_TRANSACTION], POSTING_NONE, SCOPE_READ, USER_ID | TRANSACTION_ID, USER_ID | TRANSACTION_ID, read_direct},
+	{"/api/v1/transaction/async", &kinds[KIND_TRANSACTION], POSTING_NONE, SCOPE_READ, USER_ID | TRANSACTION_ID | INCLUDE, USER_ID | TRANSACTION_ID, read_direct},
 	{"/api/v1/wallet/history", &kinds[KIND_WALLET], POSTING_NONE, SCOPE_READ, USER_ID | WALLET_ID | PAGE | INCLUDE, USER_ID | WALLET_ID, read_history},
 	{"/api/v1/hold/async", &kinds[KIND_HOLD], POSTING_NONE, SCOPE_READ, USER_ID | HOLD_ID | WALLET_ID | STATE | PAGE, USER_ID, read_holds},
 	{"/healthz", NULL, POSTING_NONE, 0, 0, 0, read_health},
@@ -373,7 +372,7 @@ static void
 read_history(Request *request)
 {
 	set_page(request);
-	request->item.include_holds = request->members.given & INCLUDE;
+	request->item.include_holds = members_include(&request->members, WORD_HOLDS);
 	request_submit(request, DB_HISTORY, answer_history);
 }
 
@@ -505,13 +504,21 @@ start_post(Request *request)
 		request_submit(request, DB_ENQUEUE, answer_enqueued);
 }
 
-/* A history may include holds, a wallet its limits. */
+/* What the answers of a route may include: rows of holds, a wallet's limits, a transfer's links. */
+static Word
+word_of_include(const Route *route)
+{
+	if (route->read == read_history)
+		return WORD_HOLDS;
+	return route->kind->shape == SHAPE_WALLET ? WORD_LIMITS : WORD_LINKS;
+}
+
 static WalletCode
 check_include(const Request *request, char message[MESSAGE_SIZE])
 {
-	Word word = request->route->read == read_history ? WORD_HOLDS : WORD_LIMITS;
+	Word word = word_of_include(request->route);
 
-	if (request->members.number[MEMBER_INCLUDE] == word)
+	if (members_include(&request->members, word))
 		return CODE_OK;
 	snprintf(message, MESSAGE_SIZE, "member \"include\" must be %s here", word_text(word));
 	return CODE_WRONG_TYPE;
@@ -555,6 +562,7 @@ start_read(Request *request)
 		                          route->allowed, required, &request->members, message);
 	if (code == CODE_OK && (request->members.given & INCLUDE))
 		code = check_include(request, message);
+	request->item.include_links = members_include(&request->members, WORD_LINKS);
 	if (code != CODE_OK)
 		reply_problem(&request->client, code, message);
 	else if (auth_allows_user(request, request->members.number[MEMBER_USER_ID]))
@@ -612,6 +620,7 @@ routes_start(Request *request)
 	if (!auth_confirm(request))
 		return;
 	request->members.given = 0;
+	request->item.include_links = false;
 	request->is_dry_run = false;
 	request->enqueued = false;
 	request->busy_count = 0;

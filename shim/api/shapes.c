@@ -124,6 +124,30 @@ write_limits(Buffer *out, const Answer *answer)
 	json_put_number(out, ",\"available\":", value_of(answer, LOOKUP_AVAILABLE));
 }
 
+/* What has reversed a transfer, where there is something. */
+static void
+put_reversals(Buffer *out, const char *reversed, const char *reversals)
+{
+	if (reversals == NULL || *reversals == '\0')
+		return;
+	json_put_number(out, ",\"reversed\":", reversed);
+	json_put_number(out, ",\"reversals\":[", reversals);
+	buffer_puts(out, "]");
+}
+
+/* What links to a transfer, which the row tells where that was asked for and there is something. */
+static void
+write_links(Buffer *out, const Answer *answer)
+{
+	const char *links = value_of(answer, LOOKUP_LINKS);
+
+	put_reversals(out, value_of(answer, LOOKUP_REVERSED), value_of(answer, LOOKUP_REVERSALS));
+	if (links == NULL)
+		return;
+	json_put_number(out, ",\"links\":[", links);
+	buffer_puts(out, "]");
+}
+
 /* What became of a request, in words; the amount where its mode left that open. */
 static void
 write_info(Buffer *out, Shape shape, const Answer *answer)
@@ -166,6 +190,7 @@ shape_write_outcome(Buffer *out, Shape shape, bool with_limits, const char *hand
 		write_operation_end(out, &answer);
 	if (shape == SHAPE_WALLET && with_limits && !answer.rejected)
 		write_limits(out, &answer);
+	write_links(out, &answer);
 	buffer_puts(out, "}");
 }
 
@@ -181,7 +206,6 @@ write_history_end(Buffer *out, bool with_holds, const DbResult *result, int row)
 {
 	const char *link_id = db_value(result, row, HISTORY_LINK_ID);
 	const char *group_id = db_value(result, row, HISTORY_GROUP_ID);
-	const char *reversals = db_value(result, row, HISTORY_REVERSALS);
 
 	if (link_id != NULL)
 		json_put_number(out, ",\"link_id\":", link_id);
@@ -189,12 +213,8 @@ write_history_end(Buffer *out, bool with_holds, const DbResult *result, int row)
 		json_put_number(out, ",\"group_id\":", group_id);
 	if (is_true(db_value(result, row, HISTORY_OVERDRAW)))
 		buffer_puts(out, ",\"overdraw\":true");
-	if (reversals != NULL && *reversals != '\0')
-	{
-		json_put_number(out, ",\"reversed\":", db_value(result, row, HISTORY_REVERSED));
-		json_put_number(out, ",\"reversals\":[", reversals);
-		buffer_puts(out, "]");
-	}
+	put_reversals(out, db_value(result, row, HISTORY_REVERSED),
+	              db_value(result, row, HISTORY_REVERSALS));
 	if (!with_holds)
 		return;
 	json_put_number(out, ",\"held\":", db_value(result, row, HISTORY_HELD));

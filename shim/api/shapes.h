@@ -32,7 +32,7 @@ void shape_write_unknown(Buffer *out, const char *handshake_id, const char *code
 
 /*
  * Writes an outcome, from a row of wallet_lookup_many or wallet_read_many.  with_limits: a wallet
- * that there is has its limits at the end.
+ * that there is has its limits at the end.  A transfer has its links there, where the row has them.
  */
 void shape_write_outcome(Buffer *out, Shape shape, bool with_limits, const char *handshake_id,
                          const DbResult *result, int row);

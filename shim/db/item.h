@@ -39,9 +39,9 @@ typedef enum DbFunction
 {
 	DB_ENQUEUE,  /* wallet_enqueue_utf8: kind, payload, idempotency_key, rights, max_amount */
 	DB_BULK,     /* the same, for the many payloads of one item */
-	DB_LOOKUP,   /* wallet_lookup_many: kind, user_id, handshake_id */
+	DB_LOOKUP,   /* wallet_lookup_many: kind, user_id, handshake_id, include_links */
 	DB_OUTCOMES, /* the same, for the many questions of one item, whatever their kinds */
-	DB_READ,     /* wallet_read_many: kind, user_id, id */
+	DB_READ,     /* wallet_read_many: kind, user_id, id, include_links */
 	DB_HISTORY,  /* wallet_history_page: user_id, id, before, max_rows, include_holds */
 	DB_HOLDS,    /* wallet_holds_page: user_id, hold_id, id, state, before, max_rows */
 	DB_DRY_RUN,  /* wallet_dry_run_utf8: as DB_ENQUEUE */
@@ -91,7 +91,10 @@ enum DbLookupColumn /* of DB_READ too */
 	LOOKUP_FLOOR,
 	LOOKUP_CEILING,
 	LOOKUP_AVAILABLE,
-	LOOKUP_AMOUNT_MODE
+	LOOKUP_AMOUNT_MODE,
+	LOOKUP_REVERSED,
+	LOOKUP_REVERSALS,
+	LOOKUP_LINKS
 };
 
 enum DbHistoryColumn
@@ -236,6 +239,7 @@ typedef struct DbItem
 	int64_t before; /* 0: from the newest on */
 	int max_rows;
 	bool include_holds;
+	bool include_links;
 	int64_t hold_id;     /* of DB_HOLDS 0: those of the wallet */
 	const char *state;   /* in which a hold is; NULL: in any */
 	bool wants_position; /* of a read: the result has the position after it */

@@ -13,6 +13,7 @@
 #define OID_TEXT 25
 #define OID_INT8 20
 #define OID_INT4 23
+#define OID_BOOL_ARRAY 1000
 #define OID_BYTEA_ARRAY 1001
 #define OID_INT4_ARRAY 1007
 #define OID_TEXT_ARRAY 1009
@@ -27,7 +28,8 @@
 	"SELECT ordinal, state, code, message, wallet_id, wallet_status, amount, currency, "           \
 	"created_at, updated_at, transfer_id, source_wallet_id, destination_wallet_id, kind, "         \
 	"link_id, "                                                                                    \
-	"group_id, leg, rows, held, floor, ceiling, available, amount_mode FROM "
+	"group_id, leg, rows, held, floor, ceiling, available, amount_mode, reversed, "                \
+	"pg_catalog.array_to_string(reversals, ','), pg_catalog.array_to_string(links, ',') FROM "
 #define HISTORY_COLUMNS                                                                            \
 	"SELECT transfer_id, kind, source_wallet_id, destination_wallet_id, amount, balance, "         \
 	"posted_at, link_id, group_id, held, expires_at, overdraw, reversed, "                         \
@@ -58,12 +60,12 @@ static const DbStatement statements[] = {
 		5, {OID_TEXT_ARRAY, OID_BYTEA_ARRAY, OID_BYTEA_ARRAY, OID_INT4_ARRAY, OID_TEXT_ARRAY}},
 	[DB_BULK] = {"bulk", WRITES, ENQUEUE_COLUMNS, "wallet_enqueue_utf8($1, $2, $3, $4, $5) ORDER BY ordinal",
 		5, {OID_TEXT_ARRAY, OID_BYTEA_ARRAY, OID_BYTEA_ARRAY, OID_INT4_ARRAY, OID_TEXT_ARRAY}},
-	[DB_LOOKUP] = {"lookup", READS | REPLICA, LOOKUP_COLUMNS, "wallet_lookup_many($1, $2, $3)",
-		3, {OID_TEXT_ARRAY, OID_INT8_ARRAY, OID_TEXT_ARRAY}},
+	[DB_LOOKUP] = {"lookup", READS | REPLICA, LOOKUP_COLUMNS, "wallet_lookup_many($1, $2, $3, $4)",
+		4, {OID_TEXT_ARRAY, OID_INT8_ARRAY, OID_TEXT_ARRAY, OID_BOOL_ARRAY}},
 	[DB_OUTCOMES] = {"outcomes", READS | REPLICA, LOOKUP_COLUMNS, "wallet_lookup_many($1, $2, $3) ORDER BY ordinal",
 		3, {OID_TEXT_ARRAY, OID_INT8_ARRAY, OID_TEXT_ARRAY}},
-	[DB_READ] = {"read", READS | REPLICA, LOOKUP_COLUMNS, "wallet_read_many($1, $2, $3)",
-		3, {OID_TEXT_ARRAY, OID_INT8_ARRAY, OID_INT8_ARRAY}},
+	[DB_READ] = {"read", READS | REPLICA, LOOKUP_COLUMNS, "wallet_read_many($1, $2, $3, $4)",
+		4, {OID_TEXT_ARRAY, OID_INT8_ARRAY, OID_INT8_ARRAY, OID_BOOL_ARRAY}},
 	[DB_HISTORY] = {"history", READS | REPLICA, HISTORY_COLUMNS, "wallet_history_page($1, $2, $3, $4, $5)",
 		5, {OID_INT8, OID_INT8, OID_INT8, OID_INT4, OID_BOOL}},
 	[DB_HOLDS] = {"holds", READS | REPLICA, HOLDS_COLUMNS, "wallet_holds_page($1, $2, $3, $4, $5, $6)",
@@ -222,15 +224,26 @@ put_bulk(const DbItem *item, Buffer *parameters)
 	return 5;
 }
 
-/* Writes the parameters of reads and look-ups: kind, user, id or handshake. */
+static void
+put_bool(Buffer *out, bool value)
+{
+	buffer_put_int32(out, 1);
+	buffer_put(out, value ? "\1" : "\0", 1);
+}
+
+/* Writes the parameters of reads and look-ups: kind, user, id or handshake, and who wants links. */
 static int
 put_reads(const DbBatch *batch, Buffer *parameters)
 {
 	bool by_id = batch->function == DB_READ;
+	bool has_links = false;
 
+	for (int i = 0; i < batch->item_count; i++)
+		has_links = has_links || batch->items[i]->include_links;
 	put_array_head(&parameters[0], OID_TEXT, batch->item_count);
 	put_array_head(&parameters[1], OID_INT8, batch->item_count);
 	put_array_head(&parameters[2], by_id ? OID_INT8 : OID_TEXT, batch->item_count);
+	put_array_head(&parameters[3], OID_BOOL, has_links ? batch->item_count : 0);
 	for (int i = 0; i < batch->item_count; i++)
 	{
 		const DbItem *item = batch->items[i];
@@ -241,8 +254,10 @@ put_reads(const DbBatch *batch, Buffer *parameters)
 			put_id(&parameters[2], item->id, false);
 		else
 			put_string(&parameters[2], item->handshake_id);
+		if (has_links)
+			put_bool(&parameters[3], item->include_links);
 	}
-	return 3;
+	return 4;
 }
 
 /* Writes the parameters of one item with many questions; a kind that is SQL's null is any kind. */

@@ -215,6 +215,20 @@ for method, path in reads:
         ok(with_body.status == without.status and fields[0] == fields[1] and not without.bytes, f"HEAD {path} is GET without the body", fields)
 all_of_them = [{"user_id": user, "handshake_id": questions[path]["handshake_id"]} for path in bodies if path in questions]
 check("QUERY", "/api/v1/outcome", 200, "of every kind", ask("QUERY", "/api/v1/outcome", body=all_of_them))
+# Links: half of what was paid is given back, and the hold is voided. What is asked for twice is refused the second time.
+linked = [path for path in questions if path in bodies and path != "/api/v1/wallet"]
+shown = {path: send("GET", path).json() for path in linked}
+for path in ("/api/v1/transaction", "/api/v1/deposit", "/api/v1/withdrawal", "/api/v1/group"):
+    done_id("reversal", {"transfer_id": shown[path].get("transaction_id") or shown[path]["group_id"], "amount": 0.5})
+done_id("void", {"hold_id": shown["/api/v1/hold"]["transaction_id"]})
+for method in ("GET", "QUERY"):
+    for path in linked:
+        answer = check(method, path, 200, "its links", send(method, path, {**questions[path], "include": "links"})).json()
+        told = {name for row in [answer, *(answer.get("rows") or [])] for name in row} & {"reversed", "reversals", "links"}
+        wanted = {"processed": {"links"} if path == "/api/v1/hold" else {"reversed", "reversals"}, "rejected": set()}
+        ok(told == wanted[answer["status"]], f"{method} {path}: what links to it", answer)
+    check(method, "/api/v1/transaction/async", 200, "its links",
+        send(method, "/api/v1/transaction/async", {"user_id": user, "transaction_id": shown["/api/v1/transaction"]["transaction_id"], "include": "links"}))
 for method in ("GET", "QUERY"):
     check(method, "/api/v1/hold/async", 200, "a page", send(method, "/api/v1/hold/async", {"user_id": user, "wallet_id": made["wallet_id"], "state": "all"}))
     check(method, "/api/v1/wallet/async", 200, "its limits", send(method, "/api/v1/wallet/async", {"user_id": user, "include": "limits"}))

@@ -54,10 +54,11 @@ END \$\$;
 CREATE TYPE answer AS (ordinal int, state text, code text, message text, wallet_id bigint,
     wallet_status text, amount text, currency text, created_at text, updated_at text,
     transfer_id bigint, source_wallet_id bigint, destination_wallet_id bigint, kind text, link_id bigint,
-    group_id bigint, leg integer, rows jsonb, held text, floor text, ceiling text, available text, amount_mode text);
-CREATE FUNCTION wallet_lookup_many(text[], bigint[], text[]) RETURNS SETOF answer
+    group_id bigint, leg integer, rows jsonb, held text, floor text, ceiling text, available text, amount_mode text, reversed text,
+    reversals bigint[], links bigint[]);
+CREATE FUNCTION wallet_lookup_many(text[], bigint[], text[], boolean[] DEFAULT '{}') RETURNS SETOF answer
 LANGUAGE sql AS 'SELECT NULL::$quoted.answer LIMIT 0';
-CREATE FUNCTION wallet_read_many(text[], bigint[], bigint[]) RETURNS SETOF answer
+CREATE FUNCTION wallet_read_many(text[], bigint[], bigint[], boolean[]) RETURNS SETOF answer
 LANGUAGE sql AS 'SELECT NULL::$quoted.answer LIMIT 0';
 CREATE FUNCTION wallet_history_page(bigint, bigint, bigint, int, boolean) RETURNS TABLE (transfer_id bigint,
     kind text, source_wallet_id bigint, destination_wallet_id bigint, amount text, balance text, posted_at text, link_id bigint,

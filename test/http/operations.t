@@ -91,7 +91,7 @@ for my $case (
 for my $case ([ 'wallet/async', 'holds' ], [ 'wallet/history', 'limits' ], [ 'wallet/history', 'HOLDS' ], [ 'wallet/async', '' ]) {
     is(code_of(get("$case->[0]?user_id=$payer&wallet_id=$from&include=$case->[1]")), 'wrong_type', "$case->[0]?include=$case->[1]");
 }
-is(code_of(get("transaction/async?user_id=$payer&transaction_id=$captured&include=limits")), 'unknown_member', 'not of a transaction');
+is(code_of(get("transaction/async?user_id=$payer&transaction_id=$captured&include=limits")), 'wrong_type', 'not of a transaction');
 
 # --- groups
 

@@ -78,7 +78,7 @@ my (%routes, %scope_of);
 for (@kinds) {
     my ($symbol, $kind, $path, $scope) = ("KIND_$_->{symbol}", @{$_}{qw(name path scope)});
     $scope_of{$symbol} = [ $kind, $scope ];
-    my ($allowed, $required) = $kind eq 'wallet' ? ('USER_ID | HANDSHAKE_ID | WALLET_ID | INCLUDE', 'USER_ID') : ('USER_ID | HANDSHAKE_ID', 'HANDSHAKE_ID');
+    my ($allowed, $required) = $kind eq 'wallet' ? ('USER_ID | HANDSHAKE_ID | WALLET_ID | INCLUDE', 'USER_ID') : ('USER_ID | HANDSHAKE_ID | INCLUDE', 'HANDSHAKE_ID');
     $routes{$path} = { kind => $kind, methods => { get => 'read', 'x-query' => 'read', post => $scope },
         allowed => members($allowed), required => members($required) } if $path;
 }
