@@ -14,6 +14,7 @@
 #include "api/bulk.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -263,8 +264,9 @@ shape_of(const char *kind)
 }
 
 static void
-write_row(Buffer *out, const char *handshake_id, const DbResult *result, int row)
+write_row(Buffer *out, const DbQuestion *question, const DbResult *result, int row)
 {
+	const char *handshake_id = question->handshake_id;
 	const char *state = db_value(result, row, LOOKUP_STATE);
 	Shape shape = shape_of(db_value(result, row, LOOKUP_KIND));
 
@@ -274,21 +276,28 @@ write_row(Buffer *out, const char *handshake_id, const DbResult *result, int row
 	else if (strcmp(state, "queued") == 0)
 		shape_write_queued(out, shape, handshake_id);
 	else
-		shape_write_outcome(out, shape, false, handshake_id, result, row);
+		shape_write_outcome(out, shape, question->include_limits, handshake_id, result, row);
 }
 
 /* Which members a question has; who speaks for all users may leave out the user. */
 #define QUESTION_MEMBERS (MEMBER_BIT(MEMBER_USER_ID) | MEMBER_BIT(MEMBER_HANDSHAKE_ID))
 
+/* Its include may be that of a wallet or of a transfer: the handshake alone tells the kind. */
 static WalletCode
 read_question(const Request *request, const Slice *text, Members *members,
               char message[MESSAGE_SIZE])
 {
 	unsigned required =
 	    auth_speaks_for_all(request) ? MEMBER_BIT(MEMBER_HANDSHAKE_ID) : QUESTION_MEMBERS;
+	WalletCode code = question_read_members(text->text, text->length,
+	                                        QUESTION_MEMBERS | MEMBER_BIT(MEMBER_INCLUDE), required,
+	                                        members, message);
 
-	return question_read_members(text->text, text->length, QUESTION_MEMBERS, required, members,
-	                             message);
+	if (code != CODE_OK || !members_include(members, WORD_HOLDS))
+		return code;
+	snprintf(message, MESSAGE_SIZE, "member \"include\" must be %s or %s here",
+	         word_text(WORD_LIMITS), word_text(WORD_LINKS));
+	return CODE_WRONG_TYPE;
 }
 
 /*
@@ -310,7 +319,7 @@ write_outcomes(Request *request, const DbResult *result)
 
 		buffer_puts(out, i ? "," : "[");
 		if (question->refusal == CODE_OK)
-			write_row(out, question->handshake_id, result, row++);
+			write_row(out, question, result, row++);
 		else
 		{
 			read_question(request, &question->text, &members, message);
@@ -350,6 +359,9 @@ read_questions(Request *request, const Slice *slices, int count)
 		                      items[i].refusal == CODE_OK ? members.number[MEMBER_USER_ID] : 0))
 			return false;
 		items[i].user_id = members.number[MEMBER_USER_ID];
+		items[i].include_limits = members_include(&members, WORD_LIMITS);
+		items[i].include_links = members_include(&members, WORD_LINKS);
+		request->item.include_links = request->item.include_links || items[i].include_links;
 		memcpy(items[i].handshake_id, members.handshake_id, sizeof(items[i].handshake_id));
 		request->item.sent_count += items[i].refusal == CODE_OK;
 	}

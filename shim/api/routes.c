@@ -49,7 +49,7 @@ static const Route routes[] = {
 	/* path, kind, POST, scope of a read, members, required members, read */
 	{"/api/v1/transaction/bulk", &kinds[KIND_TRANSACTION], POSTING_MANY, 0, 0, 0, NULL},
 	{"/api/v1/bulk", NULL, POSTING_MANY, 0, 0, 0, NULL},
-	{"/api/v1/outcome", NULL, POSTING_NONE, SCOPE_READ, USER_ID | HANDSHAKE_ID, USER_ID | HANDSHAKE_ID, read_outcomes},
+	{"/api/v1/outcome", NULL, POSTING_NONE, SCOPE_READ, USER_ID | HANDSHAKE_ID | INCLUDE, USER_ID | HANDSHAKE_ID, read_outcomes},
 	{"/api/v1/wallet/async", &kinds[KIND_WALLET], POSTING_NONE, SCOPE_READ, USER_ID | WALLET_ID | INCLUDE, USER_ID, read_direct},
 	{"/api/v1/transaction/async", &kinds[KIND_TRANSACTION], POSTING_NONE, SCOPE_READ, USER_ID | TRANSACTION_ID | INCLUDE, USER_ID | TRANSACTION_ID, read_direct},
 	{"/api/v1/wallet/history", &kinds[KIND_WALLET], POSTING_NONE, SCOPE_READ, USER_ID | WALLET_ID | PAGE | INCLUDE, USER_ID | WALLET_ID, read_history},

@@ -200,7 +200,9 @@ typedef struct DbQuestion
 {
 	Slice text;
 	char handshake_id[64 + 1];
-	int64_t user_id;    /* 0: nobody's */
+	int64_t user_id; /* 0: nobody's */
+	bool include_limits;
+	bool include_links;
 	WalletCode refusal; /* CODE_OK, or why it was not sent */
 } DbQuestion;
 
@@ -239,7 +241,7 @@ typedef struct DbItem
 	int64_t before; /* 0: from the newest on */
 	int max_rows;
 	bool include_holds;
-	bool include_links;
+	bool include_links;  /* of DB_OUTCOMES: a question has this */
 	int64_t hold_id;     /* of DB_HOLDS 0: those of the wallet */
 	const char *state;   /* in which a hold is; NULL: in any */
 	bool wants_position; /* of a read: the result has the position after it */

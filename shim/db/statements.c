@@ -62,8 +62,8 @@ static const DbStatement statements[] = {
 		5, {OID_TEXT_ARRAY, OID_BYTEA_ARRAY, OID_BYTEA_ARRAY, OID_INT4_ARRAY, OID_TEXT_ARRAY}},
 	[DB_LOOKUP] = {"lookup", READS | REPLICA, LOOKUP_COLUMNS, "wallet_lookup_many($1, $2, $3, $4)",
 		4, {OID_TEXT_ARRAY, OID_INT8_ARRAY, OID_TEXT_ARRAY, OID_BOOL_ARRAY}},
-	[DB_OUTCOMES] = {"outcomes", READS | REPLICA, LOOKUP_COLUMNS, "wallet_lookup_many($1, $2, $3) ORDER BY ordinal",
-		3, {OID_TEXT_ARRAY, OID_INT8_ARRAY, OID_TEXT_ARRAY}},
+	[DB_OUTCOMES] = {"outcomes", READS | REPLICA, LOOKUP_COLUMNS, "wallet_lookup_many($1, $2, $3, $4) ORDER BY ordinal",
+		4, {OID_TEXT_ARRAY, OID_INT8_ARRAY, OID_TEXT_ARRAY, OID_BOOL_ARRAY}},
 	[DB_READ] = {"read", READS | REPLICA, LOOKUP_COLUMNS, "wallet_read_many($1, $2, $3, $4)",
 		4, {OID_TEXT_ARRAY, OID_INT8_ARRAY, OID_INT8_ARRAY, OID_BOOL_ARRAY}},
 	[DB_HISTORY] = {"history", READS | REPLICA, HISTORY_COLUMNS, "wallet_history_page($1, $2, $3, $4, $5)",
@@ -267,6 +267,7 @@ put_questions(const DbItem *item, Buffer *parameters)
 	put_array_head(&parameters[0], OID_TEXT, item->sent_count);
 	put_array_head(&parameters[1], OID_INT8, item->sent_count);
 	put_array_head(&parameters[2], OID_TEXT, item->sent_count);
+	put_array_head(&parameters[3], OID_BOOL, item->include_links ? item->sent_count : 0);
 	for (int i = 0; i < item->many_count; i++)
 	{
 		if (item->questions[i].refusal != CODE_OK)
@@ -274,8 +275,10 @@ put_questions(const DbItem *item, Buffer *parameters)
 		put_text(&parameters[0], NULL, 0);
 		put_id(&parameters[1], item->questions[i].user_id, true);
 		put_string(&parameters[2], item->questions[i].handshake_id);
+		if (item->include_links)
+			put_bool(&parameters[3], item->questions[i].include_links);
 	}
-	return 3;
+	return 4;
 }
 
 static int

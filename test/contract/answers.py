@@ -229,6 +229,8 @@ for method in ("GET", "QUERY"):
         ok(told == wanted[answer["status"]], f"{method} {path}: what links to it", answer)
     check(method, "/api/v1/transaction/async", 200, "its links",
         send(method, "/api/v1/transaction/async", {"user_id": user, "transaction_id": shown["/api/v1/transaction"]["transaction_id"], "include": "links"}))
+including = [{**question, "include": word} for question in all_of_them for word in ("limits", "links")]
+check("QUERY", "/api/v1/outcome", 200, "with what it may include", ask("QUERY", "/api/v1/outcome", body=including))
 for method in ("GET", "QUERY"):
     check(method, "/api/v1/hold/async", 200, "a page", send(method, "/api/v1/hold/async", {"user_id": user, "wallet_id": made["wallet_id"], "state": "all"}))
     check(method, "/api/v1/wallet/async", 200, "its limits", send(method, "/api/v1/wallet/async", {"user_id": user, "include": "limits"}))

@@ -1,6 +1,6 @@
 #!/usr/bin/perl
-# include=links: the answer of a transfer tells what has reversed it, and that of a hold what became of it, by handshake and
-# past the queue. Without it each answer stays as it is, to the byte.
+# include=links: the answer of a transfer tells what has reversed it, and that of a hold what became of it, by handshake,
+# past the queue and for many at once. Without it each answer stays as it is, to the byte.
 use strict;
 use warnings;
 use FindBin;
@@ -81,16 +81,43 @@ is(linked('group_reversal', $payee, $back_handshake), plain('group_reversal', $p
 my $refused = json(outcome_of('transaction', $payer, qq({"user_id":$payer,$route,"trans_sum":100000})))->{handshake_id};
 is(linked('transaction', $payer, $refused), plain('transaction', $payer, $refused), 'a refusal has no links');
 
+# --- many at once: each question includes what it asks for itself
+
+my $made = json(post('wallet', '{"user_id":' . (my $other = new_user()) . '}', { Prefer => 'wait=20' }))->{handshake_id};
+sub question { my ($user, $handshake, $include) = @_; return qq({"user_id":$user,"handshake_id":"$handshake") . (defined $include ? qq(,"include":$include}) : '}'); }
+sub many { my $content = ask('QUERY', '/api/v1/outcome', '[' . join(',', @_) . ']')->{content}; return ($content, eval { JSON::PP->new->utf8->decode($content) } || []); }
+my ($of_transaction, $of_deposit) = map { [ @{ $reversed{$_} }[ 1, 0 ] ] } qw(transaction deposit);
+my ($content, $list) = many(
+    question(@$of_transaction, '"links"'), question(@$of_transaction), '1', question(@$of_deposit, '"links"'), question($payer, $handshake, '"links"'),
+    question($payer, $group_handshake, '"links"'), question($other, $made, '"limits"'), question($other, $made), question($other, $made, '"links"'),
+    question(@$of_transaction, '"limits"'), question($payee, $handshake, '"links"'));
+is($content, '[' . join(',', linked('transaction', $payer, $of_transaction->[1]), plain('transaction', $payer, $of_transaction->[1]),
+        '{"user_id":null,"handshake_id":null,"status":null,"info":{"msg":"the payload is not a JSON object","code":"not_an_object"}}',
+        linked('deposit', $payer, $of_deposit->[1]), linked('hold', $payer, $handshake), linked('group', $payer, $group_handshake),
+        get("wallet?user_id=$other&handshake_id=$made&include=limits")->{content}, (plain('wallet', $other, $made)) x 2, plain('transaction', $payer, $of_transaction->[1]),
+        qq({"user_id":null,"handshake_id":"$handshake","status":null,"info":{"msg":"there is no such request of this user","code":"handshake_unknown"}})) . ']',
+    'many: each as it is answered alone; what says nothing of its kind adds nothing');
+is($list->[6]{available}, 0, 'a wallet has its limits');
+($content, $list) = many(question(@$of_transaction), question(@$of_deposit));
+unlike($content, qr/revers/, 'many: none is told links that nobody has asked for');
+($content, $list) = many(map { question($payer, $handshake, $_) } '"holds"', '"LINKS"', '""', '1', 'null', '["links"]', '"links","include":"links"');
+is(join(' ', map { $_->{info}{code} } @$list), 'wrong_type wrong_type wrong_type wrong_type wrong_type wrong_type duplicate_member', 'many: other words are refused, each alone');
+is($list->[0]{info}{msg}, 'member "include" must be limits or links here', 'the message names the member');
+is($list->[1]{info}{msg}, 'member "include" must be one of limits holds links', 'and the words');
+is(code_of(ask('QUERY', '/api/v1/outcome?include=links', '[]')), 'bad_request', 'many: not in the query string');
+($content, $list) = many(map { question($payer, $_ % 2 ? $of_transaction->[1] : $handshake, '"links"') } 0 .. 8191);
+is(scalar(grep { $_->{reversals} && @{ $_->{reversals} } == 2 || $_->{links} && @{ $_->{links} } == 3 } @$list), 8192, '8192 outcomes with their links');
+
 # --- many clients at the same time: each is told what it has asked for
 
 my @asked = map { [ $_ % 2 ? '&include=links' : '', connect_raw() ] } 1 .. 40;
-print { $_->[1] } "GET /api/v1/transaction?user_id=$payer&handshake_id=$reversed{transaction}[0]$_->[0] HTTP/1.1\r\nHost: localhost\r\n\r\n" for @asked;
+print { $_->[1] } "GET /api/v1/transaction?user_id=$payer&handshake_id=$of_transaction->[1]$_->[0] HTTP/1.1\r\nHost: localhost\r\n\r\n" for @asked;
 is(join(' ', map { ((read_answers($_->[1], 1))[0]{body} =~ /reversals/) ? 'links' : 'plain' } @asked), join(' ', map { $_->[0] ? 'links' : 'plain' } @asked), 'in one batch');
 
 # --- words that do not fit
 
 for my $case ([ 'transaction/async', "transaction_id=$hold", 'limits' ], [ 'transaction', "handshake_id=$refused", 'limits' ], [ 'hold', "handshake_id=$handshake", 'holds' ],
-    [ 'wallet', "handshake_id=$refused", 'links' ], [ 'wallet/async', "wallet_id=$from", 'links' ], [ 'wallet/history', "wallet_id=$from", 'links' ], [ 'group', "handshake_id=$handshake", 'link' ])
+    [ 'wallet', "handshake_id=$made", 'links' ], [ 'wallet/async', "wallet_id=$from", 'links' ], [ 'wallet/history', "wallet_id=$from", 'links' ], [ 'group', "handshake_id=$handshake", 'link' ])
 {
     my $problem = get("$case->[0]?user_id=$payer&$case->[1]&include=$case->[2]");
     is("$problem->{status} " . code_of($problem), '422 wrong_type', "$case->[0]?include=$case->[2]");
