@@ -20,6 +20,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "base/freed_memory.h"
 #include "base/money.h"
 #include "base/refusal.h"
 #include "posting/calls.h"
@@ -238,6 +239,7 @@ wallet_transfer_many(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	require_writes(fcinfo);
+	freed_memory_keep(SESSION_KEEPS_MB);
 	SPI_connect();
 	read_rows(fcinfo, &many);
 	if (many.count > 0 && !try_rows(&many, LOCK_SOME, &ledger))

@@ -22,6 +22,7 @@
 
 #include "base/apart.h"
 #include "base/clock.h"
+#include "base/freed_memory.h"
 #include "base/ids.h"
 #include "base/refusal.h"
 #include "base/relations.h"
@@ -412,6 +413,7 @@ enqueue_many(FunctionCallInfo fcinfo, bool is_utf8)
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 		                errmsg("kinds and payloads must not be null")));
 	PreventCommandIfReadOnly("wallet_enqueue_many()");
+	freed_memory_keep(SESSION_KEEPS_MB);
 	SPI_connect();
 	items = items_read(fcinfo, is_utf8, &count);
 	store_items(items, count, false, CurrentMemoryContext);

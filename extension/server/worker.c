@@ -25,6 +25,7 @@
 #include "base/claims.h"
 #include "base/clock.h"
 #include "base/extension.h"
+#include "base/freed_memory.h"
 #include "base/locks.h"
 #include "base/session.h"
 #include "base/settings.h"
@@ -523,6 +524,7 @@ pg_wallet_worker_main(Datum argument)
 	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
 	ending_connected();
 	claims_attach();
+	freed_memory_keep(WORKER_KEEPS_MB);
 	set_session();
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
