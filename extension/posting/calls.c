@@ -28,6 +28,7 @@
 #include "base/statement.h"
 #include "posting/resolve.h"
 #include "posting/results.h"
+#include "rules/group.h"
 #include "rules/transfer.h"
 #include "tables/idempotency.h"
 #include "tables/journal.h"
@@ -319,10 +320,10 @@ describe(const Operation *operation, WalletCode code, const Ledger *ledger)
 static const Wallet *
 own_wallet(const Operation *operation, const WorkingSet *set)
 {
-	const Operation *first = operation->parts != NULL && operation->parts->leg_count > 0
-	                             ? &operation->parts->legs[0]
-	                             : operation;
+	const Operation *first = group_first_leg(operation, set);
 
+	if (first == NULL)
+		first = operation;
 	return working_set_wallet(set, first->source_wallet_id > 0 ? first->source_wallet_id
 	                                                           : first->destination_wallet_id);
 }

@@ -131,6 +131,24 @@ check_group(const Operation *group, const WorkingSet *set)
 	return answers[which];
 }
 
+const Operation *
+group_first_leg(const Operation *group, const WorkingSet *set)
+{
+	const Parts *parts = group->parts;
+
+	if (parts == NULL || parts->leg_count == 0)
+		return NULL;
+	for (int i = 0; i < parts->leg_count && group->kind == KIND_GROUP_REVERSAL; i++)
+	{
+		const Operation *leg = &parts->legs[i];
+		Remainder remainder = remainder_of(group, working_set_original(set, leg->link_id));
+
+		if (remainder == SOMETHING || remainder == NOTHING_LEFT)
+			return leg;
+	}
+	return &parts->legs[0];
+}
+
 WalletCode
 rule_group_reversal(const Operation *group, WorkingSet *set, Effects *effects)
 {

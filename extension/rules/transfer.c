@@ -203,7 +203,7 @@ divide(const Operation *operation, const Wallet *source, Split *split)
 	return CODE_OK;
 }
 
-/* A wallet may have several shares: what it gets in all must have room. */
+/* A wallet may have several shares: what it gets in all must have room.  0 is no credit. */
 static WalletCode
 check_rooms(const Wallet *source, const Split *split)
 {
@@ -215,7 +215,8 @@ check_rooms(const Wallet *source, const Split *split)
 
 		for (int j = 0; j <= i; j++)
 			amount += split->destinations[j] == split->destinations[i] ? split->amounts[j] : 0;
-		code = check_balances(source, split->destinations[i], amount);
+		if (split->amounts[i] > 0)
+			code = check_balances(source, split->destinations[i], amount);
 	}
 	return code;
 }

@@ -316,7 +316,8 @@ class Rules(State):
         gains = {}
         for end, share in zip(ends, shares):
             gains[end.wallet_id] = gains.get(end.wallet_id, 0) + share
-            check_gain(end, gains[end.wallet_id])
+            if share > 0:
+                check_gain(end, gains[end.wallet_id])
         if source:
             self.expire(source.wallet_id, now)
         ids = [end.wallet_id for end in ends] or [None]
@@ -491,12 +492,17 @@ class Rules(State):
     def judge_group(self, operation, asker, now):
         return self.all_or_none([lambda leg=leg: self.judge(leg, asker, now) for leg in operation.legs])
 
+    @staticmethod
+    def reversible(rows, operation):
+        """The rows of a group that can be reversed at all, last row first; and those of them that the operation reverses."""
+        moved = [row for row in reversed(rows) if row.kind not in RESERVING and row.kind != "reversal"]
+        return moved, [row for row in moved if not (operation.keep_fees and row.kind == "fee")]
+
     def judge_group_reversal(self, operation, asker, now):
         rows = self.groups.get(self.transfers.get(operation.group_id))
         if not rows:
             raise Refused("transaction_not_found")
-        moved = [row for row in reversed(rows) if row.kind not in RESERVING and row.kind != "reversal"]
-        wanted = [row for row in moved if not (operation.keep_fees and row.kind == "fee")]
+        moved, wanted = self.reversible(rows, operation)
         left = [row for row in wanted if self.left(row) > 0]
         if not left:
             for row in wanted or moved or rows:
@@ -545,6 +551,10 @@ class Rules(State):
 
     def owner(self, operation):
         """The user of the wallet that is debited, held on or gives back; of a deposit, that is credited."""
+        if operation.kind == "group_reversal":
+            rows = self.groups.get(self.transfers.get(operation.group_id), [])
+            for row in self.reversible(rows, operation)[1]:
+                return self.wallets[row.destination_id].user_id if row.destination_id else self.wallets[row.source_id].user_id
         ends = self.ends_of(operation.legs[0] if operation.kind == "group" else operation)
         wallets = [self.wallets.get(end) for end in ends if end is not None]
         return wallets[0].user_id if wallets and wallets[0] else None
