@@ -17,10 +17,10 @@ COMMENT ON FUNCTION @extschema@.wallet_enqueue_many(text[], text[], text[]) IS
  * For the shim, which knows who asks: rights has, for each item, 1 when the asker speaks for all users,
  * so that user_id may be missing, and 2 when the asker may reverse anybody's transfers, added up; null:
  * neither.  max_amounts has the most that a row of the asker's may move, in the row's currency; null: no
- * limit.  Both are stored with the request.
+ * limit.  Both are stored with the request.  is_repeated: the key has named an earlier request.
  */
 CREATE FUNCTION @extschema@.wallet_enqueue_utf8(kinds text[], payloads bytea[], idempotency_keys bytea[] DEFAULT NULL, rights integer[] DEFAULT NULL, max_amounts text[] DEFAULT NULL)
-RETURNS TABLE (ordinal integer, handshake_id text, code text, message text)
+RETURNS TABLE (ordinal integer, handshake_id text, code text, message text, user_id bigint, is_repeated boolean)
 LANGUAGE c SECURITY DEFINER
 AS 'MODULE_PATHNAME', 'wallet_enqueue_utf8';
 COMMENT ON FUNCTION @extschema@.wallet_enqueue_utf8(text[], bytea[], bytea[], integer[], text[]) IS

@@ -389,11 +389,17 @@ static void
 put_item(ReturnSetInfo *result, int ordinal, const EnqueueItem *item)
 {
 	bool accepted = item->code == CODE_OK;
-	bool nulls[4] = {false, !accepted, accepted, accepted};
-	Datum values[4] = {Int32GetDatum(ordinal)};
+	int64 user_id = item->request.user_id;
+	/* wallet_enqueue_many() has the first four alone. */
+	bool nulls[6] = {false, !accepted, accepted, accepted, !accepted || user_id == 0, !accepted};
+	Datum values[6] = {Int32GetDatum(ordinal)};
 
 	if (accepted)
+	{
 		values[1] = PointerGetDatum(item->handshake);
+		values[4] = Int64GetDatum(user_id);
+		values[5] = BoolGetDatum(item->call.repeated);
+	}
 	else
 	{
 		values[2] = CStringGetTextDatum(wallet_codes[item->code].name);
@@ -439,7 +445,7 @@ wallet_enqueue_many(PG_FUNCTION_ARGS)
 
 /*
  * wallet_enqueue_utf8(kinds text[], payloads bytea[], idempotency_keys bytea[], rights integer[],
- *		max_amounts text[]) → (ordinal, handshake_id, code, message)
+ *		max_amounts text[]) → (ordinal, handshake_id, code, message, user_id, is_repeated)
  * The same with payloads and keys in UTF-8.  A text that is no UTF-8, or that the database's
  * encoding cannot hold, is the refusal of its own item.  What the asker of an item may is told by
  * rights (AskerRight) and max_amounts, whatever the session's role may.

@@ -13,6 +13,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -64,6 +65,7 @@ static void
 finish_scratch(Request *request)
 {
 	reply_scratch(&request->client, MHD_HTTP_OK);
+	request_tell_repeated(request);
 	request_finish(request);
 }
 
@@ -118,10 +120,17 @@ answer_looked_up(Request *request, const DbResult *result)
 		request_finish_problem(request, code_of_problem(result->code), result->message);
 }
 
+static bool
+is_true(const char *value)
+{
+	return value != NULL && *value == 't';
+}
+
 void
 answer_enqueued(Request *request, const DbResult *result)
 {
 	const char *handshake_id;
+	const char *user_id;
 	const char *code;
 
 	if (result->code != CODE_OK)
@@ -140,6 +149,9 @@ answer_enqueued(Request *request, const DbResult *result)
 	}
 	snprintf(request->members.handshake_id, sizeof(request->members.handshake_id), "%s",
 	         handshake_id);
+	user_id = db_value(result, 0, ENQUEUE_USER_ID);
+	request->members.number[MEMBER_USER_ID] = user_id == NULL ? 0 : strtoll(user_id, NULL, 10);
+	request->is_repeated = is_true(db_value(result, 0, ENQUEUE_IS_REPEATED));
 	request->enqueued = true;
 	if (!hold(request))
 		request_finish_queued(request);
@@ -221,12 +233,6 @@ answer_dry_run(Request *request, const DbResult *result)
 	buffer_reset(&request->client.http->scratch);
 	buffer_puts(&request->client.http->scratch, text);
 	finish_scratch(request);
-}
-
-static bool
-is_true(const char *value)
-{
-	return value != NULL && *value == 't';
 }
 
 void

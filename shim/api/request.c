@@ -323,13 +323,29 @@ request_go_on(Request *request)
 }
 
 void
+request_tell_repeated(Request *request)
+{
+	if (request->is_repeated)
+		reply_field(&request->client, "Idempotent-Replayed", "true");
+}
+
+void
 request_finish_queued(Request *request)
 {
 	Buffer *out = &request->client.http->scratch;
+	const Members *members = &request->members;
+	int64_t user_id = members->number[MEMBER_USER_ID];
+	char user[32] = "";
+	char location[LOCATION_SIZE];
 
+	if (user_id != 0)
+		snprintf(user, sizeof(user), "user_id=%" PRId64 "&", user_id);
+	snprintf(location, sizeof(location), "%s?%shandshake_id=%s", request->route->path, user,
+	         members->handshake_id);
 	buffer_reset(out);
-	shape_write_queued(out, request->route->kind->shape, request->members.handshake_id);
-	reply_scratch(&request->client, MHD_HTTP_ACCEPTED);
+	shape_write_queued(out, request->route->kind->shape, members->handshake_id);
+	reply_queued(&request->client, location);
+	request_tell_repeated(request);
 	request_finish(request);
 }
 

@@ -108,6 +108,7 @@ struct Request
 	int64_t lag_ms;               /* how old what is told may be; -1: it is no read */
 	bool is_dry_run;              /* it asks what would become of it */
 	bool enqueued;                /* the request is durable: never answer with a problem */
+	bool is_repeated;             /* its idempotency key has named an earlier one */
 	int busy_count;               /* how often its idempotency key was in use */
 	int64_t held_since_ms;        /* 0: not yet */
 	bool waits_for_outcome;       /* while it waits: it counts in outcome_count */
@@ -158,6 +159,9 @@ void request_finish(Request *request);
 /* Replies that the request is queued, or that something is wrong, to a waiting request. */
 void request_finish_queued(Request *request);
 void request_finish_problem(Request *request, WalletCode code, const char *message);
+
+/* Tells the client, where it is so, that its idempotency key has named an earlier request. */
+void request_tell_repeated(Request *request);
 
 /* A waiting request goes on where it was: see client_go_on. */
 void request_go_on(Request *request);

@@ -623,6 +623,7 @@ routes_start(Request *request)
 	request->item.include_links = false;
 	request->is_dry_run = false;
 	request->enqueued = false;
+	request->is_repeated = false;
 	request->busy_count = 0;
 	request->held_since_ms = 0;
 	if (client->body.failed || client->query.failed)

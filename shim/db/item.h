@@ -58,7 +58,9 @@ enum DbEnqueueColumn /* of DB_BULK too, whose rows have the order of its payload
 	ENQUEUE_ORDINAL,
 	ENQUEUE_HANDSHAKE_ID,
 	ENQUEUE_CODE,
-	ENQUEUE_MESSAGE
+	ENQUEUE_MESSAGE,
+	ENQUEUE_USER_ID, /* this and what follows are not of DB_BULK */
+	ENQUEUE_IS_REPEATED
 };
 
 enum DbDryRunColumn

@@ -23,7 +23,8 @@
 #define READS (1u << DB_READS)
 #define REPLICA (1u << DB_REPLICA)
 
-#define ENQUEUE_COLUMNS "SELECT ordinal, handshake_id, code, message FROM "
+#define BULK_COLUMNS "SELECT ordinal, handshake_id, code, message FROM "
+#define ENQUEUE_COLUMNS "SELECT ordinal, handshake_id, code, message, user_id, is_repeated FROM "
 #define LOOKUP_COLUMNS                                                                             \
 	"SELECT ordinal, state, code, message, wallet_id, wallet_status, amount, currency, "           \
 	"created_at, updated_at, transfer_id, source_wallet_id, destination_wallet_id, kind, "         \
@@ -58,7 +59,7 @@ typedef struct DbStatement
 static const DbStatement statements[] = {
 	[DB_ENQUEUE] = {"enqueue", WRITES, ENQUEUE_COLUMNS, "wallet_enqueue_utf8($1, $2, $3, $4, $5)",
 		5, {OID_TEXT_ARRAY, OID_BYTEA_ARRAY, OID_BYTEA_ARRAY, OID_INT4_ARRAY, OID_TEXT_ARRAY}},
-	[DB_BULK] = {"bulk", WRITES, ENQUEUE_COLUMNS, "wallet_enqueue_utf8($1, $2, $3, $4, $5) ORDER BY ordinal",
+	[DB_BULK] = {"bulk", WRITES, BULK_COLUMNS, "wallet_enqueue_utf8($1, $2, $3, $4, $5) ORDER BY ordinal",
 		5, {OID_TEXT_ARRAY, OID_BYTEA_ARRAY, OID_BYTEA_ARRAY, OID_INT4_ARRAY, OID_TEXT_ARRAY}},
 	[DB_LOOKUP] = {"lookup", READS | REPLICA, LOOKUP_COLUMNS, "wallet_lookup_many($1, $2, $3, $4)",
 		4, {OID_TEXT_ARRAY, OID_INT8_ARRAY, OID_TEXT_ARRAY, OID_BOOL_ARRAY}},

@@ -15,6 +15,7 @@
 
 #define BODY_SIZE_MAX 8192 /* of an ordinary request; what is larger is charged */
 #define REPLY_SIZE 512
+#define LOCATION_SIZE 192
 #define CLIENT_ANSWER_TIMEOUT_MS 60000
 
 /* A request passes through the phases in their order; PHASE_LINE and PHASE_RESUMED may be missing.
@@ -40,6 +41,7 @@ typedef struct ReplyHead
 	int wait_s;      /* for Preference-Applied; 0: none */
 	int staleness_s; /* the same; -1: none */
 	bool must_close;
+	bool has_location;
 	bool is_special; /* it got fields of its own by reply_field */
 } ReplyHead;
 
@@ -80,8 +82,9 @@ struct Client
 	struct MHD_Response *response; /* NULL: there is none yet */
 	ReplyHead reply_head;
 	bool must_close;
-	struct MHD_Response *kept; /* the last response, to be used again; not while there is one */
-	char reply[REPLY_SIZE];    /* the text of a short one */
+	struct MHD_Response *kept;    /* the last response, to be used again; not while there is one */
+	char reply[REPLY_SIZE];       /* the text of a short one */
+	char location[LOCATION_SIZE]; /* of the response or the kept one, where its head has one */
 };
 
 /* Makes the client of a new connection; NULL: no memory. */

@@ -58,12 +58,28 @@ is_same(const ReplyHead *a, const ReplyHead *b)
 {
 	return a->status == b->status && a->media_type == b->media_type && a->length == b->length &&
 	       a->wait_s == b->wait_s && a->staleness_s == b->staleness_s &&
-	       a->must_close == b->must_close && !a->is_special;
+	       a->must_close == b->must_close && a->has_location == b->has_location && !a->is_special;
 }
 
-/* Makes the scratch buffer's text the reply, with the kept response if its head is the same. */
+/* Adds the location, in the place of the one that a kept response has. */
 static void
-set_response(Client *client, unsigned status, const char *media_type)
+set_location(Client *client, const char *location, bool is_kept)
+{
+	if (location == NULL)
+		return;
+	if (is_kept)
+		(void) MHD_del_response_header(client->response, MHD_HTTP_HEADER_LOCATION,
+		                               client->location);
+	snprintf(client->location, sizeof(client->location), "%s", location);
+	add_field(client, MHD_HTTP_HEADER_LOCATION, client->location);
+}
+
+/*
+ * Makes the scratch buffer's text the reply, with the kept response if its head is the same.
+ * location: NULL where there is none.
+ */
+static void
+set_response(Client *client, unsigned status, const char *media_type, const char *location)
 {
 	Buffer *text = &client->http->scratch;
 	bool applied = client->wait_until_ms != 0 && status < MHD_HTTP_BAD_REQUEST;
@@ -72,7 +88,8 @@ set_response(Client *client, unsigned status, const char *media_type)
 	                  .length = text->failed ? 0 : text->length,
 	                  .wait_s = applied ? client->head.wait_s : 0,
 	                  .staleness_s = status < MHD_HTTP_BAD_REQUEST ? client->staleness_s : -1,
-	                  .must_close = client->must_close || client->http->stage >= HTTP_CLOSES};
+	                  .must_close = client->must_close || client->http->stage >= HTTP_CLOSES,
+	                  .has_location = location != NULL};
 	bool is_short = head.length <= sizeof(client->reply);
 
 	assert(client->phase > PHASE_LINE && client->phase < PHASE_ANSWERING);
@@ -85,6 +102,7 @@ set_response(Client *client, unsigned status, const char *media_type)
 	{
 		client->response = client->kept;
 		client->kept = NULL;
+		set_location(client, location, true);
 		return;
 	}
 	reply_forget(client);
@@ -93,6 +111,7 @@ set_response(Client *client, unsigned status, const char *media_type)
 	    MHD_create_response_from_buffer(head.length, is_short ? client->reply : text->data,
 	                                    is_short ? MHD_RESPMEM_PERSISTENT : MHD_RESPMEM_MUST_COPY);
 	add_fields(client);
+	set_location(client, location, false);
 	if (client->names.id[0] != '\0')
 		reply_field(client, "X-Request-Id", client->names.id);
 }
@@ -136,13 +155,19 @@ reply_forget(Client *client)
 void
 reply_scratch(Client *client, unsigned status)
 {
-	set_response(client, status, "application/json");
+	set_response(client, status, "application/json", NULL);
+}
+
+void
+reply_queued(Client *client, const char *location)
+{
+	set_response(client, MHD_HTTP_ACCEPTED, "application/json", location);
 }
 
 void
 reply_text(Client *client, unsigned status, const char *media_type)
 {
-	set_response(client, status, media_type);
+	set_response(client, status, media_type, NULL);
 }
 
 void
@@ -201,7 +226,8 @@ reply_problem(Client *client, WalletCode code, const char *message)
 
 	buffer_reset(out);
 	reply_write_problem(out, code, message);
-	set_response(client, (unsigned) wallet_codes[code].http_status, "application/problem+json");
+	set_response(client, (unsigned) wallet_codes[code].http_status, "application/problem+json",
+	             NULL);
 	client->problem = code;
 }
 
@@ -218,5 +244,5 @@ void
 reply_empty(Client *client, unsigned status)
 {
 	buffer_reset(&client->http->scratch);
-	set_response(client, status, NULL);
+	set_response(client, status, NULL, NULL);
 }

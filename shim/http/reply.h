@@ -14,6 +14,9 @@
 /* The scratch buffer's JSON. */
 void reply_scratch(Client *client, unsigned status);
 
+/* The same, as 202: what becomes of it is told at the location, which is no longer than there. */
+void reply_queued(Client *client, const char *location);
+
 /* The scratch buffer's text, of another media type; the literal is kept. */
 void reply_text(Client *client, unsigned status, const char *media_type);
 

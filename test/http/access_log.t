@@ -25,7 +25,7 @@ ready();
 my ($user, $wallet) = wallet('10');
 my $body = qq({"user_id":$user,"wallet_id":$wallet,"amount":1.25});
 my $plain = post('deposit', $body);
-is(join(' ', sort keys %{ $plain->{headers} }), 'cache-control content-length content-type date retry-after',
+is(join(' ', sort keys %{ $plain->{headers} }), 'cache-control content-length content-type date location retry-after',
    'without an id the header fields are what they were') or diag explain $plain->{headers};
 for my $given ('a', 'A-z0.9_~+/=:', 'x' x 64) {
     is(post('deposit', $body, { 'X-Request-Id' => $given })->{headers}{'x-request-id'}, $given, "the id $given is answered");

@@ -32,7 +32,7 @@ CREATE SCHEMA $quoted;
 SET search_path = $quoted;
 CREATE SEQUENCE deadlocks;
 CREATE FUNCTION wallet_enqueue_utf8(kinds text[], bodies bytea[], idempotency_keys bytea[], rights integer[], max_amounts text[])
-RETURNS TABLE (ordinal int, handshake_id text, code text, message text)
+RETURNS TABLE (ordinal int, handshake_id text, code text, message text, user_id bigint, is_repeated boolean)
 LANGUAGE plpgsql SET search_path = $quoted, pg_catalog AS \$\$
 DECLARE
     state text;
@@ -48,7 +48,7 @@ BEGIN
         RAISE EXCEPTION USING errcode = '40P01';
     END IF;
     RETURN QUERY SELECT i, lpad(coalesce(substring(payloads[i] FROM '^"(\\d+)"\$'),
-        cardinality(payloads)::text), 64, '0'), NULL::text, NULL::text
+        cardinality(payloads)::text), 64, '0'), NULL::text, NULL::text, 1::bigint, false
         FROM generate_series(cardinality(payloads), 1, -1) AS i WHERE payloads[i] <> 'silent';
 END \$\$;
 CREATE TYPE answer AS (ordinal int, state text, code text, message text, wallet_id bigint,

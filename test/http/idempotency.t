@@ -20,6 +20,10 @@ is(post('transaction', $body, { 'Idempotency-Key' => $key })->{content}, $first-
 is(post('transaction', $body, { 'Idempotency-Key' => qq("$key") })->{content}, $first->{content},
     'quotes around the key are not part of it');
 my $handshake = json($first)->{handshake_id};
+my @replayed = map { $_->{headers}{'idempotent-replayed'} // 'none' } $first,
+    post('transaction', $body, { 'Idempotency-Key' => $key }),
+    post('transaction', $body, { 'Idempotency-Key' => $key, Prefer => 'wait=20' }), post('transaction', $body);
+is("@replayed", 'none true true none', 'a repeated request is marked as one, also with its outcome');
 is(outcome('transaction', $user, $handshake)->{status}, 200, 'it has an outcome');
 is(post('transaction', $body, { 'Idempotency-Key' => $key })->{content}, $first->{content},
     'after the outcome too');
@@ -46,7 +50,7 @@ outcome('transaction', $user, $_) for keys %handshakes;
 # Another one behind them, so that all before it are posted.
 pay($user, $from, $to, '0.01');
 is(json(get("wallet/async?user_id=$user&wallet_id=$from"))->{amount} + 0,
-    1000 - 5 * 1.25 - 0.01, 'each key was posted once');
+    1000 - 6 * 1.25 - 0.01, 'each key was posted once');
 
 # A key that another transaction holds: that request alone is put off, and what the transaction did
 # counts when it has ended. Needs psql, by the PG* variables, as a superuser.

@@ -16,6 +16,33 @@ sub text_of {
 
 sub code_or_status { return code_of($_[0]) || json($_[0])->{info} && json($_[0])->{info}{code} || json($_[0])->{status} || $_[0]{status}; }
 
+# --- the Location of a 202 tells the outcome of that request, whatever the connection was asked before
+
+my ($payer, $purse) = wallet('100');
+my (undef, $till) = wallet('0');
+my $payment = qq({"user_id":$payer,"source_wallet_id":$purse,"dest_wallet_id":$till,"trans_sum":1});
+my %body_of = (
+    deposit => qq({"user_id":$payer,"wallet_id":$purse,"amount":1}),
+    withdrawal => qq({"user_id":$payer,"wallet_id":$purse,"amount":1}),
+    transaction => $payment,
+    hold => qq({"user_id":$payer,"source_wallet_id":$purse,"dest_wallet_id":$till,"amount":1}),
+    group => qq({"user_id":$payer,"legs":[{"kind":"transaction","source_wallet_id":$purse,"dest_wallet_id":$till,"amount":1}]}),
+    'transaction/bulk' => "[$payment]",
+);
+my $socket = connect_raw();
+for my $path (qw(transaction transaction deposit transaction/bulk withdrawal hold group transaction)) {
+    my $body = $body_of{$path};
+    print $socket "POST /api/v1/$path/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: @{[length $body]}\r\n\r\n$body";
+    my ($answer) = read_answers($socket, 1);
+    my ($handshake) = $answer->{body} =~ /"handshake_id":"($HANDSHAKE)"/;
+    my @locations = $answer->{head} =~ /^Location: (\S+)\r?$/mg;
+    my @expected = $path =~ /bulk/ ? () : "/api/v1/$path?user_id=$payer&handshake_id=$handshake";
+    is("@locations", "@expected", "$path: Location");
+    next if !@locations;
+    my $read = ask('GET', $locations[0], undef, { Prefer => 'wait=20' });
+    like($read->{content}, qr/"handshake_id":"$handshake".*"status":"processed"/, "$path: leads to its outcome");
+}
+
 # --- amounts
 
 # Needs psql as a superuser for a currency of eight decimals.
