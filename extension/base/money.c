@@ -30,13 +30,13 @@ amount_read_numeric(Numeric value, Amount *amount)
 }
 
 Amount
-amount_from_numeric(Numeric value)
+amount_from_numeric(Numeric value, const char *name)
 {
 	Amount amount;
 	WalletCode code = amount_read_numeric(value, &amount);
 
 	if (code != CODE_OK)
-		refuse(code, psprintf("The amount is %.40s.", numeric_normalize(value)));
+		refuse(code, psprintf("%s is %.40s.", name, numeric_normalize(value)));
 	return amount;
 }
 

@@ -15,7 +15,7 @@
 extern WalletCode amount_read_numeric(Numeric value, Amount *amount);
 
 /* Reads a numeric by its value; its scale does not count.  Raises an error when it is no amount. */
-extern Amount amount_from_numeric(Numeric value);
+extern Amount amount_from_numeric(Numeric value, const char *name);
 
 /* Minor units as a numeric with the currency's decimals. */
 extern Numeric amount_to_numeric(int64 minor, int minor_digits);

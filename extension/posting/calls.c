@@ -26,16 +26,20 @@
 #include "base/money.h"
 #include "base/refusal.h"
 #include "base/statement.h"
+#include "posting/details.h"
 #include "posting/resolve.h"
 #include "posting/results.h"
 #include "rules/group.h"
-#include "rules/transfer.h"
 #include "tables/idempotency.h"
 #include "tables/journal.h"
 #include "tables/rows.h"
 
-/* Stands for an end of a hold that cannot be: 0 would mean that none is given. */
-#define NO_SUCH_END (-1)
+/*
+ * Ends of a hold that cannot be: one that has passed, where 0 would mean that none is given, and
+ * one that is too far away.
+ */
+#define PAST_END (-1)
+#define TOO_FAR_END PG_INT64_MAX
 
 /* ---- Arguments ---- */
 
@@ -75,16 +79,17 @@ id_argument(FunctionCallInfo fcinfo, int argument, const char *name)
 }
 
 Amount
-optional_amount_argument(FunctionCallInfo fcinfo, int argument)
+optional_amount_argument(FunctionCallInfo fcinfo, int argument, const char *name)
 {
-	return PG_ARGISNULL(argument) ? AMOUNT_NONE : amount_from_numeric(PG_GETARG_NUMERIC(argument));
+	return PG_ARGISNULL(argument) ? AMOUNT_NONE
+	                              : amount_from_numeric(PG_GETARG_NUMERIC(argument), name);
 }
 
 Amount
 amount_argument(FunctionCallInfo fcinfo, int argument)
 {
 	require_argument(fcinfo, argument, "amount");
-	return optional_amount_argument(fcinfo, argument);
+	return optional_amount_argument(fcinfo, argument, "amount");
 }
 
 bool
@@ -113,11 +118,17 @@ choice_argument(FunctionCallInfo fcinfo, int argument, const char *const *names,
 int64
 expires_in_argument(FunctionCallInfo fcinfo, int argument)
 {
+	Interval zero = {0};
 	int64 us;
 
 	if (PG_ARGISNULL(argument))
 		return 0;
-	return interval_to_us(PG_GETARG_INTERVAL_P(argument), &us) && us > 0 ? us : NO_SUCH_END;
+	if (interval_to_us(PG_GETARG_INTERVAL_P(argument), &us))
+		return us > 0 ? us : PAST_END;
+	return DatumGetBool(DirectFunctionCall2(interval_lt, PG_GETARG_DATUM(argument),
+	                                        IntervalPGetDatum(&zero)))
+	           ? PAST_END
+	           : TOO_FAR_END;
 }
 
 int64
@@ -128,7 +139,7 @@ expires_at_argument(FunctionCallInfo fcinfo, int argument)
 	if (PG_ARGISNULL(argument))
 		return 0;
 	moment = PG_GETARG_TIMESTAMPTZ(argument);
-	return moment == 0 ? NO_SUCH_END : moment;
+	return moment == 0 ? PAST_END : moment;
 }
 
 /* Sets metadata and returns it; returns NULL when the argument is null. */
@@ -168,147 +179,6 @@ key_argument(FunctionCallInfo fcinfo, int argument, const Operation *operation)
 	                                                              : code,
 	       NULL);
 	return NULL;
-}
-
-/* ---- The words of a refusal ---- */
-
-static const char *
-money(int64 minor, const Currency *currency)
-{
-	char amount[AMOUNT_TEXT_SIZE];
-
-	amount_format(minor, currency->minor_digits, amount);
-	return psprintf("%s %s", amount, currency->code);
-}
-
-/* What a wallet holds, and where that differs, what of it is available. */
-static char *
-describe_funds(const Wallet *wallet)
-{
-	const char *holds = money(wallet->balance, &wallet->currency);
-	Wide available = wallet_available(wallet);
-
-	if (available == wallet->balance)
-		return psprintf("Wallet " INT64_FORMAT " holds %s.", wallet->wallet_id, holds);
-	if (available > INT64_MAX || available < -INT64_MAX)
-		return psprintf("Wallet " INT64_FORMAT " holds %s, and less is available.",
-		                wallet->wallet_id, holds);
-	return psprintf("Wallet " INT64_FORMAT " holds %s, and %s is available.", wallet->wallet_id,
-	                holds, money((int64) available, &wallet->currency));
-}
-
-static char *
-describe_hold(const Hold *hold, const Wallet *source)
-{
-	Wide most = (Wide) hold->max_capture - hold->captured;
-
-	if (hold->state != HOLD_OPEN)
-		return psprintf("Hold " INT64_FORMAT ".", hold->hold_id);
-	if (most == hold->rest)
-		return psprintf("Hold " INT64_FORMAT " has %s left.", hold->hold_id,
-		                money(hold->rest, &source->currency));
-	return psprintf("Hold " INT64_FORMAT " has %s left, and up to %s may be captured.",
-	                hold->hold_id, money(hold->rest, &source->currency),
-	                money((int64) most, &source->currency));
-}
-
-static char *
-describe_original(const Original *original, const Wallet *wallet)
-{
-	return psprintf("Of transfer " INT64_FORMAT " %s is left to reverse.", original->transfer_id,
-	                money(original->amount - original->reversed, &wallet->currency));
-}
-
-static char *
-describe_wallets(const Operation *operation)
-{
-	int64 source = operation->source_wallet_id;
-	int64 destination = operation->destination_wallet_id;
-
-	if (source > 0 && destination > 0)
-		return psprintf("From wallet " INT64_FORMAT " to wallet " INT64_FORMAT ".", source,
-		                destination);
-	if (source > 0 || destination > 0)
-		return psprintf("Wallet " INT64_FORMAT ".", Max(source, destination));
-	if (kind_names_hold(operation->kind))
-		return psprintf("Hold " INT64_FORMAT ".", operation->link_id);
-	switch (operation->kind)
-	{
-		case KIND_REVERSAL:
-			return psprintf("Transfer " INT64_FORMAT ".", operation->link_id);
-		case KIND_GROUP_REVERSAL:
-			return psprintf("Group " INT64_FORMAT ".", operation->link_id);
-		default:
-			return NULL;
-	}
-}
-
-char *
-call_detail(const Operation *operation, WalletCode code, const WorkingSet *set)
-{
-	const Wallet *source =
-	    set == NULL ? NULL : working_set_wallet(set, operation->source_wallet_id);
-	const Wallet *destination =
-	    set == NULL ? NULL : working_set_wallet(set, operation->destination_wallet_id);
-	const Wallet *one = source != NULL ? source : destination;
-	const Hold *hold = set == NULL ? NULL : working_set_hold(set, operation->link_id);
-	const Original *original = set == NULL ? NULL : working_set_original(set, operation->link_id);
-
-	switch (code)
-	{
-		case CODE_INSUFFICIENT_FUNDS:
-			if (source != NULL)
-				return describe_funds(source);
-			break;
-		case CODE_BALANCE_LIMIT:
-			if (destination != NULL && destination->ceiling != NO_CEILING)
-				return psprintf("Wallet " INT64_FORMAT " holds %s, and its ceiling is %s.",
-				                destination->wallet_id,
-				                money(destination->balance, &destination->currency),
-				                money(destination->ceiling, &destination->currency));
-			break;
-		case CODE_WALLET_HAS_HOLDS:
-			if (source != NULL)
-				return psprintf("Holds of wallet " INT64_FORMAT " reserve %s.", source->wallet_id,
-				                money(source->held - source->due, &source->currency));
-			break;
-		case CODE_HOLD_CAPTURED:
-		case CODE_HOLD_VOIDED:
-		case CODE_HOLD_EXPIRED:
-			return psprintf("Hold " INT64_FORMAT ".", operation->link_id);
-		case CODE_EXCEEDS_HOLD:
-		case CODE_BELOW_HOLD:
-			if (hold != NULL && source != NULL)
-				return describe_hold(hold, source);
-			break;
-		case CODE_NOT_REVERSIBLE:
-		case CODE_ALREADY_REVERSED:
-			return psprintf("%s " INT64_FORMAT ".",
-			                operation->kind == KIND_GROUP_REVERSAL ? "Group" : "Transfer",
-			                operation->link_id);
-		case CODE_EXCEEDS_REVERSIBLE:
-			if (original != NULL && one != NULL)
-				return describe_original(original, one);
-			break;
-		default:
-			break;
-	}
-	return describe_wallets(operation);
-}
-
-/* With a group, the leg that has failed is named, and what that one was about. */
-static char *
-describe(const Operation *operation, WalletCode code, const Ledger *ledger)
-{
-	int leg = ledger->effects.failed_leg - 1;
-	char *detail;
-
-	if (leg < 0)
-		return call_detail(operation, code, &ledger->set);
-	detail = operation->kind == KIND_GROUP
-	             ? call_detail(&operation->parts->legs[leg], code, &ledger->set)
-	             : NULL;
-	return detail == NULL ? psprintf("Leg %d.", leg) : psprintf("Leg %d: %s", leg, detail);
 }
 
 /* ---- Carrying out ---- */
@@ -423,7 +293,7 @@ try_to_post(const Operation *operation, IdempotentCall *key, const Datum *metada
 	if (code != CODE_OK && mode == LOCK_WHAT_IS_HELD)
 		return false;
 	if (code != CODE_OK)
-		refuse(code, describe(operation, code, ledger));
+		refuse(code, call_detail(operation, code, ledger));
 	ledger_settle(ledger);
 	if (!ledger_update(ledger, &mark))
 		return false;

@@ -20,7 +20,7 @@ extern int64 optional_id_argument(FunctionCallInfo fcinfo, int argument, const c
 
 /* Amounts: one that is required, and one that is AMOUNT_NONE where it is null. */
 extern Amount amount_argument(FunctionCallInfo fcinfo, int argument);
-extern Amount optional_amount_argument(FunctionCallInfo fcinfo, int argument);
+extern Amount optional_amount_argument(FunctionCallInfo fcinfo, int argument, const char *name);
 
 /* A flag that is the default where it is null. */
 extern bool flag_argument(FunctionCallInfo fcinfo, int argument, bool by_default);
@@ -32,7 +32,10 @@ extern bool flag_argument(FunctionCallInfo fcinfo, int argument, bool by_default
 extern int choice_argument(FunctionCallInfo fcinfo, int argument, const char *const *names,
                            int count, WalletCode code);
 
-/* When a hold ends, as operation_check() judges it: what was given and is no end, is negative. */
+/*
+ * When a hold ends, as operation_check() judges it: what was given and is no end is negative, or
+ * too far away.
+ */
 extern int64 expires_in_argument(FunctionCallInfo fcinfo, int argument);
 extern int64 expires_at_argument(FunctionCallInfo fcinfo, int argument);
 
@@ -65,8 +68,5 @@ extern void call_post_group(FunctionCallInfo fcinfo, int metadata_at, Operation 
 
 /* Raises an error in a transaction that may not write, with the name of the function. */
 extern void require_writes(FunctionCallInfo fcinfo);
-
-/* What the operation was about, as the detail of a refusal: a sentence.  set may be NULL. */
-extern char *call_detail(const Operation *operation, WalletCode code, const WorkingSet *set);
 
 #endif /* PG_WALLET_CALLS_H */

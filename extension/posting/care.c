@@ -14,6 +14,7 @@
 #include "base/money.h"
 #include "base/refusal.h"
 #include "posting/calls.h"
+#include "posting/details.h"
 #include "posting/results.h"
 #include "rules/wallet.h"
 #include "tables/limit_changes.h"
@@ -51,7 +52,7 @@ static void
 store_care(Care *care, WalletCode code)
 {
 	if (code != CODE_OK)
-		refuse(code, call_detail(&care->operation, code, &care->ledger.set));
+		refuse(code, call_detail(&care->operation, code, &care->ledger));
 	ledger_settle(&care->ledger);
 	(void) ledger_update(&care->ledger, NULL);
 	(void) ledger_insert(&care->ledger, NULL);
@@ -106,6 +107,30 @@ is_infinity(Numeric value)
 	return strcmp(numeric_normalize(value), "Infinity") == 0;
 }
 
+/* The cause of a refusal that only the limits know; NULL for other ones. */
+static char *
+describe_limits(const Limits *limits, WalletCode code, const Wallet *wallet)
+{
+	const Currency *currency = &wallet->currency;
+	int64 floor = wallet->floor;
+	int64 ceiling = wallet->ceiling;
+	char *detail;
+
+	if (code == CODE_FLOOR_ABOVE_CEILING)
+	{
+		if (AMOUNT_IS_GIVEN(limits->floor))
+			(void) amount_to_minor(limits->floor, currency->minor_digits, &floor);
+		if (AMOUNT_IS_GIVEN(limits->ceiling))
+			(void) amount_to_minor(limits->ceiling, currency->minor_digits, &ceiling);
+		return psprintf("The floor is %s, and the ceiling is %s.", money_text(floor, currency),
+		                money_text(ceiling, currency));
+	}
+	if (code != CODE_AMOUNT_PRECISION && code != CODE_AMOUNT_TOO_LARGE)
+		return NULL;
+	detail = amount_detail("floor", limits->floor, code, currency);
+	return detail != NULL ? detail : amount_detail("ceiling", limits->ceiling, code, currency);
+}
+
 /*
  * wallet_set_limits(wallet_id bigint, floor numeric, ceiling numeric) → wallet.wallet_info
  * What is null stays; the ceiling "infinity" takes the ceiling away.
@@ -115,24 +140,30 @@ wallet_set_limits(PG_FUNCTION_ARGS)
 {
 	int64 wallet_id = id_argument(fcinfo, 0, "wallet_id");
 	Limits limits = {
-	    .floor = optional_amount_argument(fcinfo, 1),
+	    .floor = optional_amount_argument(fcinfo, 1, "floor"),
 	    .no_ceiling = !PG_ARGISNULL(2) && is_infinity(PG_GETARG_NUMERIC(2)),
 	    .ceiling = AMOUNT_NONE,
 	};
 	Care care;
 	Wallet before = {0};
 	const Wallet *wallet;
+	WalletCode code;
+	char *detail;
 
 	require_writes(fcinfo);
 	if (!limits.no_ceiling)
-		limits.ceiling = optional_amount_argument(fcinfo, 2);
+		limits.ceiling = optional_amount_argument(fcinfo, 2, "ceiling");
 	if (!AMOUNT_IS_GIVEN(limits.floor) && !AMOUNT_IS_GIVEN(limits.ceiling) && !limits.no_ceiling)
 		refuse(CODE_MISSING_MEMBER, "Give a floor, a ceiling or both.");
 	begin_care(&care, wallet_id, 0);
 	wallet = working_set_wallet(&care.ledger.set, wallet_id);
 	if (wallet != NULL)
 		before = *wallet;
-	store_care(&care, rule_limits(wallet_id, &limits, &care.ledger.set, &care.ledger.effects));
+	code = rule_limits(wallet_id, &limits, &care.ledger.set, &care.ledger.effects);
+	detail = code == CODE_OK || wallet == NULL ? NULL : describe_limits(&limits, code, wallet);
+	if (detail != NULL)
+		refuse(code, detail);
+	store_care(&care, code);
 	limit_changes_insert(&before, wallet);
 	return end_care(fcinfo, &care);
 }

@@ -116,7 +116,7 @@ quantity_arguments(FunctionCallInfo fcinfo, int amount_at, Operation *operation)
 	operation->amount_mode = (uint8) choice_argument(fcinfo, amount_at + 1, amount_mode_names,
 	                                                 MODE_COUNT, CODE_INVALID_AMOUNT_MODE);
 	operation->amount = operation->amount_mode == MODE_ALL
-	                        ? optional_amount_argument(fcinfo, amount_at)
+	                        ? optional_amount_argument(fcinfo, amount_at, "amount")
 	                        : amount_argument(fcinfo, amount_at);
 }
 
@@ -174,7 +174,7 @@ wallet_hold(PG_FUNCTION_ARGS)
 	operation.destination_wallet_id = optional_id_argument(fcinfo, 1, "destination_wallet_id");
 	operation.amount = amount_argument(fcinfo, 2);
 	operation.expires_in = expires_in_argument(fcinfo, 3);
-	operation.max_capture = optional_amount_argument(fcinfo, 4);
+	operation.max_capture = optional_amount_argument(fcinfo, 4, "max_capture");
 	operation.expires_at = expires_at_argument(fcinfo, 5);
 	return post_one(fcinfo, 6, &operation);
 }
@@ -186,7 +186,7 @@ wallet_capture(PG_FUNCTION_ARGS)
 	Operation operation = {.kind = KIND_CAPTURE, .max_capture = AMOUNT_NONE};
 
 	operation.link_id = id_argument(fcinfo, 0, "hold_id");
-	operation.amount = optional_amount_argument(fcinfo, 1);
+	operation.amount = optional_amount_argument(fcinfo, 1, "amount");
 	operation.keeps_rest = !flag_argument(fcinfo, 2, true);
 	return post_one(fcinfo, 3, &operation);
 }
@@ -198,7 +198,7 @@ wallet_void(PG_FUNCTION_ARGS)
 	Operation operation = {.kind = KIND_VOID, .max_capture = AMOUNT_NONE};
 
 	operation.link_id = id_argument(fcinfo, 0, "hold_id");
-	operation.amount = optional_amount_argument(fcinfo, 1);
+	operation.amount = optional_amount_argument(fcinfo, 1, "amount");
 	return post_one(fcinfo, 2, &operation);
 }
 
@@ -213,7 +213,7 @@ wallet_hold_extend(PG_FUNCTION_ARGS)
 	Operation operation = {.kind = KIND_HOLD_EXTEND, .max_capture = AMOUNT_NONE};
 
 	operation.link_id = id_argument(fcinfo, 0, "hold_id");
-	operation.amount = optional_amount_argument(fcinfo, 1);
+	operation.amount = optional_amount_argument(fcinfo, 1, "amount");
 	operation.expires_in = expires_in_argument(fcinfo, 2);
 	operation.expires_at = expires_at_argument(fcinfo, 3);
 	return post_one(fcinfo, 4, &operation);
@@ -229,7 +229,7 @@ wallet_reverse(PG_FUNCTION_ARGS)
 	Operation operation = {.kind = KIND_REVERSAL, .max_capture = AMOUNT_NONE};
 
 	operation.link_id = id_argument(fcinfo, 0, "transfer_id");
-	operation.amount = optional_amount_argument(fcinfo, 1);
+	operation.amount = optional_amount_argument(fcinfo, 1, "amount");
 	operation.shortfall = (uint8) choice_argument(fcinfo, 2, shortfall_names, SHORTFALL_COUNT,
 	                                              CODE_INVALID_SHORTFALL);
 	return post_one(fcinfo, 3, &operation);

@@ -24,6 +24,7 @@
 #include "base/money.h"
 #include "base/refusal.h"
 #include "posting/calls.h"
+#include "posting/details.h"
 #include "posting/ledger.h"
 
 PG_FUNCTION_INFO_V1(wallet_transfer_many);
@@ -152,10 +153,9 @@ judge_rows(Many *many, LockMode mode, Ledger *ledger)
 		if (code != CODE_OK && many->all_or_nothing && mode == LOCK_SOME)
 			return false;
 		if (code != CODE_OK && many->all_or_nothing)
-			refuse(code,
-			       many->wrong[i] != CODE_OK
-			           ? psprintf("Row %d.", i + 1)
-			           : psprintf("Row %d: %s", i + 1, call_detail(operation, code, &ledger->set)));
+			refuse(code, many->wrong[i] != CODE_OK
+			                 ? psprintf("Row %d.", i + 1)
+			                 : psprintf("Row %d: %s", i + 1, call_detail(operation, code, ledger)));
 		many->codes[i] = code;
 		/* Rows of holds that have expired come before the row of the transfer. */
 		many->places[i] = ledger->effects.transfer_count - 1;

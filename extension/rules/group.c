@@ -47,13 +47,15 @@ join_rows(const Operation *group, Effects *effects, int from)
 	}
 }
 
-/* Says which leg has failed, and takes back what the others did. */
+/* Says which leg has failed, by its number, too, and takes back what the others did. */
 static WalletCode
-fail(int leg, WalletCode code, const EffectsMark *mark, WorkingSet *set, Effects *effects)
+fail(const Operation *leg, int number, WalletCode code, const EffectsMark *mark, WorkingSet *set,
+     Effects *effects)
 {
 	if (mark != NULL)
 		effects_undo(set, effects, mark);
-	effects->failed_leg = leg + 1;
+	effects->failed_leg = number + 1;
+	effects->failed = leg;
 	return code;
 }
 
@@ -72,7 +74,7 @@ rule_group(const Operation *group, WorkingSet *set, Effects *effects)
 		WalletCode code = effects->carry_out(&leg, set, effects);
 
 		if (code != CODE_OK)
-			return fail(i, code, is_ours ? &mark : NULL, set, effects);
+			return fail(&group->parts->legs[i], i, code, is_ours ? &mark : NULL, set, effects);
 	}
 	if (is_ours)
 		effects_keep(set);
@@ -170,7 +172,8 @@ rule_group_reversal(const Operation *group, WorkingSet *set, Effects *effects)
 			continue;
 		code = rule_reversal(&leg, set, effects);
 		if (code != CODE_OK)
-			return fail(reversals, code, is_ours ? &mark : NULL, set, effects);
+			return fail(&group->parts->legs[i], reversals, code, is_ours ? &mark : NULL, set,
+			            effects);
 		reversals++;
 	}
 	if (is_ours)

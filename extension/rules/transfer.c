@@ -137,33 +137,48 @@ typedef struct Split
 	Wallet *destinations[LEGS_MAX];
 	int64_t amounts[LEGS_MAX];
 	int64_t total;
+	int failed; /* the share that is refused, from 1 on; 0: it is no share's fault */
 } Split;
+
+int64_t
+amount_of_parts(int64_t total, const Share *share)
+{
+	return (int64_t) ((Wide) total * share->parts_per_million / PARTS_PER_WHOLE);
+}
+
+/* Says which share is refused, counted from 0. */
+static WalletCode
+fail(Split *split, int share, WalletCode code)
+{
+	split->failed = share + 1;
+	return code;
+}
 
 /* All that is judged of a split before its amounts, rule by rule over all destinations. */
 static WalletCode
-check_destinations(const Operation *operation, const Wallet *source, const Split *split)
+check_destinations(const Operation *operation, const Wallet *source, Split *split)
 {
 	for (int i = 0; i < split->count; i++)
 	{
 		if (split->destinations[i] == NULL)
-			return CODE_DESTINATION_NOT_FOUND;
+			return fail(split, i, CODE_DESTINATION_NOT_FOUND);
 	}
 	if (!is_owner(operation, source))
 		return CODE_NOT_OWNER;
 	for (int i = 0; i < split->count; i++)
 	{
 		if (check_statuses(source, split->destinations[i]) == CODE_WALLET_CLOSED)
-			return CODE_WALLET_CLOSED;
+			return fail(split, i, CODE_WALLET_CLOSED);
 	}
 	for (int i = 0; i < split->count; i++)
 	{
 		if (check_statuses(source, split->destinations[i]) == CODE_WALLET_FROZEN)
-			return CODE_WALLET_FROZEN;
+			return fail(split, i, CODE_WALLET_FROZEN);
 	}
 	for (int i = 0; i < split->count; i++)
 	{
 		if (check_currencies(source, split->destinations[i]) != CODE_OK)
-			return CODE_CURRENCY_MISMATCH;
+			return fail(split, i, CODE_CURRENCY_MISMATCH);
 	}
 	return CODE_OK;
 }
@@ -192,8 +207,7 @@ divide(const Operation *operation, const Wallet *source, Split *split)
 		if (split->shares[i].is_rest)
 			rest = i;
 		if (split->shares[i].has_parts)
-			split->amounts[i] = (int64_t) ((Wide) split->total *
-			                               split->shares[i].parts_per_million / PARTS_PER_WHOLE);
+			split->amounts[i] = amount_of_parts(split->total, &split->shares[i]);
 		remaining -= split->amounts[i];
 	}
 	if (remaining < 0 || (rest < 0 && remaining != 0))
@@ -205,20 +219,19 @@ divide(const Operation *operation, const Wallet *source, Split *split)
 
 /* A wallet may have several shares: what it gets in all must have room.  0 is no credit. */
 static WalletCode
-check_rooms(const Wallet *source, const Split *split)
+check_rooms(const Wallet *source, Split *split)
 {
-	WalletCode code = CODE_OK;
-
-	for (int i = 0; i < split->count && code == CODE_OK; i++)
+	for (int i = 0; i < split->count; i++)
 	{
 		Wide amount = 0;
 
 		for (int j = 0; j <= i; j++)
 			amount += split->destinations[j] == split->destinations[i] ? split->amounts[j] : 0;
-		if (split->amounts[i] > 0)
-			code = check_balances(source, split->destinations[i], amount);
+		if (split->amounts[i] > 0 &&
+		    check_balances(source, split->destinations[i], amount) != CODE_OK)
+			return fail(split, i, CODE_BALANCE_LIMIT);
 	}
-	return code;
+	return CODE_OK;
 }
 
 static WalletCode
@@ -242,6 +255,7 @@ transfer_split(const Operation *operation, Wallet *source, WorkingSet *set, Effe
 		code = check_funds(source, split.total);
 	if (code == CODE_OK)
 		code = check_rooms(source, &split);
+	effects->failed_share = split.failed;
 	if (code != CODE_OK)
 		return code;
 

@@ -28,6 +28,9 @@ extern bool is_owner(const Operation *operation, const Wallet *wallet);
 extern WalletCode check_max_amount(const Operation *operation, int64_t amount,
                                    const Currency *currency);
 
+/* What a share of a split that is parts gets of the total, rounded down. */
+extern int64_t amount_of_parts(int64_t total, const Share *share);
+
 /* CODE_INSUFFICIENT_FUNDS where less is available. */
 extern WalletCode check_funds(const Wallet *source, Wide amount);
 
