@@ -136,6 +136,12 @@ SELECT transfer_id AS deposit FROM wallet_deposit(8, 92233720368547758.07) \gset
 SELECT source_balance FROM wallet_withdraw(8, 92233720368547758.07);
 SELECT source_balance FROM wallet_withdraw(8, 1);
 SELECT pg_temp.detail(format('SELECT wallet_reverse(%s, shortfall => ''overdraw'')', :deposit));
+
+-- Arguments that are missing.
+SELECT n, pg_temp.detail('SELECT ' || call) FROM (VALUES
+    (1, 'wallet_get(NULL)'), (2, 'wallet_holds(NULL)'), (3, 'wallet_hold_get(NULL)'), (4, 'wallet_history(NULL)'), (5, 'wallet_get(99)'), (6, 'wallet_holds(99)'),
+    (7, 'wallet_hold_get(99)'), (8, 'wallet_api_key_create(''shop'', ''{}'')'), (9, 'wallet_api_key_create(''shop'', NULL)'),
+    (10, 'wallet_api_key_create(''shop'', ''{read,write}'')'), (11, 'wallet_history(NULL, 1)')) AS t (n, call) ORDER BY n;
 SELECT * FROM pg_temp.faults();
 
 SET pg_wallet.allow_drop = on;

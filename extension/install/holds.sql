@@ -123,7 +123,7 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp A
 BEGIN
     PERFORM wallet.check_hold_state(state);
     IF NOT EXISTS (SELECT FROM wallet.wallet AS w WHERE w.wallet_id = wallet_holds.wallet_id) THEN
-        PERFORM wallet.refuse('wallet_not_found', format('Wallet %s.', wallet_id));
+        PERFORM wallet.refuse('wallet_not_found', coalesce('Wallet ' || wallet_id || '.', 'wallet_id is null.'));
     END IF;
     /* No bound, a tenth of the largest number. */
     RETURN QUERY SELECT (h.hold).* FROM wallet.holds(wallet_id, state, 9223372036854775807, 9223372036854775807, 922337203685477580) AS h;
@@ -140,7 +140,7 @@ DECLARE
 BEGIN
     SELECT h.* INTO entry FROM wallet.hold AS h WHERE h.hold_id = wallet_hold_get.hold_id;
     IF NOT FOUND THEN
-        PERFORM wallet.refuse('hold_not_found', format('Hold %s.', wallet_hold_get.hold_id));
+        PERFORM wallet.refuse('hold_not_found', coalesce('Hold ' || wallet_hold_get.hold_id || '.', 'hold_id is null.'));
     END IF;
     RETURN wallet.describe_hold(entry);
 END
@@ -186,7 +186,7 @@ BEGIN
             PERFORM wallet.refuse('hold_not_found', format('Hold %s.', hold));
         END IF;
     ELSIF NOT EXISTS (SELECT FROM wallet.wallet AS w WHERE w.wallet_id = wallet AND w.user_id = wallet_holds_page.user_id) THEN
-        PERFORM wallet.refuse('wallet_not_found', format('Wallet %s.', wallet));
+        PERFORM wallet.refuse('wallet_not_found', coalesce('Wallet ' || wallet || '.', 'wallet is null.'));
     END IF;
     FOR line IN
         SELECT wallet.describe_hold(entry) AS hold, NULL::bigint AS next WHERE hold IS NOT NULL

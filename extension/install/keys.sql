@@ -52,8 +52,11 @@ DECLARE
 BEGIN
     IF coalesce(name, '') = '' THEN
         RAISE EXCEPTION 'an API key needs a name' USING ERRCODE = 'invalid_parameter_value';
-    ELSIF (scopes <> '{}' AND scopes <@ ARRAY['read', 'transfer', 'deposit', 'capture', 'reverse', 'operator']) IS NOT TRUE THEN
-        RAISE EXCEPTION 'unknown scope in %', coalesce(scopes::text, 'null')
+    ELSIF coalesce(scopes, '{}') = '{}' THEN
+        RAISE EXCEPTION 'an API key needs a scope'
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'The scopes are read, transfer, deposit, capture, reverse and operator.';
+    ELSIF NOT scopes <@ ARRAY['read', 'transfer', 'deposit', 'capture', 'reverse', 'operator'] THEN
+        RAISE EXCEPTION 'unknown scope in %', scopes
             USING ERRCODE = 'invalid_parameter_value', HINT = 'The scopes are read, transfer, deposit, capture, reverse and operator.';
     ELSIF user_id < 1 THEN
         PERFORM wallet.refuse('id_out_of_range');

@@ -269,7 +269,7 @@ BEGIN
             CROSS JOIN LATERAL (SELECT CASE WHEN w.held = 0 THEN 0 ELSE wallet.held(w.wallet_id, w.held, w.updated_at) END OFFSET 0) AS h (held)
         WHERE w.wallet_id = wallet_get.wallet_id;
     IF NOT FOUND THEN
-        PERFORM wallet.refuse('wallet_not_found', format('Wallet %s.', wallet_get.wallet_id));
+        PERFORM wallet.refuse('wallet_not_found', coalesce('Wallet ' || wallet_get.wallet_id || '.', 'wallet_id is null.'));
     END IF;
     RETURN info;
 END
@@ -304,7 +304,7 @@ BEGIN
     IF before IS NULL THEN
         SELECT w.last_transfer_id INTO next_id FROM wallet.wallet AS w WHERE w.wallet_id = history.wallet_id;
         IF NOT FOUND THEN
-            PERFORM wallet.refuse('wallet_not_found', format('Wallet %s.', history.wallet_id));
+            PERFORM wallet.refuse('wallet_not_found', coalesce('Wallet ' || history.wallet_id || '.', 'wallet_id is null.'));
         END IF;
     ELSE
         SELECT coalesce(CASE history.wallet_id WHEN t.source_wallet_id THEN t.source_previous ELSE t.destination_previous END, 0)
@@ -314,7 +314,7 @@ BEGIN
                 AND (history.wallet_id = t.source_wallet_id OR history.wallet_id = t.destination_wallet_id AND wallet.moves_money(t.kind));
         IF NOT FOUND THEN
             IF NOT EXISTS (SELECT FROM wallet.wallet AS w WHERE w.wallet_id = history.wallet_id) THEN
-                PERFORM wallet.refuse('wallet_not_found', format('Wallet %s.', history.wallet_id));
+                PERFORM wallet.refuse('wallet_not_found', coalesce('Wallet ' || history.wallet_id || '.', 'wallet_id is null.'));
             END IF;
             PERFORM wallet.refuse('invalid_cursor', format('Transfer %s, wallet %s.', before, history.wallet_id));
         END IF;

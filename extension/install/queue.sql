@@ -197,7 +197,7 @@ BEGIN
         FROM wallet.wallet AS w JOIN wallet.currency AS c ON c.code = w.currency
         WHERE w.wallet_id = wallet_history_page.wallet_id AND w.user_id = wallet_history_page.user_id;
     IF NOT FOUND THEN
-        PERFORM wallet.refuse('wallet_not_found', format('Wallet %s.', wallet_history_page.wallet_id));
+        PERFORM wallet.refuse('wallet_not_found', coalesce('Wallet ' || wallet_history_page.wallet_id || '.', 'wallet_id is null.'));
     END IF;
     RETURN QUERY
         SELECT (h.operation).transfer_id, wallet.kind_name((h.operation).kind),
