@@ -89,6 +89,7 @@ SELECT call, pg_temp.detail('SELECT ' || replace(replace(call, '#', :'hold'), '!
     (27, 'wallet_deposit(7, 0.5)'),
     (28, 'wallet_deposit(7, 0)')) AS t (n, call) ORDER BY n;
 SELECT amount FROM wallet_hold(1, 2, 1, '359999 days');
+SELECT pg_temp.detail('SELECT wallet_group(''[{"kind":"hold","source_wallet_id":1,"amount":1},{"kind":"hold","source_wallet_id":1,"amount":1,"expires_at":"2001-01-01T00:00:00Z"}]'')');
 
 -- Which of the wallets is frozen or closed.
 SELECT n, pg_temp.detail('SELECT ' || call) FROM (VALUES

@@ -41,6 +41,7 @@ amount_text(Amount amount)
 {
 	char *text = palloc(AMOUNT_TEXT_SIZE);
 
+	Assert(AMOUNT_IS_GIVEN(amount));
 	amount_format(amount.digits, amount.scale, text);
 	return text;
 }
@@ -416,7 +417,7 @@ is_of_share(const Case *about)
 	}
 }
 
-/* Which leg of a group it was; of a group's reversal, what was to be reversed. */
+/* Which leg of a group it was; of a group's reversal, also what the leg was to reverse. */
 static char *
 name_leg(const Operation *group, const Case *leg, int number)
 {
@@ -426,7 +427,7 @@ name_leg(const Operation *group, const Case *leg, int number)
 		return psprintf("Leg %d, share %d", number, leg->share - 1);
 	if (group->kind == KIND_GROUP || original == NULL || leg->currency == NULL)
 		return psprintf("Leg %d", number);
-	return psprintf("Reversing %s of transfer " INT64_FORMAT,
+	return psprintf("Leg %d, reversing %s of transfer " INT64_FORMAT, number,
 	                money_text(original->amount - original->reversed, leg->currency),
 	                original->transfer_id);
 }

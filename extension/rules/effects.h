@@ -44,8 +44,7 @@ struct Effects
 	int outcome_count;
 	int outcomes_max; /* one for each operation with a request */
 	int failed_leg;   /* of the group that was refused last: from 1 on; 0: it was no leg's fault */
-	int failed_share; /* of the split that was refused last: from 1 on; 0: it was no share's fault
-	                   */
+	int failed_share; /* of the split that was refused last, likewise */
 	const Operation *failed; /* the leg, where failed_leg is one */
 	Rule *carry_out;         /* rules_carry_out(), for the legs of a group */
 
