@@ -388,6 +388,26 @@ operation_check(const Operation *operation, int64_t moment)
 }
 
 int
+operation_find_leg(const Operation *operation, int64_t moment, WalletCode code)
+{
+	Operation group = *operation;
+	Parts one;
+
+	if (operation->kind != KIND_GROUP || operation->parts == NULL)
+		return -1;
+	one = *operation->parts;
+	one.leg_count = 1;
+	group.parts = &one;
+	for (int i = 0; i < operation->parts->leg_count; i++)
+	{
+		one.legs = &operation->parts->legs[i];
+		if (operation_check(&group, moment) == code)
+			return i;
+	}
+	return -1;
+}
+
+int
 operation_transfers_max(const Operation *operation)
 {
 	if (operation->parts != NULL)

@@ -313,6 +313,12 @@ extern WalletCode operation_check_share(const Share *share);
  */
 extern WalletCode operation_check(const Operation *operation, int64_t moment);
 
+/*
+ * The first leg, from 0, for whose sake operation_check() refuses the group with this code; -1
+ * where the operation is no group, or where the fault is no leg's.
+ */
+extern int operation_find_leg(const Operation *operation, int64_t moment, WalletCode code);
+
 /* How many rows the operation makes at the most, without those of holds that have expired. */
 extern int operation_transfers_max(const Operation *operation);
 

@@ -98,7 +98,9 @@ check_group(const Operation *group, TestBank *bank, Ended *ended)
 	bool is_late = group->valid_until != 0 && group->valid_until < bank->effects.clock;
 	int failed_leg = 0;
 
-	if (should == CODE_OK && is_late)
+	if (should != CODE_OK)
+		failed_leg = 1 + operation_find_leg(group, bank->effects.moment, should);
+	else if (is_late)
 		should = CODE_REQUEST_EXPIRED;
 	if (should == CODE_OK)
 		should = group->parts == NULL ? CODE_TRANSACTION_NOT_FOUND

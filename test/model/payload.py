@@ -296,9 +296,20 @@ class Faults(list):
             self.append(refused.code)
             return None
 
+    def first(self):
+        return min(self, key=ORDER.index)
+
     def refuse(self):
         if self:
-            raise Refused(min(self, key=ORDER.index))
+            raise Refused(self.first())
+
+
+UNHOLDABLE = ("amount_precision", "amount_too_large")
+
+
+def stands_behind(code, other):
+    """A code that was found while reading behind another one."""
+    return code not in UNHOLDABLE and ORDER.index(code) > ORDER.index(other)
 
 
 def read_member(kind, value, faults):
@@ -482,8 +493,10 @@ def is_broken(operation):
 
 def check_operation(operation, now=None):
     """What the operation alone says, and its legs; with a moment also whether a hold's end lies in the past."""
-    faults = Faults(code for each in (operation, *operation.legs) for code, is_so in operation_faults(each, now) if is_so)
-    faults.refuse()
+    faults = [Faults(code for code, is_so in operation_faults(each, now) if is_so) for each in (*operation.legs, operation)]
+    codes = Faults(code for each in faults for code in each)
+    if codes:
+        raise Refused(codes.first(), next((leg for leg in range(len(operation.legs)) if codes.first() in faults[leg]), None))
 
 
 def check_currency(currency):

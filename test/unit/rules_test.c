@@ -97,6 +97,33 @@ test_alone(void)
 	ok(!operation_writes_destination(&read), "a read writes nothing");
 }
 
+/* The end of a hold may pass while a group waits: the first leg with such an end is the one that
+ * fails. */
+static void
+test_late_leg(void)
+{
+	const Amount ten = {10, 0};
+	Operation legs[] = {{.kind = KIND_DEPOSIT, .amount = ten, .destination_wallet_id = 1},
+	                    {.kind = KIND_HOLD, .amount = ten, .max_capture = ten, .expires_at = 50},
+	                    {.kind = KIND_HOLD, .amount = ten, .max_capture = ten, .expires_at = 40}};
+	Parts parts = {.leg_count = 3, .legs = legs};
+	Operation group = {.request_id = 7, .kind = KIND_GROUP, .parts = &parts};
+	Operation hold = legs[1];
+
+	ok_code(operation_check(&group, 39), CODE_OK, "a group in time");
+	ok(operation_find_leg(&group, 40, CODE_INVALID_EXPIRY) == 2, "the one leg that is late");
+	ok(operation_find_leg(&group, 50, CODE_INVALID_EXPIRY) == 1, "the first of two");
+	ok(operation_find_leg(&group, 50, CODE_INVALID_LEGS) == -1, "no leg has another fault");
+	ok(operation_find_leg(&hold, 50, CODE_INVALID_EXPIRY) == -1, "what is no group has no leg");
+	group.parts = NULL;
+	ok(operation_find_leg(&group, 50, CODE_INVALID_LEGS) == -1, "nor has a group without parts");
+	group.parts = &parts;
+	bank_open(&bank, &legs[0], 1, NULL, 0, find_currency);
+	bank.effects.moment = 50;
+	ok_code(rules_judge(&group, &bank.set, &bank.effects), CODE_INVALID_EXPIRY, "a late group");
+	ok(bank.effects.failed_leg == 2 && bank.effects.outcomes[0].failed_leg == 2, "tells its leg");
+}
+
 /* A transfer whose wallets are not there, which nobody but an operator is told. */
 static void
 test_reversal(void)
@@ -464,6 +491,7 @@ main(void)
 	test_names();
 	test_unknown_kind();
 	test_alone();
+	test_late_leg();
 	test_reversal();
 	test_group_reversal();
 	test_precedence();
