@@ -10,9 +10,15 @@ Every way in which a request can end. The codes stand in the order in which the 
 a request that breaks two rules is refused with the code that stands first. Two checks come earlier
 than the table says:
 
-- An amount that no currency could hold is refused while the payload is read, before any rule.
+- An amount that no currency could hold is refused while the payload is read: before the idempotency
+  key is looked at, and before any rule on what several members say together. Of several values that
+  are wrong by themselves, the one whose code stands first is told.
 - Queueing a request checks at once whether the amount of a new wallet, or any amount with more than
   two decimals, has more decimals than the currency. If so, the request is not stored.
+
+Of several faults of a payload, with all legs of a group, the first in the table is the answer,
+whether a value is wrong by itself or what several members say together. A fault of the idempotency
+key has its place among them; over HTTP the key is a header, and is looked at before the body.
 
 A repeated idempotency key is found after the rules of the payload, and gives the first result
 before any rule that stands below `idempotency_mismatch` is looked at.

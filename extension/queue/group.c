@@ -38,8 +38,8 @@ wallet_group(PG_FUNCTION_ARGS)
 		code = payload_check(&group, ledger_now(), &message);
 	}
 	/* A fault of the key stands before most of the legs. */
-	if (code > CODE_INVALID_IDEMPOTENCY_KEY && !PG_ARGISNULL(2) &&
-	    !idempotency_key_is_valid(text_to_cstring(PG_GETARG_TEXT_PP(2))))
+	if (!PG_ARGISNULL(2) && !idempotency_key_is_valid(text_to_cstring(PG_GETARG_TEXT_PP(2))) &&
+	    payload_first_fault(code, CODE_INVALID_IDEMPOTENCY_KEY) == CODE_INVALID_IDEMPOTENCY_KEY)
 		refuse(CODE_INVALID_IDEMPOTENCY_KEY, NULL);
 	if (code != CODE_OK)
 		refuse_with_message(code, message.data);

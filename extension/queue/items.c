@@ -191,6 +191,16 @@ item_judge_new(EnqueueItem *item, TimestampTz now)
 		item_refuse(item, CODE_UNKNOWN_CURRENCY);
 }
 
+/* What is wrong with the item's key; CODE_OK where nothing is, or where the item has none. */
+static WalletCode
+check_key(const EnqueueItem *item)
+{
+	if (item->key_code != CODE_OK)
+		return item->key_code;
+	return item->key == NULL || idempotency_key_is_valid(item->key) ? CODE_OK
+	                                                                : CODE_INVALID_IDEMPOTENCY_KEY;
+}
+
 /*
  * What can be known about a request before its turn comes.  Posting checks all of this again: here
  * it only makes for an earlier answer.
@@ -198,10 +208,10 @@ item_judge_new(EnqueueItem *item, TimestampTz now)
 static void
 check_item(EnqueueItem *item, TimestampTz now)
 {
-	if (item->key_code != CODE_OK)
-		item_refuse(item, item->key_code);
-	else if (item->key != NULL && !idempotency_key_is_valid(item->key))
-		item_refuse(item, CODE_INVALID_IDEMPOTENCY_KEY);
+	WalletCode key_code = check_key(item);
+
+	if (key_code != CODE_OK)
+		item_refuse(item, key_code);
 	else
 		check_payload(item, now);
 	if (item->code == CODE_OK && kind_infos[item->request.kind].has_amount)
@@ -260,6 +270,10 @@ read_item(Asker *asker, EnqueueItem *item, const char *kind_name, const char *pa
 		pfree(message.data);
 		keep_rights(asker, &item->request);
 		check_item(item, asker->now);
+	}
+	else if (payload_first_fault(item->code, check_key(item)) != item->code)
+	{
+		item_refuse(item, check_key(item));
 	}
 	else
 	{

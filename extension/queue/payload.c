@@ -476,7 +476,7 @@ take_draft(Parser *parser, Operation *group)
 	const Draft *draft = parser->draft;
 	Parts *parts;
 
-	if (draft == NULL || parser->code != CODE_OK)
+	if (draft == NULL)
 		return;
 	parts = parts_init(palloc(parts_size(draft->leg_count, draft->share_count)), draft->leg_count,
 	                   draft->share_count);
@@ -499,13 +499,46 @@ open_text(Parser *parser, const char *json, int length)
 #endif
 }
 
+WalletCode
+payload_first_fault(WalletCode read, WalletCode other)
+{
+	return read == CODE_AMOUNT_PRECISION || read == CODE_AMOUNT_TOO_LARGE ? read
+	                                                                      : code_first(read, other);
+}
+
+/*
+ * A value is wrong.  Keeps in its place what several members say together, where that is wrong by a
+ * code that stands before.  With a code behind CODE_INVALID_LEGS all legs have been read.
+ */
+static void
+look_for_earlier_fault(Parser *parser, Operation *operation)
+{
+	StringInfoData message;
+	WalletCode code;
+
+	if (parser->code <= CODE_INVALID_LEGS)
+		return;
+	take_draft(parser, operation);
+	initStringInfo(&message);
+	code = payload_check(operation, 0, &message);
+	if (code != CODE_OK && payload_first_fault(parser->code, code) == code)
+		complain_plainly(parser, code, message.data);
+	pfree(message.data);
+	if (operation->parts != NULL)
+		pfree(operation->parts);
+	operation->parts = NULL;
+}
+
 /* Behind the value of a payload comes nothing. */
 static WalletCode
 close_text(Parser *parser, bool is_read, Operation *operation)
 {
 	if (is_read && next_token(parser) != JSON_TOKEN_END)
 		(void) complain_json(parser);
-	take_draft(parser, operation);
+	if (parser->code == CODE_OK)
+		take_draft(parser, operation);
+	else
+		look_for_earlier_fault(parser, operation);
 	if (parser->draft != NULL)
 		pfree(parser->draft);
 #if PG_VERSION_NUM >= 170000
@@ -551,27 +584,6 @@ payload_parse_legs(int encoding, const char *json, int length, Operation *group,
 	return close_text(&parser, is_read, group);
 }
 
-/* The leg whose fault operation_check() has told, from 0; -1 where it was none. */
-static int
-find_leg(const Operation *operation, int64 moment, WalletCode code)
-{
-	Parts one;
-	Operation group = *operation;
-
-	if (operation->parts == NULL)
-		return -1;
-	one = *operation->parts;
-	group.parts = &one;
-	for (int i = 0; i < operation->parts->leg_count; i++)
-	{
-		one.legs = &operation->parts->legs[i];
-		one.leg_count = 1;
-		if (operation_check(&group, moment) == code)
-			return i;
-	}
-	return -1;
-}
-
 static bool
 is_about_amount(WalletCode code)
 {
@@ -614,7 +626,7 @@ payload_check(const Operation *operation, int64 moment, StringInfo message)
 
 	if (code == CODE_OK)
 		return code;
-	leg = find_leg(operation, moment, code);
+	leg = operation_find_leg(operation, moment, code);
 	if (leg >= 0 || is_amount)
 		appendStringInfoString(message, "member \"");
 	if (leg >= 0)

@@ -27,6 +27,12 @@ extern WalletCode payload_parse_legs(int encoding, const char *json, int length,
                                      StringInfo message);
 
 /*
+ * Of a fault that payload_parse() has told and another one, or none (CODE_OK), the one that is to
+ * be told: the first in codes.h; but an amount that no currency could hold stands before all rules.
+ */
+extern WalletCode payload_first_fault(WalletCode read, WalletCode other);
+
+/*
  * operation_check() of an operation that has been read, with a message that names the leg and the
  * amount.
  */

@@ -90,9 +90,15 @@ read_parts_per_million(Parser *parser, const Place *place, void *member, JsonTok
 		complain(parser, CODE_INVALID_SPLIT, place, "must be a whole number from 1 to 1000000");
 }
 
+/*
+ * In place of an amount that no currency could hold, one is kept that breaks no rule: the checks of
+ * the other members then find an amount that is given.
+ */
 static void
 read_amount(Parser *parser, const Place *place, void *member, JsonTokenType token)
 {
+	const Amount stand_in = {.digits = 1};
+	Amount *amount = member;
 	int length;
 	const char *text;
 	WalletCode code;
@@ -107,15 +113,17 @@ read_amount(Parser *parser, const Place *place, void *member, JsonTokenType toke
 		complain(parser, CODE_INVALID_AMOUNT, place, "must have at most 1024 characters");
 		return;
 	}
-	code = amount_parse(text, length, member);
+	code = amount_parse(text, length, amount);
 	switch (code)
 	{
 		case CODE_OK:
 			break;
 		case CODE_AMOUNT_PRECISION:
+			*amount = stand_in;
 			complain(parser, code, place, "has more decimals than any currency");
 			break;
 		case CODE_AMOUNT_TOO_LARGE:
+			*amount = stand_in;
 			complain(parser, code, place,
 			         "does not fit into 64 bits of the smallest unit: the largest is "
 			         "9223372036854775807 units");

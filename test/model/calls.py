@@ -1,7 +1,8 @@
 """The ways in, a second time: direct calls, calls of operators, the queue."""
 from dataclasses import replace
 
-from payload import CURRENCIES, UNITS_MAX, Moment, Operation, Refused, check_currency, check_id, check_key, check_operation, is_broken, reached, read_numeric_amount, read_payload
+from payload import (CURRENCIES, UNITS_MAX, Moment, Operation, Refused, check_currency, check_id, check_key, check_operation, is_broken, reached,
+                     read_numeric_amount, read_payload, stands_behind)
 from rules import Outcome, Rules, Wallet, all_units, check_gain, check_max_amount, check_precision, check_status, may
 
 STATUSES = ("active", "frozen", "closed")
@@ -161,7 +162,12 @@ class Model(Rules):
 
     def enqueue(self, kind, payload, key, speaks_for_all=True, may_reverse=True, max_amount=None):
         """Store the request, or find the one that was stored with the same key."""
-        request = read_payload(kind, payload, needs_user=not speaks_for_all)
+        try:
+            request = read_payload(kind, payload, needs_user=not speaks_for_all)
+        except Refused as refused:
+            if stands_behind(refused.code, "invalid_idempotency_key"):
+                check_key(key)
+            raise
         check_key(key)
         if key is None or is_broken(request):
             check_operation(request, self.clock)

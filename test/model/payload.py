@@ -1,8 +1,8 @@
 """What somebody asks for, read from JSON or from the arguments of a call: README.md and docs/ a second time.
 
 Amounts are decimal.Decimal until the currency is known. Times are microseconds since 1970. A payload that is wrong
-raises Refused with a code of docs/codes.md: what is read from left to right first, then what the whole says, in the
-order of docs/codes.md.
+raises Refused with the first code in the order of docs/codes.md, be it of a value or of what the whole says; an amount
+that no currency could hold is told before all rules.
 """
 import re
 from dataclasses import dataclass
@@ -353,6 +353,8 @@ def read_members(known, payload, faults):
             faults.append("duplicate_member")
         else:
             values[name] = faults.read(read_member, known[name], value, faults)
+            if values[name] is None and known[name].startswith("amount"):
+                values[name] = Amount(Decimal(1), 0)  # which breaks no rule: it is given
     if payload.tail:
         faults.append("invalid_json")
     for name, kind in known.items():
@@ -410,6 +412,8 @@ def read_payload(kind, payload, needs_user=False):
     if needs_user and "user_id" not in values:
         faults.append("missing_member")
     operation = operation_of(kind, values, faults)
+    if faults and stands_behind(faults.first(), "invalid_legs"):
+        faults += (code for each in (operation, *operation.legs) for code, is_so in operation_faults(each, None) if is_so)
     faults.refuse()
     return operation
 

@@ -140,6 +140,10 @@ def groups():
     is_(world.do("group", legs=[sale, {**fee, "amount": "100"}]), "insufficient_funds of leg 1", "the leg that failed")
     is_(world.shows(1)[0], 8999, "none is carried out")
     is_(world.do("group", legs=[]), "invalid_legs", "no legs")
+    bad = {"kind": "transaction", "source_wallet_id": 1, "trans_sum": "5", "split": [{"dest_wallet_id": 2, "parts_per_million": 5}]}
+    wrong = {"kind": "reversal", "transfer_id": 1, "shortfall": "x"}
+    is_(world.do("group", legs=[wrong, bad]), "invalid_split", "the first code, be a value wrong or the whole")
+    is_(world.do("group", legs=[{**bad, "trans_sum": "9223372036854775808"}]), "amount_too_large", "an amount that nothing holds before all rules")
     world.do("deposit", wallet_id=2, amount="5")
     world.do("group_reversal", group_id=group, keep_fees=True)
     is_([world.shows(n)[0] for n in (1, 2, 3)], [10000, 400, 100], "a group is reversed without its fee")
