@@ -21,6 +21,10 @@ SELECT amount, source_balance, destination_balance, kind, held FROM wallet_captu
 SELECT wallet_capture(:hold);
 SELECT wallet_void(:hold, 1);
 SELECT wallet_hold_extend(:hold, 100);
+-- What is missing is told, with a key, too, be the key one or none.
+SELECT wallet_hold_extend(:hold);
+SELECT wallet_hold_extend(:hold, idempotency_key => 'extend');
+SELECT wallet_hold_extend(:hold, idempotency_key => '');
 SELECT * FROM shown;
 SELECT hold_id = :hold AS same, rest, captured, max_capture, state FROM wallet.hold;
 

@@ -175,9 +175,9 @@ key_argument(FunctionCallInfo fcinfo, int argument, const Operation *operation)
 	if (idempotency_key_is_valid(key))
 		return key;
 	code = operation_check(operation, ledger_now());
-	refuse(code == CODE_OK || code > CODE_INVALID_IDEMPOTENCY_KEY ? CODE_INVALID_IDEMPOTENCY_KEY
-	                                                              : code,
-	       NULL);
+	if (code == CODE_OK || code > CODE_INVALID_IDEMPOTENCY_KEY)
+		refuse(CODE_INVALID_IDEMPOTENCY_KEY, NULL);
+	refuse(code, call_detail(operation, code, NULL));
 	return NULL;
 }
 

@@ -46,6 +46,8 @@ rules_judge(const Operation *operation, WorkingSet *set, Effects *effects)
 
 	effects->failed_leg =
 	    code == CODE_OK ? 0 : 1 + operation_find_leg(operation, effects->moment, code);
+	if (effects->failed_leg > 0)
+		effects->failed = &operation->parts->legs[effects->failed_leg - 1];
 	effects->failed_share = 0;
 	if (code == CODE_OK && operation->valid_until != 0 && operation->valid_until < effects->clock)
 		code = CODE_REQUEST_EXPIRED;
