@@ -123,6 +123,8 @@ for my $case (
     [ 'two sums', '[' . leg(1) =~ s/}/,"trans_sum":1}/r . ']', '422 duplicate_member' ],
     [ '65 legs', '[' . join(',', ('{"kind":"deposit","wallet_id":1,"amount":1}') x 65) . ']', '422 invalid_legs' ],
     [ 'a deep one', "[$deep]", '422 invalid_legs' ], [ 'deep in a leg', '[' . leg($deep) . ']', '422 wrong_type' ],
+    [ 'a wrong word and a split', qq([{"kind":"transaction","source_wallet_id":$from,"amount":5,"amount_mode":"x","split":[{"dest_wallet_id":$to,"parts_per_million":5}]}]), '422 invalid_split' ],
+    [ 'a wrong word and a mode', '[{"kind":"reversal","transfer_id":1,"shortfall":"x"},{"kind":"withdrawal","wallet_id":1,"amount":5,"amount_mode":"all"}]', '422 invalid_amount_mode' ],
     [ 'cut', '[' . leg(1), '400 invalid_json' ])
 {
     my ($name, $legs, $expected) = @$case;
