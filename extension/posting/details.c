@@ -335,6 +335,13 @@ describe_cause(const Case *about)
 
 	switch (about->code)
 	{
+		case CODE_MISSING_MEMBER:
+			/* All other arguments that a call needs have been required one by one. */
+			return operation->kind == KIND_HOLD_EXTEND
+			           ? pstrdup(
+			                 "Give a new total (amount), a new end (expires_in or expires_at), "
+			                 "or both.")
+			           : NULL;
 		case CODE_INVALID_EXPIRY:
 			return describe_expiry(operation);
 		case CODE_AMOUNT_NOT_POSITIVE:
