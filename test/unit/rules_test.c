@@ -5,6 +5,7 @@
  * Here is what a scenario (test/README.md) cannot say: what stands in a transfer and an outcome,
  * and that of all rules which an operation breaks the first one gives its code.
  */
+#include "rules/group.h"
 #include "rules/rules.h"
 #include "rules/wallet.h"
 
@@ -179,18 +180,27 @@ test_group_reversal(void)
 		int64_t user_id;
 		bool keep_fees;
 		WalletCode code;
+		int first; /* leg */
 	} cases[] = {
-	    {"the rest", {KIND_TRANSACTION, KIND_FEE}, {4, 0}, 2, false, CODE_OK},
-	    {"all but the fee", {KIND_TRANSACTION, KIND_FEE}, {4, 0}, 2, true, CODE_OK},
-	    {"a fee alone", {KIND_TRANSACTION, KIND_FEE}, {10, 0}, 2, false, CODE_OK},
-	    {"a fee that stays", {KIND_TRANSACTION, KIND_FEE}, {10, 0}, 2, true, CODE_ALREADY_REVERSED},
-	    {"no owner of it", {KIND_TRANSACTION, KIND_FEE}, {10, 0}, 1, true, CODE_NOT_OWNER},
-	    {"fees that stay", {KIND_FEE, KIND_FEE}, {0, 3}, 2, true, CODE_ALREADY_REVERSED},
-	    {"a fee and a hold", {KIND_HOLD, KIND_FEE}, {0, 10}, 2, true, CODE_ALREADY_REVERSED},
-	    {"holds", {KIND_HOLD, KIND_HOLD}, {0, 0}, 2, false, CODE_NOT_REVERSIBLE},
-	    {"no owner of holds", {KIND_HOLD, KIND_HOLD}, {0, 0}, 1, false, CODE_NOT_OWNER},
-	    {"a fee and a stranger", {KIND_HOLD, KIND_FEE}, {0, 0}, 1, true, CODE_NOT_OWNER},
+	    {"the rest", {KIND_TRANSACTION, KIND_FEE}, {4, 0}, 2, false, CODE_OK, 0},
+	    {"all but the fee", {KIND_FEE, KIND_TRANSACTION}, {0, 4}, 2, true, CODE_OK, 1},
+	    {"a fee alone", {KIND_TRANSACTION, KIND_FEE}, {10, 0}, 2, false, CODE_OK, 0},
+	    {"one that stays",
+	     {KIND_FEE, KIND_TRANSACTION},
+	     {0, 10},
+	     2,
+	     true,
+	     CODE_ALREADY_REVERSED,
+	     1},
+	    {"no owner of it", {KIND_TRANSACTION, KIND_FEE}, {10, 0}, 1, true, CODE_NOT_OWNER, 0},
+	    {"fees that stay", {KIND_FEE, KIND_FEE}, {0, 3}, 2, true, CODE_ALREADY_REVERSED, 0},
+	    {"a fee and a hold", {KIND_HOLD, KIND_FEE}, {0, 10}, 2, true, CODE_ALREADY_REVERSED, 0},
+	    {"holds", {KIND_HOLD, KIND_HOLD}, {0, 0}, 2, false, CODE_NOT_REVERSIBLE, 0},
+	    {"no owner of holds", {KIND_HOLD, KIND_HOLD}, {0, 0}, 1, false, CODE_NOT_OWNER, 0},
+	    {"a fee and a stranger", {KIND_HOLD, KIND_FEE}, {0, 0}, 1, true, CODE_NOT_OWNER, 0},
+	    {"a fee behind a hold", {KIND_HOLD, KIND_FEE}, {0, 0}, 2, false, CODE_OK, 1},
 	};
+	Operation other = {.kind = KIND_GROUP, .parts = &parts};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 	{
@@ -212,7 +222,14 @@ test_group_reversal(void)
 			};
 		working_set_load_originals(&bank.set, 2);
 		ok_code(rules_judge(&group, &bank.set, &bank.effects), cases[i].code, cases[i].name);
+		ok(group_first_leg(&group, &bank.set) == &legs[cases[i].first], "%s: the first leg",
+		   cases[i].name);
 	}
+	ok(group_first_leg(&other, &bank.set) == &legs[0], "a group's first leg");
+	parts.leg_count = 0;
+	ok(group_first_leg(&other, &bank.set) == NULL, "no legs");
+	other.parts = NULL;
+	ok(group_first_leg(&other, &bank.set) == NULL, "no parts");
 }
 
 /* How a case differs from a transfer of 1.00 by its owner between two good wallets. */
