@@ -24,7 +24,7 @@ bulk|transfers an array of POST bulk|shim and its backends, a transfer|$many_n|
 lookup|handshakes a call of wallet_lookup_many()|backend, a handshake|$many_n|
 batch|pg_wallet.batch_max|worker, a transfer|1 10 100 1000 10000 131072|
 queue|transfers in the queue|worker, a transfer|1000 10000 100000 1000000|
-clients|clients that pay directly|backends, a payment|1 2 4 8 16 32|
+clients|clients that pay directly|backends, a payment in bare INSERTs|1 2 4 8 16 32|
 transaction|direct payments a transaction|backend, a payment|1 2 5 10 20 50 100 200 500 1000|
 wallets_post|wallets, each in one transfer of the queue|worker, a transfer|100 1000 10000 100000|1000000 10000000
 wallets_pay|wallets|backend, a payment|100 1000 10000 100000|1000000 10000000
@@ -54,27 +54,38 @@ take_batch() {
     sql -c 'ALTER SYSTEM RESET pg_wallet.batch_max' -c 'SELECT pg_reload_conf()' >/dev/null
 }
 
-# pay N TRANSACTIONS WALLETS: one client, N payments a transaction.
-pay() {
-    sql -v "n=$1" -v "transactions=$2" -v "wallets=$3" -f "$TOP/bench/curves.sql" -f - <<'END'
+# session FEW ALL COUNT: one client; the calls of functions of curves.sql that make its statements:
+# first a few, which fill its caches, and then all that count, for COUNT items.
+session() {
+    sql -v "few=$1" -v "all=$2" -v "count=$3" -f "$TOP/bench/curves.sql" -f - <<'END'
 \o /dev/null
-SELECT pg_temp.payments(1, 10, :wallets) \gexec
+SELECT pg_temp.:few \gexec
 SELECT pg_temp.cpu_us(pg_backend_pid()) AS before \gset
-SELECT pg_temp.payments(:n, :transactions, :wallets) \gexec
+SELECT pg_temp.:all \gexec
 \o
-SELECT (pg_temp.cpu_us(pg_backend_pid()) - :before) / (:n * :transactions);
+SELECT (pg_temp.cpu_us(pg_backend_pid()) - :before) / :count;
 END
 }
+# pay N TRANSACTIONS WALLETS: N payments a transaction.
+pay() { session "payments(1, 10, $3)" "payments($1, $2, $3)" $(($1 * $2)); }
+insert() { session 'inserts(10)' "inserts($1)" "$1"; } # each a transaction
 take_transaction() { pay "$1" $((2000 / share / $1 + 1)) "$wallets"; }
-take_clients() {
-    local i payers=()
-    rm -f "$RUN_DIR"/paid.*
+
+# at_once CLIENTS CMD...: what CMD prints on the average, when so many run at the same time.
+at_once() {
+    local i clients=()
+    rm -f "$RUN_DIR"/client.*
     for ((i = 1; i <= $1; i++)); do
-        pay 1 $((800 / share)) "$wallets" >"$RUN_DIR/paid.$i" &
-        payers+=($!)
+        "${@:2}" >"$RUN_DIR/client.$i" &
+        clients+=($!)
     done
-    for i in "${payers[@]}"; do wait "$i"; done
-    cat "$RUN_DIR"/paid.* | awk '{ sum += $1 } END { print sum / NR }'
+    for i in "${clients[@]}"; do wait "$i"; done
+    cat "$RUN_DIR"/client.* | awk '{ sum += $1 } END { print sum / NR }'
+}
+take_clients() {
+    local count=$((3200 / share / $1)) insert
+    insert=$(at_once "$1" insert $count)
+    calc "$(at_once "$1" pay 1 $count "$wallets") / $insert"
 }
 
 # In the databases of prepare_wallets and prepare_journal. A transfer of the queue writes two wallets,
@@ -218,6 +229,7 @@ begin
 make_wallets "$wallets"
 worker on
 curve_sql -c 'CALL pg_temp.remember()'
+make_bare_table
 settle >/dev/null
 began=$SECONDS
 while IFS='|' read -r name what item points more <&3; do

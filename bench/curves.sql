@@ -110,3 +110,12 @@ RETURNS SETOF text LANGUAGE sql AS $$
                   FROM generate_series(0, n * transactions - 1) AS i) AS payment
 $$;
 PREPARE pay(bigint, bigint) AS SELECT wallet_transfer($1, $2, 0.01);
+
+-- Statements that insert a row into the table of the bare INSERT, each a transaction.
+CREATE FUNCTION pg_temp.inserts(n integer) RETURNS SETOF text LANGUAGE sql AS $$
+    SELECT format('EXECUTE insert(%s)', i) FROM generate_series(1, n) AS i
+$$;
+SELECT to_regclass('payment') IS NOT NULL AS has_bare_table \gset
+\if :has_bare_table
+PREPARE insert(bigint) AS INSERT INTO payment (source, destination, amount) VALUES ($1, $1, 1);
+\endif

@@ -21,7 +21,10 @@ make_yardsticks() {
     done
     wanted bare_insert || return 0
     sql -c 'CREATE DATABASE bare_insert'
-    elsewhere bare_insert sql -c 'CREATE TABLE payment (source bigint, destination bigint, amount bigint,
+    elsewhere bare_insert make_bare_table
+}
+make_bare_table() {
+    sql -c 'CREATE TABLE payment (source bigint, destination bigint, amount bigint,
         paid_at timestamptz DEFAULT now(), payment_id bigserial PRIMARY KEY)'
 }
 
