@@ -14,6 +14,7 @@ freed_memory_keep(int megabytes)
 #ifdef __GLIBC__
 	static int kept = 0;
 
+	Assert(megabytes > 0 && megabytes <= WORKER_KEEPS_MB);
 	if (megabytes <= kept)
 		return;
 	/* A chunk above the first threshold is never kept.  It is 32 MB at the most. */

@@ -12,6 +12,8 @@
 #include "base/interval.h"
 #include "rules/transfer.h"
 
+#define EXTENSION_LACKS "Give a new total (amount), a new end (expires_in or expires_at), or both."
+
 /* What a refusal may be about.  The wallets are NULL where there is none, or it is the outside. */
 typedef struct Case
 {
@@ -337,11 +339,7 @@ describe_cause(const Case *about)
 	{
 		case CODE_MISSING_MEMBER:
 			/* All other arguments that a call needs have been required one by one. */
-			return operation->kind == KIND_HOLD_EXTEND
-			           ? pstrdup(
-			                 "Give a new total (amount), a new end (expires_in or expires_at), "
-			                 "or both.")
-			           : NULL;
+			return operation->kind == KIND_HOLD_EXTEND ? pstrdup(EXTENSION_LACKS) : NULL;
 		case CODE_INVALID_EXPIRY:
 			return describe_expiry(operation);
 		case CODE_AMOUNT_NOT_POSITIVE:
@@ -446,6 +444,9 @@ call_detail(const Operation *operation, WalletCode code, const Ledger *ledger)
 	Case about = case_of(leg == 0 ? operation : ledger->effects.failed, code, ledger);
 	char *detail = describe_cause(&about);
 
+	Assert(leg == 0 || (operation->parts != NULL && about.operation != NULL &&
+	                    about.operation >= operation->parts->legs &&
+	                    about.operation < operation->parts->legs + operation->parts->leg_count));
 	if (detail == NULL)
 		detail = describe_wallets(about.operation);
 	if (leg == 0)

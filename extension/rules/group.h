@@ -11,8 +11,10 @@ extern Rule rule_group;
 extern Rule rule_group_reversal;
 
 /*
- * The first leg of a group, or the first that a group reversal could ever reverse, whatever is left
- * of it: NULL where there are no legs.  So a repeated group reversal has the same one.
+ * The leg whose wallet the key of a direct call belongs to: the first leg of a group.  Of a group
+ * reversal it is the first leg that can be reversed by its kind, whatever is left of its transfer,
+ * so that a repeated call has the same leg; the first leg where there is none such.  NULL where
+ * there are no legs.
  */
 extern const Operation *group_first_leg(const Operation *group, const WorkingSet *set);
 

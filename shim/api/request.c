@@ -335,13 +335,14 @@ request_finish_queued(Request *request)
 	Buffer *out = &request->client.http->scratch;
 	const Members *members = &request->members;
 	int64_t user_id = members->number[MEMBER_USER_ID];
-	char user[32] = "";
+	const char *path = request->route->path;
 	char location[LOCATION_SIZE];
 
 	if (user_id != 0)
-		snprintf(user, sizeof(user), "user_id=%" PRId64 "&", user_id);
-	snprintf(location, sizeof(location), "%s?%shandshake_id=%s", request->route->path, user,
-	         members->handshake_id);
+		snprintf(location, sizeof(location), "%s?user_id=%" PRId64 "&handshake_id=%s", path,
+		         user_id, members->handshake_id);
+	else
+		snprintf(location, sizeof(location), "%s?handshake_id=%s", path, members->handshake_id);
 	buffer_reset(out);
 	shape_write_queued(out, request->route->kind->shape, members->handshake_id);
 	reply_queued(&request->client, location);

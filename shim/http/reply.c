@@ -67,10 +67,11 @@ set_location(Client *client, const char *location, bool is_kept)
 {
 	if (location == NULL)
 		return;
+	assert(strlen(location) < sizeof(client->location));
 	if (is_kept)
 		(void) MHD_del_response_header(client->response, MHD_HTTP_HEADER_LOCATION,
 		                               client->location);
-	snprintf(client->location, sizeof(client->location), "%s", location);
+	strcpy(client->location, location);
 	add_field(client, MHD_HTTP_HEADER_LOCATION, client->location);
 }
 

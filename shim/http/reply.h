@@ -14,7 +14,7 @@
 /* The scratch buffer's JSON. */
 void reply_scratch(Client *client, unsigned status);
 
-/* The same, as 202: what becomes of it is told at the location, which is no longer than there. */
+/* The same, as 202, with a Location, which is copied and shorter than LOCATION_SIZE. */
 void reply_queued(Client *client, const char *location);
 
 /* The scratch buffer's text, of another media type; the literal is kept. */
